@@ -1,0 +1,25 @@
+//! What mosync is about, as pure functions and plain values. Nothing here reads a clock, a socket
+//! or a file; every worker, command and test that decides something decides it with these.
+
+pub mod change;
+pub mod failure;
+pub mod filter;
+pub mod id;
+pub mod job;
+pub mod mapping;
+pub mod object;
+pub mod parked;
+pub mod permission;
+pub mod row;
+pub mod rule;
+pub mod settings;
+pub mod tally;
+pub mod ticket;
+pub mod time;
+pub mod unit;
+
+pub use id::SalesforceId;
+pub use object::ObjectKind;
+pub use row::Row;
+pub use ticket::{Ticket, Version};
+pub use time::Timestamp;

@@ -1,0 +1,181 @@
+//! The sync rule: which opportunities qualify, and what hangs on them.
+//!
+//! An opportunity qualifies when it is not deleted, its owner holds mOS permission, the filter
+//! matches it, and it is open or "sync closed" is on. In scope are the qualifying opportunities and
+//! their owners, accounts, contact roles and the contacts on those roles.
+
+use std::collections::BTreeSet;
+
+use crate::change::ChangeType;
+use crate::filter::{CompiledFilter, FilterFault};
+use crate::id::SalesforceId;
+use crate::mapping::{self, Mapping};
+use crate::object::ObjectKind;
+use crate::permission::PermissionSnapshot;
+use crate::row::Fields;
+use crate::settings::SettingsRevision;
+use crate::time::Timestamp;
+use crate::unit::Cause;
+
+/// Everything an administrator decided that the rule depends on, ready to be applied.
+#[derive(Debug, Clone)]
+pub struct Rules {
+    /// The revision they were made from.
+    pub rule_revision: u64,
+    filter: CompiledFilter,
+    sync_closed: bool,
+    mapping: Mapping,
+}
+
+/// What the rule says of an opportunity, its owner apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Match {
+    /// It qualifies if its owner holds permission.
+    Qualifies,
+    /// It would, were it not closed.
+    ClosedOnly,
+    /// The filter does not match.
+    No,
+}
+
+impl Rules {
+    /// The rules of a settings revision.
+    ///
+    /// # Errors
+    /// The filter's faults; a stored revision has none, it was validated when saved.
+    pub fn of(revision: &SettingsRevision) -> Result<Self, Vec<FilterFault>> {
+        Ok(Self {
+            rule_revision: revision.rule_revision,
+            filter: revision.settings.filter.compile(&revision.field_types)?,
+            sync_closed: revision.settings.sync_closed,
+            mapping: Mapping::default(),
+        })
+    }
+
+    /// The field mapping in force.
+    #[must_use]
+    pub const fn mapping(&self) -> &Mapping {
+        &self.mapping
+    }
+
+    /// Whether closed opportunities qualify.
+    #[must_use]
+    pub const fn sync_closed(&self) -> bool {
+        self.sync_closed
+    }
+
+    /// Judges an opportunity that is not deleted by its current row.
+    #[must_use]
+    pub fn judge(&self, opportunity: &Fields<'_>) -> Match {
+        if !self.filter.matches(opportunity) {
+            Match::No
+        } else if self.sync_closed || !opportunity.flag("IsClosed") {
+            Match::Qualifies
+        } else {
+            Match::ClosedOnly
+        }
+    }
+
+    /// The fields of an opportunity that the rule looks at, beside its owner.
+    #[must_use]
+    pub fn judged_fields(&self) -> BTreeSet<String> {
+        let mut fields = self.filter.fields().clone();
+        fields.insert("IsClosed".to_owned());
+        fields.insert("OwnerId".to_owned());
+        fields
+    }
+
+    /// The fields to read of an object's records: mapped, judged and relation fields.
+    #[must_use]
+    pub fn fields_to_read(&self, object: ObjectKind) -> BTreeSet<String> {
+        let mut fields = self.mapping.salesforce_fields(object);
+        fields.insert("Id".to_owned());
+        fields.extend(
+            relation_fields(object)
+                .iter()
+                .map(|field| (*field).to_owned()),
+        );
+        if object == ObjectKind::Opportunity {
+            fields.extend(self.judged_fields());
+        }
+        fields
+    }
+
+    /// Whether a change can alter anything in mOS: it touches a mapped, judged or relation field,
+    /// or does not say what it touches.
+    #[must_use]
+    pub fn is_touched_by(&self, object: ObjectKind, cause: &Cause) -> bool {
+        match cause {
+            Cause::Event {
+                change_type: ChangeType::Update,
+                changed,
+                ..
+            } if !changed.is_empty() => {
+                mapping::touches(object, changed, &leaves(&self.fields_to_read(object)))
+            }
+            Cause::Event { .. } | Cause::Snapshot | Cause::Reread | Cause::Companion => true,
+        }
+    }
+
+    /// Whether an opportunity or contact role may have entered the scope by this, so that what
+    /// belongs to it must be sent along.
+    #[must_use]
+    pub fn may_enter(&self, object: ObjectKind, cause: &Cause) -> bool {
+        match cause {
+            Cause::Event {
+                change_type,
+                changed,
+                ..
+            } => {
+                if change_type.may_enter_scope() || changed.is_empty() {
+                    return true;
+                }
+                let mut entering: BTreeSet<String> = relation_fields(object)
+                    .iter()
+                    .map(|field| (*field).to_owned())
+                    .collect();
+                if object == ObjectKind::Opportunity {
+                    entering.extend(leaves(&self.judged_fields()));
+                    entering.insert("StageName".to_owned());
+                }
+                mapping::touches(object, changed, &entering)
+            }
+            Cause::Snapshot | Cause::Reread => true,
+            Cause::Companion => false,
+        }
+    }
+}
+
+/// The fields through which an object's records hang together.
+#[must_use]
+pub const fn relation_fields(object: ObjectKind) -> &'static [&'static str] {
+    match object {
+        ObjectKind::Opportunity => &["OwnerId", "AccountId"],
+        ObjectKind::OpportunityContactRole => &["OpportunityId", "ContactId"],
+        ObjectKind::User | ObjectKind::Account | ObjectKind::Contact => &[],
+    }
+}
+
+/// Whether any of the owners holds permission at that time.
+#[must_use]
+pub fn is_permitted(
+    owners: &BTreeSet<SalesforceId>,
+    snapshot: &PermissionSnapshot,
+    at: Timestamp,
+) -> bool {
+    owners.iter().any(|owner| snapshot.permits(owner, at))
+}
+
+/// The opportunity's own part of a path such as `Account.Industry`: a change of the reference
+/// changes what the path leads to.
+fn leaves(fields: &BTreeSet<String>) -> BTreeSet<String> {
+    fields
+        .iter()
+        .map(|field| match field.split_once('.') {
+            Some((parent, _)) => parent
+                .strip_suffix("__r")
+                .map_or_else(|| format!("{parent}Id"), |custom| format!("{custom}__c")),
+            None => field.clone(),
+        })
+        .collect()
+}

@@ -1,0 +1,212 @@
+//! Salesforce, as far as mosync reads it.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use async_trait::async_trait;
+use domain::change::ChangeEvent;
+use domain::filter::FieldType;
+use domain::{ObjectKind, Row, SalesforceId};
+use serde::{Deserialize, Serialize};
+
+/// A Salesforce org. Every call is one request under a deadline of the adapter's own; an expired
+/// session is renewed within the call.
+#[async_trait]
+pub trait Source: Send + Sync {
+    /// The org's own record (`Organization`).
+    async fn organization(&self) -> Result<Organization, SourceError>;
+
+    /// A SOQL query's first page. `deleted` asks for deleted rows too (`queryAll`).
+    async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError>;
+
+    /// A further page, by the locator of the page before.
+    async fn next_page(&self, locator: &str) -> Result<Page, SourceError>;
+
+    /// Records by id, at most 2,000 of one object; the answer is aligned with `ids`, `None` for
+    /// what is deleted, unknown or not visible.
+    async fn retrieve(
+        &self,
+        object: ObjectKind,
+        ids: &[SalesforceId],
+        fields: &[String],
+    ) -> Result<Vec<Option<Row>>, SourceError>;
+
+    /// The fields of an object that the integration user can see.
+    async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError>;
+
+    /// The org's API allowance for 24 hours.
+    async fn limits(&self) -> Result<ApiAllowance, SourceError>;
+
+    /// Opens a change event channel. Dropping the stream closes it.
+    async fn subscribe(
+        &self,
+        topic: &str,
+        from: StreamStart,
+    ) -> Result<Box<dyn EventStream>, SourceError>;
+}
+
+/// An open subscription.
+#[async_trait]
+pub trait EventStream: Send {
+    /// The next answer of the server: events, or a keep-alive without any. Silence longer than
+    /// the adapter's watchdog is [`SourceError::Unreachable`].
+    async fn next(&mut self) -> Result<StreamBatch, SourceError>;
+}
+
+/// Where a subscription starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamStart {
+    /// With what comes from now on. Only where no position was ever stored.
+    Latest,
+    /// With the oldest event that Salesforce still keeps (72 hours).
+    Earliest,
+    /// Strictly after this position.
+    After(ReplayId),
+}
+
+/// A position in the event stream: opaque bytes, never computed with.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ReplayId(pub Vec<u8>);
+
+impl ReplayId {
+    /// As hexadecimal digits, for people and for stores.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// From hexadecimal digits.
+    #[must_use]
+    pub fn from_hex(text: &str) -> Option<Self> {
+        if !text.is_ascii() || !text.len().is_multiple_of(2) {
+            return None;
+        }
+        text.as_bytes()
+            .chunks(2)
+            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
+            .collect::<Option<Vec<u8>>>()
+            .map(Self)
+    }
+}
+
+impl fmt::Debug for ReplayId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.to_hex())
+    }
+}
+
+/// One answer of the event stream.
+#[derive(Debug)]
+pub struct StreamBatch {
+    /// In stream order; empty in a keep-alive.
+    pub events: Vec<StreamEvent>,
+    /// The newest position of the server. It may be stored once every event before it is
+    /// settled, from keep-alives too.
+    pub latest: ReplayId,
+}
+
+/// One event of the stream.
+#[derive(Debug)]
+pub struct StreamEvent {
+    /// Its position.
+    pub replay: ReplayId,
+    /// What it says, or why it cannot be read.
+    pub body: Result<ChangeEvent, Undecodable>,
+}
+
+/// An event that no one can read; its bytes are kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Undecodable {
+    /// The schema it names.
+    pub schema_id: String,
+    /// What is wrong, without field values.
+    pub reason: String,
+    /// The raw Avro datum.
+    pub payload: Vec<u8>,
+}
+
+/// The org's own record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Organization {
+    /// `00D...`, 18 characters.
+    pub id: SalesforceId,
+    /// The company's name.
+    pub name: String,
+    /// A sandbox or scratch org.
+    pub is_sandbox: bool,
+    /// The org's default time zone (`TimeZoneSidKey`).
+    pub time_zone: String,
+}
+
+/// A page of query results.
+#[derive(Debug)]
+pub struct Page {
+    /// How many rows the whole query has.
+    pub total: u64,
+    /// The rows of this page.
+    pub rows: Vec<Row>,
+    /// Where the next page is; `None` on the last.
+    pub next: Option<String>,
+}
+
+/// One field of an object, from describe.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldDescription {
+    /// API name.
+    pub name: String,
+    /// Label in the integration user's language.
+    pub label: String,
+    /// What kind of values it has; `None` for kinds that neither filter nor mapping can use.
+    pub field_type: Option<FieldType>,
+    /// Whether SOQL can filter by it.
+    pub filterable: bool,
+    /// A formula or roll-up: it changes without an event.
+    pub calculated: bool,
+    /// The objects a reference points to.
+    pub reference_to: BTreeSet<String>,
+}
+
+/// API requests per 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ApiAllowance {
+    /// What the org may use.
+    pub max: u64,
+    /// What is left.
+    pub remaining: u64,
+}
+
+/// Why Salesforce did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum SourceError {
+    /// Network, time-out, 5xx: try again.
+    #[error("Salesforce did not answer ({0}); mosync tries again by itself")]
+    Unreachable(String),
+    /// Credentials refused.
+    #[error(
+        "Salesforce refused the sign-in ({0}); check the client id, the user and the key or secret in the configuration"
+    )]
+    SignIn(String),
+    /// The org's API allowance or the event delivery quota is used up.
+    #[error("Salesforce's allowance is used up ({0}); mosync waits for the next window")]
+    Quota(String),
+    /// The stored position is not in the stream any more, or never was.
+    #[error("Salesforce no longer accepts the stored stream position ({0})")]
+    PositionRejected(String),
+    /// A locator or result that has expired.
+    #[error("a query's remaining pages have expired in Salesforce ({0}); the query starts again")]
+    Expired(String),
+    /// The request itself is wrong: unknown field, no access, malformed query.
+    #[error("Salesforce refused the request ({code}: {message})")]
+    Refused {
+        /// Salesforce's error code, such as `INVALID_FIELD`.
+        code: String,
+        /// Salesforce's message.
+        message: String,
+    },
+    /// The answer does not have the documented shape.
+    #[error(
+        "Salesforce's answer could not be read ({0}); if this goes on, compare the API version in the configuration"
+    )]
+    Garbled(String),
+}
