@@ -44,7 +44,7 @@ pub enum FilterFault {
         /// The field's type.
         field_type: FieldType,
     },
-    /// Blank goes with equals and not_equal only.
+    /// Blank goes with `equals` and `not_equal` only.
     #[error(
         "condition {condition}: {operator} on `{field}` needs a value; to ask for blank fields use equals without a value"
     )]

@@ -12,7 +12,7 @@ const MICROS_PER_DAY: i64 = 86_400_000_000;
 /// equals it when it lies inside, is less when it lies before its start and greater when it lies
 /// at or after its end; so ranges with other bounds compare by the same two functions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum DateValue {
+pub(super) enum DateValue {
     /// A calendar day; for a date/time field, that day in UTC.
     Day(civil::Date),
     /// A moment; for date/time fields only.

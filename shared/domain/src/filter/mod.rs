@@ -35,7 +35,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use compile::FilterFault;
-pub use date::DateValue;
 pub use kinds::{FieldType, Operator};
 pub use logic::LogicFault;
 pub use matching::{CompiledFilter, ConditionResult};
