@@ -148,13 +148,12 @@ fn is_part(whole: &str, part: Option<&str>, leaf: &str) -> bool {
 /// `State` and `StateCode` change together, and so do `Country` and `CountryCode`; the position is
 /// computed from the rest of the address.
 fn same_place(changed: &str, own: &str) -> bool {
-    let plain = |part: &str| {
-        part.strip_suffix("Code")
-            .filter(|head| *head != "Postal")
-            .unwrap_or(part)
-            .to_owned()
-    };
-    plain(changed) == plain(own) || matches!(own, "Latitude" | "Longitude" | "GeocodeAccuracy")
+    without_code(changed) == without_code(own)
+        || matches!(own, "Latitude" | "Longitude" | "GeocodeAccuracy")
+}
+
+fn without_code(part: &str) -> &str {
+    part.strip_suffix("Code").unwrap_or(part)
 }
 
 /// Whether Salesforce sets the leaf when the field changes.
