@@ -16,8 +16,8 @@ use domain::tally::Count;
 use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, SalesforceId};
 use ports::source::Source;
-use runtime::readback::{self, Read, RulesInForce};
 use runtime::gate::Gate;
+use runtime::readback::{self, Read, RulesInForce};
 use runtime::worker::{Handler, Outage, Verdict};
 use tokio::sync::watch;
 
@@ -38,7 +38,12 @@ impl Filter {
     /// Reads rows from `source`, rules and tickets from `stores`.
     #[must_use]
     pub fn new(source: Arc<dyn Source>, stores: ports::stores::Stores) -> Self {
-        Self { source, rules: RulesInForce::new(stores), gate: watch::Sender::new(Gate::Open) }
+        let rules = RulesInForce::new(stores, Arc::clone(&source));
+        Self {
+            source,
+            rules,
+            gate: watch::Sender::new(Gate::Open),
+        }
     }
 }
 
@@ -59,7 +64,12 @@ impl Handler for Filter {
         // Rows that the reader brought along are good under its ticket, as long as the rules are
         // still the same; everything else is read now, under the fresh ticket.
         let ticket = match unit.ticket {
-            Some(ticket) if ticket.rule_revision == fresh.rule_revision && unit.records.iter().all(|record| record.row.is_some()) => ticket,
+            Some(ticket)
+                if ticket.rule_revision == fresh.rule_revision
+                    && unit.records.iter().all(|record| record.row.is_some()) =>
+            {
+                ticket
+            }
             _ => {
                 read_rows(&*self.source, &mut unit, &rules).await?;
                 fresh
@@ -90,11 +100,20 @@ fn collapse(mut unit: Envelope) -> Envelope {
             }
             Some(earlier) => {
                 unit.tally.add(record.object, Count::Collapsed);
-                kept.insert(key, UnitRecord { cause: both(earlier.cause, record.cause), ..record });
+                kept.insert(
+                    key,
+                    UnitRecord {
+                        cause: both(earlier.cause, record.cause),
+                        ..record
+                    },
+                );
             }
         }
     }
-    unit.records = order.into_iter().filter_map(|key| kept.remove(&key)).collect();
+    unit.records = order
+        .into_iter()
+        .filter_map(|key| kept.remove(&key))
+        .collect();
     unit
 }
 
@@ -103,12 +122,28 @@ fn collapse(mut unit: Envelope) -> Envelope {
 fn both(earlier: Cause, later: Cause) -> Cause {
     match (earlier, later) {
         (
-            Cause::Event { change_type: ChangeType::Update, changed: first, .. },
-            Cause::Event { change_type: ChangeType::Update, changed: second, committed },
-        ) if !first.is_empty() && !second.is_empty() => {
-            Cause::Event { change_type: ChangeType::Update, changed: first.into_iter().chain(second).collect(), committed }
-        }
-        (_, last @ Cause::Event { change_type: ChangeType::Delete, .. }) => last,
+            Cause::Event {
+                change_type: ChangeType::Update,
+                changed: first,
+                ..
+            },
+            Cause::Event {
+                change_type: ChangeType::Update,
+                changed: second,
+                committed,
+            },
+        ) if !first.is_empty() && !second.is_empty() => Cause::Event {
+            change_type: ChangeType::Update,
+            changed: first.into_iter().chain(second).collect(),
+            committed,
+        },
+        (
+            _,
+            last @ Cause::Event {
+                change_type: ChangeType::Delete,
+                ..
+            },
+        ) => last,
         _ => Cause::Reread,
     }
 }
@@ -132,16 +167,33 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
     }
     let mut rows = BTreeMap::new();
     for (object, ids) in ids {
-        rows.insert(object, readback::read(source, object, &ids, &rules.fields_to_read(object)).await?);
+        rows.insert(
+            object,
+            readback::read(source, object, &ids, &rules.fields_to_read(object)).await?,
+        );
     }
     for mut record in std::mem::take(&mut unit.records) {
-        match rows.get_mut(&record.object).and_then(|rows| rows.remove(&record.id)).unwrap_or(Read::Absent) {
+        match rows
+            .get_mut(&record.object)
+            .and_then(|rows| rows.remove(&record.id))
+            .unwrap_or(Read::Absent)
+        {
             Read::Row(row) => {
                 record.row = Some(row);
                 unit.records.push(record);
             }
             Read::Deleted => unit.tally.add(record.object, Count::Gone),
-            Read::Absent if matches!(record.cause, Cause::Event { change_type: ChangeType::Delete, .. }) => unit.tally.add(record.object, Count::Gone),
+            Read::Absent
+                if matches!(
+                    record.cause,
+                    Cause::Event {
+                        change_type: ChangeType::Delete,
+                        ..
+                    }
+                ) =>
+            {
+                unit.tally.add(record.object, Count::Gone)
+            }
             Read::Absent => {
                 tracing::warn!(object = %record.object, record = %record.id, "a record that changed is not visible to the integration user, or was purged");
                 unit.tally.add(record.object, Count::Unreadable);
@@ -152,14 +204,23 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
 }
 
 /// Keeps the records that match, with their owners; answers those that do not.
-async fn judge(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
+async fn judge(
+    source: &dyn Source,
+    unit: &mut Envelope,
+    rules: &Rules,
+) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
     let mut owners = hangs_on::owners(source, unit, rules).await?;
     let mut void = Vec::new();
     for mut record in std::mem::take(&mut unit.records) {
         let matched = match record.object {
             ObjectKind::Opportunity => judge_opportunity(&mut record, rules),
-            ObjectKind::User | ObjectKind::Account | ObjectKind::Contact | ObjectKind::OpportunityContactRole => {
-                record.owners = owners.remove(&(record.object, record.id)).unwrap_or_default();
+            ObjectKind::User
+            | ObjectKind::Account
+            | ObjectKind::Contact
+            | ObjectKind::OpportunityContactRole => {
+                record.owners = owners
+                    .remove(&(record.object, record.id))
+                    .unwrap_or_default();
                 !record.owners.is_empty()
             }
         };
@@ -195,10 +256,15 @@ fn judge_opportunity(record: &mut UnitRecord, rules: &Rules) -> bool {
 /// Whether the change may be the one by which a deal closed.
 fn may_have_closed(cause: &Cause) -> bool {
     match cause {
-        Cause::Event { change_type: ChangeType::Create | ChangeType::Delete, .. } => false,
-        Cause::Event { change_type: ChangeType::Update, changed, .. } => {
-            changed.is_empty() || changed.contains("IsClosed") || changed.contains("StageName")
-        }
+        Cause::Event {
+            change_type: ChangeType::Create | ChangeType::Delete,
+            ..
+        } => false,
+        Cause::Event {
+            change_type: ChangeType::Update,
+            changed,
+            ..
+        } => changed.is_empty() || changed.contains("IsClosed") || changed.contains("StageName"),
         Cause::Event { .. } | Cause::Snapshot | Cause::Reread => true,
         Cause::Companion => false,
     }

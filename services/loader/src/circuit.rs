@@ -37,7 +37,11 @@ impl Circuit {
     /// Closes and opens these gates.
     #[must_use]
     pub fn new(gates: Arc<Gates>) -> Self {
-        Self { gates, state: Mutex::new(State::Closed { failures: 0 }), opened: Notify::new() }
+        Self {
+            gates,
+            state: Mutex::new(State::Closed { failures: 0 }),
+            opened: Notify::new(),
+        }
     }
 
     /// A request was answered.
@@ -53,21 +57,25 @@ impl Circuit {
         let mut state = self.lock();
         match trouble {
             TargetError::Throttled(pause) => {
-                *state = State::Pausing { until: Instant::now() + *pause };
+                *state = State::Pausing {
+                    until: Instant::now() + *pause,
+                };
                 self.gates.close(GATE, &trouble.to_string());
                 self.opened.notify_one();
                 return *pause;
             }
             TargetError::Forbidden(_) => self.probe(&mut state, trouble),
-            TargetError::Unreachable(_) | TargetError::TooLarge | TargetError::Unprocessable(_) => match &mut *state {
-                State::Closed { failures } => {
-                    *failures += 1;
-                    if *failures >= FAILURES {
-                        self.probe(&mut state, trouble);
+            TargetError::Unreachable(_) | TargetError::TooLarge | TargetError::Unprocessable(_) => {
+                match &mut *state {
+                    State::Closed { failures } => {
+                        *failures += 1;
+                        if *failures >= FAILURES {
+                            self.probe(&mut state, trouble);
+                        }
                     }
+                    State::Pausing { .. } | State::Probing => {}
                 }
-                State::Pausing { .. } | State::Probing => {}
-            },
+            }
         }
         UNIT_WAIT
     }
@@ -110,7 +118,11 @@ impl Circuit {
                     tracing::info!("mOS answers again");
                     return;
                 }
-                Err(TargetError::Throttled(pause)) => *self.lock() = State::Pausing { until: Instant::now() + pause },
+                Err(TargetError::Throttled(pause)) => {
+                    *self.lock() = State::Pausing {
+                        until: Instant::now() + pause,
+                    }
+                }
                 Err(trouble) => {
                     self.gates.close(GATE, &trouble.to_string());
                     *self.lock() = State::Probing;

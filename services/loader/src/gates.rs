@@ -14,7 +14,12 @@ const ORG: &str = "org";
 const EVERY: Duration = Duration::from_secs(1);
 
 /// Keeps the gates until `stop`. Until the settings and the org are known, nothing is sent.
-pub async fn keep(gates: Arc<Gates>, stores: Stores, source: Arc<dyn Source>, stop: CancellationToken) {
+pub async fn keep(
+    gates: Arc<Gates>,
+    stores: Stores,
+    source: Arc<dyn Source>,
+    stop: CancellationToken,
+) {
     gates.close(ORG, "the Salesforce org is not known yet");
     let mut org = None;
     loop {
@@ -25,7 +30,12 @@ pub async fn keep(gates: Arc<Gates>, stores: Stores, source: Arc<dyn Source>, st
             }
         }
         match stores.settings.current().await {
-            Ok(revision) => judge(&gates, org.as_ref(), revision.settings.disabled, revision.settings.run_in_sandbox),
+            Ok(revision) => judge(
+                &gates,
+                org.as_ref(),
+                revision.settings.disabled,
+                revision.settings.run_in_sandbox,
+            ),
             Err(error) => gates.close(SETTINGS, &error.to_string()),
         }
         tokio::select! {
@@ -43,7 +53,10 @@ fn judge(gates: &Gates, org: Option<&Organization>, disabled: bool, run_in_sandb
         gates.open(SETTINGS);
     }
     match org {
-        Some(org) if org.is_sandbox && !run_in_sandbox => gates.close(ORG, "the connected org is a sandbox and Run In Sandbox is off in mOS Settings"),
+        Some(org) if org.is_sandbox && !run_in_sandbox => gates.close(
+            ORG,
+            "the connected org is a sandbox and Run In Sandbox is off in mOS Settings",
+        ),
         Some(_) => gates.open(ORG),
         None => {}
     }
@@ -56,7 +69,12 @@ mod tests {
     use runtime::gate::Gate;
 
     fn org(is_sandbox: bool) -> Organization {
-        Organization { id: SalesforceId::parse("00D000000000001").unwrap(), name: "Acme".to_owned(), is_sandbox, time_zone: "UTC".to_owned() }
+        Organization {
+            id: SalesforceId::parse("00D000000000001").unwrap(),
+            name: "Acme".to_owned(),
+            is_sandbox,
+            time_zone: "UTC".to_owned(),
+        }
     }
 
     #[test]

@@ -22,10 +22,11 @@ use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::Clock;
 use ports::queue::Queue;
+use ports::source::Source;
 use ports::stores::Stores;
 use ports::target::Target;
-use runtime::readback::RulesInForce;
 use runtime::gate::Gate;
+use runtime::readback::RulesInForce;
 use runtime::worker::{Handler, Outage, Settle, Verdict, publish};
 use tokio::sync::watch;
 
@@ -36,7 +37,11 @@ use outcome::Sorted;
 use request::{Mapped, Sent};
 
 /// The first wait of a record that mOS was too busy for; the ladder's next rungs follow.
-const RETRIES: [Duration; 3] = [Duration::from_secs(5), Duration::from_secs(30), Duration::from_secs(120)];
+const RETRIES: [Duration; 3] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+];
 
 /// The load stage.
 pub struct Loader {
@@ -61,14 +66,24 @@ impl Loader {
     #[must_use]
     pub fn new(
         target: Arc<dyn Target>,
+        source: Arc<dyn Source>,
         queue: Arc<dyn Queue>,
         stores: Stores,
         clock: Arc<dyn Clock>,
         circuit: Arc<Circuit>,
         gate: watch::Receiver<Gate>,
     ) -> Self {
-        let rules = RulesInForce::new(stores.clone());
-        Self { target, stores, queue, clock, rules, limiter: Arc::new(Limiter::default()), circuit, gate }
+        let rules = RulesInForce::new(stores.clone(), source);
+        Self {
+            target,
+            stores,
+            queue,
+            clock,
+            rules,
+            limiter: Arc::new(Limiter::default()),
+            circuit,
+            gate,
+        }
     }
 
     /// Sends what is in the unit and sorts the answers.
@@ -79,7 +94,11 @@ impl Loader {
         let mut chunks = request::chunks(mapped).into_iter();
         for chunk in chunks.by_ref() {
             let sent = request::send(self, &unit, ticket.version, chunk).await;
-            let Sent { answered, unsent, trouble } = sent;
+            let Sent {
+                answered,
+                unsent,
+                trouble,
+            } = sent;
             for (record, outcome) in answered {
                 sorted.take(record, outcome);
             }
@@ -110,12 +129,26 @@ impl Loader {
     }
 
     /// What is left of the unit decides how it goes on; everything else is terminal.
-    async fn conclude(&self, mut unit: Envelope, sorted: Sorted, unsent: Vec<Mapped>, outage: Option<Duration>) -> Result<Verdict, Outage> {
-        let Sorted { tally, park, accepted, left, orphans, .. } = sorted;
+    async fn conclude(
+        &self,
+        mut unit: Envelope,
+        sorted: Sorted,
+        unsent: Vec<Mapped>,
+        outage: Option<Duration>,
+    ) -> Result<Verdict, Outage> {
+        let Sorted {
+            tally,
+            park,
+            accepted,
+            left,
+            orphans,
+            ..
+        } = sorted;
         self.release_children(&unit, &accepted).await?;
         unit.tally.merge(&tally);
         unit.records = left;
-        unit.records.extend(unsent.into_iter().map(|mapped| mapped.record));
+        unit.records
+            .extend(unsent.into_iter().map(|mapped| mapped.record));
         let mut verdict = if !orphans.is_empty() {
             // Back to where rows are read: with the companions, the missing parent comes along.
             unit.records.extend(orphans);
@@ -126,15 +159,26 @@ impl Loader {
         } else {
             let wait = outage.unwrap_or_else(|| rung(unit.attempts));
             unit.attempts += 1;
-            unit.records.sort_by_key(|record| (record.object, record.id));
-            Verdict { publish: Vec::new(), park: Vec::new(), unpark: Vec::new(), count: None, settle: Settle::RetryAfter(wait, Box::new(unit)) }
+            unit.records
+                .sort_by_key(|record| (record.object, record.id));
+            Verdict {
+                publish: Vec::new(),
+                park: Vec::new(),
+                unpark: Vec::new(),
+                count: None,
+                settle: Settle::RetryAfter(wait, Box::new(unit)),
+            }
         };
         verdict.park = park;
         Ok(verdict)
     }
 
     /// Children that waited for a record which has now arrived are read again.
-    async fn release_children(&self, unit: &Envelope, accepted: &[(ObjectKind, SalesforceId)]) -> Result<(), Outage> {
+    async fn release_children(
+        &self,
+        unit: &Envelope,
+        accepted: &[(ObjectKind, SalesforceId)],
+    ) -> Result<(), Outage> {
         if accepted.is_empty() {
             return Ok(());
         }
@@ -143,7 +187,10 @@ impl Loader {
             let at = self.clock.now();
             let job = JobId::live(at);
             let index = self.stores.jobs.open_live_unit(&job, at).await?;
-            let records = children.iter().map(|child| reread(child.object, child.id)).collect::<Vec<_>>();
+            let records = children
+                .iter()
+                .map(|child| reread(child.object, child.id))
+                .collect::<Vec<_>>();
             let mut tally = Tally::default();
             for child in children {
                 tally.add(child.object, Count::Read);
@@ -162,7 +209,13 @@ impl Loader {
                 tally,
                 ..unit.clone()
             };
-            publish(&*self.queue, QueueName::new(Stage::Filter, Lane::Live), &released).await.map_err(Outage::Other)?;
+            publish(
+                &*self.queue,
+                QueueName::new(Stage::Filter, Lane::Live),
+                &released,
+            )
+            .await
+            .map_err(Outage::Other)?;
         }
         Ok(())
     }
@@ -180,12 +233,17 @@ impl Handler for Loader {
 
     async fn handle(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
         let Some(ticket) = unit.ticket else {
-            return Err(Outage::Other("a unit came to the load stage without a ticket; it was not filtered".to_owned()));
+            return Err(Outage::Other(
+                "a unit came to the load stage without a ticket; it was not filtered".to_owned(),
+            ));
         };
         let now = self.stores.ticket.take().await?;
         if now.rule_revision != ticket.rule_revision {
             tracing::info!(unit = %unit.id, "the rules have changed since this unit was read; it is read again");
-            return Ok(Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit)));
+            return Ok(Verdict::pass_on(
+                QueueName::new(Stage::Filter, unit.lane),
+                read_again(unit),
+            ));
         }
         let snapshot = self.stores.permissions.latest().await?;
         drop_unpermitted(&mut unit, &snapshot, now.version.time());
@@ -207,7 +265,11 @@ fn rung(attempts: u32) -> Duration {
     }
 }
 
-fn drop_unpermitted(unit: &mut Envelope, snapshot: &domain::permission::PermissionSnapshot, at: Timestamp) {
+fn drop_unpermitted(
+    unit: &mut Envelope,
+    snapshot: &domain::permission::PermissionSnapshot,
+    at: Timestamp,
+) {
     let tally = &mut unit.tally;
     unit.records.retain(|record| {
         let permitted = is_permitted(&record.owners, snapshot, at);
@@ -221,11 +283,23 @@ fn drop_unpermitted(unit: &mut Envelope, snapshot: &domain::permission::Permissi
 /// The unit as it was before anything was read. Companions become records of their own: what they
 /// came along with may have arrived already.
 fn read_again(mut unit: Envelope) -> Envelope {
-    unit.records = unit.records.iter().map(|record| reread(record.object, record.id)).collect();
+    unit.records = unit
+        .records
+        .iter()
+        .map(|record| reread(record.object, record.id))
+        .collect();
     unit.ticket = None;
     unit
 }
 
 fn reread(object: ObjectKind, id: SalesforceId) -> UnitRecord {
-    UnitRecord { object, id, cause: Cause::Reread, row: None, owners: BTreeSet::new(), last_word: false, entering: false }
+    UnitRecord {
+        object,
+        id,
+        cause: Cause::Reread,
+        row: None,
+        owners: BTreeSet::new(),
+        last_word: false,
+        entering: false,
+    }
 }

@@ -27,7 +27,14 @@ struct State {
 
 impl Default for Limiter {
     fn default() -> Self {
-        Self { state: Mutex::new(State { limit: START, in_flight: 0, live_waiting: 0 }), changed: Notify::new() }
+        Self {
+            state: Mutex::new(State {
+                limit: START,
+                in_flight: 0,
+                live_waiting: 0,
+            }),
+            changed: Notify::new(),
+        }
     }
 }
 
@@ -113,7 +120,10 @@ mod tests {
         let limiter = Arc::new(Limiter::default());
         let first = limiter.acquire(Lane::Bulk).await;
         let _second = limiter.acquire(Lane::Bulk).await;
-        assert!(!limiter.take(Lane::Live), "two are running, the limit is two");
+        assert!(
+            !limiter.take(Lane::Live),
+            "two are running, the limit is two"
+        );
         let waiting = LiveWaiting::of(&limiter);
         drop(first);
         assert!(!limiter.take(Lane::Bulk), "a live unit waits");
@@ -126,13 +136,19 @@ mod tests {
         let limiter = Arc::new(Limiter::default());
         limiter.succeeded();
         assert!(limiter.lock().limit <= START, "not in full use");
-        let _permits = [limiter.acquire(Lane::Live).await, limiter.acquire(Lane::Live).await];
+        let _permits = [
+            limiter.acquire(Lane::Live).await,
+            limiter.acquire(Lane::Live).await,
+        ];
         limiter.succeeded();
         limiter.succeeded();
         assert!(limiter.lock().limit > START + 0.8);
         for _ in 0..100 {
             limiter.backed_off();
         }
-        assert!((limiter.lock().limit - 1.0).abs() < f64::EPSILON, "never below one");
+        assert!(
+            (limiter.lock().limit - 1.0).abs() < f64::EPSILON,
+            "never below one"
+        );
     }
 }

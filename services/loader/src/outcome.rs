@@ -50,8 +50,14 @@ impl Sorted {
             Outcome::Stale => Count::Stale,
             // mOS never had the deal, so there is no last word to say.
             Outcome::Skipped => return self.tally.add(sent.record.object, Count::Unchanged),
-            Outcome::Missing => return self.again_or_later(sent, "mOS's answer did not mention the record"),
-            Outcome::Rejected { code, message, field } => return self.rejected(sent, &code, message, field.as_deref()),
+            Outcome::Missing => {
+                return self.again_or_later(sent, "mOS's answer did not mention the record");
+            }
+            Outcome::Rejected {
+                code,
+                message,
+                field,
+            } => return self.rejected(sent, &code, message, field.as_deref()),
         };
         self.tally.add(sent.record.object, count);
         self.accepted.push((sent.record.object, sent.record.id));
@@ -60,16 +66,27 @@ impl Sorted {
     fn rejected(&mut self, sent: Mapped, code: &RejectCode, message: String, field: Option<&str>) {
         let kind = match code {
             RejectCode::Busy => return self.again_or_later(sent, &message),
-            RejectCode::ParentMissing if self.rereads < MAX_PARENT_REREADS => return self.orphans.push(UnitRecord { cause: Cause::Reread, ..sent.record }),
+            RejectCode::ParentMissing if self.rereads < MAX_PARENT_REREADS => {
+                return self.orphans.push(UnitRecord {
+                    cause: Cause::Reread,
+                    ..sent.record
+                });
+            }
             RejectCode::ParentMissing => FailureKind::ParentMissing,
             RejectCode::InvalidField => FailureKind::InvalidField,
             RejectCode::ValueTooLong => FailureKind::ValueTooLong,
             RejectCode::UnknownType => FailureKind::UnknownType,
             RejectCode::DeletedInMos => FailureKind::DeletedInMos,
-            RejectCode::Other(code) if code == crate::request::UNPROCESSABLE => FailureKind::Unprocessable,
+            RejectCode::Other(code) if code == crate::request::UNPROCESSABLE => {
+                FailureKind::Unprocessable
+            }
             RejectCode::Other(_) => FailureKind::Refused,
         };
-        let parent = if kind == FailureKind::ParentMissing { missing_parent(&sent.record, field) } else { None };
+        let parent = if kind == FailureKind::ParentMissing {
+            missing_parent(&sent.record, field)
+        } else {
+            None
+        };
         self.park(&sent.record, kind, message, parent);
     }
 
@@ -77,7 +94,12 @@ impl Sorted {
         if self.attempts + 1 < MAX_ATTEMPTS {
             self.left.push(sent.record);
         } else {
-            self.park(&sent.record, FailureKind::RetryLater, message.to_owned(), None);
+            self.park(
+                &sent.record,
+                FailureKind::RetryLater,
+                message.to_owned(),
+                None,
+            );
         }
     }
 
@@ -86,7 +108,13 @@ impl Sorted {
         self.park(record, FailureKind::Unmappable, reason, None);
     }
 
-    fn park(&mut self, record: &UnitRecord, kind: FailureKind, message: String, parent: Option<(ObjectKind, SalesforceId)>) {
+    fn park(
+        &mut self,
+        record: &UnitRecord,
+        kind: FailureKind,
+        message: String,
+        parent: Option<(ObjectKind, SalesforceId)>,
+    ) {
         self.tally.add(record.object, Count::Parked);
         let retry_at = match kind.policy() {
             Policy::RetryByItself => retry_delay(0).map(|delay| self.now.after(delay)),
@@ -111,9 +139,14 @@ impl Sorted {
 fn missing_parent(record: &UnitRecord, field: Option<&str>) -> Option<(ObjectKind, SalesforceId)> {
     let (object, salesforce_field) = match (record.object, field) {
         (ObjectKind::Opportunity, _) => (ObjectKind::User, "OwnerId"),
-        (ObjectKind::OpportunityContactRole, Some("opportunity_id")) => (ObjectKind::Opportunity, "OpportunityId"),
+        (ObjectKind::OpportunityContactRole, Some("opportunity_id")) => {
+            (ObjectKind::Opportunity, "OpportunityId")
+        }
         (ObjectKind::OpportunityContactRole, _) => (ObjectKind::Contact, "ContactId"),
         (ObjectKind::User | ObjectKind::Account | ObjectKind::Contact, _) => return None,
     };
-    Some((object, record.row.as_ref()?.fields().ok()?.id(salesforce_field)?))
+    Some((
+        object,
+        record.row.as_ref()?.fields().ok()?.id(salesforce_field)?,
+    ))
 }

@@ -1,9 +1,9 @@
 //! Requests to mOS: a unit's records in order, in as few requests as the contract's limits allow,
 //! and, when mOS cannot take one, in halves down to the record at fault.
 
+use domain::Version;
 use domain::mapping::Mapping;
 use domain::unit::{Envelope, UnitRecord};
-use domain::Version;
 use ports::target::{Outcome, RejectCode, TargetError, Upsert};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -40,7 +40,9 @@ pub(crate) struct Sent {
 pub(crate) fn map(record: &UnitRecord, mapping: &Mapping) -> Result<Box<RawValue>, String> {
     let row = record.row.as_ref().ok_or("the record came without a row")?;
     let fields = row.fields().map_err(|error| error.to_string())?;
-    mapping.map(record.object, &fields).map_err(|fault| fault.to_string())
+    mapping
+        .map(record.object, &fields)
+        .map_err(|fault| fault.to_string())
 }
 
 /// Splits a unit's records into requests, in order.
@@ -65,15 +67,31 @@ pub(crate) fn chunks(records: Vec<Mapped>) -> Vec<Vec<Mapped>> {
 
 /// Sends a chunk. What mOS refuses to read or to swallow is halved until the records at fault are
 /// alone; so is, after repeated attempts, what makes mOS fail.
-pub(crate) async fn send(loader: &Loader, unit: &Envelope, version: Version, chunk: Vec<Mapped>) -> Sent {
-    let mut sent = Sent { answered: Vec::new(), unsent: Vec::new(), trouble: None };
+pub(crate) async fn send(
+    loader: &Loader,
+    unit: &Envelope,
+    version: Version,
+    chunk: Vec<Mapped>,
+) -> Sent {
+    let mut sent = Sent {
+        answered: Vec::new(),
+        unsent: Vec::new(),
+        trouble: None,
+    };
     let mut failing = Vec::new();
     let mut failures = 0_u32;
     let mut succeeded = false;
     let mut parts = vec![chunk];
     while let Some(mut part) = parts.pop() {
-        let upserts = part.iter().map(|mapped| upsert(mapped, version)).collect::<Vec<_>>();
-        let error = match loader.target.upsert(&idempotency_key(unit, &upserts), &upserts).await {
+        let upserts = part
+            .iter()
+            .map(|mapped| upsert(mapped, version))
+            .collect::<Vec<_>>();
+        let error = match loader
+            .target
+            .upsert(&idempotency_key(unit, &upserts), &upserts)
+            .await
+        {
             Ok(outcomes) => {
                 succeeded = true;
                 sent.answered.extend(part.into_iter().zip(outcomes));
@@ -84,7 +102,9 @@ pub(crate) async fn send(loader: &Loader, unit: &Envelope, version: Version, chu
         failures += 1;
         let at_fault = match &error {
             TargetError::TooLarge | TargetError::Unprocessable(_) => true,
-            TargetError::Unreachable(_) => unit.attempts >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS),
+            TargetError::Unreachable(_) => {
+                unit.attempts >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
+            }
             TargetError::Throttled(_) | TargetError::Forbidden(_) => false,
         };
         if at_fault && part.len() > 1 {
@@ -92,8 +112,13 @@ pub(crate) async fn send(loader: &Loader, unit: &Envelope, version: Version, chu
             parts.push(second);
             parts.push(part);
         } else if matches!(error, TargetError::TooLarge | TargetError::Unprocessable(_)) {
-            let outcome = Outcome::Rejected { code: RejectCode::Other(UNPROCESSABLE.to_owned()), message: error.to_string(), field: None };
-            sent.answered.extend(part.into_iter().map(|mapped| (mapped, outcome.clone())));
+            let outcome = Outcome::Rejected {
+                code: RejectCode::Other(UNPROCESSABLE.to_owned()),
+                message: error.to_string(),
+                field: None,
+            };
+            sent.answered
+                .extend(part.into_iter().map(|mapped| (mapped, outcome.clone())));
         } else if at_fault {
             failing.append(&mut part);
         } else {
@@ -104,18 +129,27 @@ pub(crate) async fn send(loader: &Loader, unit: &Envelope, version: Version, chu
         }
     }
     if succeeded {
-        sent.answered.extend(failing.into_iter().map(|mapped| (mapped, Outcome::Missing)));
+        sent.answered
+            .extend(failing.into_iter().map(|mapped| (mapped, Outcome::Missing)));
     } else if !failing.is_empty() {
         failing.append(&mut sent.unsent);
         sent.unsent = failing;
-        sent.trouble.get_or_insert(TargetError::Unreachable("no part of the request was answered".to_owned()));
+        sent.trouble.get_or_insert(TargetError::Unreachable(
+            "no part of the request was answered".to_owned(),
+        ));
     }
     sent
 }
 
 fn upsert(mapped: &Mapped, version: Version) -> Upsert {
     let Mapped { record, fields } = mapped;
-    Upsert { object: record.object, id: record.id, version, fields: fields.clone(), if_exists: record.last_word }
+    Upsert {
+        object: record.object,
+        id: record.id,
+        version,
+        fields: fields.clone(),
+        if_exists: record.last_word,
+    }
 }
 
 /// The same for the very same request, another for any other: unit, attempt and content.
@@ -131,5 +165,9 @@ fn idempotency_key(unit: &Envelope, records: &[Upsert]) -> String {
         digest.update([u8::from(record.if_exists)]);
         digest.update(record.fields.get());
     }
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

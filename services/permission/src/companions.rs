@@ -16,7 +16,11 @@ type Owners = BTreeSet<SalesforceId>;
 type Wanted = BTreeMap<ObjectKind, BTreeMap<SalesforceId, Owners>>;
 
 /// Adds the companions and puts the unit into dependency order.
-pub(crate) async fn add(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> Result<(), SourceError> {
+pub(crate) async fn add(
+    source: &dyn Source,
+    unit: &mut Envelope,
+    rules: &Rules,
+) -> Result<(), SourceError> {
     let mut entering = entering_opportunities(unit);
     let mut wanted = Wanted::new();
     orphaned_opportunities(source, unit, rules, &mut entering, &mut wanted).await?;
@@ -30,7 +34,11 @@ pub(crate) async fn add(source: &dyn Source, unit: &mut Envelope, rules: &Rules)
         }
     }
     for role in entering_roles(unit) {
-        if let Some(contact) = role.row.as_ref().and_then(|row| row.fields().ok()?.id("ContactId")) {
+        if let Some(contact) = role
+            .row
+            .as_ref()
+            .and_then(|row| row.fields().ok()?.id("ContactId"))
+        {
             want(&mut wanted, ObjectKind::Contact, contact, &role.owners);
         }
     }
@@ -39,10 +47,23 @@ pub(crate) async fn add(source: &dyn Source, unit: &mut Envelope, rules: &Rules)
             want(&mut wanted, ObjectKind::Contact, contact, &role.owners);
         }
     }
-    let present = unit.records.iter().map(|record| (record.object, record.id)).collect::<BTreeSet<_>>();
+    let present = unit
+        .records
+        .iter()
+        .map(|record| (record.object, record.id))
+        .collect::<BTreeSet<_>>();
     for (object, ids) in wanted {
-        let missing = ids.into_iter().filter(|(id, _)| !present.contains(&(object, *id))).collect::<BTreeMap<_, _>>();
-        let mut rows = readback::read(source, object, &missing.keys().copied().collect(), &rules.fields_to_read(object)).await?;
+        let missing = ids
+            .into_iter()
+            .filter(|(id, _)| !present.contains(&(object, *id)))
+            .collect::<BTreeMap<_, _>>();
+        let mut rows = readback::read(
+            source,
+            object,
+            &missing.keys().copied().collect(),
+            &rules.fields_to_read(object),
+        )
+        .await?;
         for (id, owners) in missing {
             unit.tally.add(object, Count::Added);
             match rows.remove(&id).unwrap_or(Read::Absent) {
@@ -55,11 +76,21 @@ pub(crate) async fn add(source: &dyn Source, unit: &mut Envelope, rules: &Rules)
             }
         }
     }
-    for role in roles.into_iter().filter(|role| !present.contains(&(ObjectKind::OpportunityContactRole, role.id))) {
-        unit.tally.add(ObjectKind::OpportunityContactRole, Count::Added);
-        unit.records.push(companion(ObjectKind::OpportunityContactRole, role.id, role.row, role.owners));
+    for role in roles
+        .into_iter()
+        .filter(|role| !present.contains(&(ObjectKind::OpportunityContactRole, role.id)))
+    {
+        unit.tally
+            .add(ObjectKind::OpportunityContactRole, Count::Added);
+        unit.records.push(companion(
+            ObjectKind::OpportunityContactRole,
+            role.id,
+            role.row,
+            role.owners,
+        ));
     }
-    unit.records.sort_by_key(|record| (record.object, record.id));
+    unit.records
+        .sort_by_key(|record| (record.object, record.id));
     Ok(())
 }
 
@@ -72,7 +103,9 @@ fn entering_opportunities(unit: &Envelope) -> BTreeMap<SalesforceId, Owners> {
 }
 
 fn entering_roles(unit: &Envelope) -> impl Iterator<Item = &UnitRecord> {
-    unit.records.iter().filter(|record| record.object == ObjectKind::OpportunityContactRole && record.entering)
+    unit.records
+        .iter()
+        .filter(|record| record.object == ObjectKind::OpportunityContactRole && record.entering)
 }
 
 /// Where mOS lacked a parent of a contact role, its opportunity comes along, with all that belongs
@@ -91,10 +124,21 @@ async fn orphaned_opportunities(
         .filter_map(|role| role.row.as_ref()?.fields().ok()?.id("OpportunityId"))
         .filter(|opportunity| !entering.contains_key(opportunity))
         .collect::<BTreeSet<_>>();
-    let rows = readback::read(source, ObjectKind::Opportunity, &orphans, &rules.fields_to_read(ObjectKind::Opportunity)).await?;
+    let rows = readback::read(
+        source,
+        ObjectKind::Opportunity,
+        &orphans,
+        &rules.fields_to_read(ObjectKind::Opportunity),
+    )
+    .await?;
     for (id, read) in rows {
         let Read::Row(row) = read else { continue };
-        let Some((owner, account)) = row.fields().ok().filter(|fields| rules.judge(fields) == Match::Qualifies).and_then(|fields| Some((fields.id("OwnerId")?, fields.id("AccountId")))) else {
+        let Some((owner, account)) = row
+            .fields()
+            .ok()
+            .filter(|fields| rules.judge(fields) == Match::Qualifies)
+            .and_then(|fields| Some((fields.id("OwnerId")?, fields.id("AccountId"))))
+        else {
             continue;
         };
         let owners = BTreeSet::from([owner]);
@@ -102,7 +146,8 @@ async fn orphaned_opportunities(
             want(wanted, ObjectKind::Account, account, &owners);
         }
         unit.tally.add(ObjectKind::Opportunity, Count::Added);
-        unit.records.push(companion(ObjectKind::Opportunity, id, row, owners.clone()));
+        unit.records
+            .push(companion(ObjectKind::Opportunity, id, row, owners.clone()));
         entering.insert(id, owners);
     }
     Ok(())
@@ -115,30 +160,78 @@ struct Role {
     owners: Owners,
 }
 
-async fn roles_of(source: &dyn Source, opportunities: &BTreeMap<SalesforceId, Owners>, rules: &Rules) -> Result<Vec<Role>, SourceError> {
-    let select = rules.fields_to_read(ObjectKind::OpportunityContactRole).into_iter().collect::<Vec<_>>().join(", ");
-    let query = RelatedQuery { select: &select, from: "OpportunityContactRole", field: "OpportunityId", and: "" };
+async fn roles_of(
+    source: &dyn Source,
+    opportunities: &BTreeMap<SalesforceId, Owners>,
+    rules: &Rules,
+) -> Result<Vec<Role>, SourceError> {
+    let select = rules
+        .fields_to_read(ObjectKind::OpportunityContactRole)
+        .into_iter()
+        .collect::<Vec<_>>()
+        .join(", ");
+    let query = RelatedQuery {
+        select: &select,
+        from: "OpportunityContactRole",
+        field: "OpportunityId",
+        and: "",
+    };
     let mut roles = Vec::new();
-    readback::for_each_related(source, query, &opportunities.keys().copied().collect(), |row| {
-        let Ok(fields) = row.fields() else { return };
-        if let (Some(id), Some(opportunity)) = (fields.id("Id"), fields.id("OpportunityId"))
-            && let Some(owners) = opportunities.get(&opportunity)
-        {
-            roles.push(Role { id, contact: fields.id("ContactId"), row: row.clone(), owners: owners.clone() });
-        }
-    })
+    readback::for_each_related(
+        source,
+        query,
+        &opportunities.keys().copied().collect(),
+        |row| {
+            let Ok(fields) = row.fields() else { return };
+            if let (Some(id), Some(opportunity)) = (fields.id("Id"), fields.id("OpportunityId"))
+                && let Some(owners) = opportunities.get(&opportunity)
+            {
+                roles.push(Role {
+                    id,
+                    contact: fields.id("ContactId"),
+                    row: row.clone(),
+                    owners: owners.clone(),
+                });
+            }
+        },
+    )
     .await?;
     Ok(roles)
 }
 
-fn reference(unit: &Envelope, object: ObjectKind, id: SalesforceId, field: &str) -> Option<SalesforceId> {
-    unit.records.iter().find(|record| record.object == object && record.id == id)?.row.as_ref()?.fields().ok()?.id(field)
+fn reference(
+    unit: &Envelope,
+    object: ObjectKind,
+    id: SalesforceId,
+    field: &str,
+) -> Option<SalesforceId> {
+    unit.records
+        .iter()
+        .find(|record| record.object == object && record.id == id)?
+        .row
+        .as_ref()?
+        .fields()
+        .ok()?
+        .id(field)
 }
 
 fn want(wanted: &mut Wanted, object: ObjectKind, id: SalesforceId, owners: &Owners) {
-    wanted.entry(object).or_default().entry(id).or_default().extend(owners);
+    wanted
+        .entry(object)
+        .or_default()
+        .entry(id)
+        .or_default()
+        .extend(owners);
 }
 
 fn companion(object: ObjectKind, id: SalesforceId, row: Row, owners: Owners) -> UnitRecord {
-    UnitRecord { object, id, cause: Cause::Companion, row: Some(row), owners, last_word: false, entering: false }
+    UnitRecord {
+        object,
+        id,
+        cause: Cause::Companion,
+        row: Some(row),
+        owners,
+        last_word: false,
+        entering: false,
+    }
 }

@@ -14,8 +14,8 @@ use domain::tally::Count;
 use domain::unit::{Envelope, QueueName, Stage};
 use ports::source::Source;
 use ports::stores::Stores;
-use runtime::readback::RulesInForce;
 use runtime::gate::Gate;
+use runtime::readback::RulesInForce;
 use runtime::worker::{Handler, Outage, Verdict};
 use tokio::sync::watch;
 
@@ -38,7 +38,14 @@ impl Permission {
     /// `gate` opens with the first snapshot, see [`poll::Poll`].
     #[must_use]
     pub fn new(source: Arc<dyn Source>, stores: Stores, gate: watch::Receiver<Gate>) -> Self {
-        Self { source, rules: RulesInForce::new(stores.clone()), stores, cached: Mutex::new(None), gate }
+        let rules = RulesInForce::new(stores.clone(), Arc::clone(&source));
+        Self {
+            source,
+            rules,
+            stores,
+            cached: Mutex::new(None),
+            gate,
+        }
     }
 
     /// The snapshot that a ticket names. A ticket from before the first poll is judged by the first
@@ -46,7 +53,11 @@ impl Permission {
     /// between has been given a backfill.
     async fn snapshot(&self, number: u64) -> Result<Arc<PermissionSnapshot>, Outage> {
         let number = number.max(1);
-        let cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let cached = self
+            .cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         if let Some(snapshot) = cached.filter(|snapshot| snapshot.number == number) {
             return Ok(snapshot);
         }
@@ -55,7 +66,9 @@ impl Permission {
             None => self.stores.permissions.latest().await?,
         };
         if found.number == 0 {
-            return Err(Outage::Other("permissions have not been read from Salesforce yet".to_owned()));
+            return Err(Outage::Other(
+                "permissions have not been read from Salesforce yet".to_owned(),
+            ));
         }
         let found = Arc::new(found);
         *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&found));
@@ -75,7 +88,10 @@ impl Handler for Permission {
 
     async fn handle(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
         let Some(ticket) = unit.ticket else {
-            return Err(Outage::Other("a unit came to the permission stage without a ticket; it was not filtered".to_owned()));
+            return Err(Outage::Other(
+                "a unit came to the permission stage without a ticket; it was not filtered"
+                    .to_owned(),
+            ));
         };
         let snapshot = self.snapshot(ticket.snapshot).await?;
         let tally = &mut unit.tally;
@@ -89,10 +105,16 @@ impl Handler for Permission {
             permitted
         });
         if unit.records.is_empty() {
-            return Ok(Verdict { unpark: void, ..Verdict::finished(unit) });
+            return Ok(Verdict {
+                unpark: void,
+                ..Verdict::finished(unit)
+            });
         }
         let (_, rules) = self.rules.ticket().await?;
         companions::add(&*self.source, &mut unit, &rules).await?;
-        Ok(Verdict { unpark: void, ..Verdict::pass_on(QueueName::new(Stage::Load, unit.lane), unit) })
+        Ok(Verdict {
+            unpark: void,
+            ..Verdict::pass_on(QueueName::new(Stage::Load, unit.lane), unit)
+        })
     }
 }

@@ -23,7 +23,10 @@ pub struct Gates {
 
 impl Default for Gates {
     fn default() -> Self {
-        Self { reasons: Mutex::default(), sender: watch::Sender::new(Gate::Open) }
+        Self {
+            reasons: Mutex::default(),
+            sender: watch::Sender::new(Gate::Open),
+        }
     }
 }
 
@@ -73,7 +76,10 @@ mod tests {
         assert_eq!(*watch.borrow(), Gate::Open);
         gates.close("disabled", "disabled");
         gates.close("mos", "mOS is down");
-        assert_eq!(*watch.borrow(), Gate::Closed("disabled; mOS is down".to_owned()));
+        assert_eq!(
+            *watch.borrow(),
+            Gate::Closed("disabled; mOS is down".to_owned())
+        );
         gates.open("disabled");
         assert_eq!(*watch.borrow(), Gate::Closed("mOS is down".to_owned()));
         gates.open("mos");

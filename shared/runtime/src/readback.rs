@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::rule::Rules;
+use domain::rule::{Rules, Visible};
 use domain::soql;
 use domain::{ObjectKind, Row, SalesforceId, Ticket};
 use ports::source::{Source, SourceError};
@@ -44,13 +44,21 @@ pub async fn read(
     for chunk in ids.chunks(RETRIEVE_MAX) {
         let rows = source.retrieve(object, chunk, &fields).await?;
         if rows.len() != chunk.len() {
-            return Err(SourceError::Garbled(format!("asked for {} records of {object}, got {}", chunk.len(), rows.len())));
+            return Err(SourceError::Garbled(format!(
+                "asked for {} records of {object}, got {}",
+                chunk.len(),
+                rows.len()
+            )));
         }
         for (id, row) in chunk.iter().zip(rows) {
             found.insert(*id, row.map_or(Read::Absent, Read::Row));
         }
     }
-    let absent = found.iter().filter(|(_, read)| **read == Read::Absent).map(|(id, _)| *id).collect::<Vec<_>>();
+    let absent = found
+        .iter()
+        .filter(|(_, read)| **read == Read::Absent)
+        .map(|(id, _)| *id)
+        .collect::<Vec<_>>();
     for deleted in deleted(source, object, &absent).await? {
         found.insert(deleted, Read::Deleted);
     }
@@ -58,13 +66,20 @@ pub async fn read(
 }
 
 /// Which of these are in the recycle bin. Users never are: they cannot be deleted.
-async fn deleted(source: &dyn Source, object: ObjectKind, ids: &[SalesforceId]) -> Result<BTreeSet<SalesforceId>, SourceError> {
+async fn deleted(
+    source: &dyn Source,
+    object: ObjectKind,
+    ids: &[SalesforceId],
+) -> Result<BTreeSet<SalesforceId>, SourceError> {
     let mut deleted = BTreeSet::new();
     if object == ObjectKind::User {
         return Ok(deleted);
     }
     for chunk in ids.chunks(IDS_PER_QUERY) {
-        let soql = format!("SELECT Id FROM {object} WHERE IsDeleted = true AND Id IN {}", soql::id_list(chunk));
+        let soql = format!(
+            "SELECT Id FROM {object} WHERE IsDeleted = true AND Id IN {}",
+            soql::in_list(chunk.iter().map(SalesforceId::as_str))
+        );
         for_each_row(source, &soql, true, |row| {
             deleted.extend(row.fields().ok().and_then(|fields| fields.id("Id")));
             true
@@ -111,8 +126,16 @@ pub async fn for_each_related(
 ) -> Result<(), SourceError> {
     let ids = ids.iter().copied().collect::<Vec<_>>();
     for chunk in ids.chunks(IDS_PER_QUERY) {
-        let RelatedQuery { select, from, field, and } = query;
-        let soql = format!("SELECT {select} FROM {from} WHERE {field} IN {}{and}", soql::id_list(chunk));
+        let RelatedQuery {
+            select,
+            from,
+            field,
+            and,
+        } = query;
+        let soql = format!(
+            "SELECT {select} FROM {from} WHERE {field} IN {}{and}",
+            soql::in_list(chunk.iter().map(SalesforceId::as_str))
+        );
         for_each_row(source, &soql, false, |row| {
             each(row);
             true
@@ -135,18 +158,28 @@ pub struct RelatedQuery<'a> {
     pub and: &'a str,
 }
 
-/// The rules in force, compiled once per revision.
-#[derive(Debug)]
+/// The rules in force, compiled once per revision, with the fields that can be seen at that time.
 pub struct RulesInForce {
     stores: Stores,
+    source: Arc<dyn Source>,
     cached: Mutex<Option<Arc<Rules>>>,
 }
 
+impl std::fmt::Debug for RulesInForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RulesInForce")
+    }
+}
+
 impl RulesInForce {
-    /// Reads from these stores.
+    /// Reads rules from `stores`, and from `source` which fields are visible.
     #[must_use]
-    pub const fn new(stores: Stores) -> Self {
-        Self { stores, cached: Mutex::new(None) }
+    pub fn new(stores: Stores, source: Arc<dyn Source>) -> Self {
+        Self {
+            stores,
+            source,
+            cached: Mutex::new(None),
+        }
     }
 
     /// Takes a ticket together with the very rules it names.
@@ -156,16 +189,33 @@ impl RulesInForce {
     pub async fn ticket(&self) -> Result<(Ticket, Arc<Rules>), Outage> {
         loop {
             let ticket = self.stores.ticket.take().await?;
-            if let Some(rules) = self.cached().filter(|rules| rules.rule_revision == ticket.rule_revision) {
+            if let Some(rules) = self
+                .cached()
+                .filter(|rules| rules.rule_revision == ticket.rule_revision)
+            {
                 return Ok((ticket, rules));
             }
             let revision = self.stores.settings.current().await?;
-            let rules = Rules::of(&revision).map_err(|faults| Outage::Other(format!("the stored filter cannot be used: {faults:?}")))?;
+            let rules = Rules::of(&revision, self.visible().await?).map_err(|faults| {
+                Outage::Other(format!("the stored filter cannot be used: {faults:?}"))
+            })?;
             *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
         }
     }
 
+    async fn visible(&self) -> Result<Visible, SourceError> {
+        let mut visible = Visible::new();
+        for object in ObjectKind::ALL {
+            let fields = self.source.describe(object.api_name()).await?;
+            visible.insert(object, fields.into_iter().map(|field| field.name).collect());
+        }
+        Ok(visible)
+    }
+
     fn cached(&self) -> Option<Arc<Rules>> {
-        self.cached.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 }

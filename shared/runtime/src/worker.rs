@@ -55,14 +55,30 @@ impl Verdict {
     /// Passes the unit on to the next stage.
     #[must_use]
     pub fn pass_on(to: QueueName, unit: Envelope) -> Self {
-        Self { publish: vec![(to, unit)], park: Vec::new(), unpark: Vec::new(), count: None, settle: Settle::Ack }
+        Self {
+            publish: vec![(to, unit)],
+            park: Vec::new(),
+            unpark: Vec::new(),
+            count: None,
+            settle: Settle::Ack,
+        }
     }
 
     /// Nothing is left to be done for the unit: counts it.
     #[must_use]
     pub fn finished(unit: Envelope) -> Self {
-        let count = Some(Counted { job: unit.job, index: unit.index, tally: unit.tally });
-        Self { publish: Vec::new(), park: Vec::new(), unpark: Vec::new(), count, settle: Settle::Ack }
+        let count = Some(Counted {
+            job: unit.job,
+            index: unit.index,
+            tally: unit.tally,
+        });
+        Self {
+            publish: Vec::new(),
+            park: Vec::new(),
+            unpark: Vec::new(),
+            count,
+            settle: Settle::Ack,
+        }
     }
 }
 
@@ -132,7 +148,9 @@ pub struct Worker {
 
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Worker").field("lane", &self.lane).finish_non_exhaustive()
+        f.debug_struct("Worker")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
     }
 }
 
@@ -173,9 +191,17 @@ impl Worker {
     }
 
     /// One connection's life: until the stop, a closed gate (both `Ok`), a lost link or an outage.
-    async fn session(&self, gate: &mut watch::Receiver<Gate>, stop: &CancellationToken) -> Result<(), String> {
+    async fn session(
+        &self,
+        gate: &mut watch::Receiver<Gate>,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
         let from = QueueName::new(self.handler.stage(), self.lane);
-        let mut subscription = self.queue.subscribe(from, self.concurrency).await.map_err(|lost| lost.to_string())?;
+        let mut subscription = self
+            .queue
+            .subscribe(from, self.concurrency)
+            .await
+            .map_err(|lost| lost.to_string())?;
         let mut running = JoinSet::new();
         let ended = loop {
             tokio::select! {
@@ -211,11 +237,16 @@ impl Worker {
     }
 
     async fn process(&self, incoming: Incoming) -> Result<Ended, LinkLost> {
-        let Incoming { message, delivery, .. } = incoming;
+        let Incoming {
+            message, delivery, ..
+        } = incoming;
         let unit = match decode(&message) {
             Ok(unit) => unit,
             Err(reason) => {
-                tracing::error!(unit = message.id, "a message cannot be read and is set aside: {reason}");
+                tracing::error!(
+                    unit = message.id,
+                    "a message cannot be read and is set aside: {reason}"
+                );
                 delivery.dead_letter(&reason).await?;
                 return Ok(Ended::Settled);
             }
@@ -223,7 +254,9 @@ impl Worker {
         match self.judge(unit.clone()).await {
             Ok(verdict) => self.carry_out(verdict, delivery).await,
             Err(outage) => {
-                delivery.retry_at(self.clock.now().after(OUTAGE_RETRY), None).await?;
+                delivery
+                    .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
+                    .await?;
                 Ok(Ended::Outage(outage.to_string()))
             }
         }
@@ -242,7 +275,10 @@ impl Worker {
         match tokio::time::timeout(HANDLING_LIMIT, handling).await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(_payload)) => Err(Panicked),
-            Err(_elapsed) => Ok(Err(Outage::Other(format!("a unit was not done within {} s and is tried again", HANDLING_LIMIT.as_secs())))),
+            Err(_elapsed) => Ok(Err(Outage::Other(format!(
+                "a unit was not done within {} s and is tried again",
+                HANDLING_LIMIT.as_secs()
+            )))),
         }
     }
 
@@ -251,18 +287,29 @@ impl Worker {
     async fn judge_without_poison(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
         let mut poison = Vec::new();
         for record in &unit.records {
-            let alone = Envelope { records: vec![record.clone()], ..unit.clone() };
+            let alone = Envelope {
+                records: vec![record.clone()],
+                ..unit.clone()
+            };
             if self.guarded(alone).await.is_err() {
                 poison.push((record.object, record.id));
             }
         }
         if poison.is_empty() {
-            return Err(Outage::Other("a unit fails as a whole though none of its records does; it is tried again".to_owned()));
+            return Err(Outage::Other(
+                "a unit fails as a whole though none of its records does; it is tried again"
+                    .to_owned(),
+            ));
         }
-        let (bad, good): (Vec<UnitRecord>, Vec<UnitRecord>) =
-            unit.records.into_iter().partition(|record| poison.contains(&(record.object, record.id)));
+        let (bad, good): (Vec<UnitRecord>, Vec<UnitRecord>) = unit
+            .records
+            .into_iter()
+            .partition(|record| poison.contains(&(record.object, record.id)));
         unit.records = good;
-        let parked = bad.iter().map(|record| self.poisoned(&unit, record)).collect::<Vec<_>>();
+        let parked = bad
+            .iter()
+            .map(|record| self.poisoned(&unit, record))
+            .collect::<Vec<_>>();
         for record in &bad {
             tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
             unit.tally.add(record.object, Count::Parked);
@@ -272,7 +319,11 @@ impl Worker {
         } else {
             match self.guarded(unit).await {
                 Ok(verdict) => verdict?,
-                Err(Panicked) => return Err(Outage::Other("a unit still fails without its bad records; it is tried again".to_owned())),
+                Err(Panicked) => {
+                    return Err(Outage::Other(
+                        "a unit still fails without its bad records; it is tried again".to_owned(),
+                    ));
+                }
             }
         };
         verdict.park.extend(parked);
@@ -294,7 +345,11 @@ impl Worker {
         }
     }
 
-    async fn carry_out(&self, verdict: Verdict, delivery: Box<dyn Delivery>) -> Result<Ended, LinkLost> {
+    async fn carry_out(
+        &self,
+        verdict: Verdict,
+        delivery: Box<dyn Delivery>,
+    ) -> Result<Ended, LinkLost> {
         for (to, unit) in &verdict.publish {
             if let Err(reason) = publish(&*self.queue, *to, unit).await {
                 return Ok(Ended::Outage(reason));
@@ -306,8 +361,16 @@ impl Worker {
         match verdict.settle {
             Settle::Ack => delivery.ack().await?,
             Settle::RetryAfter(after, unit) => match unit.encode() {
-                Ok(body) => delivery.retry_at(self.clock.now().after(after), Some(body)).await?,
-                Err(error) => return Ok(Ended::Outage(format!("a unit could not be written: {error}"))),
+                Ok(body) => {
+                    delivery
+                        .retry_at(self.clock.now().after(after), Some(body))
+                        .await?
+                }
+                Err(error) => {
+                    return Ok(Ended::Outage(format!(
+                        "a unit could not be written: {error}"
+                    )));
+                }
             },
         }
         Ok(Ended::Settled)
@@ -321,7 +384,16 @@ impl Worker {
             self.stores.parked.clear(&verdict.unpark).await?;
         }
         if let Some(counted) = &verdict.count {
-            let first = self.stores.jobs.count(&counted.job, counted.index, &counted.tally, self.clock.now()).await?;
+            let first = self
+                .stores
+                .jobs
+                .count(
+                    &counted.job,
+                    counted.index,
+                    &counted.tally,
+                    self.clock.now(),
+                )
+                .await?;
             if !first {
                 tracing::debug!(job = %counted.job, index = counted.index, "counted before; a redelivery");
             }
@@ -334,17 +406,29 @@ struct Panicked;
 
 fn decode(message: &Message) -> Result<Envelope, String> {
     if message.kind != MESSAGE_TYPE {
-        return Err(format!("its type is `{}`, this stage reads `{MESSAGE_TYPE}`", message.kind));
+        return Err(format!(
+            "its type is `{}`, this stage reads `{MESSAGE_TYPE}`",
+            message.kind
+        ));
     }
     if message.version != MESSAGE_VERSION {
-        return Err(format!("its version is {}, this mosync reads version {MESSAGE_VERSION}; update the worker, then replay it", message.version));
+        return Err(format!(
+            "its version is {}, this mosync reads version {MESSAGE_VERSION}; update the worker, then replay it",
+            message.version
+        ));
     }
-    Envelope::decode(&message.body).map_err(|error| format!("its body is not a unit: {}", without_values(&error)))
+    Envelope::decode(&message.body)
+        .map_err(|error| format!("its body is not a unit: {}", without_values(&error)))
 }
 
 /// Where a JSON error is, without the words that may quote a value.
 fn without_values(error: &serde_json::Error) -> String {
-    format!("{:?} error at line {}, column {}", error.classify(), error.line(), error.column())
+    format!(
+        "{:?} error at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
 }
 
 /// Publishes a unit, waiting for room where a queue is full.
@@ -352,8 +436,15 @@ fn without_values(error: &serde_json::Error) -> String {
 /// # Errors
 /// In words, when the link is lost, no queue takes it or there is no room for too long.
 pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Result<(), String> {
-    let body = unit.encode().map_err(|error| format!("a unit could not be written: {error}"))?;
-    let message = Message { id: unit.id.to_string(), kind: MESSAGE_TYPE.to_owned(), version: MESSAGE_VERSION, body };
+    let body = unit
+        .encode()
+        .map_err(|error| format!("a unit could not be written: {error}"))?;
+    let message = Message {
+        id: unit.id.to_string(),
+        kind: MESSAGE_TYPE.to_owned(),
+        version: MESSAGE_VERSION,
+        body,
+    };
     let deadline = tokio::time::Instant::now() + FULL_LIMIT;
     let mut pause = Duration::from_millis(50);
     loop {
@@ -363,7 +454,11 @@ pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Resul
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
-            Err(error @ (PublishError::Full(_) | PublishError::Unroutable(_) | PublishError::Lost(_))) => return Err(error.to_string()),
+            Err(
+                error @ (PublishError::Full(_)
+                | PublishError::Unroutable(_)
+                | PublishError::Lost(_)),
+            ) => return Err(error.to_string()),
         }
     }
 }
