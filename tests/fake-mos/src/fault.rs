@@ -132,8 +132,13 @@ pub enum FaultError {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Treatment {
     Proceed,
-    Status { status: u16, retry_after_s: Option<u64> },
-    Down { refuse: bool },
+    Status {
+        status: u16,
+        retry_after_s: Option<u64>,
+    },
+    Down {
+        refuse: bool,
+    },
     Hang,
     Lose,
     Garbage,

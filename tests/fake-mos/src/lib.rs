@@ -123,9 +123,8 @@ pub async fn start(options: Options, clock: Clock) -> Result<Running, Error> {
 /// # Errors
 /// When the address cannot be bound or signals cannot be watched.
 pub async fn run(options: Options) -> Result<(), Error> {
-    let mut terminate =
-        tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
-            .map_err(Error::Signal)?;
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(Error::Signal)?;
     let running = start(options, system_clock()).await?;
     tracing::info!(http = %running.http, "fake mOS listening on http://{}", running.http);
     tokio::select! {

@@ -196,8 +196,15 @@ impl Mos {
                     Some(outcome) => json!(outcome).as_str().unwrap_or_default().to_owned(),
                     None => "not_applied".to_owned(),
                 };
-                let kind = record.kind.parse::<RecordType>().map_or("unknown", RecordType::as_str);
-                *outcomes.entry(kind).or_default().entry(outcome).or_default() += 1;
+                let kind = record
+                    .kind
+                    .parse::<RecordType>()
+                    .map_or("unknown", RecordType::as_str);
+                *outcomes
+                    .entry(kind)
+                    .or_default()
+                    .entry(outcome)
+                    .or_default() += 1;
             }
         }
         let held: Map<String, Value> = RecordType::ALL
@@ -253,7 +260,9 @@ impl Mos {
         let answered = self.now();
         let delivery = heard.answer.delivery;
         let entry = Arc::new(LedgerEntry {
-            index: u64::try_from(state.ledger.len()).unwrap_or(u64::MAX).saturating_add(1),
+            index: u64::try_from(state.ledger.len())
+                .unwrap_or(u64::MAX)
+                .saturating_add(1),
             at_micros: arrived,
             answered_micros: answered,
             idempotency_key: key.map(str::to_owned),
@@ -496,7 +505,10 @@ fn not_applied(answer: Answer, body: &[u8]) -> Heard {
     };
     Heard {
         answer,
-        records: records.into_iter().map(|record| record.into_ledger()).collect(),
+        records: records
+            .into_iter()
+            .map(|record| record.into_ledger())
+            .collect(),
         replayed: false,
     }
 }
@@ -512,7 +524,10 @@ fn no_answer(delivery: Delivery) -> Answer {
 
 fn scripted(status: u16, retry_after_s: Option<u64>) -> Answer {
     let (code, message) = if status == 429 {
-        ("rate_limited", "too many requests; wait as Retry-After says")
+        (
+            "rate_limited",
+            "too many requests; wait as Retry-After says",
+        )
     } else {
         ("unavailable", "mOS is out of order; try again")
     };

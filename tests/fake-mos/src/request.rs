@@ -104,7 +104,10 @@ pub(crate) fn check(
         return Err(Refused::new(
             413,
             "too_large",
-            format!("{} records; at most {RECORDS_MAX} in a request", records.len()),
+            format!(
+                "{} records; at most {RECORDS_MAX} in a request",
+                records.len()
+            ),
         ));
     }
     if records.is_empty() {
@@ -126,14 +129,18 @@ pub(crate) fn check(
             return Err(Refused::new(
                 422,
                 "invalid_version",
-                format!("record {position}: a version has 1 to {VERSION_DIGITS_MAX} digits and nothing else"),
+                format!(
+                    "record {position}: a version has 1 to {VERSION_DIGITS_MAX} digits and nothing else"
+                ),
             ));
         }
         if *digits.get_or_insert(length) != length {
             return Err(Refused::new(
                 422,
                 "invalid_version",
-                format!("record {position}: all versions have the same number of digits, padded with zeros"),
+                format!(
+                    "record {position}: all versions have the same number of digits, padded with zeros"
+                ),
             ));
         }
         if !seen.insert((record.kind.as_str(), record.external_id.as_str())) {

@@ -176,7 +176,7 @@ const CONTACT: &[FieldSpec] = &[
     field("first_name", FieldKind::Text(40)),
     field("last_name", FieldKind::Text(80)),
     field("name", FieldKind::Text(121)),
-    field("email", FieldKind::Email(128)),
+    field("email", FieldKind::Email(80)),
     field("phone", FieldKind::Text(40)),
     field("mobile_phone", FieldKind::Text(40)),
     field("title", FieldKind::Text(128)),
@@ -216,10 +216,7 @@ const CONTACT_ROLE: &[FieldSpec] = &[
         "opportunity_id",
         FieldKind::HardReference(RecordType::Opportunity),
     ),
-    field(
-        "contact_id",
-        FieldKind::HardReference(RecordType::Contact),
-    ),
+    field("contact_id", FieldKind::HardReference(RecordType::Contact)),
     field("role", FieldKind::Text(255)),
     field("is_primary", FieldKind::Boolean),
 ];

@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
 use axum::extract::connect_info::Connected;
@@ -94,7 +94,10 @@ impl AsyncWrite for CuttableStream {
         }
         // Writes are not vectored here, so the first one after the order holds the whole answer.
         let left = *this.left.get_or_insert(buf.len().saturating_sub(tail));
-        let Some(part) = buf.get(..left.min(buf.len())).filter(|part| !part.is_empty()) else {
+        let Some(part) = buf
+            .get(..left.min(buf.len()))
+            .filter(|part| !part.is_empty())
+        else {
             return Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()));
         };
         let written = Pin::new(&mut this.stream).poll_write(cx, part);

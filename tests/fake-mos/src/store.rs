@@ -78,7 +78,11 @@ impl Store {
     /// Compares and writes one record.
     pub(crate) fn apply(&mut self, incoming: &Incoming) -> Result<Outcome, Rejection> {
         let Ok(kind) = incoming.kind.parse::<RecordType>() else {
-            return Err(reject(RejectCode::UnknownType, None, "mOS has no such record type"));
+            return Err(reject(
+                RejectCode::UnknownType,
+                None,
+                "mOS has no such record type",
+            ));
         };
         let key = (kind, Box::from(incoming.external_id.as_str()));
         let stored = self.rows.get(&key);
@@ -235,7 +239,11 @@ fn accept_all(
     incoming: &Incoming,
 ) -> Result<Vec<(&'static FieldSpec, Option<Held>)>, Rejection> {
     let Ok(Fields(fields)) = serde_json::from_str::<Fields>(incoming.fields.get()) else {
-        return Err(reject(RejectCode::InvalidField, None, "fields is not an object"));
+        return Err(reject(
+            RejectCode::InvalidField,
+            None,
+            "fields is not an object",
+        ));
     };
     fields
         .into_iter()

@@ -261,9 +261,15 @@ mod tests {
             ("-0.5", "-0.5"),
             ("123456789012345678.12", "123456789012345678.12"),
         ] {
-            assert_eq!(canonical_decimal(given).as_deref(), Some(canonical), "{given}");
+            assert_eq!(
+                canonical_decimal(given).as_deref(),
+                Some(canonical),
+                "{given}"
+            );
         }
-        for wrong in ["", "-", ".5", "5.", "1,5", "+1", "1e", "abc", "NaN", "1e99", " 1"] {
+        for wrong in [
+            "", "-", ".5", "5.", "1,5", "+1", "1e", "abc", "NaN", "1e99", " 1",
+        ] {
             assert_eq!(canonical_decimal(wrong), None, "{wrong}");
         }
     }
