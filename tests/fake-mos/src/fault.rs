@@ -179,15 +179,19 @@ pub(crate) struct Faults {
 
 impl Faults {
     pub(crate) fn add(&mut self, fault: Fault) -> Result<(), FaultError> {
-        match &fault {
-            Fault::Status { status, .. } if *status != 429 && !(500..600).contains(status) => {
-                return Err(FaultError::Status(*status));
-            }
-            Fault::Reject {
-                probability: Some(share),
-                ..
-            } if !(0.0..=1.0).contains(share) => return Err(FaultError::Probability),
-            _ => {}
+        if let Fault::Status { status, .. } = &fault
+            && *status != 429
+            && !(500..600).contains(status)
+        {
+            return Err(FaultError::Status(*status));
+        }
+        if let Fault::Reject {
+            probability: Some(share),
+            ..
+        } = &fault
+            && !(0.0..=1.0).contains(share)
+        {
+            return Err(FaultError::Probability);
         }
         let left = fault.count();
         self.active.push(Active { fault, left });
@@ -200,9 +204,12 @@ impl Faults {
 
     /// Whether everything is out of order, and how.
     pub(crate) fn down(&self) -> Option<bool> {
-        self.active.iter().find_map(|active| match active.fault {
-            Fault::Down { refuse } => Some(refuse),
-            _ => None,
+        self.active.iter().find_map(|active| {
+            if let Fault::Down { refuse } = active.fault {
+                Some(refuse)
+            } else {
+                None
+            }
         })
     }
 
@@ -256,20 +263,27 @@ impl Faults {
     /// The scripted rejection of one record, if there is one.
     pub(crate) fn rejection(&mut self, external_id: &str) -> Option<(RejectCode, Option<String>)> {
         let draws = &mut self.draws;
-        let hit = self.active.iter_mut().find(|active| match &active.fault {
-            Fault::Reject {
-                probability, ids, ..
-            } => {
-                let named = ids.is_empty() || ids.iter().any(|id| id == external_id);
-                named && !active.over() && probability.is_none_or(|share| draw(draws) < share)
+        self.active.iter_mut().find_map(|active| {
+            let Fault::Reject {
+                code,
+                field,
+                probability,
+                ids,
+                ..
+            } = &active.fault
+            else {
+                return None;
+            };
+            let named = ids.is_empty() || ids.iter().any(|id| id == external_id);
+            let hit =
+                named && !active.over() && probability.is_none_or(|share| draw(draws) < share);
+            if !hit {
+                return None;
             }
-            _ => false,
-        })?;
-        hit.spend();
-        match &hit.fault {
-            Fault::Reject { code, field, .. } => Some((*code, field.clone())),
-            _ => None,
-        }
+            let rejection = (*code, field.clone());
+            active.spend();
+            Some(rejection)
+        })
     }
 }
 

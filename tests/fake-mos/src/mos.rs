@@ -378,7 +378,15 @@ impl State {
                 },
                 _,
             ) => Some(scripted(status, retry_after_s)),
-            _ => None,
+            (
+                Treatment::Proceed
+                | Treatment::Lose
+                | Treatment::Garbage
+                | Treatment::Truncated
+                | Treatment::Shuffled
+                | Treatment::Short,
+                Right::Ingest,
+            ) => None,
         };
         if let Some(answer) = refusal {
             return not_applied(answer, body);
@@ -480,20 +488,25 @@ fn judged(
 /// A 200 for these records, as the treatment delivers it.
 fn delivered(treatment: Treatment, records: &[LedgerRecord]) -> Answer {
     let mut results: Vec<Value> = records.iter().map(LedgerRecord::result).collect();
-    match treatment {
-        Treatment::Shuffled => results.reverse(),
+    let delivery = match treatment {
+        Treatment::Shuffled => {
+            results.reverse();
+            Delivery::Whole
+        }
         Treatment::Short => {
             results.pop();
+            Delivery::Whole
         }
-        _ => {}
-    }
-    let mut answer = Answer::whole(200, json!({ "results": results }));
-    answer.delivery = match treatment {
         Treatment::Lose => Delivery::Lost,
         Treatment::Garbage => Delivery::Garbage,
         Treatment::Truncated => Delivery::Truncated,
-        _ => Delivery::Whole,
+        Treatment::Proceed
+        | Treatment::Status { .. }
+        | Treatment::Down { .. }
+        | Treatment::Hang => Delivery::Whole,
     };
+    let mut answer = Answer::whole(200, json!({ "results": results }));
+    answer.delivery = delivery;
     answer
 }
 

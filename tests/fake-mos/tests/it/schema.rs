@@ -28,9 +28,9 @@ impl Document {
         for (keyword, rule) in schema.as_object().unwrap() {
             let good = match keyword.as_str() {
                 "description" | "default" | "format" => true,
-                "type" => match rule {
-                    Value::Array(names) => names.iter().any(|name| is(instance, name)),
-                    name => is(instance, name),
+                "type" => match rule.as_array() {
+                    Some(names) => names.iter().any(|name| is(instance, name)),
+                    None => is(instance, rule),
                 },
                 "enum" => rule.as_array().unwrap().contains(instance),
                 "const" => rule == instance,
