@@ -41,8 +41,9 @@ pub struct RowChange {
     /// The record after the step; for a delete the last state before it.
     pub after: Record,
     /// API names of the leaf fields whose value changed (`BillingStreet`, not `BillingAddress`),
-    /// in schema order; empty unless `kind` is `Update`. `LastModifiedDate` is listed whenever its
-    /// value moved, `SystemModstamp` never.
+    /// in schema order; empty unless `kind` is `Update`. `LastModifiedDate` is always listed where
+    /// the object has it, `LastModifiedById` where the user is another than before,
+    /// `SystemModstamp` never.
     pub changed: Vec<String>,
 }
 
@@ -63,4 +64,7 @@ pub struct Commit {
     pub origin: String,
     /// The steps in DML order; the initial load is one commit with a step per record.
     pub changes: Vec<RowChange>,
+    /// Records whose derived values moved without anybody writing them: the opportunities of a
+    /// stage that was re-typed. No stamp moves and no change event is sent for these.
+    pub silent: Vec<RowChange>,
 }

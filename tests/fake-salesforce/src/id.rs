@@ -35,7 +35,9 @@ pub fn to_18(id: &str) -> Option<String> {
 /// The object an id belongs to, by its key prefix.
 pub(crate) fn entity_of(id: &str) -> Option<&'static Entity> {
     let prefix = id.get(..3)?;
-    schema::entities().iter().find(|entity| entity.prefix == prefix)
+    schema::entities()
+        .iter()
+        .find(|entity| entity.prefix == prefix)
 }
 
 fn with_checksum(fifteen: &str) -> String {
@@ -77,6 +79,9 @@ mod tests {
     fn minted_ids_sort_by_sequence_and_name_their_object() {
         assert_eq!(mint("006", 1), "006000000000001AAA");
         assert!(mint("006", 61) < mint("006", 62));
-        assert_eq!(entity_of(&mint("00K", 5)).unwrap().name, "OpportunityContactRole");
+        assert_eq!(
+            entity_of(&mint("00K", 5)).unwrap().name,
+            "OpportunityContactRole"
+        );
     }
 }

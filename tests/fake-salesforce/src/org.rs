@@ -34,6 +34,17 @@ pub(crate) struct Writer {
     pub(crate) random: StdRng,
     commit_number: i64,
     sequences: BTreeMap<&'static str, u64>,
+    /// A deleted record to the ids that went to the recycle bin because of it.
+    pub(crate) went_along: BTreeMap<String, Vec<String>>,
+}
+
+/// What a transaction did, ready to be committed.
+#[derive(Default)]
+pub(crate) struct Written {
+    pub(crate) changes: Vec<RowChange>,
+    pub(crate) silent: Vec<RowChange>,
+    /// Every record touched; `None` where it is gone for good.
+    pub(crate) records: BTreeMap<String, Option<Record>>,
 }
 
 /// The committed records and the ledger.
@@ -75,6 +86,7 @@ impl Org {
                 random: StdRng::seed_from_u64(seed),
                 commit_number: 218_791_688_000,
                 sequences: BTreeMap::new(),
+                went_along: BTreeMap::new(),
             }),
             state: RwLock::new(State {
                 tables,
@@ -145,7 +157,9 @@ impl Org {
         };
         let state = self.state();
         let table = state.table(entity.name);
-        table.map(|table| table.all().cloned().collect()).unwrap_or_default()
+        table
+            .map(|table| table.all().cloned().collect())
+            .unwrap_or_default()
     }
 
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
@@ -164,8 +178,7 @@ impl Org {
         at_micros: i64,
         user: &str,
         origin: &str,
-        changes: Vec<RowChange>,
-        records: BTreeMap<String, Option<Record>>,
+        written: Written,
     ) -> Arc<Commit> {
         writer.commit_number += writer.random.random_range(1..=40);
         let commit = Arc::new(Commit {
@@ -175,13 +188,18 @@ impl Org {
             stamp_ms: time::whole_second_ms(at_micros),
             user: user.to_owned(),
             origin: origin.to_owned(),
-            changes,
+            changes: written.changes,
+            silent: written.silent,
         });
         {
             let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
-            for (record_id, record) in records {
-                let Some(entity) = id::entity_of(&record_id) else { continue };
-                let Some(table) = state.tables.get_mut(entity.name) else { continue };
+            for (record_id, record) in written.records {
+                let Some(entity) = id::entity_of(&record_id) else {
+                    continue;
+                };
+                let Some(table) = state.tables.get_mut(entity.name) else {
+                    continue;
+                };
                 match record {
                     Some(record) => table.put(record),
                     None => table.remove(&record_id),

@@ -255,7 +255,12 @@ pub fn picklist(entity: &str, field: &str) -> &'static [&'static str] {
             "Technical Buyer",
             "Other",
         ],
-        ("Account", "Type") => &["Prospect", "Customer - Direct", "Customer - Channel", "Other"],
+        ("Account", "Type") => &[
+            "Prospect",
+            "Customer - Direct",
+            "Customer - Channel",
+            "Other",
+        ],
         ("Account", "Industry") => &[
             "Agriculture",
             "Banking",
@@ -320,7 +325,9 @@ fn parse(table: &'static str) -> Vec<Entity> {
             continue;
         };
         match first {
-            "audit" => entity.fields.extend(AUDIT.iter().map(|line| field_line(line))),
+            "audit" => entity
+                .fields
+                .extend(AUDIT.iter().map(|line| field_line(line))),
             "address" => add_address(entity, words.next().unwrap_or_default()),
             "useraddress" => add_address(entity, ""),
             _ => entity.fields.push(field_line(line)),
@@ -430,7 +437,12 @@ mod tests {
         for entity in entities() {
             for field in &entity.fields {
                 if let Some((target, _)) = field.reference {
-                    assert!(super::entity(target).is_some(), "{}.{}", entity.name, field.name);
+                    assert!(
+                        super::entity(target).is_some(),
+                        "{}.{}",
+                        entity.name,
+                        field.name
+                    );
                 }
             }
         }
@@ -439,9 +451,15 @@ mod tests {
     #[test]
     fn fields_are_found_in_any_case_and_compounds_have_their_parts() {
         let account = entity("account").unwrap();
-        assert_eq!(account.field("billingstreet").unwrap().compound, Some("BillingAddress"));
+        assert_eq!(
+            account.field("billingstreet").unwrap().compound,
+            Some("BillingAddress")
+        );
         assert_eq!(account.relationship("owner").unwrap().1.name, "User");
-        assert_eq!(entity("User").unwrap().field("Street").unwrap().compound, Some("Address"));
+        assert_eq!(
+            entity("User").unwrap().field("Street").unwrap().compound,
+            Some("Address")
+        );
         assert!(!account.field("Description").unwrap().filterable);
     }
 }

@@ -18,7 +18,11 @@ impl Table {
             .fields
             .iter()
             .enumerate()
-            .filter(|(_, field)| field.kind == FieldType::Reference && field.name != "CreatedById" && field.name != "LastModifiedById")
+            .filter(|(_, field)| {
+                field.kind == FieldType::Reference
+                    && field.name != "CreatedById"
+                    && field.name != "LastModifiedById"
+            })
             .map(|(position, _)| (position, BTreeMap::new()))
             .collect();
         Table {
@@ -41,7 +45,9 @@ impl Table {
         from: Bound<&str>,
         to: Bound<&str>,
     ) -> impl DoubleEndedIterator<Item = &Record> {
-        self.rows.range::<str, _>((from, to)).map(|(_, record)| record)
+        self.rows
+            .range::<str, _>((from, to))
+            .map(|(_, record)| record)
     }
 
     /// Records whose reference at `position` is `id`, in id order; `None` where it has no index.
@@ -84,7 +90,9 @@ impl Table {
     fn unindex(&mut self, id: &str) {
         let Some(old) = self.rows.get(id) else { return };
         for (position, index) in &mut self.indexes {
-            let Some(target) = old.at(*position).text() else { continue };
+            let Some(target) = old.at(*position).text() else {
+                continue;
+            };
             if let Some(ids) = index.get_mut(target) {
                 ids.remove(id);
                 if ids.is_empty() {
