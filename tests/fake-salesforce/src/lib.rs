@@ -17,6 +17,7 @@ pub mod pubsub;
 pub mod record;
 pub mod schema;
 pub mod setup;
+mod soql;
 mod table;
 mod time;
 pub mod tokens;

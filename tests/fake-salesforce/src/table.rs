@@ -64,10 +64,6 @@ impl Table {
         self.indexes.contains_key(&position)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.rows.len()
-    }
-
     pub(crate) fn put(&mut self, record: Record) {
         let id = record.id().to_owned();
         self.unindex(&id);

@@ -47,7 +47,12 @@ fn closing_a_deal_reports_the_derived_fields_with_it() {
     let (org, hands) = org();
     let id = opportunity(&org, None);
     hands.forward_s(5);
-    update(&org, "Opportunity", &id, json!({"StageName": "Closed Lost"}));
+    update(
+        &org,
+        "Opportunity",
+        &id,
+        json!({"StageName": "Closed Lost"}),
+    );
     let commits = org.commits_since(0);
     let commit = commits.last().unwrap();
     let step = &commit.changes[0];
@@ -82,19 +87,34 @@ fn a_write_that_is_refused_leaves_nothing() {
         org.transact(org.admin_id(), "", vec![op]).unwrap_err().code
     };
     assert_eq!(bad("Account", json!({})), "REQUIRED_FIELD_MISSING");
-    assert_eq!(bad("Account", json!({"Name": "x", "Nope": 1})), "INVALID_FIELD");
-    assert_eq!(bad("Nope", json!({})), "INVALID_TYPE");
-    assert_eq!(bad("Contact", json!({"LastName": "x".repeat(81)})), "STRING_TOO_LONG");
     assert_eq!(
-        bad("Contact", json!({"LastName": "x", "AccountId": "001000000000001AAA"})),
+        bad("Account", json!({"Name": "x", "Nope": 1})),
+        "INVALID_FIELD"
+    );
+    assert_eq!(bad("Nope", json!({})), "INVALID_TYPE");
+    assert_eq!(
+        bad("Contact", json!({"LastName": "x".repeat(81)})),
+        "STRING_TOO_LONG"
+    );
+    assert_eq!(
+        bad(
+            "Contact",
+            json!({"LastName": "x", "AccountId": "001000000000001AAA"})
+        ),
         "INVALID_CROSS_REFERENCE_KEY"
     );
     assert_eq!(
-        bad("Contact", json!({"LastName": "x", "AccountId": "003000000000001AAA"})),
+        bad(
+            "Contact",
+            json!({"LastName": "x", "AccountId": "003000000000001AAA"})
+        ),
         "MALFORMED_ID"
     );
     assert_eq!(
-        bad("Opportunity", json!({"Name": "x", "StageName": "y", "CloseDate": "2026-02-30"})),
+        bad(
+            "Opportunity",
+            json!({"Name": "x", "StageName": "y", "CloseDate": "2026-02-30"})
+        ),
         "JSON_PARSER_ERROR"
     );
     assert_eq!(
@@ -120,8 +140,17 @@ fn all_or_none_rolls_back_and_partial_keeps_what_succeeded() {
         ]
     };
     let all = org.write(org.admin_id(), "", ops(), true);
-    let codes: Vec<_> = all.iter().map(|result| result.error.as_ref().unwrap().code).collect();
-    assert_eq!(codes, ["ALL_OR_NONE_OPERATION_ROLLED_BACK", "REQUIRED_FIELD_MISSING"]);
+    let codes: Vec<_> = all
+        .iter()
+        .map(|result| result.error.as_ref().unwrap().code)
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "ALL_OR_NONE_OPERATION_ROLLED_BACK",
+            "REQUIRED_FIELD_MISSING"
+        ]
+    );
     assert!(org.records("Account").is_empty());
     let some = org.write(org.admin_id(), "", ops(), false);
     assert!(some[0].success() && !some[1].success());
@@ -132,7 +161,11 @@ fn all_or_none_rolls_back_and_partial_keeps_what_succeeded() {
 fn deleting_an_account_takes_what_hangs_on_it_and_undelete_brings_it_back() {
     let (org, _) = org();
     let account = insert(&org, "Account", json!({"Name": "A"}));
-    let contact = insert(&org, "Contact", json!({"LastName": "C", "AccountId": account}));
+    let contact = insert(
+        &org,
+        "Contact",
+        json!({"LastName": "C", "AccountId": account}),
+    );
     let deal = opportunity(&org, Some(&account));
     let role = insert(
         &org,
@@ -145,11 +178,20 @@ fn deleting_an_account_takes_what_hangs_on_it_and_undelete_brings_it_back() {
     };
     one(&org, delete("Account", &account));
     let expected = |kind| {
-        [("Account", &account), ("Opportunity", &deal), ("OpportunityContactRole", &role), ("Contact", &contact)]
-            .map(|(entity, id)| (entity.to_owned(), kind, id.clone()))
+        [
+            ("Account", &account),
+            ("Opportunity", &deal),
+            ("OpportunityContactRole", &role),
+            ("Contact", &contact),
+        ]
+        .map(|(entity, id)| (entity.to_owned(), kind, id.clone()))
     };
     assert_eq!(last_steps(&org), expected(ChangeKind::Delete));
-    assert!(org.record("OpportunityContactRole", &role).unwrap().flag("IsDeleted"));
+    assert!(
+        org.record("OpportunityContactRole", &role)
+            .unwrap()
+            .flag("IsDeleted")
+    );
     let again = org.transact(org.admin_id(), "", vec![delete("Account", &account)]);
     assert_eq!(again.unwrap_err().code, "ENTITY_IS_DELETED");
     one(
@@ -172,7 +214,11 @@ fn a_merge_moves_the_children_and_names_the_master() {
     let winner = insert(&org, "Account", json!({"Name": "W"}));
     let loser = insert(&org, "Account", json!({"Name": "L", "Phone": "1"}));
     let deal = opportunity(&org, Some(&loser));
-    let contact = insert(&org, "Contact", json!({"LastName": "C", "AccountId": loser}));
+    let contact = insert(
+        &org,
+        "Contact",
+        json!({"LastName": "C", "AccountId": loser}),
+    );
     one(
         &org,
         Dml::Merge {
@@ -181,7 +227,10 @@ fn a_merge_moves_the_children_and_names_the_master() {
             losers: vec![loser.clone()],
         },
     );
-    let steps: Vec<_> = last_steps(&org).into_iter().map(|(_, kind, id)| (kind, id)).collect();
+    let steps: Vec<_> = last_steps(&org)
+        .into_iter()
+        .map(|(_, kind, id)| (kind, id))
+        .collect();
     assert_eq!(
         steps,
         [
@@ -193,7 +242,10 @@ fn a_merge_moves_the_children_and_names_the_master() {
     );
     let gone = org.record("Account", &loser).unwrap();
     assert_eq!(gone.text("MasterRecordId"), Some(winner.as_str()));
-    assert_eq!(org.record("Account", &winner).unwrap().get("Phone"), json!("1"));
+    assert_eq!(
+        org.record("Account", &winner).unwrap().get("Phone"),
+        json!("1")
+    );
     assert_eq!(
         org.record("Opportunity", &deal).unwrap().text("AccountId"),
         Some(winner.as_str())
@@ -213,9 +265,22 @@ fn one_primary_role_at_a_time() {
         )
     };
     let (first, second) = (role(true), role(true));
-    assert!(!org.record("OpportunityContactRole", &first).unwrap().flag("IsPrimary"));
-    update(&org, "OpportunityContactRole", &first, json!({"IsPrimary": true}));
-    assert!(!org.record("OpportunityContactRole", &second).unwrap().flag("IsPrimary"));
+    assert!(
+        !org.record("OpportunityContactRole", &first)
+            .unwrap()
+            .flag("IsPrimary")
+    );
+    update(
+        &org,
+        "OpportunityContactRole",
+        &first,
+        json!({"IsPrimary": true}),
+    );
+    assert!(
+        !org.record("OpportunityContactRole", &second)
+            .unwrap()
+            .flag("IsPrimary")
+    );
     assert_eq!(last_steps(&org).len(), 2);
 }
 
@@ -228,7 +293,10 @@ fn a_retyped_stage_turns_its_opportunities_without_a_change() {
         .into_iter()
         .find(|row| row.text("ApiName") == Some("Value Proposition"))
         .unwrap();
-    let stamp = org.record("Opportunity", &deal).unwrap().get("SystemModstamp");
+    let stamp = org
+        .record("Opportunity", &deal)
+        .unwrap()
+        .get("SystemModstamp");
     update(
         &org,
         "OpportunityStage",
@@ -246,7 +314,11 @@ fn a_retyped_stage_turns_its_opportunities_without_a_change() {
 #[test]
 fn a_group_assignment_carries_the_groups_own_set_and_names_are_unique() {
     let (org, _) = org();
-    let group = insert(&org, "PermissionSetGroup", json!({"DeveloperName": "Sales_Apps"}));
+    let group = insert(
+        &org,
+        "PermissionSetGroup",
+        json!({"DeveloperName": "Sales_Apps"}),
+    );
     let user = insert(
         &org,
         "User",
@@ -267,7 +339,10 @@ fn a_group_assignment_carries_the_groups_own_set_and_names_are_unique() {
         entity: "PermissionSetAssignment".to_owned(),
         fields: fields(json!({"AssigneeId": user, "PermissionSetGroupId": group})),
     };
-    assert_eq!(org.transact(&user, "", vec![twin]).unwrap_err().code, "DUPLICATE_VALUE");
+    assert_eq!(
+        org.transact(&user, "", vec![twin]).unwrap_err().code,
+        "DUPLICATE_VALUE"
+    );
     one(
         &org,
         Dml::Delete {
@@ -304,7 +379,13 @@ fn a_generated_org_is_the_same_for_the_same_seed() {
     let (right, _) = org();
     left.generate(200, 3);
     right.generate(200, 3);
-    for entity in ["User", "Account", "Contact", "Opportunity", "OpportunityContactRole"] {
+    for entity in [
+        "User",
+        "Account",
+        "Contact",
+        "Opportunity",
+        "OpportunityContactRole",
+    ] {
         assert_eq!(left.records(entity), right.records(entity));
     }
     assert_eq!(left.records("Opportunity").len(), 200);
