@@ -16,6 +16,8 @@ pub mod topic;
 mod log_tests;
 #[cfg(test)]
 mod server_tests;
+#[cfg(test)]
+mod testing;
 
 pub use log::{EventLog, InjectError, ReplayError, StoredEvent};
 pub use server::{Timing, serve, serve_log};
