@@ -330,11 +330,7 @@ fn delta(schema: &EventSchema, change: &Collapsed, kind: usize) -> Result<Body, 
 }
 
 /// A field's value, of a compound one the parts that `wanted` names.
-fn value(
-    field: &Field,
-    record: &Record,
-    wanted: impl Fn(usize) -> bool,
-) -> Result<Datum, Misfit> {
+fn value(field: &Field, record: &Record, wanted: impl Fn(usize) -> bool) -> Result<Datum, Misfit> {
     match &field.shape {
         Shape::Scalar(Scalar::Names) => Ok(Datum::Texts(switched_on(&field.name, record))),
         Shape::Scalar(scalar) => datum(*scalar, &record.get(&field.name)),

@@ -59,7 +59,9 @@ pub enum ReplayError {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InjectError {
     /// The object has no change events.
-    #[error("{0} has no change events; name Account, Contact, Opportunity, OpportunityContactRole or User")]
+    #[error(
+        "{0} has no change events; name Account, Contact, Opportunity, OpportunityContactRole or User"
+    )]
     NoSuchEntity(String),
     /// The object's events do not carry the field as text.
     #[error("{entity} events carry no text field {field}")]
@@ -472,7 +474,9 @@ impl EventLog {
             state.duplicates -= 1;
             true
         } else {
-            self.faults.get().is_some_and(|faults| faults.take_duplicate())
+            self.faults
+                .get()
+                .is_some_and(|faults| faults.take_duplicate())
         };
         let now = (self.clock)();
         for _ in 0..=usize::from(twice) {
@@ -559,7 +563,8 @@ impl State {
     }
 
     fn add(&mut self, position: u64, at_micros: i64, event: Option<Arc<StoredEvent>>) {
-        self.positions.insert(position, Position { at_micros, event });
+        self.positions
+            .insert(position, Position { at_micros, event });
         self.head = position;
         self.head_at = at_micros;
     }

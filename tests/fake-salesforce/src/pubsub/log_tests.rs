@@ -3,7 +3,10 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::avro::Datum;
+use super::event::{self, Body, Transaction};
 use super::log::{InjectError, ReplayError};
+use super::schema::{self, Place};
 use super::testing::{
     ACCOUNT, OPPORTUNITY, START_MICROS, USER, all, change, commit, decoded, log, renamed, update,
 };
@@ -50,8 +53,15 @@ fn golden_vector_b() {
         "LastStageChangeDate": super::testing::STAMP,
     });
     let changed = [
-        "StageName", "Probability", "ExpectedRevenue", "NextStep", "IsClosed", "ForecastCategory",
-        "ForecastCategoryName", "LastModifiedDate", "LastStageChangeDate",
+        "StageName",
+        "Probability",
+        "ExpectedRevenue",
+        "NextStep",
+        "IsClosed",
+        "ForecastCategory",
+        "ForecastCategoryName",
+        "LastModifiedDate",
+        "LastStageChangeDate",
     ];
     log.append(&commit(vec![
         update("Opportunity", OPPORTUNITY, lost.clone(), &changed),
@@ -72,6 +82,42 @@ fn golden_vector_b() {
 }
 
 #[test]
+fn an_event_captured_from_a_real_org() {
+    let schemas = schema::initial();
+    let account = schemas
+        .iter()
+        .find(|known| known.entity == "Account")
+        .unwrap();
+    let transaction = Transaction {
+        key: "00033c92-748b-4bdc-87ca-a4904c5f0e7e",
+        number: 218_791_688_481,
+        stamp_ms: 1_685_217_197_000,
+        user: "005Dp000000PpjsIAC",
+        origin: "com/salesforce/api/soap/57.0;client=SfdcInternalAPI/",
+    };
+    let mut body = Body::header_only(account, 1);
+    // That org's schema has 84 fields after the header.
+    body.values = vec![Datum::Null; 84];
+    body.values[0] = Datum::Text("Burlington Textiles Corp of Americsg".to_owned());
+    body.values[22] = Datum::Integer(1_685_217_197_000);
+    for field in [1, 23] {
+        body.changed.insert(Place { field, part: None });
+    }
+    let ids = ["001Dp00000H8YVWIA3".to_owned()];
+    assert_eq!(
+        hex(&event::write(account, &transaction, 1, &ids, &body)),
+        "0e4163636f756e740224303031447030303030304838595657494133000268636f6d2f73616c6573\
+         666f7263652f6170692f736f61702f35372e303b636c69656e743d53666463496e7465726e616c41\
+         50492f4830303033336339322d373438622d346264632d383763612d613439303463356630653765\
+         0290efadec8b62c2e48190de0c24303035447030303030303050706a734941430000021030783830\
+         303030320002484275726c696e67746f6e2054657874696c657320436f7270206f6620416d657269\
+         6373670000000000000000000000000000000000000000000290efadec8b62000000000000000000\
+         00000000000000000000000000000000000000000000000000000000000000000000000000000000\
+         000000000000000000000000"
+    );
+}
+
+#[test]
 fn a_part_of_a_compound_field_has_a_bit_of_its_own() {
     let (log, _) = log();
     log.append(&commit(vec![update(
@@ -87,7 +133,10 @@ fn a_part_of_a_compound_field_has_a_bit_of_its_own() {
         &["BillingStreet"],
     )]));
     let events = decoded(&log);
-    assert_eq!(header(&events[0])["changedFields"], json!(["0x400000", "4-0x01"]));
+    assert_eq!(
+        header(&events[0])["changedFields"],
+        json!(["0x400000", "4-0x01"])
+    );
     assert_eq!(header(&events[0])["nulledFields"], json!([]));
     assert_eq!(events[0]["BillingAddress"], json!({"Street": "1 Way"}));
     assert_eq!(events[0].get("Name"), None);
@@ -104,7 +153,14 @@ fn a_create_carries_the_whole_record() {
     });
     let id = "003000000000001AAA";
     let made = change("Contact", id, ChangeKind::Create, None, fields.clone(), &[]);
-    let back = change("Contact", id, ChangeKind::Undelete, Some(json!({})), fields, &[]);
+    let back = change(
+        "Contact",
+        id,
+        ChangeKind::Undelete,
+        Some(json!({})),
+        fields,
+        &[],
+    );
     log.append(&commit(vec![made]));
     log.append(&commit(vec![back]));
     for (event, kind) in decoded(&log).iter().zip(["CREATE", "UNDELETE"]) {
@@ -135,7 +191,14 @@ fn a_create_carries_the_whole_record() {
 fn a_delete_is_a_header() {
     let (log, _) = log();
     let gone = |id: &str| {
-        change("Opportunity", id, ChangeKind::Delete, Some(json!({})), json!({"Name": id}), &[])
+        change(
+            "Opportunity",
+            id,
+            ChangeKind::Delete,
+            Some(json!({})),
+            json!({"Name": id}),
+            &[],
+        )
     };
     log.append(&commit(vec![gone(OPPORTUNITY), gone("006000000000002AAA")]));
     let events = decoded(&log);
@@ -196,7 +259,12 @@ fn only_the_same_change_is_merged_and_other_objects_leave_gaps_in_the_sequence()
     let events = decoded(&log);
     let seen: Vec<(&Value, &Value)> = events
         .iter()
-        .map(|event| (&header(event)["recordIds"], &header(event)["sequenceNumber"]))
+        .map(|event| {
+            (
+                &header(event)["recordIds"],
+                &header(event)["sequenceNumber"],
+            )
+        })
         .collect();
     assert_eq!(
         seen,
@@ -227,8 +295,19 @@ fn an_event_names_200_records_at_most() {
 fn the_steps_on_one_record_are_one_change() {
     let step = |kind: ChangeKind, name: &str| {
         let before = (kind != ChangeKind::Create).then(|| json!({}));
-        let changed: &[&str] = if kind == ChangeKind::Update { &["Name"] } else { &[] };
-        change("Opportunity", OPPORTUNITY, kind, before, json!({"Name": name}), changed)
+        let changed: &[&str] = if kind == ChangeKind::Update {
+            &["Name"]
+        } else {
+            &[]
+        };
+        change(
+            "Opportunity",
+            OPPORTUNITY,
+            kind,
+            before,
+            json!({"Name": name}),
+            changed,
+        )
     };
     let kinds = |kinds: &[ChangeKind]| -> Vec<(String, Value)> {
         let (log, _) = log();
@@ -352,7 +431,10 @@ fn events_age_out_and_so_do_replay_ids_except_fresh_keepalive_positions() {
     let quiet = log.latest_replay_id();
     assert!(quiet > first, "a quiet stream moves on");
     clock.advance_hours(48);
-    assert_eq!(log.events_after(Some(&first), 1), Err(ReplayError::Corrupted));
+    assert_eq!(
+        log.events_after(Some(&first), 1),
+        Err(ReplayError::Corrupted)
+    );
     assert_eq!(all(&log), []);
     log.append(&commit(vec![renamed(OPPORTUNITY, "b")]));
     assert_eq!(log.events_after(Some(&quiet), 9).unwrap().len(), 1);
@@ -378,7 +460,9 @@ fn replay_ids_can_be_made_invalid() {
 fn a_new_field_makes_a_new_schema_and_old_events_keep_theirs() {
     let (log, _) = log();
     log.append(&commit(vec![renamed(OPPORTUNITY, "a")]));
-    let id = log.add_field("Opportunity", "Region__c", "DynamicEnum").unwrap();
+    let id = log
+        .add_field("Opportunity", "Region__c", "DynamicEnum")
+        .unwrap();
     log.append(&commit(vec![renamed(OPPORTUNITY, "b")]));
     let events = all(&log);
     assert_ne!(events[0].schema_id, events[1].schema_id);
@@ -418,14 +502,24 @@ fn injected_events_say_what_they_are() {
     log.gap("Account", &ids, ChangeKind::Delete).unwrap();
     log.overflow("Contact").unwrap();
     log.wildcard("OpportunityContactRole").unwrap();
-    log.diff("Opportunity", OPPORTUNITY, "Description", "--- \n+++ 0a\n@@ -1 +1 @@\n")
-        .unwrap();
+    log.diff(
+        "Opportunity",
+        OPPORTUNITY,
+        "Description",
+        "--- \n+++ 0a\n@@ -1 +1 @@\n",
+    )
+    .unwrap();
     let events = decoded(&log);
     let told: Vec<Value> = events[1..]
         .iter()
         .map(|event| {
             let header = header(event);
-            json!([header["changeType"], header["recordIds"], header["changedFields"], header["diffFields"]])
+            json!([
+                header["changeType"],
+                header["recordIds"],
+                header["changedFields"],
+                header["diffFields"]
+            ])
         })
         .collect();
     assert_eq!(
@@ -475,7 +569,10 @@ fn faults_reach_the_log() {
         .iter()
         .map(|event| header(event)["changeType"].clone())
         .collect();
-    assert_eq!(kinds, ["GAP_UPDATE", "GAP_UPDATE", "GAP_OVERFLOW", "UPDATE"]);
+    assert_eq!(
+        kinds,
+        ["GAP_UPDATE", "GAP_UPDATE", "GAP_OVERFLOW", "UPDATE"]
+    );
     faults.apply(Fault::InvalidateReplayIds {});
     assert_eq!(
         log.events_after(Some(&before), 9),

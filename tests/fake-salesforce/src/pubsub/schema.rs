@@ -161,11 +161,7 @@ fn avro_scalar(scalar: Scalar) -> Value {
     }
 }
 
-fn avro_record(
-    name: &'static str,
-    parts: &[Part],
-    defined: &mut BTreeSet<&'static str>,
-) -> Value {
+fn avro_record(name: &'static str, parts: &[Part], defined: &mut BTreeSet<&'static str>) -> Value {
     if !defined.insert(name) {
         return json!(name);
     }
@@ -561,7 +557,13 @@ mod tests {
 
     #[test]
     fn no_field_of_the_tables_is_lost() {
-        let tables = [ACCOUNT, CONTACT, OPPORTUNITY, OPPORTUNITY_CONTACT_ROLE, USER];
+        let tables = [
+            ACCOUNT,
+            CONTACT,
+            OPPORTUNITY,
+            OPPORTUNITY_CONTACT_ROLE,
+            USER,
+        ];
         for (schema, table) in initial().iter().zip(tables) {
             assert_eq!(schema.fields.len(), table.len(), "{}", schema.entity);
         }
@@ -601,7 +603,9 @@ mod tests {
         assert_eq!(account.place("SystemModstamp"), None);
         assert_eq!(schema("OpportunityContactRole").place("IsPrimary"), None);
         assert_eq!(
-            schema("User").place("UserPreferencesLightning").map(|p| p.field),
+            schema("User")
+                .place("UserPreferencesLightning")
+                .map(|p| p.field),
             schema("User").place("UserPreferences").map(|p| p.field),
         );
     }
@@ -611,7 +615,9 @@ mod tests {
         let before = schema("Opportunity");
         assert_eq!(before.id.len(), 22);
         assert_eq!(before.id, schema("Opportunity").id);
-        let after = before.with_custom_field("Region__c", "DynamicEnum").unwrap();
+        let after = before
+            .with_custom_field("Region__c", "DynamicEnum")
+            .unwrap();
         assert_ne!(before.id, after.id);
         assert_eq!(after.place("Region__c").map(|place| place.field), Some(31));
         assert!(after.with_custom_field("Region__c", "Text").is_none());

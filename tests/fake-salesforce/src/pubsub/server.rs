@@ -69,7 +69,10 @@ pub fn serve(
 ///
 /// # Errors
 /// The transport's, a bad certificate among them.
-#[expect(clippy::too_many_arguments, reason = "what a server of its own needs; called once")]
+#[expect(
+    clippy::too_many_arguments,
+    reason = "what a server of its own needs; called once"
+)]
 pub async fn serve_log(
     listener: TcpListener,
     log: Arc<EventLog>,
@@ -123,9 +126,11 @@ impl Service {
     fn admit(&self, metadata: &MetadataMap) -> Result<String, Status> {
         let rpc_id = self.rpc_id();
         let header = |name: &str| metadata.get(name).and_then(|value| value.to_str().ok());
-        let (Some(token), Some(instance), Some(tenant)) =
-            (header("accesstoken"), header("instanceurl"), header("tenantid"))
-        else {
+        let (Some(token), Some(instance), Some(tenant)) = (
+            header("accesstoken"),
+            header("instanceurl"),
+            header("tenantid"),
+        ) else {
             return Err(status::headers_invalid(&rpc_id));
         };
         if !is_instance_url(instance) {

@@ -41,7 +41,11 @@ pub(super) fn record(entity: &str, id: &str, fields: Value) -> Record {
     let entity = schema::entity(entity).expect("an object of the org");
     let known: Vec<&str> = entity.fields.iter().map(|field| field.name).collect();
     for name in fields.as_object().expect("an object").keys() {
-        assert!(known.contains(&name.as_str()), "{} has no {name}", entity.name);
+        assert!(
+            known.contains(&name.as_str()),
+            "{} has no {name}",
+            entity.name
+        );
     }
     let cells = known
         .iter()
@@ -80,7 +84,14 @@ pub(super) fn change(
 }
 
 pub(super) fn update(entity: &str, id: &str, after: Value, changed: &[&str]) -> RowChange {
-    change(entity, id, ChangeKind::Update, Some(json!({})), after, changed)
+    change(
+        entity,
+        id,
+        ChangeKind::Update,
+        Some(json!({})),
+        after,
+        changed,
+    )
 }
 
 /// An opportunity's update of one field, the plainest change there is.
