@@ -164,10 +164,12 @@ struct Group<'a> {
     content: Option<(&'a EventSchema, Body)>,
 }
 
+/// What merged records have in common: object, change type, changed and cleared fields, values.
+type SameChange = (String, usize, Vec<String>, Vec<String>, Vec<u8>);
+
 fn groups<'a>(commit: &Commit, schemas: &'a BTreeMap<String, EventSchema>) -> Vec<Group<'a>> {
     let mut groups: Vec<Group<'a>> = Vec::new();
-    let mut open: BTreeMap<(String, usize, Vec<String>, Vec<String>, Vec<u8>), usize> =
-        BTreeMap::new();
+    let mut open: BTreeMap<SameChange, usize> = BTreeMap::new();
     for change in collapse(&commit.changes) {
         let Some(schema) = schemas.get(&change.entity) else {
             let key = (change.entity.clone(), 0, Vec::new(), Vec::new(), Vec::new());

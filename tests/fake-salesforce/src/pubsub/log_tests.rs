@@ -293,13 +293,10 @@ fn an_event_names_200_records_at_most() {
 
 #[test]
 fn the_steps_on_one_record_are_one_change() {
+    use ChangeKind::{Create, Delete, Undelete, Update};
     let step = |kind: ChangeKind, name: &str| {
-        let before = (kind != ChangeKind::Create).then(|| json!({}));
-        let changed: &[&str] = if kind == ChangeKind::Update {
-            &["Name"]
-        } else {
-            &[]
-        };
+        let before = (kind != Create).then(|| json!({}));
+        let changed: &[&str] = if kind == Update { &["Name"] } else { &[] };
         change(
             "Opportunity",
             OPPORTUNITY,
@@ -321,7 +318,6 @@ fn the_steps_on_one_record_are_one_change() {
         });
         seen.collect()
     };
-    use ChangeKind::{Create, Delete, Undelete, Update};
     let one = |kind: &str, name: Value| vec![(kind.to_owned(), name)];
     assert_eq!(kinds(&[Create, Update]), one("CREATE", json!("1")));
     assert_eq!(kinds(&[Update, Update]), one("UPDATE", json!("1")));

@@ -330,9 +330,12 @@ fn places(fields: &[Field]) -> BTreeMap<String, Place> {
     places
 }
 
+/// The fields of an object: API name, role and data type.
+type Table = &'static [(&'static str, &'static str)];
+
 /// The five captured objects' schemas as the org starts with.
 pub fn initial() -> Vec<EventSchema> {
-    let tables: [(&str, &str, &[(&str, &str)]); 5] = [
+    let tables: [(&str, &str, Table); 5] = [
         ("Account", "001", ACCOUNT),
         ("Contact", "003", CONTACT),
         ("Opportunity", "006", OPPORTUNITY),
@@ -368,7 +371,7 @@ const CREATED: &str = "CreatedDate:DateTime";
 const ADDRESS: &str = "Data:Address";
 const PREFERENCES: &str = "Data:BitVector";
 
-const ACCOUNT: &[(&str, &str)] = &[
+const ACCOUNT: Table = &[
     ("Name", "Data:Switchable_PersonName"),
     ("Type", PICKLIST),
     ("ParentId", REFERENCE),
@@ -399,7 +402,7 @@ const ACCOUNT: &[(&str, &str)] = &[
     ("OperatingHoursId", REFERENCE),
 ];
 
-const CONTACT: &[(&str, &str)] = &[
+const CONTACT: Table = &[
     ("AccountId", REFERENCE),
     ("Name", "Data:PersonName"),
     ("OtherAddress", ADDRESS),
@@ -438,7 +441,7 @@ const CONTACT: &[(&str, &str)] = &[
     ("GenderIdentity", PICKLIST),
 ];
 
-const OPPORTUNITY: &[(&str, &str)] = &[
+const OPPORTUNITY: Table = &[
     ("AccountId", REFERENCE),
     ("IsPrivate", CHECKBOX),
     ("Name", TEXT),
@@ -472,7 +475,7 @@ const OPPORTUNITY: &[(&str, &str)] = &[
 ];
 
 /// `IsPrimary` is a field of the object but not of its events.
-const OPPORTUNITY_CONTACT_ROLE: &[(&str, &str)] = &[
+const OPPORTUNITY_CONTACT_ROLE: Table = &[
     ("OpportunityId", REFERENCE),
     ("ContactId", REFERENCE),
     ("Role", PICKLIST),
@@ -482,7 +485,7 @@ const OPPORTUNITY_CONTACT_ROLE: &[(&str, &str)] = &[
     ("LastModifiedById", REFERENCE),
 ];
 
-const USER: &[(&str, &str)] = &[
+const USER: Table = &[
     ("Username", TEXT),
     ("Name", "Data:PersonName"),
     ("CompanyName", TEXT),
