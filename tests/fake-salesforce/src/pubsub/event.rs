@@ -13,6 +13,9 @@ const MAX_PAYLOAD: usize = 1024 * 1024;
 /// How many records one event names at most: a chunk of the platform's triggers.
 const MAX_IDS: usize = 200;
 
+/// How many field changes of a transaction are told; the rest is one overflow event an object.
+pub(crate) const MAX_CHANGES: usize = 100_000;
+
 /// The id that an overflow event names.
 pub(crate) const OVERFLOW_ID: &str = "000000000000000AAA";
 
@@ -67,6 +70,12 @@ impl Body {
         }
     }
 
+    /// How many changes of fields this is, at least one.
+    fn weight(&self) -> usize {
+        let told = self.values.iter().filter(|value| **value != Datum::Null);
+        told.count().max(1)
+    }
+
     fn write_values(&self) -> Vec<u8> {
         let mut writer = Writer::default();
         self.values.iter().for_each(|value| writer.optional(value));
@@ -118,9 +127,13 @@ pub(crate) fn write(
     payload
 }
 
-/// The events of a transaction, in order. Objects without a schema have none, but count in the
-/// sequence, which therefore has gaps.
-pub(crate) fn events(commit: &Commit, schemas: &BTreeMap<String, EventSchema>) -> Vec<Encoded> {
+/// The events of a transaction, in order, for at most `max_changes` changes of fields. Objects
+/// without a schema have none, but count in the sequence, which therefore has gaps.
+pub(crate) fn events(
+    commit: &Commit,
+    schemas: &BTreeMap<String, EventSchema>,
+    max_changes: usize,
+) -> Vec<Encoded> {
     let transaction = Transaction {
         key: &commit.transaction_key,
         number: commit.number,
@@ -129,7 +142,7 @@ pub(crate) fn events(commit: &Commit, schemas: &BTreeMap<String, EventSchema>) -
         origin: &commit.origin,
     };
     let mut encoded = Vec::new();
-    for (index, group) in groups(commit, schemas).into_iter().enumerate() {
+    for (index, group) in groups(commit, schemas, max_changes).into_iter().enumerate() {
         let Some((schema, body)) = group.content else {
             continue;
         };
@@ -167,7 +180,13 @@ struct Group<'a> {
 /// What merged records have in common: object, change type, changed and cleared fields, values.
 type SameChange = (String, usize, Vec<String>, Vec<String>, Vec<u8>);
 
-fn groups<'a>(commit: &Commit, schemas: &'a BTreeMap<String, EventSchema>) -> Vec<Group<'a>> {
+fn groups<'a>(
+    commit: &Commit,
+    schemas: &'a BTreeMap<String, EventSchema>,
+    max_changes: usize,
+) -> Vec<Group<'a>> {
+    let mut changes = 0;
+    let mut overflowed: BTreeSet<String> = BTreeSet::new();
     let mut groups: Vec<Group<'a>> = Vec::new();
     let mut open: BTreeMap<SameChange, usize> = BTreeMap::new();
     for change in collapse(&commit.changes) {
@@ -185,6 +204,17 @@ fn groups<'a>(commit: &Commit, schemas: &'a BTreeMap<String, EventSchema>) -> Ve
         let Some(body) = body(schema, &change) else {
             continue;
         };
+        changes += body.weight();
+        if changes > max_changes {
+            if overflowed.insert(change.entity) {
+                let overflow = Body::header_only(schema, change_type("GAP_OVERFLOW"));
+                groups.push(Group {
+                    ids: vec![OVERFLOW_ID.to_owned()],
+                    content: Some((schema, overflow)),
+                });
+            }
+            continue;
+        }
         let key = (
             change.entity.clone(),
             body.change_type,

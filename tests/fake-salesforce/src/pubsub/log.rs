@@ -206,7 +206,7 @@ impl EventLog {
         let mut state = self.settled();
         state.last_commit = commit.number;
         state.last_user.clone_from(&commit.user);
-        for encoded in event::events(commit, &state.current) {
+        for encoded in event::events(commit, &state.current, event::MAX_CHANGES) {
             let event_id = uuid(&[
                 self.org_id.as_bytes(),
                 commit.transaction_key.as_bytes(),

@@ -1,4 +1,5 @@
 //! The events of commits and the log that keeps them.
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -8,7 +9,8 @@ use super::event::{self, Body, Transaction};
 use super::log::{InjectError, ReplayError};
 use super::schema::{self, Place};
 use super::testing::{
-    ACCOUNT, OPPORTUNITY, START_MICROS, USER, all, change, commit, decoded, log, renamed, update,
+    ACCOUNT, OPPORTUNITY, START_MICROS, USER, all, change, commit, decode, decoded, log, renamed,
+    update,
 };
 use crate::commit::ChangeKind;
 use crate::faults::{Fault, Faults, GapKind};
@@ -289,6 +291,46 @@ fn an_event_names_200_records_at_most() {
         .map(|event| header(event)["recordIds"].as_array().unwrap().len())
         .collect();
     assert_eq!(sizes, [200, 200, 50]);
+}
+
+#[test]
+fn a_transaction_too_large_ends_in_one_overflow_event_an_object() {
+    let schemas: BTreeMap<String, schema::EventSchema> = schema::initial()
+        .into_iter()
+        .map(|schema| (schema.entity.clone(), schema))
+        .collect();
+    let account = |id: &str| update("Account", id, json!({"Name": "a"}), &["Name"]);
+    let large = commit(vec![
+        renamed(OPPORTUNITY, "a"),
+        renamed("006000000000002AAA", "b"),
+        renamed("006000000000003AAA", "c"),
+        renamed("006000000000004AAA", "d"),
+        account(ACCOUNT),
+        account("001000000000002AAA"),
+    ]);
+    let (log, _) = log();
+    // Each of these changes two fields: the name and the date of the last change.
+    let told: Vec<Value> = event::events(&large, &schemas, 5)
+        .iter()
+        .map(|event| {
+            let decoded = decode(&log, &event.schema_id, &event.payload);
+            let header = header(&decoded);
+            json!([
+                header["changeType"],
+                header["recordIds"][0],
+                header["sequenceNumber"]
+            ])
+        })
+        .collect();
+    assert_eq!(
+        told,
+        [
+            json!(["UPDATE", OPPORTUNITY, 1]),
+            json!(["UPDATE", "006000000000002AAA", 2]),
+            json!(["GAP_OVERFLOW", "000000000000000AAA", 3]),
+            json!(["GAP_OVERFLOW", "000000000000000AAA", 4]),
+        ]
+    );
 }
 
 #[test]

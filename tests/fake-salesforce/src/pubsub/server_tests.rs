@@ -250,6 +250,26 @@ async fn an_open_stream_gets_what_is_committed_from_then_on() {
 }
 
 #[tokio::test]
+async fn an_event_is_there_at_once() {
+    let server = start(PATIENT).await;
+    server.publish(&["first"]);
+    let mut call = server
+        .subscribe(fetch(ALL, ReplayPreset::Earliest, 100))
+        .await;
+    assert_eq!(call.next().await.events.len(), 1);
+    let mut latencies = Vec::new();
+    for number in 0..49 {
+        let published = Instant::now();
+        server.publish(&[&number.to_string()]);
+        assert_eq!(call.next().await.events.len(), 1);
+        latencies.push(published.elapsed());
+    }
+    latencies.sort();
+    // Less than a delayed acknowledgement takes, whatever else the machine is doing.
+    assert!(latencies[25] < Duration::from_millis(30), "{latencies:?}");
+}
+
+#[tokio::test]
 async fn a_backlog_comes_in_one_response_and_never_beyond_the_demand() {
     let server = start(PATIENT).await;
     server.publish(&["a", "b", "c", "d", "e"]);
