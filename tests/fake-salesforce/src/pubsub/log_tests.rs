@@ -6,15 +6,17 @@ use serde_json::{Value, json};
 
 use super::avro::Datum;
 use super::event::{self, Body, Transaction};
-use super::log::{InjectError, ReplayError};
-use super::schema::{self, Place};
+use super::log::{EventLog, InjectError, ReplayError};
+use super::schema::{self, Place, Scalar, Shape};
 use super::testing::{
-    ACCOUNT, OPPORTUNITY, START_MICROS, USER, all, change, commit, decode, decoded, log, renamed,
-    update,
+    ACCOUNT, OPPORTUNITY, START_MICROS, TestClock, USER, all, change, commit, decode, decoded, log,
+    renamed, update,
 };
 use crate::commit::ChangeKind;
+use crate::dml::Dml;
 use crate::faults::{Fault, Faults, GapKind};
 use crate::org::Org;
+use crate::schema::FieldType;
 
 const STAMP_MS: i64 = START_MICROS / 1000;
 
@@ -627,4 +629,172 @@ fn two_logs_of_the_same_commits_are_alike() {
         log.overflow("User").unwrap();
     }
     assert_eq!(all(&one), all(&other));
+}
+
+#[test]
+fn the_orgs_own_writes_become_events() {
+    let clock = TestClock::default();
+    let org = Org::new(clock.clock(), 3);
+    let log = EventLog::attach(&org);
+    let write = |op: Dml| {
+        let done = org.transact(
+            org.admin_id(),
+            "com/salesforce/api/rest/67.0;client=t",
+            vec![op],
+        );
+        done.expect("written")[0].id.clone().expect("an id")
+    };
+    let fields = |value: Value| value.as_object().unwrap().clone();
+    let insert = |entity: &str, value: Value| {
+        write(Dml::Insert {
+            entity: entity.to_owned(),
+            fields: fields(value),
+        })
+    };
+    let account = insert("Account", json!({"Name": "Acme", "NumberOfEmployees": 7}));
+    let twin = insert("Account", json!({"Name": "Acme Inc"}));
+    let contact = insert("Contact", json!({"LastName": "Byron", "AccountId": twin}));
+    write(Dml::Update {
+        entity: "Contact".to_owned(),
+        id: contact.clone(),
+        fields: fields(json!({"FirstName": "Ada", "MailingCity": "London"})),
+    });
+    write(Dml::Merge {
+        entity: "Account".to_owned(),
+        winner: account.clone(),
+        losers: vec![twin.clone()],
+    });
+    write(Dml::Delete {
+        entity: "Account".to_owned(),
+        id: account.clone(),
+    });
+    write(Dml::Undelete {
+        entity: "Account".to_owned(),
+        id: account.clone(),
+    });
+    let mut told: Vec<(String, String, String)> = decoded(&log)
+        .iter()
+        .map(|event| {
+            let header = header(event);
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            (
+                text(&header["transactionKey"]),
+                text(&header["changeType"]),
+                text(&header["recordIds"][0]),
+            )
+        })
+        .collect();
+    // Within a transaction the order of the objects is the org's affair.
+    let keys: Vec<String> = org
+        .commits_since(0)
+        .iter()
+        .map(|commit| commit.transaction_key.clone())
+        .collect();
+    let place = |key: &String| keys.iter().position(|known| known == key);
+    told.sort_by_key(|(key, kind, id)| (place(key), kind.clone(), id.clone()));
+    let told: Vec<(&str, &str)> = told
+        .iter()
+        .map(|(_, kind, id)| (kind.as_str(), id.as_str()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            ("CREATE", account.as_str()),
+            ("CREATE", &twin),
+            ("CREATE", &contact),
+            ("UPDATE", &contact),
+            ("DELETE", &twin),
+            ("UPDATE", &account),
+            ("UPDATE", &contact),
+            ("DELETE", &account),
+            ("DELETE", &contact),
+            ("UNDELETE", &account),
+            ("UNDELETE", &contact),
+        ]
+    );
+    let renamed = &decoded(&log)[3];
+    assert_eq!(
+        header(renamed)["changedFields"],
+        json!(["0x02000000", "2-0x02", "4-0x02"])
+    );
+    assert_eq!(renamed["Name"], json!({"FirstName": "Ada"}));
+    assert_eq!(renamed["MailingAddress"], json!({"City": "London"}));
+}
+
+#[test]
+fn every_record_of_a_generated_org_fits_its_events() {
+    let org = Org::new(TestClock::default().clock(), 3);
+    let log = EventLog::attach(&org);
+    org.generate(60, 3);
+    let mut seen: BTreeMap<String, usize> = BTreeMap::new();
+    for event in decoded(&log) {
+        assert_eq!(header(&event)["changeType"], "CREATE", "{event}");
+        let entity = header(&event)["entityName"].as_str().unwrap().to_owned();
+        *seen.entry(entity).or_default() += header(&event)["recordIds"].as_array().unwrap().len();
+    }
+    for (entity, told) in seen {
+        let made = org.records(&entity).len();
+        // The integration user was there before the log.
+        let before = usize::from(entity == "User");
+        assert_eq!(told + before, made, "{entity}");
+    }
+}
+
+#[test]
+fn the_events_types_are_those_of_the_orgs_fields() {
+    for schema in schema::initial() {
+        let entity = crate::schema::entity(&schema.entity).unwrap();
+        for field in &schema.fields {
+            let fits: &[FieldType] = match &field.shape {
+                Shape::Compound(_, parts) => {
+                    let lacking = parts.iter().find(|part| entity.field(&part.leaf).is_none());
+                    let lacking = lacking.map_or("Salutation", |part| part.name);
+                    assert_eq!(lacking, "Salutation", "{}", schema.entity);
+                    continue;
+                }
+                Shape::Scalar(Scalar::Boolean) => &[FieldType::Boolean],
+                Shape::Scalar(Scalar::Integer) => &[FieldType::Int],
+                Shape::Scalar(Scalar::Double) => {
+                    &[FieldType::Double, FieldType::Currency, FieldType::Percent]
+                }
+                Shape::Scalar(Scalar::DateTime) => &[FieldType::DateTime],
+                Shape::Scalar(Scalar::DateOnly) => &[FieldType::Date],
+                Shape::Scalar(Scalar::Text | Scalar::Names) | Shape::SwitchableName => continue,
+            };
+            if let Some(known) = entity.field(&field.name) {
+                assert!(
+                    fits.contains(&known.kind),
+                    "{}.{}",
+                    schema.entity,
+                    field.name
+                );
+            }
+        }
+        // A field of the org that events lack is one of those that Salesforce leaves out.
+        let lacking: Vec<&str> = entity
+            .fields
+            .iter()
+            .map(|field| field.name)
+            .filter(|name| schema.place(name).is_none())
+            .collect();
+        let left_out = [
+            "Id",
+            "IsDeleted",
+            "MasterRecordId",
+            "SystemModstamp",
+            "LastActivityDate",
+            "LastViewedDate",
+            "LastReferencedDate",
+            "Name",
+            "PushCount",
+            "FiscalQuarter",
+            "FiscalYear",
+            "Fiscal",
+            "HasOpenActivity",
+            "HasOverdueTask",
+            "IsPrimary",
+        ];
+        let surprising: Vec<&&str> = lacking.iter().filter(|n| !left_out.contains(n)).collect();
+        assert!(surprising.is_empty(), "{}: {surprising:?}", schema.entity);
+    }
 }

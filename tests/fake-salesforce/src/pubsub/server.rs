@@ -26,6 +26,9 @@ use crate::faults::Faults;
 use crate::org::Org;
 use crate::tokens::Tokens;
 
+/// Calls at once on one connection.
+const MAX_STREAMS: u32 = 1000;
+
 /// How long a subscription waits before it does what it does when nothing happens.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -92,7 +95,7 @@ pub async fn serve_log(
         stop: stop.clone(),
         calls: AtomicU64::new(0),
     };
-    let mut server = Server::builder();
+    let mut server = Server::builder().max_concurrent_streams(MAX_STREAMS);
     if let Some((certificate, key)) = tls {
         let identity = Identity::from_pem(certificate, key);
         server = server.tls_config(ServerTlsConfig::new().identity(identity))?;

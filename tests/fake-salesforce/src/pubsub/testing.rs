@@ -108,6 +108,7 @@ pub(super) fn commit(changes: Vec<RowChange>) -> Commit {
         user: USER.to_owned(),
         origin: "com/salesforce/api/rest/67.0".to_owned(),
         changes,
+        silent: Vec::new(),
     }
 }
 
