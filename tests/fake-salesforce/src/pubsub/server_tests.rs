@@ -777,7 +777,7 @@ async fn with_a_certificate_it_speaks_tls() {
     let port = listener.local_addr().unwrap().port();
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(serve(
+    let serving = serve(
         listener,
         Arc::clone(&org),
         faults,
@@ -785,26 +785,28 @@ async fn with_a_certificate_it_speaks_tls() {
         LONG,
         Some((certificate.clone(), key)),
         stop.clone(),
-    ));
+    );
+    // Commits count from the call on, whenever the future is first polled.
+    org.generate(2, 1);
+    tasks.spawn(serving);
     let tls = ClientTlsConfig::new().ca_certificate(Certificate::from_pem(certificate));
     let channel = Endpoint::from_shared(format!("https://localhost:{port}"))
         .unwrap()
         .tls_config(tls)
         .unwrap()
         .connect_lazy();
-    let topic = TopicRequest {
-        topic_name: ALL.to_owned(),
-    };
     let request = headers(
-        topic,
+        tokio_stream::once(fetch(ALL, ReplayPreset::Earliest, 100)),
         &[
             ("accesstoken", &token),
             ("instanceurl", "https://example.my.salesforce.com"),
             ("tenantid", org.org_id()),
         ],
     );
-    let answer = PubSubClient::new(channel).get_topic(request).await.unwrap();
-    assert_eq!(answer.into_inner().topic_name, ALL);
+    let response = PubSubClient::new(channel).subscribe(request).await;
+    let mut responses = response.unwrap().into_inner();
+    let first = timeout(SOON, responses.message()).await.expect("in time");
+    assert!(!first.unwrap().unwrap().events.is_empty());
     stop.cancel();
     tasks.close();
     timeout(SOON, tasks.wait()).await.expect("the server ends");
