@@ -66,6 +66,22 @@ impl Queue for Tables {
         }))
     }
 
+    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
+        let (message, from, reason) = (message.clone(), from.to_owned(), reason.to_owned());
+        let step = self.0.run(move |tx| {
+            let Message { id, kind, version, body } = message;
+            tx.db
+                .prepare_cached(
+                    "INSERT INTO dead (queue, id, kind, version, body, attempt, reason)
+                     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6
+                     WHERE NOT EXISTS (SELECT 1 FROM dead WHERE id = ?2 AND queue = ?1)",
+                )?
+                .execute(params![from, id, kind, version, body, reason])?;
+            Ok(())
+        });
+        Ok(step.await?)
+    }
+
     async fn depth(&self, of: QueueName) -> Result<u64, LinkLost> {
         let depth = self.0.run(move |tx| {
             Ok(tx
@@ -179,6 +195,9 @@ fn settle_dead(tx: &Tx<'_>, id: &str, action: DeadAction) -> Result<bool, Fault>
         return Ok(false);
     };
     if action == DeadAction::Replay {
+        if QueueName::of_name(&queue).is_none() {
+            return Ok(false);
+        }
         tx.db
             .prepare_cached(
                 "INSERT INTO messages (queue, id, kind, version, body, attempt, due)

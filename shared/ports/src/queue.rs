@@ -60,7 +60,8 @@ pub trait Queue: Send + Sync {
     async fn dead_count(&self) -> Result<u64, LinkLost>;
 
     /// Sends a dead letter back to its queue, or throws it away. `false` when there is none of
-    /// that id.
+    /// that id, or when it is to be replayed and never was in a queue (see
+    /// [`Queue::set_aside`]).
     async fn settle_dead(&self, id: &str, action: DeadAction) -> Result<bool, LinkLost>;
 }
 
