@@ -529,18 +529,29 @@ fn part<'value>(
 }
 
 fn text<'value>(value: &'value Value, name: &str) -> Result<&'value str, DecodeError> {
-    if let Value::String(text) = value { Ok(text) } else { Err(missing(name)) }
+    if let Value::String(text) = value {
+        Ok(text)
+    } else {
+        Err(missing(name))
+    }
 }
 
 fn texts(value: &Value, name: &str) -> Result<Vec<String>, DecodeError> {
     let Value::Array(items) = value else {
         return Err(missing(name));
     };
-    items.iter().map(|item| text(item, name).map(str::to_owned)).collect()
+    items
+        .iter()
+        .map(|item| text(item, name).map(str::to_owned))
+        .collect()
 }
 
 fn long(value: &Value, name: &str) -> Result<i64, DecodeError> {
-    if let Value::Long(number) | Value::TimestampMillis(number) = value { Ok(*number) } else { Err(missing(name)) }
+    if let Value::Long(number) | Value::TimestampMillis(number) = value {
+        Ok(*number)
+    } else {
+        Err(missing(name))
+    }
 }
 
 /// The library's own messages may quote values, so they are not passed on.

@@ -116,8 +116,8 @@ fn schema(name: &str, fields: &[(&str, &str)]) -> String {
     serde_json::json!({"type": "record", "name": name, "namespace": "com.sforce.eventbus", "fields": all}).to_string()
 }
 
-/// Two compounds and a plain field, to try headers on: 1 Name (text or record), 2 BillingAddress,
-/// 3 ShippingAddress (by reference), 4 Description.
+/// Two compounds and a plain field, to try headers on: 1 Name (text or record), 2 `BillingAddress`,
+/// 3 `ShippingAddress` (by reference), 4 Description.
 fn small_schema() -> EventSchema {
     let part =
         |name: &str| format!(r#"{{"name":"{name}","type":["null","string"],"default":null}}"#);

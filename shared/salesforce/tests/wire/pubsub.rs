@@ -53,7 +53,7 @@ struct Scripted {
     refusals: Mutex<VecDeque<Status>>,
     schema_refusals: Mutex<VecDeque<Status>>,
     schema_requests: AtomicUsize,
-    /// Each GetSchema call takes a permit.
+    /// Each `GetSchema` call takes a permit.
     schema_gate: Semaphore,
 }
 
@@ -84,7 +84,7 @@ impl Hub {
                 .add_service(service)
                 .serve_with_incoming(TcpListenerStream::new(listener))
                 .await
-                .unwrap()
+                .unwrap();
         });
         Self {
             http,

@@ -255,7 +255,8 @@ async fn a_server_that_hangs_or_is_gone_is_unreachable() {
 
 #[tokio::test]
 async fn errors_are_told_apart() {
-    let cases: [(u16, &str, fn(&SourceError) -> bool); 5] = [
+    type Expected = fn(&SourceError) -> bool;
+    let cases: [(u16, &str, Expected); 5] = [
         (403, "REQUEST_LIMIT_EXCEEDED", |error| {
             matches!(error, SourceError::Quota(_))
         }),
