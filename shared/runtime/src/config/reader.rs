@@ -263,10 +263,11 @@ impl Reader {
     }
 
     fn take_file(&mut self, table: Table) {
-        for (name, value) in table {
+        // By name, so that the order of faults does not hang on how the parser keeps its keys.
+        for (name, value) in table.into_iter().collect::<BTreeMap<_, _>>() {
             match value {
                 Value::Table(section) if is_section(&name) => {
-                    for (key, value) in section {
+                    for (key, value) in section.into_iter().collect::<BTreeMap<_, _>>() {
                         self.take(format!("{name}.{key}"), value);
                     }
                 }
