@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use ports::target::{Outcome, Target, TargetError, Upsert};
-use reqwest::header::{AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
 use reqwest::{Response, StatusCode};
 use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
@@ -180,9 +182,7 @@ async fn refusal(response: Response) -> TargetError {
             text(response.headers(), &RETRY_AFTER),
             text(response.headers(), &DATE),
         )),
-        StatusCode::UNPROCESSABLE_ENTITY => {
-            TargetError::Unprocessable(explanation(response).await)
-        }
+        StatusCode::UNPROCESSABLE_ENTITY => TargetError::Unprocessable(explanation(response).await),
         _ if status.is_redirection() => TargetError::Unreachable(format!(
             "HTTP {}, a redirect, which is not followed; check mos.url",
             status.as_u16()

@@ -46,7 +46,10 @@ pub enum ConfigError {
 }
 
 /// A client with all time limits set. Redirects are off: they would carry the API key elsewhere.
-pub(crate) fn client(request_timeout: Duration, base: &Url) -> Result<reqwest::Client, ConfigError> {
+pub(crate) fn client(
+    request_timeout: Duration,
+    base: &Url,
+) -> Result<reqwest::Client, ConfigError> {
     let mut builder = reqwest::Client::builder()
         .user_agent(USER_AGENT)
         .redirect(reqwest::redirect::Policy::none())

@@ -112,7 +112,7 @@ pub struct Mos {
 /// Where work and status are kept.
 #[derive(Debug, Clone)]
 pub enum Transport {
-    /// RabbitMQ and Redis.
+    /// A broker and a Redis server.
     Servers {
         /// `amqp` or `amqps`, with user, password and virtual host.
         rabbitmq_url: SecretString,
@@ -121,7 +121,7 @@ pub enum Transport {
         /// The prefix of all keys and of nothing else: two installations can share a Redis.
         deployment: String,
     },
-    /// SQLite in this process.
+    /// Files of this process alone.
     Embedded {
         /// Where its files are.
         folder: PathBuf,

@@ -22,6 +22,29 @@ pub(crate) enum Default {
     List(&'static [&'static str]),
 }
 
+impl Default {
+    pub(crate) const fn text(self) -> Option<&'static str> {
+        if let Self::Text(text) = self {
+            return Some(text);
+        }
+        None
+    }
+
+    pub(crate) const fn number(self) -> Option<i64> {
+        if let Self::Number(number) = self {
+            return Some(number);
+        }
+        None
+    }
+
+    pub(crate) const fn list(self) -> &'static [&'static str] {
+        if let Self::List(texts) = self {
+            return texts;
+        }
+        &[]
+    }
+}
+
 /// One key.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Key {

@@ -78,10 +78,7 @@ impl Reader {
                 self.fault(name, "is not a text", "write it in quotes");
                 None
             }
-            None => match key.default {
-                Default::Text(text) => Some(text.to_owned()),
-                _ => None,
-            },
+            None => key.default.text().map(str::to_owned),
         }
     }
 
@@ -106,10 +103,7 @@ impl Reader {
             Some(Value::Integer(number)) => Some(*number),
             Some(Value::String(text)) if self.is_from_environment(name) => text.trim().parse().ok(),
             Some(_) => None,
-            None => match key.default {
-                Default::Number(number) => Some(number),
-                _ => None,
-            },
+            None => key.default.number(),
         };
         let number = number
             .and_then(|number| u64::try_from(number).ok())
@@ -151,10 +145,13 @@ impl Reader {
                 Some(text.split(',').map(|part| part.trim().to_owned()).collect())
             }
             Some(_) => None,
-            None => match key.default {
-                Default::List(texts) => Some(texts.iter().map(|text| (*text).to_owned()).collect()),
-                _ => Some(Vec::new()),
-            },
+            None => Some(
+                key.default
+                    .list()
+                    .iter()
+                    .map(|text| (*text).to_owned())
+                    .collect(),
+            ),
         };
         if list.is_none() {
             self.fault(name, "is not a list of texts", example(key));
@@ -198,13 +195,13 @@ impl Reader {
                 );
                 return None;
             }
-            (Some(given), None) => match &given.value {
-                Value::String(text) => text.clone(),
-                _ => {
+            (Some(given), None) => {
+                let Value::String(text) = &given.value else {
                     self.fault(name, "is not a text", "write it in quotes");
                     return None;
-                }
-            },
+                };
+                text.clone()
+            }
             (None, Some(given)) => {
                 let Value::String(path) = &given.value else {
                     self.fault(&twin, "is not a text", "write a file's path in quotes");
@@ -263,22 +260,19 @@ impl Reader {
     }
 
     fn take_file(&mut self, table: Table) {
-        for (name, value) in table {
-            match value {
-                Value::Table(section) if is_section(&name) => {
-                    for (key, value) in section {
-                        self.take(format!("{name}.{key}"), value);
-                    }
+        // By name, so that the order of faults does not hang on how the parser keeps its keys.
+        for (name, value) in table.into_iter().collect::<BTreeMap<_, _>>() {
+            let Value::Table(section) = value else {
+                self.take(name, value);
+                continue;
+            };
+            if is_section(&name) {
+                for (key, value) in section.into_iter().collect::<BTreeMap<_, _>>() {
+                    self.take(format!("{name}.{key}"), value);
                 }
-                Value::Table(_) => {
-                    let meant = keys::nearest(&name, sections());
-                    self.unknown(
-                        format!("[{name}]"),
-                        "section",
-                        meant.map(|name| format!("[{name}]")),
-                    );
-                }
-                value => self.take(name, value),
+            } else {
+                let meant = keys::nearest(&name, sections()).map(|name| format!("[{name}]"));
+                self.unknown(format!("[{name}]"), "section", meant);
             }
         }
     }

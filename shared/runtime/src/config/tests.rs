@@ -176,8 +176,8 @@ fn what_is_not_known_is_named_with_what_was_probably_meant() {
         )),
         [
             "[lgo]: no such section; did you mean [log]?",
-            "store.redis_ulr: no such key; did you mean store.redis_url?",
             "store.bananas: no such key; take it out; mosync.example.toml lists all keys",
+            "store.redis_ulr: no such key; did you mean store.redis_url?",
             "MOSYNC_SALESFORCE_CLENT_ID: no such environment variable; did you mean MOSYNC_SALESFORCE_CLIENT_ID?",
             "MOSYNC_XYZ: no such environment variable; take it out; mosync.example.toml lists all keys",
         ]
