@@ -7,7 +7,7 @@ mod schedule;
 mod snapshot;
 mod stream;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::SalesforceId;
@@ -25,18 +25,13 @@ const PAUSE: Duration = Duration::from_secs(2);
 
 /// Everything the listener works with.
 pub struct Listener {
-    /// Salesforce.
-    pub source: Arc<dyn Source>,
-    /// The queues.
-    pub queue: Arc<dyn Queue>,
-    /// The stores.
-    pub stores: Stores,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
-    /// The change event channel.
-    pub topic: String,
-    /// Names this process in the lease.
-    pub holder: String,
+    source: Arc<dyn Source>,
+    queue: Arc<dyn Queue>,
+    stores: Stores,
+    clock: Arc<dyn Clock>,
+    topic: String,
+    holder: String,
+    state: Mutex<WorkerState>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -56,6 +51,13 @@ struct Active {
 }
 
 impl Listener {
+    /// A listener of a change event channel; `holder` names this process in the lease.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, queue: Arc<dyn Queue>, stores: Stores, clock: Arc<dyn Clock>, topic: &str, holder: String) -> Self {
+        let state = Mutex::new(WorkerState::Failing("the event stream is not open yet".to_owned()));
+        Self { source, queue, stores, clock, topic: topic.to_owned(), holder, state }
+    }
+
     /// Follows the stream until `stop`, whenever this process holds the lease.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
@@ -121,6 +123,7 @@ impl Listener {
             {
                 return Err("another listener has taken over".to_owned());
             }
+            self.report_again().await;
         }
     }
 
@@ -162,13 +165,15 @@ impl Listener {
         Ok(())
     }
 
-    /// Says how it is; that nobody hears it is no reason to stop.
     async fn report(&self, state: WorkerState) {
-        let report = Report {
-            at: self.clock.now(),
-            state,
-            figures: std::collections::BTreeMap::new(),
-        };
+        *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
+        self.report_again().await;
+    }
+
+    /// Says how it is; that nobody hears it is no reason to stop.
+    async fn report_again(&self) {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let report = Report { at: self.clock.now(), state, figures: std::collections::BTreeMap::new() };
         if let Err(error) = self.stores.reports.report("listener", &report).await {
             tracing::warn!("the listener's state could not be reported: {error}");
         }

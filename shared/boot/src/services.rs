@@ -70,7 +70,7 @@ pub fn start(
             // Two processes never have the same id at the same time on one machine; the time tells
             // machines and restarts apart.
             let holder = format!("listener-{}-{}", std::process::id(), clock.now().as_micros());
-            let listener = Arc::new(listener::Listener { source, queue, stores, clock, topic: config.salesforce.topic.clone(), holder });
+            let listener = Arc::new(listener::Listener::new(source, queue, stores, clock, &config.salesforce.topic, holder));
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;
                 Ok::<_, Infallible>(())
