@@ -87,7 +87,7 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
     );
     let id = JobId::new(
         JobKind::Retry,
-        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()),
+        domain::job::uuid_of(&name),
     );
     listener
         .stores
