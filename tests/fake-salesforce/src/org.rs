@@ -162,6 +162,20 @@ impl Org {
             .unwrap_or_default()
     }
 
+    /// The fields of a record that change with time alone, as they are now.
+    pub(crate) fn computed_now(&self, record: &Record) -> Vec<(&'static str, Cell)> {
+        let now = time::datetime_text(self.now_micros().div_euclid(1000));
+        let state = self.state();
+        let position = match record.entity().name {
+            "PermissionSetAssignment" => record.entity().position("IsActive"),
+            _ => None,
+        };
+        position
+            .map(|position| ("IsActive", state.cell_now(record, position, &now)))
+            .into_iter()
+            .collect()
+    }
+
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
