@@ -150,7 +150,7 @@ fn side(_field: &str, cell: Option<&Cell>, value: &str) -> Option<Ordering> {
     }
 }
 
-/// An instant against an instant, or against a day, which is a range.
+/// An instant against an instant, or against a day, which is a range (here in UTC).
 fn instant_side(field: Timestamp, value: &str) -> Option<Ordering> {
     if let Some(value) = instant(value) {
         return Some(field.cmp(&value));

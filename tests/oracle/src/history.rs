@@ -27,6 +27,10 @@ pub struct Commit {
     pub at_micros: i64,
     /// Its steps in order.
     pub changes: Vec<Change>,
+    /// Records whose derived values moved without anybody writing them (a stage was re-typed, a
+    /// formula recalculated): no event tells of these. Played after `changes`.
+    #[serde(default)]
+    pub silent: Vec<Change>,
 }
 
 /// One step.
@@ -127,6 +131,8 @@ pub(crate) struct Step {
     pub(crate) entity: Entity,
     pub(crate) id: Box<str>,
     pub(crate) kind: ChangeKind,
+    /// Nobody was told.
+    pub(crate) silent: bool,
     pub(crate) row: Row,
 }
 
@@ -165,6 +171,9 @@ impl History {
         for change in &commit.changes {
             self.change(&change.entity, &change.id, change.kind, &change.after);
         }
+        for change in &commit.silent {
+            self.silent_change(&change.entity, &change.id, change.kind, &change.after);
+        }
         Ok(())
     }
 
@@ -191,6 +200,29 @@ impl History {
 
     /// Adds a step to the commit begun last. Objects the rule does not look at are passed over.
     pub fn change(&mut self, entity: &str, id: &str, kind: ChangeKind, after: &Map<String, Value>) {
+        self.step(entity, id, kind, after, false);
+    }
+
+    /// Adds a step nobody was told of: it moves the scope and what mOS must hold, and is no sample
+    /// of latency.
+    pub fn silent_change(
+        &mut self,
+        entity: &str,
+        id: &str,
+        kind: ChangeKind,
+        after: &Map<String, Value>,
+    ) {
+        self.step(entity, id, kind, after, true);
+    }
+
+    fn step(
+        &mut self,
+        entity: &str,
+        id: &str,
+        kind: ChangeKind,
+        after: &Map<String, Value>,
+        silent: bool,
+    ) {
         let Some(entity) = Entity::named(entity) else {
             return;
         };
@@ -206,6 +238,7 @@ impl History {
                 entity,
                 id: id.into(),
                 kind,
+                silent,
                 row: Row(cells.into()),
             });
         }

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::filter::{Matcher, instant};
-use crate::history::{ChangeKind, Entity, History, Moment, Row};
+use crate::history::{ChangeKind, Entity, History, Moment, Row, Step};
 use crate::ledger::Kind;
 use crate::mapping;
 use crate::settings::{Settings, SettingsError};
@@ -181,10 +181,13 @@ impl<'h> Player<'h> {
     fn commit(&mut self, moment: &'h Moment) {
         let mut doubt = Doubt::default();
         for step in &moment.steps {
+            if !step.silent {
+                self.note_touch(step, moment.at_micros);
+            }
             let gone = step.kind == ChangeKind::Delete
                 || self.timeline.history.flag(&step.row, "IsDeleted");
             let new = (!gone).then_some(&step.row);
-            self.replace(step.entity, &step.id, new, moment.at_micros, &mut doubt);
+            self.replace(step.entity, &step.id, new, &mut doubt);
         }
         if doubt.everybody {
             self.find_granting_sets();
@@ -197,13 +200,31 @@ impl<'h> Player<'h> {
         self.settle(&doubt, moment.at_micros);
     }
 
+    /// A change mOS could hear of, for the latency. Must come before the row is replaced.
+    fn note_touch(&mut self, step: &'h Step, at_micros: i64) {
+        let Some(kind) = kind_of(step.entity) else {
+            return;
+        };
+        let history = self.timeline.history;
+        let old = self.timeline.rows.get(&(step.entity, step.id.as_ref()));
+        let mapped = old.is_none_or(|old| {
+            mapping::fields(kind).iter().any(|field| {
+                history.cell(old, field.salesforce) != history.cell(&step.row, field.salesforce)
+            })
+        });
+        self.timeline.touches.push(Touch {
+            key: (kind, &step.id),
+            at_micros,
+            mapped,
+        });
+    }
+
     /// Puts a record's new row (or its absence) into the world and notes what it makes doubtful.
     fn replace(
         &mut self,
         entity: Entity,
         id: &'h str,
         new: Option<&'h Row>,
-        at_micros: i64,
         doubt: &mut Doubt<'h>,
     ) {
         let history = self.timeline.history;
@@ -211,18 +232,6 @@ impl<'h> Player<'h> {
             Some(row) => self.timeline.rows.insert((entity, id), row),
             None => self.timeline.rows.remove(&(entity, id)),
         };
-        if let (Some(kind), Some(row)) = (kind_of(entity), new) {
-            let mapped = old.is_none_or(|old| {
-                mapping::fields(kind).iter().any(|field| {
-                    history.cell(old, field.salesforce) != history.cell(row, field.salesforce)
-                })
-            });
-            self.timeline.touches.push(Touch {
-                key: (kind, id),
-                at_micros,
-                mapped,
-            });
-        }
         let text = |row: Option<&'h Row>, field: &str| row.and_then(|row| history.text(row, field));
         match entity {
             Entity::User => {

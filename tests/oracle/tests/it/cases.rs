@@ -1,8 +1,8 @@
 //! Cases worked out by hand.
 
 use oracle::{
-    Kind, MosLedger, MosState, Outcome, Settings, audit, last_words, latency, out_of_scope,
-    percentile,
+    ChangeKind, Kind, MosLedger, MosState, Outcome, Settings, audit, last_words, latency,
+    out_of_scope, percentile,
 };
 use serde_json::{Value, json};
 
@@ -431,6 +431,31 @@ fn latency_runs_from_the_commit_to_the_first_row_read_after_it() {
 }
 
 #[test]
+fn what_moved_silently_counts_for_the_scope_and_not_for_the_latency() {
+    let mut org = Org::family();
+    org.at(10);
+    let mut row = org.rows[&("Opportunity".to_owned(), "o".to_owned())].clone();
+    row.insert("Probability".to_owned(), json!(20));
+    org.history
+        .silent_change("Opportunity", "o", ChangeKind::Update, &row);
+    let defaults = Settings::default();
+    let before = perfect(&org, &defaults, 0);
+    let stale = audit(&org.history, &defaults, &before, 10 * SECOND)
+        .unwrap()
+        .stale;
+    assert_eq!((stale.len(), stale[0].field), (1, "probability"));
+    assert_eq!(
+        latency(&org.history, &defaults, &MosLedger::default(), SECOND).unwrap(),
+        []
+    );
+    org.at(11);
+    row.insert("IsClosed".to_owned(), json!(true));
+    org.history
+        .silent_change("Opportunity", "o", ChangeKind::Update, &row);
+    assert!(org.scope(&defaults, 11).is_empty());
+}
+
+#[test]
 fn commits_and_ledgers_are_read_as_the_stand_ins_write_them() {
     let commits = json!([{
         "number": 7, "transaction_key": "k", "at_micros": 5, "stamp_ms": 0, "user": "005", "origin": "",
@@ -438,6 +463,7 @@ fn commits_and_ledgers_are_read_as_the_stand_ins_write_them() {
             { "entity": "Opportunity", "id": "o", "kind": "CREATE", "before": null, "after": { "Id": "o", "Amount": 1.5 }, "changed": [] },
             { "entity": "Lead", "id": "l", "kind": "Undelete", "before": null, "after": {}, "changed": [] },
         ],
+        "silent": [],
     }]);
     let history = oracle::History::from_json(&commits.to_string()).unwrap();
     assert_eq!(history.last_micros(), Some(5));
