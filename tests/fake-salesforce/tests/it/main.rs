@@ -1,3 +1,6 @@
 //! The fake org from outside: in process and through its doors.
 mod common;
+mod doors;
+mod load;
+mod soql;
 mod writes;
