@@ -13,6 +13,7 @@ pub mod permission;
 pub mod row;
 pub mod rule;
 pub mod settings;
+pub mod soql;
 pub mod tally;
 pub mod ticket;
 pub mod time;

@@ -4,7 +4,7 @@
 //! matches it, and it is open or "sync closed" is on. In scope are the qualifying opportunities and
 //! their owners, accounts, contact roles and the contacts on those roles.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::ChangeType;
 use crate::filter::{CompiledFilter, FilterFault};
@@ -22,10 +22,14 @@ use crate::unit::Cause;
 pub struct Rules {
     /// The revision they were made from.
     pub rule_revision: u64,
+    visible: Visible,
     filter: CompiledFilter,
     sync_closed: bool,
     mapping: Mapping,
 }
+
+/// The fields of each object that the integration user can see, from describe.
+pub type Visible = BTreeMap<ObjectKind, BTreeSet<String>>;
 
 /// What the rule says of an opportunity, its owner apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,9 +47,10 @@ impl Rules {
     ///
     /// # Errors
     /// The filter's faults; a stored revision has none, it was validated when saved.
-    pub fn of(revision: &SettingsRevision) -> Result<Self, Vec<FilterFault>> {
+    pub fn of(revision: &SettingsRevision, visible: Visible) -> Result<Self, Vec<FilterFault>> {
         Ok(Self {
             rule_revision: revision.rule_revision,
+            visible,
             filter: revision.settings.filter.compile(&revision.field_types)?,
             sync_closed: revision.settings.sync_closed,
             mapping: Mapping::default(),
@@ -85,10 +90,15 @@ impl Rules {
         fields
     }
 
-    /// The fields to read of an object's records: mapped, judged and relation fields.
+    /// The fields to read of an object's records: mapped, judged and relation fields. A mapped field
+    /// that the integration user cannot see is left out: asked for, it would make the whole read
+    /// fail, and what is not read is left alone in mOS.
     #[must_use]
     pub fn fields_to_read(&self, object: ObjectKind) -> BTreeSet<String> {
         let mut fields = self.mapping.salesforce_fields(object);
+        if let Some(visible) = self.visible.get(&object) {
+            fields.retain(|field| field.contains('.') || visible.contains(field));
+        }
         fields.insert("Id".to_owned());
         fields.extend(
             relation_fields(object)
@@ -111,7 +121,7 @@ impl Rules {
                 changed,
                 ..
             } if !changed.is_empty() => {
-                mapping::touches(object, changed, &leaves(&self.fields_to_read(object)))
+                mapping::touches(object, changed, &self.fields_to_read(object))
             }
             Cause::Event { .. } | Cause::Snapshot | Cause::Reread | Cause::Companion => true,
         }
@@ -135,7 +145,7 @@ impl Rules {
                     .map(|field| (*field).to_owned())
                     .collect();
                 if object == ObjectKind::Opportunity {
-                    entering.extend(leaves(&self.judged_fields()));
+                    entering.extend(self.judged_fields());
                     entering.insert("StageName".to_owned());
                 }
                 mapping::touches(object, changed, &entering)
@@ -164,18 +174,4 @@ pub fn is_permitted(
     at: Timestamp,
 ) -> bool {
     owners.iter().any(|owner| snapshot.permits(owner, at))
-}
-
-/// The opportunity's own part of a path such as `Account.Industry`: a change of the reference
-/// changes what the path leads to.
-fn leaves(fields: &BTreeSet<String>) -> BTreeSet<String> {
-    fields
-        .iter()
-        .map(|field| match field.split_once('.') {
-            Some((parent, _)) => parent
-                .strip_suffix("__r")
-                .map_or_else(|| format!("{parent}Id"), |custom| format!("{custom}__c")),
-            None => field.clone(),
-        })
-        .collect()
 }

@@ -43,6 +43,10 @@ pub trait Queue: Send + Sync {
         prefetch: u16,
     ) -> Result<Box<dyn Subscription>, LinkLost>;
 
+    /// Sets a message aside that never was in a queue, such as an event nobody can decode: it
+    /// becomes a dead letter that names where it came from. Durable like [`Queue::publish`].
+    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost>;
+
     /// Messages ready in a queue (not those in hand, nor waiting to be retried).
     async fn depth(&self, of: QueueName) -> Result<u64, LinkLost>;
 
@@ -56,7 +60,8 @@ pub trait Queue: Send + Sync {
     async fn dead_count(&self) -> Result<u64, LinkLost>;
 
     /// Sends a dead letter back to its queue, or throws it away. `false` when there is none of
-    /// that id.
+    /// that id, or when it is to be replayed and never was in a queue (see
+    /// [`Queue::set_aside`]).
     async fn settle_dead(&self, id: &str, action: DeadAction) -> Result<bool, LinkLost>;
 }
 

@@ -1,0 +1,271 @@
+//! The filter worker: changes in, records that match the opportunity filter out, each with the
+//! owners through which it matches.
+//!
+//! An opportunity matches by its own row. A user, account, contact or contact role matches through
+//! the opportunities it hangs on; all that is kept of those is who owns them.
+
+mod hangs_on;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::change::ChangeType;
+use domain::rule::{Match, Rules};
+use domain::tally::Count;
+use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
+use domain::{ObjectKind, SalesforceId};
+use ports::source::Source;
+use runtime::gate::Gate;
+use runtime::readback::{self, Read, RulesInForce};
+use runtime::worker::{Handler, Outage, Verdict};
+use tokio::sync::watch;
+
+/// The filter stage.
+pub struct Filter {
+    source: Arc<dyn Source>,
+    rules: RulesInForce,
+    gate: watch::Sender<Gate>,
+}
+
+impl std::fmt::Debug for Filter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Filter")
+    }
+}
+
+impl Filter {
+    /// Reads rows from `source`, rules and tickets from `stores`.
+    #[must_use]
+    pub fn new(source: Arc<dyn Source>, stores: ports::stores::Stores) -> Self {
+        let rules = RulesInForce::new(stores, Arc::clone(&source));
+        Self {
+            source,
+            rules,
+            gate: watch::Sender::new(Gate::Open),
+        }
+    }
+}
+
+#[async_trait]
+impl Handler for Filter {
+    fn stage(&self) -> Stage {
+        Stage::Filter
+    }
+
+    fn gate(&self) -> watch::Receiver<Gate> {
+        self.gate.subscribe()
+    }
+
+    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+        let (fresh, rules) = self.rules.ticket().await?;
+        let mut unit = collapse(unit);
+        skip_untouched(&mut unit, &rules);
+        // Rows that the reader brought along are good under its ticket, as long as the rules are
+        // still the same; everything else is read now, under the fresh ticket.
+        let ticket = match unit.ticket {
+            Some(ticket)
+                if ticket.rule_revision == fresh.rule_revision
+                    && unit.records.iter().all(|record| record.row.is_some()) =>
+            {
+                ticket
+            }
+            _ => {
+                read_rows(&*self.source, &mut unit, &rules).await?;
+                fresh
+            }
+        };
+        unit.ticket = Some(ticket);
+        let void = judge(&*self.source, &mut unit, &rules).await?;
+        let mut verdict = if unit.records.is_empty() {
+            Verdict::finished(unit)
+        } else {
+            Verdict::pass_on(QueueName::new(Stage::Permission, unit.lane), unit)
+        };
+        verdict.unpark = void;
+        Ok(verdict)
+    }
+}
+
+/// Several changes of one record in a unit become one: the current row answers all of them.
+fn collapse(mut unit: Envelope) -> Envelope {
+    let mut kept = BTreeMap::<(ObjectKind, SalesforceId), UnitRecord>::new();
+    let mut order = Vec::new();
+    for record in std::mem::take(&mut unit.records) {
+        let key = (record.object, record.id);
+        match kept.remove(&key) {
+            None => {
+                order.push(key);
+                kept.insert(key, record);
+            }
+            Some(earlier) => {
+                unit.tally.add(record.object, Count::Collapsed);
+                kept.insert(
+                    key,
+                    UnitRecord {
+                        cause: both(earlier.cause, record.cause),
+                        ..record
+                    },
+                );
+            }
+        }
+    }
+    unit.records = order
+        .into_iter()
+        .filter_map(|key| kept.remove(&key))
+        .collect();
+    unit
+}
+
+/// The cause that stands for two changes of one record: the union of their fields, or a reread
+/// where they are of different kinds.
+fn both(earlier: Cause, later: Cause) -> Cause {
+    match (earlier, later) {
+        (
+            Cause::Event {
+                change_type: ChangeType::Update,
+                changed: first,
+                ..
+            },
+            Cause::Event {
+                change_type: ChangeType::Update,
+                changed: second,
+                committed,
+            },
+        ) if !first.is_empty() && !second.is_empty() => Cause::Event {
+            change_type: ChangeType::Update,
+            changed: first.into_iter().chain(second).collect(),
+            committed,
+        },
+        (
+            _,
+            last @ Cause::Event {
+                change_type: ChangeType::Delete,
+                ..
+            },
+        ) => last,
+        _ => Cause::Reread,
+    }
+}
+
+fn skip_untouched(unit: &mut Envelope, rules: &Rules) {
+    let tally = &mut unit.tally;
+    unit.records.retain(|record| {
+        let touched = rules.is_touched_by(record.object, &record.cause);
+        if !touched {
+            tally.add(record.object, Count::Skipped);
+        }
+        touched
+    });
+}
+
+/// Puts the current row into every record; what has none any more is counted and leaves the unit.
+async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> Result<(), Outage> {
+    let mut ids = BTreeMap::<ObjectKind, BTreeSet<SalesforceId>>::new();
+    for record in &unit.records {
+        ids.entry(record.object).or_default().insert(record.id);
+    }
+    let mut rows = BTreeMap::new();
+    for (object, ids) in ids {
+        rows.insert(
+            object,
+            readback::read(source, object, &ids, &rules.fields_to_read(object)).await?,
+        );
+    }
+    for mut record in std::mem::take(&mut unit.records) {
+        match rows
+            .get_mut(&record.object)
+            .and_then(|rows| rows.remove(&record.id))
+            .unwrap_or(Read::Absent)
+        {
+            Read::Row(row) => {
+                record.row = Some(row);
+                unit.records.push(record);
+            }
+            Read::Deleted => unit.tally.add(record.object, Count::Gone),
+            Read::Absent
+                if matches!(
+                    record.cause,
+                    Cause::Event {
+                        change_type: ChangeType::Delete,
+                        ..
+                    }
+                ) =>
+            {
+                unit.tally.add(record.object, Count::Gone)
+            }
+            Read::Absent => {
+                tracing::warn!(object = %record.object, record = %record.id, "a record that changed is not visible to the integration user, or was purged");
+                unit.tally.add(record.object, Count::Unreadable);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps the records that match, with their owners; answers those that do not.
+async fn judge(
+    source: &dyn Source,
+    unit: &mut Envelope,
+    rules: &Rules,
+) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
+    let mut owners = hangs_on::owners(source, unit, rules).await?;
+    let mut void = Vec::new();
+    for mut record in std::mem::take(&mut unit.records) {
+        let matched = match record.object {
+            ObjectKind::Opportunity => judge_opportunity(&mut record, rules),
+            ObjectKind::User
+            | ObjectKind::Account
+            | ObjectKind::Contact
+            | ObjectKind::OpportunityContactRole => {
+                record.owners = owners
+                    .remove(&(record.object, record.id))
+                    .unwrap_or_default();
+                !record.owners.is_empty()
+            }
+        };
+        if matched {
+            record.entering = !record.last_word && rules.may_enter(record.object, &record.cause);
+            unit.records.push(record);
+        } else {
+            unit.tally.add(record.object, Count::Filtered);
+            void.push((record.object, record.id));
+        }
+    }
+    Ok(void)
+}
+
+fn judge_opportunity(record: &mut UnitRecord, rules: &Rules) -> bool {
+    let Some((verdict, owner)) = record.row.as_ref().and_then(|row| {
+        let fields = row.fields().ok()?;
+        Some((rules.judge(&fields), fields.id("OwnerId")))
+    }) else {
+        return false;
+    };
+    record.owners = owner.into_iter().collect();
+    match verdict {
+        Match::Qualifies => !record.owners.is_empty(),
+        Match::ClosedOnly => {
+            record.last_word = may_have_closed(&record.cause);
+            record.last_word && !record.owners.is_empty()
+        }
+        Match::No => false,
+    }
+}
+
+/// Whether the change may be the one by which a deal closed.
+fn may_have_closed(cause: &Cause) -> bool {
+    match cause {
+        Cause::Event {
+            change_type: ChangeType::Create | ChangeType::Delete,
+            ..
+        } => false,
+        Cause::Event {
+            change_type: ChangeType::Update,
+            changed,
+            ..
+        } => changed.is_empty() || changed.contains("IsClosed") || changed.contains("StageName"),
+        Cause::Event { .. } | Cause::Snapshot | Cause::Reread => true,
+        Cause::Companion => false,
+    }
+}

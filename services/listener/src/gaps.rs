@@ -1,0 +1,193 @@
+//! The gap ledger: every hole in the stream is written down together with the job that fills it.
+
+use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::{ObjectKind, Timestamp};
+use ports::source::{ReplayId, SourceError, Undecodable};
+use ports::stores::{Gap, GapCause, LogLevel, StreamState};
+
+use crate::{Active, in_words};
+
+/// How far before a hole its catch-up begins: stamps have whole seconds, and become visible late
+/// (Salesforce commits after it stamps).
+const MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
+
+/// Salesforce no longer knows the stored position: nobody knows what was missed, so everything is
+/// read, and the stream is taken from its oldest event. Never from the newest.
+pub(crate) async fn position_rejected(active: &Active, error: &SourceError) -> Result<(), String> {
+    let listener = &active.listener;
+    let Some(state) = listener
+        .stores
+        .position
+        .stream(&listener.topic)
+        .await
+        .map_err(in_words)?
+    else {
+        return Ok(());
+    };
+    let since = state.heard;
+    let evidence = format!(
+        "position {} of {}: {error}",
+        state.position.to_hex(),
+        listener.topic
+    );
+    open(
+        active,
+        GapCause::PositionRejected,
+        since,
+        evidence,
+        JobKind::SyncAll,
+        JobScope::Since {
+            since: since.before(MARGIN),
+        },
+    )
+    .await?;
+    let earliest = StreamState {
+        position: ReplayId(Vec::new()),
+        at_end: false,
+        ..state
+    };
+    listener
+        .stores
+        .position
+        .store_stream(&listener.topic, &earliest)
+        .await
+        .map_err(in_words)
+}
+
+/// An event that stands for any record of an object. Whatever the object is, its records are in
+/// mOS through opportunities, so all of those are read, with what belongs to them.
+pub(crate) async fn all_of(
+    active: &Active,
+    object: ObjectKind,
+    cause: GapCause,
+    committed: Timestamp,
+    transaction: &str,
+) -> Result<(), String> {
+    let since = committed.before(MARGIN);
+    let evidence = format!("an event for all records of {object} in transaction {transaction}");
+    open(
+        active,
+        cause,
+        committed,
+        evidence,
+        JobKind::CatchUp,
+        JobScope::Since { since },
+    )
+    .await
+}
+
+/// An event that cannot be read: its bytes are set aside, and what it may have said is caught up.
+pub(crate) async fn undecodable(
+    active: &Active,
+    replay: &ReplayId,
+    event: &Undecodable,
+) -> Result<(), String> {
+    let Undecodable {
+        schema_id,
+        reason,
+        payload,
+    } = event;
+    let listener = &active.listener;
+    let aside = ports::queue::Message {
+        id: format!("event-{}", replay.to_hex()),
+        kind: format!("avro/{schema_id}"),
+        version: 1,
+        body: payload.clone(),
+    };
+    listener
+        .queue
+        .set_aside(&aside, &listener.topic, reason)
+        .await
+        .map_err(in_words)?;
+    let now = listener.clock.now();
+    let evidence = format!(
+        "the event at position {} with schema {schema_id} cannot be read: {reason}",
+        replay.to_hex()
+    );
+    open(
+        active,
+        GapCause::Undecodable,
+        now,
+        evidence,
+        JobKind::CatchUp,
+        JobScope::Since {
+            since: now.before(MARGIN),
+        },
+    )
+    .await
+}
+
+async fn open(
+    active: &Active,
+    cause: GapCause,
+    since: Timestamp,
+    evidence: String,
+    kind: JobKind,
+    scope: JobScope,
+) -> Result<(), String> {
+    let opened = active.listener.clock.now();
+    // The same evidence is the same gap, however often the stream repeats it.
+    let uuid = uuid::Uuid::new_v5(
+        &uuid::Uuid::NAMESPACE_OID,
+        format!("{}{evidence}", active.org).as_bytes(),
+    );
+    let job = Job::queued(JobId::new(kind, uuid), kind, scope, opened);
+    let gap = Gap {
+        id: uuid.to_string(),
+        cause,
+        since,
+        opened,
+        evidence: evidence.clone(),
+        job: job.id.clone(),
+        closed: None,
+    };
+    active
+        .listener
+        .stores
+        .position
+        .open_gap(&gap, &job)
+        .await
+        .map_err(in_words)?;
+    active
+        .log(
+            LogLevel::Warning,
+            "gap",
+            Some(&job.id),
+            format!("gap opened: {evidence}"),
+        )
+        .await
+        .map_err(in_words)
+}
+
+/// Closes the gaps whose jobs have brought everything.
+pub(crate) async fn close_filled(active: &Active) -> Result<(), String> {
+    let stores = &active.listener.stores;
+    for gap in stores.position.gaps().await.map_err(in_words)? {
+        if gap.closed.is_some() {
+            continue;
+        }
+        let Some(job) = stores.jobs.get(&gap.job).await.map_err(in_words)? else {
+            continue;
+        };
+        if matches!(
+            job.mos(),
+            domain::job::MosStatus::Completed | domain::job::MosStatus::CompletedWithErrors
+        ) {
+            stores
+                .position
+                .close_gap(&gap.id, active.listener.clock.now())
+                .await
+                .map_err(in_words)?;
+            active
+                .log(
+                    LogLevel::Info,
+                    "gap",
+                    Some(&job.id),
+                    format!("gap closed: {}", gap.evidence),
+                )
+                .await
+                .map_err(in_words)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,134 @@
+//! Publishing units, held back by the depth of their lane: only the sources wait, so that no ring
+//! of full queues can lock up.
+
+use std::time::Duration;
+
+use domain::job::JobId;
+use domain::tally::{Count, Tally};
+use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
+use domain::{Ticket, Timestamp};
+use ports::queue::Queue;
+
+use crate::{Active, in_words};
+
+/// How many units may be on their way in a lane before its source waits.
+const LIVE_WINDOW: u64 = 2_000;
+const BULK_WINDOW: u64 = 300;
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+/// Which place in which job a unit takes.
+pub(crate) struct Place {
+    pub(crate) job: JobId,
+    pub(crate) index: u64,
+    pub(crate) lane: Lane,
+}
+
+/// Publishes one unit to the filter stage; returns when the broker has it.
+pub(crate) async fn unit(
+    active: &Active,
+    place: Place,
+    ticket: Option<Ticket>,
+    records: Vec<UnitRecord>,
+) -> Result<(), String> {
+    let Place { job, index, lane } = place;
+    let mut tally = Tally::default();
+    for record in &records {
+        tally.add(record.object, Count::Read);
+    }
+    let id = Envelope::id_of(&job, index);
+    let unit = Envelope {
+        traceparent: traceparent(id),
+        id,
+        job,
+        index,
+        generation: 0,
+        lane,
+        org: active.org,
+        published: active.listener.clock.now(),
+        rereads: 0,
+        attempts: 0,
+        ticket,
+        records,
+        tally,
+    };
+    runtime::worker::publish(
+        &*active.listener.queue,
+        QueueName::new(Stage::Filter, lane),
+        &unit,
+    )
+    .await
+}
+
+/// Publishes live changes as a unit of the hour's job.
+pub(crate) async fn live(
+    active: &Active,
+    records: Vec<UnitRecord>,
+    at: Timestamp,
+) -> Result<(), String> {
+    let job = JobId::live(at);
+    let index = active
+        .listener
+        .stores
+        .jobs
+        .open_live_unit(&job, at)
+        .await
+        .map_err(in_words)?;
+    unit(
+        active,
+        Place {
+            job,
+            index,
+            lane: Lane::Live,
+        },
+        None,
+        records,
+    )
+    .await
+}
+
+/// Waits until the lane has room for more.
+pub(crate) async fn room(active: &Active, lane: Lane) -> Result<(), String> {
+    let window = match lane {
+        Lane::Live => LIVE_WINDOW,
+        Lane::Bulk => BULK_WINDOW,
+    };
+    while on_the_way(&*active.listener.queue, lane).await? >= window {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
+}
+
+async fn on_the_way(queue: &dyn Queue, lane: Lane) -> Result<u64, String> {
+    let mut units = 0;
+    for stage in [Stage::Filter, Stage::Permission, Stage::Load] {
+        units += queue
+            .depth(QueueName::new(stage, lane))
+            .await
+            .map_err(in_words)?;
+    }
+    Ok(units)
+}
+
+/// A record that is to be read again.
+pub(crate) fn record(
+    object: domain::ObjectKind,
+    id: domain::SalesforceId,
+    cause: Cause,
+) -> UnitRecord {
+    UnitRecord {
+        object,
+        id,
+        cause,
+        row: None,
+        owners: std::collections::BTreeSet::new(),
+        last_word: false,
+        entering: false,
+    }
+}
+
+/// W3C trace context whose trace is the unit.
+fn traceparent(id: uuid::Uuid) -> String {
+    let trace = id.simple().to_string();
+    let span = trace.get(..16).unwrap_or_default();
+    format!("00-{trace}-{span}-01")
+}

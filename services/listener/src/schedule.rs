@@ -1,0 +1,116 @@
+//! What happens by itself from time to time: jobs are read, parked records taken up again, live
+//! hours sealed, gaps closed.
+
+use std::time::Duration;
+
+use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
+use ports::stores::LogLevel;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Active, gaps, in_words, snapshot};
+
+const EVERY: Duration = Duration::from_millis(500);
+/// Parked records per retry job.
+const RETRY_BATCH: usize = 2_000;
+
+/// Runs until `stop`, or until a store or the broker fails.
+pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
+    while !stop.is_cancelled() {
+        seal_past_hours(active).await?;
+        take_up_parked(active).await?;
+        gaps::close_filled(active).await?;
+        for job in active
+            .listener
+            .stores
+            .jobs
+            .unfinished()
+            .await
+            .map_err(in_words)?
+        {
+            if job.kind != JobKind::Live
+                && matches!(
+                    job.salesforce,
+                    SalesforceStatus::Queued | SalesforceStatus::Extracting
+                )
+            {
+                snapshot::read(active, job, stop).await?;
+            }
+        }
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = tokio::time::sleep(EVERY) => {}
+        }
+    }
+    Ok(())
+}
+
+/// A live job is over when its hour is.
+async fn seal_past_hours(active: &Active) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let current = JobId::live(now);
+    let jobs = &active.listener.stores.jobs;
+    for job in jobs.unfinished().await.map_err(in_words)? {
+        if job.kind == JobKind::Live
+            && job.id != current
+            && job.salesforce != SalesforceStatus::Sealed
+        {
+            jobs.set_salesforce(&job.id, SalesforceStatus::Sealed, now, None)
+                .await
+                .map_err(in_words)?;
+        }
+    }
+    Ok(())
+}
+
+/// Parked records whose time has come are read back as a job of their own.
+async fn take_up_parked(active: &Active) -> Result<(), String> {
+    let listener = &active.listener;
+    let now = listener.clock.now();
+    let due = listener
+        .stores
+        .parked
+        .take_due(now, RETRY_BATCH)
+        .await
+        .map_err(in_words)?;
+    if due.is_empty() {
+        return Ok(());
+    }
+    let records = due
+        .iter()
+        .map(|parked| (parked.object, parked.id))
+        .collect();
+    let name = format!(
+        "retry at {} of {:?}",
+        now.as_micros(),
+        due.iter().map(|parked| parked.id).collect::<Vec<_>>()
+    );
+    let id = JobId::new(
+        JobKind::Retry,
+        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()),
+    );
+    listener
+        .stores
+        .jobs
+        .create(&Job::queued(
+            id.clone(),
+            JobKind::Retry,
+            JobScope::Records { records },
+            now,
+        ))
+        .await
+        .map_err(in_words)?;
+    let kinds = due
+        .iter()
+        .map(|parked| parked.kind.name())
+        .collect::<std::collections::BTreeSet<_>>();
+    let message = format!(
+        "{} parked records are tried again ({})",
+        due.len(),
+        kinds.into_iter().collect::<Vec<_>>().join(", ")
+    );
+    active
+        .log(LogLevel::Info, "parked", Some(&id), message)
+        .await
+        .map_err(in_words)
+}

@@ -1,0 +1,305 @@
+//! The loader worker: writes units to mOS, parents before children.
+//!
+//! Just before sending it looks once more at everything that may have changed while the unit
+//! waited: the rules (an older revision goes back to be read again) and the permissions (whose
+//! owners have lost theirs is dropped). What mOS answers decides record by record.
+
+mod circuit;
+pub mod gates;
+mod limiter;
+mod outcome;
+mod request;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::job::JobId;
+use domain::rule::is_permitted;
+use domain::tally::{Count, Tally};
+use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
+use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
+use ports::Clock;
+use ports::queue::Queue;
+use ports::source::Source;
+use ports::stores::Stores;
+use ports::target::Target;
+use runtime::gate::Gate;
+use runtime::readback::RulesInForce;
+use runtime::worker::{Handler, Outage, Settle, Verdict, publish};
+use tokio::sync::watch;
+
+pub use circuit::Circuit;
+pub use limiter::Limiter;
+
+use outcome::Sorted;
+use request::{Mapped, Sent};
+
+/// The first wait of a record that mOS was too busy for; the ladder's next rungs follow.
+const RETRIES: [Duration; 3] = [
+    Duration::from_secs(5),
+    Duration::from_secs(30),
+    Duration::from_secs(120),
+];
+
+/// The load stage.
+pub struct Loader {
+    target: Arc<dyn Target>,
+    stores: Stores,
+    queue: Arc<dyn Queue>,
+    clock: Arc<dyn Clock>,
+    rules: RulesInForce,
+    limiter: Arc<Limiter>,
+    circuit: Arc<Circuit>,
+    gate: watch::Receiver<Gate>,
+}
+
+impl std::fmt::Debug for Loader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Loader")
+    }
+}
+
+impl Loader {
+    /// Writes to `target`. `gate` is the one that [`gates::Gates`] and `circuit` keep.
+    #[must_use]
+    pub fn new(
+        target: Arc<dyn Target>,
+        source: Arc<dyn Source>,
+        queue: Arc<dyn Queue>,
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        circuit: Arc<Circuit>,
+        gate: watch::Receiver<Gate>,
+    ) -> Self {
+        let rules = RulesInForce::new(stores.clone(), source);
+        Self {
+            target,
+            stores,
+            queue,
+            clock,
+            rules,
+            limiter: Arc::new(Limiter::default()),
+            circuit,
+            gate,
+        }
+    }
+
+    /// Sends what is in the unit and sorts the answers.
+    async fn load(&self, mut unit: Envelope, ticket: Ticket) -> Result<Verdict, Outage> {
+        let mut sorted = Sorted::new(&unit, self.clock.now());
+        let mapped = self.map(&mut unit, &mut sorted).await?;
+        let mut left = Vec::new();
+        let mut chunks = request::chunks(mapped).into_iter();
+        for chunk in chunks.by_ref() {
+            let sent = request::send(self, &unit, ticket.version, chunk).await;
+            let Sent {
+                answered,
+                unsent,
+                trouble,
+            } = sent;
+            for (record, outcome) in answered {
+                sorted.take(record, outcome);
+            }
+            if let Some(trouble) = trouble {
+                left.extend(unsent);
+                let wait = self.circuit.failed(&trouble);
+                self.limiter.backed_off();
+                left.extend(chunks.flatten());
+                return self.conclude(unit, sorted, left, Some(wait)).await;
+            }
+            self.circuit.succeeded();
+            self.limiter.succeeded();
+        }
+        self.conclude(unit, sorted, left, None).await
+    }
+
+    /// Turns rows into mOS fields; what cannot be mapped is parked.
+    async fn map(&self, unit: &mut Envelope, sorted: &mut Sorted) -> Result<Vec<Mapped>, Outage> {
+        let (_, rules) = self.rules.ticket().await?;
+        let mut mapped = Vec::with_capacity(unit.records.len());
+        for record in std::mem::take(&mut unit.records) {
+            match request::map(&record, rules.mapping()) {
+                Ok(fields) => mapped.push(Mapped { record, fields }),
+                Err(reason) => sorted.unmappable(&record, reason),
+            }
+        }
+        Ok(mapped)
+    }
+
+    /// What is left of the unit decides how it goes on; everything else is terminal.
+    async fn conclude(
+        &self,
+        mut unit: Envelope,
+        sorted: Sorted,
+        unsent: Vec<Mapped>,
+        outage: Option<Duration>,
+    ) -> Result<Verdict, Outage> {
+        let Sorted {
+            tally,
+            park,
+            accepted,
+            left,
+            orphans,
+            ..
+        } = sorted;
+        self.release_children(&unit, &accepted).await?;
+        unit.tally.merge(&tally);
+        unit.records = left;
+        unit.records
+            .extend(unsent.into_iter().map(|mapped| mapped.record));
+        let mut verdict = if !orphans.is_empty() {
+            // Back to where rows are read: with the companions, the missing parent comes along.
+            unit.records.extend(orphans);
+            unit.rereads += 1;
+            Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit))
+        } else if unit.records.is_empty() {
+            Verdict::finished(unit)
+        } else {
+            let wait = outage.unwrap_or_else(|| rung(unit.attempts));
+            unit.attempts += 1;
+            unit.records
+                .sort_by_key(|record| (record.object, record.id));
+            Verdict {
+                publish: Vec::new(),
+                park: Vec::new(),
+                unpark: Vec::new(),
+                count: None,
+                settle: Settle::RetryAfter(wait, Box::new(unit)),
+            }
+        };
+        verdict.park = park;
+        Ok(verdict)
+    }
+
+    /// Children that waited for a record which has now arrived are read again.
+    async fn release_children(
+        &self,
+        unit: &Envelope,
+        accepted: &[(ObjectKind, SalesforceId)],
+    ) -> Result<(), Outage> {
+        if accepted.is_empty() {
+            return Ok(());
+        }
+        let waiting = self.stores.parked.accepted(accepted).await?;
+        for children in waiting.chunks(domain::unit::MAX_RECORDS) {
+            let at = self.clock.now();
+            let job = JobId::live(at);
+            let index = self.stores.jobs.open_live_unit(&job, at).await?;
+            let records = children
+                .iter()
+                .map(|child| reread(child.object, child.id))
+                .collect::<Vec<_>>();
+            let mut tally = Tally::default();
+            for child in children {
+                tally.add(child.object, Count::Read);
+            }
+            let released = Envelope {
+                id: Envelope::id_of(&job, index),
+                job,
+                index,
+                generation: 0,
+                lane: Lane::Live,
+                published: at,
+                rereads: 0,
+                attempts: 0,
+                ticket: None,
+                records,
+                tally,
+                ..unit.clone()
+            };
+            publish(
+                &*self.queue,
+                QueueName::new(Stage::Filter, Lane::Live),
+                &released,
+            )
+            .await
+            .map_err(Outage::Other)?;
+        }
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Handler for Loader {
+    fn stage(&self) -> Stage {
+        Stage::Load
+    }
+
+    fn gate(&self) -> watch::Receiver<Gate> {
+        self.gate.clone()
+    }
+
+    async fn handle(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
+        let Some(ticket) = unit.ticket else {
+            return Err(Outage::Other(
+                "a unit came to the load stage without a ticket; it was not filtered".to_owned(),
+            ));
+        };
+        let now = self.stores.ticket.take().await?;
+        if now.rule_revision != ticket.rule_revision {
+            tracing::info!(unit = %unit.id, "the rules have changed since this unit was read; it is read again");
+            return Ok(Verdict::pass_on(
+                QueueName::new(Stage::Filter, unit.lane),
+                read_again(unit),
+            ));
+        }
+        let snapshot = self.stores.permissions.latest().await?;
+        drop_unpermitted(&mut unit, &snapshot, now.version.time());
+        if unit.records.is_empty() {
+            return Ok(Verdict::finished(unit));
+        }
+        let _permit = self.limiter.acquire(unit.lane).await;
+        self.load(unit, ticket).await
+    }
+}
+
+/// How long a record that mOS was too busy for waits, after so many attempts before.
+fn rung(attempts: u32) -> Duration {
+    let [first, second, last] = RETRIES;
+    match attempts {
+        0 => first,
+        1 => second,
+        _ => last,
+    }
+}
+
+fn drop_unpermitted(
+    unit: &mut Envelope,
+    snapshot: &domain::permission::PermissionSnapshot,
+    at: Timestamp,
+) {
+    let tally = &mut unit.tally;
+    unit.records.retain(|record| {
+        let permitted = is_permitted(&record.owners, snapshot, at);
+        if !permitted {
+            tally.add(record.object, Count::NotPermitted);
+        }
+        permitted
+    });
+}
+
+/// The unit as it was before anything was read. Companions become records of their own: what they
+/// came along with may have arrived already.
+fn read_again(mut unit: Envelope) -> Envelope {
+    unit.records = unit
+        .records
+        .iter()
+        .map(|record| reread(record.object, record.id))
+        .collect();
+    unit.ticket = None;
+    unit
+}
+
+fn reread(object: ObjectKind, id: SalesforceId) -> UnitRecord {
+    UnitRecord {
+        object,
+        id,
+        cause: Cause::Reread,
+        row: None,
+        owners: BTreeSet::new(),
+        last_word: false,
+        entering: false,
+    }
+}

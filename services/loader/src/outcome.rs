@@ -1,0 +1,152 @@
+//! What becomes of each record after mOS has answered.
+
+use domain::failure::{FailureKind, MAX_ATTEMPTS, MAX_PARENT_REREADS, Policy, retry_delay};
+use domain::parked::Parked;
+use domain::tally::{Count, Tally};
+use domain::unit::{Cause, Envelope, Stage, UnitRecord};
+use domain::{ObjectKind, SalesforceId, Timestamp};
+use ports::target::{Outcome, RejectCode};
+
+use crate::request::Mapped;
+
+/// The records of a unit, sorted by how they go on.
+pub(crate) struct Sorted {
+    /// Those that are terminal.
+    pub(crate) tally: Tally,
+    /// Those to park; they are in the tally.
+    pub(crate) park: Vec<Parked>,
+    /// Those that mOS holds now: whoever waits for them may go on.
+    pub(crate) accepted: Vec<(ObjectKind, SalesforceId)>,
+    /// Those to send again.
+    pub(crate) left: Vec<UnitRecord>,
+    /// Those whose parent mOS lacks, to be read again with it.
+    pub(crate) orphans: Vec<UnitRecord>,
+    attempts: u32,
+    rereads: u32,
+    rule_revision: u64,
+    now: Timestamp,
+}
+
+impl Sorted {
+    pub(crate) fn new(unit: &Envelope, now: Timestamp) -> Self {
+        Self {
+            tally: Tally::default(),
+            park: Vec::new(),
+            accepted: Vec::new(),
+            left: Vec::new(),
+            orphans: Vec::new(),
+            attempts: unit.attempts,
+            rereads: unit.rereads,
+            rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
+            now,
+        }
+    }
+
+    pub(crate) fn take(&mut self, sent: Mapped, outcome: Outcome) {
+        let count = match outcome {
+            Outcome::Created => Count::Created,
+            Outcome::Updated => Count::Updated,
+            Outcome::Unchanged => Count::Unchanged,
+            Outcome::Stale => Count::Stale,
+            // mOS never had the deal, so there is no last word to say.
+            Outcome::Skipped => return self.tally.add(sent.record.object, Count::Unchanged),
+            Outcome::Missing => {
+                return self.again_or_later(sent, "mOS's answer did not mention the record");
+            }
+            Outcome::Rejected {
+                code,
+                message,
+                field,
+            } => return self.rejected(sent, &code, message, field.as_deref()),
+        };
+        self.tally.add(sent.record.object, count);
+        self.accepted.push((sent.record.object, sent.record.id));
+    }
+
+    fn rejected(&mut self, sent: Mapped, code: &RejectCode, message: String, field: Option<&str>) {
+        let kind = match code {
+            RejectCode::Busy => return self.again_or_later(sent, &message),
+            RejectCode::ParentMissing if self.rereads < MAX_PARENT_REREADS => {
+                return self.orphans.push(UnitRecord {
+                    cause: Cause::Reread,
+                    ..sent.record
+                });
+            }
+            RejectCode::ParentMissing => FailureKind::ParentMissing,
+            RejectCode::InvalidField => FailureKind::InvalidField,
+            RejectCode::ValueTooLong => FailureKind::ValueTooLong,
+            RejectCode::UnknownType => FailureKind::UnknownType,
+            RejectCode::DeletedInMos => FailureKind::DeletedInMos,
+            RejectCode::Other(code) if code == crate::request::UNPROCESSABLE => {
+                FailureKind::Unprocessable
+            }
+            RejectCode::Other(_) => FailureKind::Refused,
+        };
+        let parent = if kind == FailureKind::ParentMissing {
+            missing_parent(&sent.record, field)
+        } else {
+            None
+        };
+        self.park(&sent.record, kind, message, parent);
+    }
+
+    fn again_or_later(&mut self, sent: Mapped, message: &str) {
+        if self.attempts + 1 < MAX_ATTEMPTS {
+            self.left.push(sent.record);
+        } else {
+            self.park(
+                &sent.record,
+                FailureKind::RetryLater,
+                message.to_owned(),
+                None,
+            );
+        }
+    }
+
+    /// Parks a record whose row has no place in mOS.
+    pub(crate) fn unmappable(&mut self, record: &UnitRecord, reason: String) {
+        self.park(record, FailureKind::Unmappable, reason, None);
+    }
+
+    fn park(
+        &mut self,
+        record: &UnitRecord,
+        kind: FailureKind,
+        message: String,
+        parent: Option<(ObjectKind, SalesforceId)>,
+    ) {
+        self.tally.add(record.object, Count::Parked);
+        let retry_at = match kind.policy() {
+            Policy::RetryByItself => retry_delay(0).map(|delay| self.now.after(delay)),
+            Policy::WaitForParent | Policy::Person => None,
+        };
+        self.park.push(Parked {
+            object: record.object,
+            id: record.id,
+            stage: Stage::Load,
+            kind,
+            message,
+            parent,
+            rule_revision: self.rule_revision,
+            since: self.now,
+            retries: 0,
+            retry_at,
+        });
+    }
+}
+
+/// The record that a hard reference points to (ingest contract: the only ones that can be missing).
+fn missing_parent(record: &UnitRecord, field: Option<&str>) -> Option<(ObjectKind, SalesforceId)> {
+    let (object, salesforce_field) = match (record.object, field) {
+        (ObjectKind::Opportunity, _) => (ObjectKind::User, "OwnerId"),
+        (ObjectKind::OpportunityContactRole, Some("opportunity_id")) => {
+            (ObjectKind::Opportunity, "OpportunityId")
+        }
+        (ObjectKind::OpportunityContactRole, _) => (ObjectKind::Contact, "ContactId"),
+        (ObjectKind::User | ObjectKind::Account | ObjectKind::Contact, _) => return None,
+    };
+    Some((
+        object,
+        record.row.as_ref()?.fields().ok()?.id(salesforce_field)?,
+    ))
+}

@@ -1,0 +1,173 @@
+//! Requests to mOS: a unit's records in order, in as few requests as the contract's limits allow,
+//! and, when mOS cannot take one, in halves down to the record at fault.
+
+use domain::Version;
+use domain::mapping::Mapping;
+use domain::unit::{Envelope, UnitRecord};
+use ports::target::{Outcome, RejectCode, TargetError, Upsert};
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::Loader;
+
+/// The contract's limits: 500 records, 4 MiB. Half a MiB is left for the request's own words.
+const MAX_RECORDS: usize = 500;
+const MAX_BYTES: usize = 3_670_016;
+/// The code under which a record that mOS cannot even read is sorted.
+pub(crate) const UNPROCESSABLE: &str = "unprocessable";
+/// After so many attempts a unit that mOS does not answer is suspected to hold a record that mOS
+/// fails over, and is halved.
+const SUSPECT_AFTER: u32 = 2;
+/// That many failures in a row without one success are mOS's fault, not a record's.
+const FAILURES_WITHOUT_SUCCESS: u32 = 12;
+
+/// A record with its mOS fields.
+#[derive(Debug)]
+pub(crate) struct Mapped {
+    pub(crate) record: UnitRecord,
+    pub(crate) fields: Box<RawValue>,
+}
+
+/// How a request, or the halves of it, went.
+#[derive(Debug)]
+pub(crate) struct Sent {
+    pub(crate) answered: Vec<(Mapped, Outcome)>,
+    pub(crate) unsent: Vec<Mapped>,
+    pub(crate) trouble: Option<TargetError>,
+}
+
+/// The mOS fields of a record.
+pub(crate) fn map(record: &UnitRecord, mapping: &Mapping) -> Result<Box<RawValue>, String> {
+    let row = record.row.as_ref().ok_or("the record came without a row")?;
+    let fields = row.fields().map_err(|error| error.to_string())?;
+    mapping
+        .map(record.object, &fields)
+        .map_err(|fault| fault.to_string())
+}
+
+/// Splits a unit's records into requests, in order.
+pub(crate) fn chunks(records: Vec<Mapped>) -> Vec<Vec<Mapped>> {
+    let mut chunks = Vec::new();
+    let mut chunk = Vec::new();
+    let mut bytes = 0;
+    for record in records {
+        let size = record.fields.get().len();
+        if !chunk.is_empty() && (chunk.len() == MAX_RECORDS || bytes + size > MAX_BYTES) {
+            chunks.push(std::mem::take(&mut chunk));
+            bytes = 0;
+        }
+        bytes += size;
+        chunk.push(record);
+    }
+    if !chunk.is_empty() {
+        chunks.push(chunk);
+    }
+    chunks
+}
+
+/// Sends a chunk. What mOS refuses to read or to swallow is halved until the records at fault are
+/// alone; so is, after repeated attempts, what makes mOS fail.
+pub(crate) async fn send(
+    loader: &Loader,
+    unit: &Envelope,
+    version: Version,
+    chunk: Vec<Mapped>,
+) -> Sent {
+    let mut sent = Sent {
+        answered: Vec::new(),
+        unsent: Vec::new(),
+        trouble: None,
+    };
+    let mut failing = Vec::new();
+    let mut failures = 0_u32;
+    let mut succeeded = false;
+    let mut parts = vec![chunk];
+    while let Some(mut part) = parts.pop() {
+        let upserts = part
+            .iter()
+            .map(|mapped| upsert(mapped, version))
+            .collect::<Vec<_>>();
+        let error = match loader
+            .target
+            .upsert(&idempotency_key(unit, &upserts), &upserts)
+            .await
+        {
+            Ok(outcomes) => {
+                succeeded = true;
+                sent.answered.extend(part.into_iter().zip(outcomes));
+                continue;
+            }
+            Err(error) => error,
+        };
+        failures += 1;
+        let at_fault = match &error {
+            TargetError::TooLarge | TargetError::Unprocessable(_) => true,
+            TargetError::Unreachable(_) => {
+                unit.attempts >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
+            }
+            TargetError::Throttled(_) | TargetError::Forbidden(_) => false,
+        };
+        if at_fault && part.len() > 1 {
+            let second = part.split_off(part.len() / 2);
+            parts.push(second);
+            parts.push(part);
+        } else if matches!(error, TargetError::TooLarge | TargetError::Unprocessable(_)) {
+            let outcome = Outcome::Rejected {
+                code: RejectCode::Other(UNPROCESSABLE.to_owned()),
+                message: error.to_string(),
+                field: None,
+            };
+            sent.answered
+                .extend(part.into_iter().map(|mapped| (mapped, outcome.clone())));
+        } else if at_fault {
+            failing.append(&mut part);
+        } else {
+            sent.unsent = part;
+            sent.unsent.extend(parts.into_iter().rev().flatten());
+            sent.trouble = Some(error);
+            break;
+        }
+    }
+    if succeeded {
+        sent.answered
+            .extend(failing.into_iter().map(|mapped| (mapped, Outcome::Missing)));
+    } else if !failing.is_empty() {
+        failing.append(&mut sent.unsent);
+        sent.unsent = failing;
+        sent.trouble.get_or_insert(TargetError::Unreachable(
+            "no part of the request was answered".to_owned(),
+        ));
+    }
+    sent
+}
+
+fn upsert(mapped: &Mapped, version: Version) -> Upsert {
+    let Mapped { record, fields } = mapped;
+    Upsert {
+        object: record.object,
+        id: record.id,
+        version,
+        fields: fields.clone(),
+        if_exists: record.last_word,
+    }
+}
+
+/// The same for the very same request, another for any other: unit, attempt and content.
+fn idempotency_key(unit: &Envelope, records: &[Upsert]) -> String {
+    let mut digest = Sha256::new();
+    digest.update(unit.id.as_bytes());
+    digest.update(unit.rereads.to_be_bytes());
+    digest.update(unit.attempts.to_be_bytes());
+    for record in records {
+        digest.update(record.object.mos_type());
+        digest.update(record.id.as_str());
+        digest.update(record.version.to_string());
+        digest.update([u8::from(record.if_exists)]);
+        digest.update(record.fields.get());
+    }
+    digest
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,318 @@
+//! Keeps the permission snapshot: permission sets have no change events, so they are read again
+//! and again, and whenever an assignment runs out. Whoever newly holds permission gets a backfill,
+//! stored together with the snapshot that lets them in.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::permission::{Grant, PermissionSnapshot};
+use domain::{SalesforceId, Timestamp, soql};
+use ports::Clock;
+use ports::source::{Source, SourceError};
+use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
+use runtime::gate::Gate;
+use runtime::readback::for_each_row;
+use runtime::worker::Outage;
+use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+
+/// Which permission sets and licences count.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Requirements {
+    /// API names of the permission sets, any of which gives permission.
+    pub permission_sets: Vec<String>,
+    /// The namespace of the package they come from; empty for the org's own.
+    pub namespace: String,
+    /// Holders must also have this permission set licence (developer name), if any is named.
+    pub permission_set_licence: Option<String>,
+    /// Holders must also have a licence of the package of this namespace, if any is named.
+    pub package_namespace: Option<String>,
+}
+
+/// The poller.
+pub struct Poll {
+    /// Salesforce.
+    pub source: Arc<dyn Source>,
+    /// The stores.
+    pub stores: Stores,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What counts.
+    pub requirements: Requirements,
+    /// How often.
+    pub every: Duration,
+    /// Opened with the first snapshot.
+    pub gate: watch::Sender<Gate>,
+}
+
+impl std::fmt::Debug for Poll {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Poll")
+            .field("every", &self.every)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The gate before the first poll.
+#[must_use]
+pub fn closed_gate() -> watch::Sender<Gate> {
+    watch::Sender::new(Gate::Closed(
+        "permissions have not been read from Salesforce yet".to_owned(),
+    ))
+}
+
+impl Poll {
+    /// Polls until `stop`.
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            let pause = match self.once().await {
+                Ok(next_expiry) => {
+                    self.gate.send_replace(Gate::Open);
+                    let until_expiry = next_expiry.map_or(self.every, |end| {
+                        end.since(self.clock.now()) + Duration::from_millis(1)
+                    });
+                    self.every.min(until_expiry)
+                }
+                Err(error) => {
+                    tracing::warn!("permissions could not be read: {error}");
+                    self.every.min(Duration::from_secs(5))
+                }
+            };
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(pause) => {}
+            }
+        }
+    }
+
+    /// One poll; answers when the next assignment runs out.
+    ///
+    /// # Errors
+    /// Salesforce's and the stores'. Another poller being first is none.
+    pub async fn once(&self) -> Result<Option<Timestamp>, Outage> {
+        // The time of the stores, not of this machine: snapshots and tickets are compared.
+        let begun = self.stores.ticket.take().await?.version.time();
+        let holders = self.read_holders().await?;
+        let before = self.stores.permissions.latest().await?;
+        if before.number > 0 && before.holders == holders {
+            self.stores.permissions.mark_polled(begun).await?;
+            return Ok(before.next_expiry(begun));
+        }
+        let now = PermissionSnapshot {
+            number: before.number + 1,
+            taken: begun,
+            holders,
+        };
+        let entered = if before.number == 0 {
+            BTreeSet::new()
+        } else {
+            now.entered_since(begun, &before, begun)
+        };
+        let backfill = (!entered.is_empty()).then(|| backfill(now.number, &entered, begun));
+        match self.stores.permissions.store(&now, backfill.as_ref()).await {
+            Ok(()) => self.log(&before, &now, &entered).await?,
+            Err(StoreError::Conflict { .. }) => {
+                tracing::info!("another permission worker stored its snapshot first")
+            }
+            Err(
+                error @ (StoreError::Unreachable(_)
+                | StoreError::Corrupt(_)
+                | StoreError::ClockSteppedBack(_)),
+            ) => return Err(error.into()),
+        }
+        Ok(now.next_expiry(begun))
+    }
+
+    async fn log(
+        &self,
+        before: &PermissionSnapshot,
+        now: &PermissionSnapshot,
+        entered: &BTreeSet<SalesforceId>,
+    ) -> Result<(), StoreError> {
+        let left = before
+            .permitted(now.taken)
+            .iter()
+            .filter(|user| !now.permits(user, now.taken))
+            .count();
+        let message = format!(
+            "{} users hold mOS permission; {} newly, {left} no longer",
+            now.permitted(now.taken).len(),
+            entered.len()
+        );
+        tracing::info!(snapshot = now.number, "{message}");
+        let entry = LogEntry {
+            at: now.taken,
+            level: LogLevel::Info,
+            topic: "permissions".to_owned(),
+            job: None,
+            record: None,
+            message,
+        };
+        self.stores.log.append(&entry).await
+    }
+
+    async fn read_holders(&self) -> Result<BTreeMap<SalesforceId, BTreeSet<Grant>>, SourceError> {
+        let mut holders = BTreeMap::<SalesforceId, BTreeSet<Grant>>::new();
+        self.direct(&mut holders).await?;
+        self.through_groups(&mut holders).await?;
+        if let Some(licence) = &self.requirements.permission_set_licence {
+            let condition = format!(
+                "PermissionSetLicense.DeveloperName = {}",
+                soql::quote(licence)
+            );
+            let licensed = self
+                .users("AssigneeId", "PermissionSetLicenseAssign", &condition)
+                .await?;
+            holders.retain(|user, _| licensed.contains(user));
+        }
+        if let Some(namespace) = &self.requirements.package_namespace {
+            let condition = format!(
+                "PackageLicense.NamespacePrefix = {}",
+                soql::quote(namespace)
+            );
+            let licensed = self
+                .users("UserId", "UserPackageLicense", &condition)
+                .await?;
+            holders.retain(|user, _| licensed.contains(user));
+        }
+        Ok(holders)
+    }
+
+    /// Assignments of the sets themselves.
+    async fn direct(
+        &self,
+        holders: &mut BTreeMap<SalesforceId, BTreeSet<Grant>>,
+    ) -> Result<(), SourceError> {
+        let soql = format!(
+            "SELECT AssigneeId, PermissionSet.Name, ExpirationDate FROM PermissionSetAssignment WHERE {} AND Assignee.IsActive = true AND IsActive = true",
+            self.names_a_set()
+        );
+        for_each_row(&*self.source, &soql, false, |row| {
+            if let Ok(fields) = row.fields()
+                && let (Some(user), Some(set)) =
+                    (fields.id("AssigneeId"), fields.text("PermissionSet.Name"))
+            {
+                let expires = fields
+                    .text("ExpirationDate")
+                    .and_then(|text| Timestamp::parse(&text));
+                holders.entry(user).or_default().insert(Grant {
+                    permission_set: set,
+                    group: None,
+                    expires,
+                });
+            }
+            true
+        })
+        .await
+    }
+
+    /// Assignments of groups that hold a set: their rows name the group, not the set (Object
+    /// Reference, `PermissionSetAssignment`).
+    async fn through_groups(
+        &self,
+        holders: &mut BTreeMap<SalesforceId, BTreeSet<Grant>>,
+    ) -> Result<(), SourceError> {
+        let mut sets_of = BTreeMap::<SalesforceId, BTreeSet<String>>::new();
+        let soql = format!(
+            "SELECT PermissionSetGroupId, PermissionSet.Name FROM PermissionSetGroupComponent WHERE {}",
+            self.names_a_set()
+        );
+        for_each_row(&*self.source, &soql, false, |row| {
+            if let Ok(fields) = row.fields()
+                && let (Some(group), Some(set)) = (
+                    fields.id("PermissionSetGroupId"),
+                    fields.text("PermissionSet.Name"),
+                )
+            {
+                sets_of.entry(group).or_default().insert(set);
+            }
+            true
+        })
+        .await?;
+        if sets_of.is_empty() {
+            return Ok(());
+        }
+        let groups = sets_of.keys().copied().collect::<Vec<_>>();
+        let soql = format!(
+            "SELECT AssigneeId, PermissionSetGroupId, PermissionSetGroup.DeveloperName, ExpirationDate FROM PermissionSetAssignment WHERE PermissionSetGroupId IN {} AND Assignee.IsActive = true AND IsActive = true",
+            soql::in_list(groups.iter().map(SalesforceId::as_str))
+        );
+        for_each_row(&*self.source, &soql, false, |row| {
+            if let Ok(fields) = row.fields()
+                && let (Some(user), Some(group)) =
+                    (fields.id("AssigneeId"), fields.id("PermissionSetGroupId"))
+            {
+                let expires = fields
+                    .text("ExpirationDate")
+                    .and_then(|text| Timestamp::parse(&text));
+                let name = fields
+                    .text("PermissionSetGroup.DeveloperName")
+                    .unwrap_or_else(|| group.to_string());
+                for set in sets_of.get(&group).into_iter().flatten() {
+                    let grant = Grant {
+                        permission_set: set.clone(),
+                        group: Some(name.clone()),
+                        expires,
+                    };
+                    holders.entry(user).or_default().insert(grant);
+                }
+            }
+            true
+        })
+        .await
+    }
+
+    async fn users(
+        &self,
+        field: &str,
+        from: &str,
+        condition: &str,
+    ) -> Result<BTreeSet<SalesforceId>, SourceError> {
+        let mut users = BTreeSet::new();
+        for_each_row(
+            &*self.source,
+            &format!("SELECT {field} FROM {from} WHERE {condition}"),
+            false,
+            |row| {
+                users.extend(row.fields().ok().and_then(|fields| fields.id(field)));
+                true
+            },
+        )
+        .await?;
+        Ok(users)
+    }
+
+    fn names_a_set(&self) -> String {
+        let names = self
+            .requirements
+            .permission_sets
+            .iter()
+            .map(|name| soql::quote(name))
+            .collect::<Vec<_>>()
+            .join(", ");
+        let namespace = match self.requirements.namespace.as_str() {
+            "" => "null".to_owned(),
+            namespace => soql::quote(namespace),
+        };
+        format!("PermissionSet.Name IN ({names}) AND PermissionSet.NamespacePrefix = {namespace}")
+    }
+}
+
+fn backfill(snapshot: u64, owners: &BTreeSet<SalesforceId>, at: Timestamp) -> Job {
+    // The same snapshot stored twice asks for the same job.
+    let uuid = uuid::Uuid::new_v5(
+        &uuid::Uuid::NAMESPACE_OID,
+        format!("permission snapshot {snapshot} of {}", at.as_micros()).as_bytes(),
+    );
+    Job::queued(
+        JobId::new(JobKind::Backfill, uuid),
+        JobKind::Backfill,
+        JobScope::Owners {
+            owners: owners.clone(),
+        },
+        at,
+    )
+}

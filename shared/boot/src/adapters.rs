@@ -1,0 +1,112 @@
+//! From configuration to adapters.
+
+use std::sync::Arc;
+
+use embedded::{Embedded, Location};
+use ports::Clock;
+use ports::queue::Queue;
+use ports::source::Source;
+use ports::stores::{StoreError, Stores};
+use ports::target::Target;
+use runtime::config::{Config, SignIn, Transport};
+use secrecy::ExposeSecret;
+
+/// Why the process cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum BootError {
+    /// The configuration is right in form but cannot be used.
+    #[error("{0}")]
+    Configuration(String),
+    /// Something outside is out of reach.
+    #[error("{0}")]
+    OutOfReach(String),
+}
+
+impl From<StoreError> for BootError {
+    fn from(error: StoreError) -> Self {
+        Self::OutOfReach(error.to_string())
+    }
+}
+
+/// Queue and stores of one deployment.
+#[derive(Clone)]
+pub struct Adapters {
+    /// The queues.
+    pub queue: Arc<dyn Queue>,
+    /// The stores.
+    pub stores: Stores,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// What they are, for people: `embedded`, or `RabbitMQ and Redis`.
+    pub name: &'static str,
+}
+
+impl std::fmt::Debug for Adapters {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Adapters").field("name", &self.name).finish_non_exhaustive()
+    }
+}
+
+impl Adapters {
+    /// Connects to what the configuration names.
+    ///
+    /// # Errors
+    /// [`BootError`].
+    pub async fn connect(transport: &Transport, clock: Arc<dyn Clock>) -> Result<Self, BootError> {
+        match transport {
+            Transport::Embedded { folder } => {
+                let embedded = Embedded::open(Location::File(folder.clone()), Arc::clone(&clock)).map_err(|error| {
+                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                    BootError::Configuration(format!("{error}{cause}"))
+                })?;
+                Ok(Self { queue: embedded.queue(), stores: embedded.stores(), clock, name: "embedded" })
+            }
+            Transport::Servers { .. } => Err(BootError::Configuration("RabbitMQ and Redis are wired in next".to_owned())),
+        }
+    }
+}
+
+/// The Salesforce org; signs in with the first request.
+///
+/// # Errors
+/// [`BootError::Configuration`].
+pub fn salesforce(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Source>, BootError> {
+    let from = &config.salesforce;
+    let grant = match &from.sign_in {
+        SignIn::JwtBearer { username, private_key } => salesforce::Grant::Jwt {
+            client_id: from.client_id.clone(),
+            username: username.clone(),
+            audience: from.audience.clone(),
+            private_key_pem: private_key.clone(),
+        },
+        SignIn::ClientCredentials { client_secret } => {
+            salesforce::Grant::ClientCredentials { client_id: from.client_id.clone(), client_secret: client_secret.clone() }
+        }
+    };
+    let config = salesforce::Config {
+        login_url: from.login_url.clone(),
+        api_version: from.api_version.clone(),
+        grant,
+        pubsub_endpoint: from.pubsub_endpoint.clone(),
+        watchdog: from.watchdog,
+        request_timeout: from.request_timeout,
+        plaintext_allowed: config.allow_plaintext,
+    };
+    let connected = salesforce::connect(config, clock).map_err(|error| BootError::Configuration(error.to_string()))?;
+    Ok(Arc::new(connected))
+}
+
+/// mOS.
+///
+/// # Errors
+/// [`BootError::Configuration`].
+pub fn target(config: &Config) -> Result<Arc<dyn Target>, BootError> {
+    let config = mos::Config {
+        base_url: config.mos.url.clone(),
+        api_key: config.mos.api_key.clone(),
+        request_timeout: config.mos.request_timeout,
+        plaintext_allowed: config.allow_plaintext,
+    };
+    let connected = mos::Mos::connect(config).map_err(|error| BootError::Configuration(error.to_string()))?;
+    Ok(Arc::new(connected))
+}

@@ -1,0 +1,9 @@
+//! The composition root: configuration in, running services out. The only crate that knows
+//! adapters, and the only one that services do not.
+
+mod adapters;
+mod services;
+pub mod status;
+
+pub use adapters::{Adapters, BootError, salesforce, target};
+pub use services::{Service, start};

@@ -1,0 +1,178 @@
+//! From adapters to running services.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use domain::unit::Lane;
+use ports::source::Source;
+use ports::stores::{Report, WorkerState};
+use ports::target::Target;
+use runtime::config::Config;
+use runtime::gate::{Gate, Gates};
+use runtime::health::Readiness;
+use runtime::lifecycle::Lifecycle;
+use runtime::worker::{Handler, Worker};
+use tokio::sync::watch;
+
+use crate::Adapters;
+
+/// Units in hand per lane and worker.
+const CONCURRENCY: u16 = 8;
+/// How often a worker says how it is.
+const REPORT_EVERY: Duration = Duration::from_secs(2);
+
+/// A service that a process can run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Service {
+    /// Salesforce to units.
+    Listener,
+    /// The opportunity filter.
+    Filter,
+    /// Permissions and companions.
+    Permission,
+    /// Units to mOS.
+    Loader,
+}
+
+impl Service {
+    /// All four.
+    pub const ALL: [Self; 4] = [Self::Listener, Self::Filter, Self::Permission, Self::Loader];
+
+    /// Its name in reports and readiness.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Listener => "listener",
+            Self::Filter => "filter",
+            Self::Permission => "permission",
+            Self::Loader => "loader",
+        }
+    }
+}
+
+/// Starts a service within the process's lifecycle.
+pub fn start(
+    service: Service,
+    config: &Config,
+    adapters: &Adapters,
+    source: &Arc<dyn Source>,
+    target: &Arc<dyn Target>,
+    lifecycle: &Lifecycle,
+    readiness: &Readiness,
+) {
+    let Adapters { queue, stores, clock, .. } = adapters.clone();
+    let source = Arc::clone(source);
+    let stop = lifecycle.soft().clone();
+    match service {
+        Service::Listener => {
+            // Two processes never have the same id at the same time on one machine; the time tells
+            // machines and restarts apart.
+            let holder = format!("listener-{}-{}", std::process::id(), clock.now().as_micros());
+            let listener = Arc::new(listener::Listener::new(source, queue, stores, clock, &config.salesforce.topic, holder));
+            lifecycle.spawn("listener", async move {
+                listener.run(stop).await;
+                Ok::<_, Infallible>(())
+            });
+            readiness.set(service.name(), Ok(()));
+        }
+        Service::Filter => {
+            let handler = Arc::new(filter::Filter::new(source, stores));
+            run_worker(service, handler, adapters, lifecycle, readiness);
+        }
+        Service::Permission => {
+            let gate = permission::poll::closed_gate();
+            let handler = Arc::new(permission::Permission::new(Arc::clone(&source), stores.clone(), gate.subscribe()));
+            let poll = permission::poll::Poll { source, stores, clock, requirements: requirements(config), every: config.permissions.poll, gate };
+            lifecycle.spawn("permission poll", async move {
+                poll.run(stop).await;
+                Ok::<_, Infallible>(())
+            });
+            run_worker(service, handler, adapters, lifecycle, readiness);
+        }
+        Service::Loader => {
+            let gates = Arc::new(Gates::default());
+            let circuit = Arc::new(loader::Circuit::new(Arc::clone(&gates)));
+            let handler = Arc::new(loader::Loader::new(
+                Arc::clone(target),
+                Arc::clone(&source),
+                queue,
+                stores.clone(),
+                clock,
+                Arc::clone(&circuit),
+                gates.watch(),
+            ));
+            let (probing, probe_stop) = (Arc::clone(target), stop.clone());
+            lifecycle.spawn("mOS circuit", async move {
+                circuit.run(probing, probe_stop).await;
+                Ok::<_, Infallible>(())
+            });
+            lifecycle.spawn("loader gates", async move {
+                loader::gates::keep(gates, stores, source, stop).await;
+                Ok::<_, Infallible>(())
+            });
+            run_worker(service, handler, adapters, lifecycle, readiness);
+        }
+    }
+}
+
+fn requirements(config: &Config) -> permission::poll::Requirements {
+    let some = |text: &String| (!text.is_empty()).then(|| text.clone());
+    permission::poll::Requirements {
+        permission_sets: config.salesforce.permission_sets.clone(),
+        namespace: config.salesforce.namespace.clone(),
+        permission_set_licence: some(&config.salesforce.permission_set_licence),
+        package_namespace: some(&config.salesforce.package_namespace),
+    }
+}
+
+/// Runs a handler on both lanes, and reports how it is.
+fn run_worker(service: Service, handler: Arc<dyn Handler>, adapters: &Adapters, lifecycle: &Lifecycle, readiness: &Readiness) {
+    let Adapters { queue, stores, clock, .. } = adapters.clone();
+    let gate = handler.gate();
+    for lane in [Lane::Live, Lane::Bulk] {
+        let worker = Worker {
+            queue: Arc::clone(&queue),
+            stores: stores.clone(),
+            clock: Arc::clone(&clock),
+            handler: Arc::clone(&handler),
+            lane,
+            concurrency: CONCURRENCY,
+        };
+        let stop = lifecycle.soft().clone();
+        lifecycle.spawn(service.name(), async move {
+            worker.run(stop).await;
+            Ok::<_, Infallible>(())
+        });
+    }
+    let adapters = adapters.clone();
+    let (stop, readiness) = (lifecycle.soft().clone(), readiness.clone());
+    lifecycle.spawn(service.name(), async move {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => {}
+            () = report(service, &adapters, gate, &readiness) => {}
+        }
+        Ok::<_, Infallible>(())
+    });
+}
+
+/// Says how a worker is, at every change of its gate and every few seconds.
+async fn report(service: Service, adapters: &Adapters, mut gate: watch::Receiver<Gate>, readiness: &Readiness) {
+    loop {
+        let state = match &*gate.borrow_and_update() {
+            Gate::Open => WorkerState::Running,
+            Gate::Closed(why) => WorkerState::Paused(why.clone()),
+        };
+        let report = Report { at: adapters.clock.now(), state, figures: BTreeMap::new() };
+        // Readiness asks whether the worker reaches what it works with; a pause is not a fault.
+        let reached = adapters.stores.reports.report(service.name(), &report).await.map_err(|error| error.to_string());
+        readiness.set(service.name(), reached);
+        tokio::select! {
+            biased;
+            changed = gate.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(REPORT_EVERY) => {}
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! SOQL text: literals and id lists, within Salesforce's limits.
+
+use crate::id::SalesforceId;
+
+/// The longest text literal that a condition may hold, in characters (SOQL limits).
+pub const MAX_LITERAL: usize = 4_000;
+/// The longest query, in characters (SOQL limits).
+pub const MAX_QUERY: usize = 100_000;
+/// How many ids [`in_ids`] puts into one condition. A query travels in a URL, where Salesforce
+/// takes 16,384 bytes with all headers and a quoted id with its comma is 27 bytes once encoded;
+/// this leaves 5,000 bytes for the rest of the query.
+pub const IDS_PER_CONDITION: usize = 400;
+
+/// A text as a SOQL literal with its quotes. Longer ones than [`MAX_LITERAL`] are refused by
+/// Salesforce; where a person writes the text, check that before.
+#[must_use]
+pub fn quote(text: &str) -> String {
+    let mut literal = String::with_capacity(text.len() + 2);
+    literal.push('\'');
+    for character in text.chars() {
+        match character {
+            '\\' => literal.push_str("\\\\"),
+            '\'' => literal.push_str("\\'"),
+            '\n' => literal.push_str("\\n"),
+            '\r' => literal.push_str("\\r"),
+            '\t' => literal.push_str("\\t"),
+            '\u{8}' => literal.push_str("\\b"),
+            '\u{c}' => literal.push_str("\\f"),
+            other => literal.push(other),
+        }
+    }
+    literal.push('\'');
+    literal
+}
+
+/// A bracketed list of texts, for `IN` and `NOT IN`.
+#[must_use]
+pub fn in_list<'text>(texts: impl IntoIterator<Item = &'text str>) -> String {
+    let quoted: Vec<String> = texts.into_iter().map(quote).collect();
+    format!("({})", quoted.join(","))
+}
+
+/// `field IN (...)` for all ids, in as many conditions as one query each can carry; none for no ids.
+#[must_use]
+pub fn in_ids(field: &str, ids: &[SalesforceId]) -> Vec<String> {
+    ids.chunks(IDS_PER_CONDITION)
+        .map(|chunk| {
+            format!(
+                "{field} IN {}",
+                in_list(chunk.iter().map(SalesforceId::as_str))
+            )
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// What Salesforce makes of a literal.
+    fn unquote(literal: &str) -> Option<String> {
+        let mut inner = literal.strip_prefix('\'')?.strip_suffix('\'')?.chars();
+        let mut text = String::new();
+        while let Some(character) = inner.next() {
+            text.push(match character {
+                '\'' => return None,
+                '\\' => match inner.next()? {
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    'b' => '\u{8}',
+                    'f' => '\u{c}',
+                    same @ ('\\' | '\'') => same,
+                    _ => return None,
+                },
+                other => other,
+            });
+        }
+        Some(text)
+    }
+
+    #[test]
+    fn quotes_and_backslashes_do_not_end_a_literal() {
+        assert_eq!(quote("O'Neill \\ Söhne"), r"'O\'Neill \\ Söhne'");
+        assert_eq!(quote("' OR Name != '"), r"'\' OR Name != \''");
+        assert_eq!(in_list(["a", "b'"]), r"('a','b\'')");
+    }
+
+    #[test]
+    fn many_ids_become_several_conditions_that_fit_a_url() {
+        let ids: Vec<SalesforceId> = (0..1_001)
+            .map(|number| SalesforceId::parse(&format!("006{number:012}")).unwrap())
+            .collect();
+        let conditions = in_ids("Id", &ids);
+        assert_eq!(conditions.len(), 3);
+        assert!(conditions.iter().all(|condition| condition.len()
+            + condition.matches(['\'', ',']).count() * 2
+            < 11_400));
+        let listed: usize = conditions
+            .iter()
+            .map(|condition| condition.matches("AAA").count())
+            .sum();
+        assert_eq!(listed, ids.len());
+        assert!(in_ids("Id", &[]).is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn a_literal_always_says_the_text_and_nothing_else(text in any::<String>()) {
+            let literal = quote(&text);
+            prop_assert_eq!(unquote(&literal), Some(text));
+        }
+    }
+}

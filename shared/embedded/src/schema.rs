@@ -1,0 +1,87 @@
+//! The tables. Times are microseconds since 1970; documents are JSON.
+
+/// The version of this shape, in the database's `user_version`.
+pub(crate) const VERSION: i64 = 1;
+
+/// Makes every table, with one row per queue.
+pub(crate) const TABLES: &str = "
+CREATE TABLE queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
+
+-- link: the subscription that has it in hand.
+CREATE TABLE messages (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    due INTEGER NOT NULL,
+    link INTEGER,
+    body BLOB NOT NULL
+);
+CREATE INDEX messages_ready ON messages (queue, due, seq) WHERE link IS NULL;
+CREATE INDEX messages_in_hand ON messages (link) WHERE link IS NOT NULL;
+
+CREATE TABLE dead (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    queue TEXT NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    version INTEGER NOT NULL,
+    attempt INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX dead_id ON dead (id);
+
+CREATE TABLE streams (topic TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE gaps (id TEXT PRIMARY KEY, opened INTEGER NOT NULL, doc TEXT NOT NULL);
+CREATE TABLE settings (revision INTEGER PRIMARY KEY, doc TEXT NOT NULL);
+CREATE TABLE snapshots (number INTEGER PRIMARY KEY, doc TEXT NOT NULL);
+CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+-- abandoned_below: units of lower index are not waited for.
+CREATE TABLE jobs (
+    id TEXT PRIMARY KEY,
+    kind TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    requested INTEGER NOT NULL,
+    started INTEGER,
+    sealed INTEGER,
+    salesforce INTEGER NOT NULL,
+    after TEXT,
+    next_index INTEGER NOT NULL,
+    units INTEGER NOT NULL,
+    counted INTEGER NOT NULL,
+    abandoned INTEGER NOT NULL,
+    abandoned_below INTEGER NOT NULL DEFAULT 0,
+    last_counted INTEGER,
+    error TEXT
+);
+CREATE INDEX jobs_requested ON jobs (requested);
+CREATE TABLE counted (
+    job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
+) WITHOUT ROWID;
+CREATE TABLE tallies (
+    job TEXT NOT NULL, object INTEGER NOT NULL, count TEXT NOT NULL, records INTEGER NOT NULL,
+    PRIMARY KEY (job, object, count)
+) WITHOUT ROWID;
+
+-- object: its place in the dependency order.
+CREATE TABLE parked (
+    object INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    parent_object INTEGER,
+    parent_id TEXT,
+    retry_at INTEGER,
+    doc TEXT NOT NULL,
+    PRIMARY KEY (object, id)
+) WITHOUT ROWID;
+CREATE INDEX parked_parent ON parked (parent_object, parent_id) WHERE parent_id IS NOT NULL;
+CREATE INDEX parked_retry ON parked (retry_at) WHERE retry_at IS NOT NULL;
+
+CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL);
+CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+";

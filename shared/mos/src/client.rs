@@ -1,0 +1,266 @@
+//! One request, one verdict. Nothing is tried twice here: the loader decides about that.
+
+use std::error::Error as _;
+use std::fmt;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use ports::target::{Outcome, Target, TargetError, Upsert};
+use reqwest::header::{
+    AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
+};
+use reqwest::{Response, StatusCode};
+use secrecy::{ExposeSecret as _, SecretString};
+use url::Url;
+
+use crate::answer::{outcomes, shortened};
+use crate::http::{self, ConfigError};
+use crate::pause::pause;
+use crate::wire::{self, Refusal};
+
+/// More than this is not read of an answer: 500 results with the longest messages have 2 MiB.
+const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+/// More than this is not read of an answer that only explains an error.
+const MAX_REFUSAL_BYTES: usize = 64 * 1024;
+const PROBE_KEY: &str = "mosync-probe";
+
+/// How to reach mOS.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Scheme and host, and a path where mOS's API does not start at the root.
+    pub base_url: Url,
+    /// A key with ingest right.
+    pub api_key: SecretString,
+    /// For a whole request, from connecting to the answer's last byte.
+    pub request_timeout: Duration,
+    /// Allows http to other machines.
+    pub plaintext_allowed: bool,
+}
+
+impl Config {
+    /// With 30 s for a request, and plaintext to this machine only.
+    #[must_use]
+    pub const fn new(base_url: Url, api_key: SecretString) -> Self {
+        Self {
+            base_url,
+            api_key,
+            request_timeout: Duration::from_secs(30),
+            plaintext_allowed: false,
+        }
+    }
+}
+
+/// mOS behind its ingest contract.
+#[derive(Clone)]
+pub struct Mos {
+    client: reqwest::Client,
+    upsert_url: Url,
+    authorization: HeaderValue,
+    request_timeout: Duration,
+}
+
+impl fmt::Debug for Mos {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mos")
+            .field("upsert_url", &self.upsert_url.as_str())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Mos {
+    /// Prepares the client; nothing is sent yet.
+    ///
+    /// # Errors
+    /// [`ConfigError`] when the address or the key cannot be used.
+    pub fn connect(config: Config) -> Result<Self, ConfigError> {
+        http::check_url(&config.base_url, config.plaintext_allowed)?;
+        if config.request_timeout.is_zero() {
+            return Err(ConfigError::Timeout);
+        }
+        let client = http::client(config.request_timeout, &config.base_url)?;
+        Ok(Self {
+            client,
+            authorization: authorization(&config.api_key)?,
+            upsert_url: upsert_url(config.base_url)?,
+            request_timeout: config.request_timeout,
+        })
+    }
+
+    /// Sends a request's body and reads the answer of 200.
+    async fn send(&self, idempotency_key: &str, body: Vec<u8>) -> Result<Vec<u8>, TargetError> {
+        let key = HeaderValue::from_str(idempotency_key).map_err(|_not_a_header| {
+            TargetError::Unprocessable("the idempotency key is no header value".to_owned())
+        })?;
+        let headers = HeaderMap::from_iter([
+            (AUTHORIZATION, self.authorization.clone()),
+            (CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (HeaderName::from_static("idempotency-key"), key),
+        ]);
+        let response = self
+            .client
+            .post(self.upsert_url.clone())
+            .headers(headers)
+            .body(body)
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if response.status() == StatusCode::OK {
+            self.read_answer(response).await
+        } else {
+            Err(refusal(response).await)
+        }
+    }
+
+    async fn read_answer(&self, mut response: Response) -> Result<Vec<u8>, TargetError> {
+        let mut body = Vec::new();
+        while let Some(chunk) = response
+            .chunk()
+            .await
+            .map_err(|error| self.unreachable(&error))?
+        {
+            if body.len() + chunk.len() > MAX_ANSWER_BYTES {
+                return Err(TargetError::Unreachable(format!(
+                    "its answer is larger than {} MiB",
+                    MAX_ANSWER_BYTES / 1024 / 1024
+                )));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> TargetError {
+        let what = if error.is_timeout() {
+            format!("no answer within {} s", self.request_timeout.as_secs_f32())
+        } else if error.is_connect() {
+            format!("no connection: {}", root_cause(error))
+        } else if error.is_body() || error.is_decode() {
+            format!("the answer broke off: {}", root_cause(error))
+        } else {
+            format!("the request broke off: {}", root_cause(error))
+        };
+        TargetError::Unreachable(what)
+    }
+}
+
+#[async_trait]
+impl Target for Mos {
+    async fn upsert(
+        &self,
+        idempotency_key: &str,
+        records: &[Upsert],
+    ) -> Result<Vec<Outcome>, TargetError> {
+        if records.len() > wire::MAX_RECORDS {
+            return Err(TargetError::TooLarge);
+        }
+        let body = wire::body(records).map_err(unwritable)?;
+        if body.len() > wire::MAX_BODY_BYTES {
+            return Err(TargetError::TooLarge);
+        }
+        let answer = self.send(idempotency_key, body).await?;
+        outcomes(&answer, records).map_err(|fault| unreadable(&fault))
+    }
+
+    async fn probe(&self) -> Result<(), TargetError> {
+        let body = wire::body(&[]).map_err(unwritable)?;
+        let answer = self.send(PROBE_KEY, body).await?;
+        outcomes(&answer, &[])
+            .map(|_none| ())
+            .map_err(|fault| unreadable(&fault))
+    }
+}
+
+/// An answer that is no 200.
+async fn refusal(response: Response) -> TargetError {
+    let status = response.status();
+    match status {
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => {
+            TargetError::Forbidden(format!("HTTP {}", status.as_u16()))
+        }
+        StatusCode::PAYLOAD_TOO_LARGE => TargetError::TooLarge,
+        StatusCode::TOO_MANY_REQUESTS => TargetError::Throttled(pause(
+            text(response.headers(), &RETRY_AFTER),
+            text(response.headers(), &DATE),
+        )),
+        StatusCode::UNPROCESSABLE_ENTITY => TargetError::Unprocessable(explanation(response).await),
+        _ if status.is_redirection() => TargetError::Unreachable(format!(
+            "HTTP {}, a redirect, which is not followed; check mos.url",
+            status.as_u16()
+        )),
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
+            TargetError::Unreachable(format!(
+                "HTTP {}: that address is not mOS's ingest API; check mos.url",
+                status.as_u16()
+            ))
+        }
+        // 5xx, and whatever the contract does not speak of: nothing is known about the records.
+        _ => TargetError::Unreachable(format!("HTTP {}", status.as_u16())),
+    }
+}
+
+/// mOS's own words about a 422.
+async fn explanation(mut response: Response) -> String {
+    let mut body = Vec::new();
+    while let Ok(Some(chunk)) = response.chunk().await {
+        if body.len() + chunk.len() > MAX_REFUSAL_BYTES {
+            return "without a readable reason".to_owned();
+        }
+        body.extend_from_slice(&chunk);
+    }
+    let Ok(Refusal { error }) = serde_json::from_slice(&body) else {
+        return "without a readable reason".to_owned();
+    };
+    if error.code == "key_reused" {
+        return "key_reused: the idempotency key was used with another body; send the request under a new key".to_owned();
+    }
+    format!(
+        "{}: {}",
+        shortened(&error.code),
+        shortened(&error.message.unwrap_or_default())
+    )
+}
+
+fn authorization(api_key: &SecretString) -> Result<HeaderValue, ConfigError> {
+    let key = api_key.expose_secret();
+    if key.is_empty() || !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(ConfigError::ApiKey);
+    }
+    let mut value = HeaderValue::from_str(&format!("Bearer {key}"))
+        .map_err(|_not_a_header| ConfigError::ApiKey)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+fn upsert_url(mut base: Url) -> Result<Url, ConfigError> {
+    base.path_segments_mut()
+        .map_err(|()| ConfigError::NotAWebAddress)?
+        .pop_if_empty()
+        .extend(["v1", "records", "upsert"]);
+    Ok(base)
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+/// The innermost cause; reqwest's own sentences around it repeat the address.
+fn root_cause(error: &reqwest::Error) -> String {
+    let mut cause = error.source();
+    while let Some(inner) = cause.and_then(std::error::Error::source) {
+        cause = Some(inner);
+    }
+    cause.map_or_else(|| "no cause given".to_owned(), ToString::to_string)
+}
+
+/// Only place and kind: serde's full message may quote a value.
+fn unreadable(fault: &serde_json::Error) -> TargetError {
+    TargetError::Unreachable(format!(
+        "its answer is not the contract's JSON, at line {} column {}",
+        fault.line(),
+        fault.column()
+    ))
+}
+
+fn unwritable(_fault: serde_json::Error) -> TargetError {
+    TargetError::Unprocessable("the request could not be written as JSON".to_owned())
+}

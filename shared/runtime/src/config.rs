@@ -1,0 +1,241 @@
+//! The configuration: one TOML file, every key overridable by the environment, secrets also from
+//! files of their own. All faults are told at once, each with key, fault and fix.
+
+mod faults;
+mod keys;
+mod reader;
+mod values;
+
+use std::ffi::OsString;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use secrecy::SecretString;
+use url::Url;
+
+pub use faults::{ConfigError, Fault};
+use reader::Reader;
+
+/// The environment variable that names the file when the command line does not.
+pub const FILE_VARIABLE: &str = "MOSYNC_CONFIG";
+
+/// Everything that a mosync process must know before it starts.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// What kind of installation.
+    pub environment: Environment,
+    /// Unencrypted connections to other machines are allowed.
+    pub allow_plaintext: bool,
+    /// The org.
+    pub salesforce: Salesforce,
+    /// The target.
+    pub mos: Mos,
+    /// Where work and status are kept.
+    pub transport: Transport,
+    /// Who holds mOS permission.
+    pub permissions: Permissions,
+    /// Health answers.
+    pub http: Http,
+    /// Log lines.
+    pub log: Log,
+}
+
+/// What kind of installation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Environment {
+    /// Somebody tries things out.
+    Development,
+    /// People depend on it.
+    Production,
+}
+
+/// How to reach and to read the org.
+#[derive(Debug, Clone)]
+pub struct Salesforce {
+    /// The org's My Domain, or `https://login.salesforce.com`.
+    pub login_url: Url,
+    /// Such as `67.0`.
+    pub api_version: String,
+    /// The connected app's consumer key.
+    pub client_id: String,
+    /// How mosync proves itself.
+    pub sign_in: SignIn,
+    /// The JWT's `aud`, where it is not the login URL.
+    pub audience: Option<String>,
+    /// The Pub/Sub API.
+    pub pubsub_endpoint: Url,
+    /// The change event channel.
+    pub topic: String,
+    /// API names of the permission sets that grant mOS.
+    pub permission_sets: Vec<String>,
+    /// The namespace prefix of those permission sets; empty for none.
+    pub namespace: String,
+    /// Holders must have this permission set licence; empty: not checked.
+    pub permission_set_licence: String,
+    /// Holders must have a licence of the managed package with this namespace; empty: not checked.
+    pub package_namespace: String,
+    /// For one HTTP request.
+    pub request_timeout: Duration,
+    /// The event stream counts as dead after so much silence.
+    pub watchdog: Duration,
+}
+
+/// How mosync signs in to Salesforce.
+#[derive(Debug, Clone)]
+pub enum SignIn {
+    /// OAuth 2.0 JWT bearer: a certificate's private key speaks for a user.
+    JwtBearer {
+        /// The integration user.
+        username: String,
+        /// PEM.
+        private_key: SecretString,
+    },
+    /// OAuth 2.0 client credentials: the connected app names the user.
+    ClientCredentials {
+        /// The consumer secret.
+        client_secret: SecretString,
+    },
+}
+
+/// How to reach mOS.
+#[derive(Debug, Clone)]
+pub struct Mos {
+    /// Scheme and host.
+    pub url: Url,
+    /// A key with ingest right.
+    pub api_key: SecretString,
+    /// For one request.
+    pub request_timeout: Duration,
+}
+
+/// Where work and status are kept.
+#[derive(Debug, Clone)]
+pub enum Transport {
+    /// A broker and a Redis server.
+    Servers {
+        /// `amqp` or `amqps`, with user, password and virtual host.
+        rabbitmq_url: SecretString,
+        /// `redis` or `rediss`, with user, password and database.
+        redis_url: SecretString,
+        /// The prefix of all keys and of nothing else: two installations can share a Redis.
+        deployment: String,
+    },
+    /// Files of this process alone.
+    Embedded {
+        /// Where its files are.
+        folder: PathBuf,
+    },
+}
+
+/// Who holds mOS permission.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Permissions {
+    /// How often Salesforce is asked.
+    pub poll: Duration,
+}
+
+/// Health answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Http {
+    /// Where `/healthz` and `/readyz` answer; `None`: nowhere.
+    pub listen: Option<SocketAddr>,
+}
+
+/// Log lines.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// For people or for machines.
+    pub format: LogFormat,
+    /// Levels, as `tracing_subscriber::EnvFilter` reads them.
+    pub filter: String,
+}
+
+/// For people or for machines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// A line of text each.
+    Text,
+    /// A JSON object each.
+    Json,
+}
+
+impl Config {
+    /// Reads the file (else the one that `MOSYNC_CONFIG` names, else none) and the environment,
+    /// which the caller has read: `MOSYNC_<SECTION>_<KEY>` wins over the file, an empty value
+    /// counts as absent, lists are written with commas. Relative paths start at the working folder.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault there is.
+    pub fn load(
+        file: Option<&Path>,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let environment: Vec<(String, String)> = environment.into_iter().collect();
+        let named = environment
+            .iter()
+            .find(|(name, value)| name == FILE_VARIABLE && !value.is_empty())
+            .map(|(_, value)| PathBuf::from(OsString::from(value)));
+        let file = file.map(Path::to_path_buf).or(named);
+        let text = match &file {
+            None => String::new(),
+            Some(path) => std::fs::read_to_string(path).map_err(|fault| {
+                ConfigError::of(Fault::new(
+                    path.display().to_string(),
+                    format!("the configuration file cannot be read ({fault})"),
+                    format!("correct --config or {FILE_VARIABLE}, or the file's permissions"),
+                ))
+            })?,
+        };
+        Self::read(&text, environment)
+    }
+
+    /// From the file's text and the environment.
+    ///
+    /// # Errors
+    /// [`ConfigError`] with every fault there is.
+    pub fn read(
+        text: &str,
+        environment: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut reader = Reader::of(text, environment)?;
+        let config = Self::of(&mut reader);
+        let faults = reader.into_faults();
+        match config {
+            Some(config) if faults.is_empty() => Ok(config),
+            _ => Err(ConfigError { faults }),
+        }
+    }
+
+    /// Reads every section before it gives up, so that every fault is found.
+    fn of(reader: &mut Reader) -> Option<Self> {
+        let environment = reader.choice(
+            "environment",
+            &[
+                ("development", Environment::Development),
+                ("production", Environment::Production),
+            ],
+        );
+        let plaintext = reader.flag("allow_plaintext");
+        let allow_plaintext = plaintext.unwrap_or(false);
+        let salesforce = values::salesforce(reader, allow_plaintext);
+        let mos = values::mos(reader, allow_plaintext);
+        let transport = values::transport(reader, allow_plaintext, environment);
+        let permissions = values::permissions(reader);
+        let http = values::http(reader);
+        let log = values::log(reader);
+        Some(Self {
+            environment: environment?,
+            allow_plaintext: plaintext?,
+            salesforce: salesforce?,
+            mos: mos?,
+            transport: transport?,
+            permissions: permissions?,
+            http: http?,
+            log: log?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

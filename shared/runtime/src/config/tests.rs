@@ -1,0 +1,512 @@
+use std::collections::BTreeSet;
+use std::io::Write as _;
+
+use secrecy::ExposeSecret as _;
+
+use super::keys::{Default, KEYS, Kind};
+use super::*;
+
+const EXAMPLE: &str = include_str!("../../../../deploy/mosync.example.toml");
+
+const SMALLEST: &str = r#"
+    [salesforce]
+    login_url = "https://acme.my.salesforce.com"
+    client_id = "3MVG9"
+    client_secret = "s3cret-of-salesforce"
+    [mos]
+    url = "https://mos.example"
+    api_key = "s3cret-of-mos"
+    [embedded]
+    folder = "/var/lib/mosync"
+"#;
+
+fn pairs(environment: &[(&str, &str)]) -> Vec<(String, String)> {
+    environment
+        .iter()
+        .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn with(environment: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::read(SMALLEST, pairs(environment))
+}
+
+/// The fault lines of the smallest configuration under this environment.
+fn faults(environment: &[(&str, &str)]) -> Vec<String> {
+    faults_of(Config::read(SMALLEST, pairs(environment)))
+}
+
+fn faults_of(result: Result<Config, ConfigError>) -> Vec<String> {
+    let text = result.unwrap_err().to_string();
+    assert!(!text.contains("s3cret"), "{text}");
+    let mut lines = text.lines().map(|line| line.trim_start().to_owned());
+    let first = lines.next().unwrap();
+    assert!(first.starts_with("the configuration has"), "{first}");
+    lines.collect()
+}
+
+#[test]
+fn the_smallest_configuration_has_every_default() {
+    let config = with(&[]).unwrap();
+    assert_eq!(config.environment, Environment::Development);
+    assert!(!config.allow_plaintext);
+    assert_eq!(config.salesforce.api_version, "67.0");
+    assert_eq!(config.salesforce.topic, "/data/ChangeEvents");
+    assert_eq!(
+        config.salesforce.pubsub_endpoint.as_str(),
+        "https://api.pubsub.salesforce.com:7443/"
+    );
+    assert_eq!(config.salesforce.permission_sets, ["mOS_Admin", "mOS_User"]);
+    assert_eq!(config.salesforce.namespace, "");
+    assert_eq!(config.salesforce.audience, None);
+    assert_eq!(config.salesforce.request_timeout, Duration::from_secs(30));
+    assert_eq!(config.salesforce.watchdog, Duration::from_secs(330));
+    assert_eq!(config.mos.request_timeout, Duration::from_secs(30));
+    assert_eq!(config.permissions.poll, Duration::from_secs(60));
+    assert_eq!(config.http.listen, None);
+    assert_eq!(
+        config.log,
+        Log {
+            format: LogFormat::Text,
+            filter: "info".to_owned()
+        }
+    );
+    assert!(
+        matches!(config.transport, Transport::Embedded { folder } if folder == Path::new("/var/lib/mosync"))
+    );
+    assert!(
+        matches!(config.salesforce.sign_in, SignIn::ClientCredentials { client_secret } if client_secret.expose_secret() == "s3cret-of-salesforce")
+    );
+}
+
+#[test]
+fn debug_shows_no_secret() {
+    let text = format!("{:?}", with(&[]).unwrap());
+    assert!(text.contains("3MVG9") && !text.contains("s3cret"), "{text}");
+}
+
+#[test]
+fn the_environment_wins_and_empty_counts_as_absent() {
+    let config = with(&[
+        ("MOSYNC_ENVIRONMENT", ""),
+        ("MOSYNC_MOS_URL", "http://127.0.0.1:9000"),
+        ("MOSYNC_MOS_REQUEST_TIMEOUT_S", "7"),
+        ("MOSYNC_ALLOW_PLAINTEXT", "true"),
+        ("MOSYNC_SALESFORCE_PERMISSION_SETS", "One, Two_2"),
+        ("MOSYNC_HTTP_LISTEN", "8081"),
+        ("MOSYNC_LOG_FORMAT", "json"),
+        ("MOSYNC_SERVICE_HOST", "10.0.0.1"),
+        ("MOSYNC_PORT_8081_TCP", "tcp://10.0.0.1:8081"),
+        ("PATH", "/bin"),
+    ])
+    .unwrap();
+    assert_eq!(config.environment, Environment::Development);
+    assert_eq!(config.mos.url.as_str(), "http://127.0.0.1:9000/");
+    assert_eq!(config.mos.request_timeout, Duration::from_secs(7));
+    assert!(config.allow_plaintext);
+    assert_eq!(config.salesforce.permission_sets, ["One", "Two_2"]);
+    assert_eq!(config.http.listen, Some("127.0.0.1:8081".parse().unwrap()));
+    assert_eq!(config.log.format, LogFormat::Json);
+}
+
+#[test]
+fn a_secret_comes_from_a_file_and_the_environment_beats_both_ways_of_the_file() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    writeln!(file, "s3cret-from-file").unwrap();
+    let path = file.path().to_str().unwrap();
+    let config = with(&[("MOSYNC_MOS_API_KEY_FILE", path)]).unwrap();
+    assert_eq!(config.mos.api_key.expose_secret(), "s3cret-from-file");
+
+    let in_file = SMALLEST.replace(
+        "api_key = \"s3cret-of-mos\"",
+        &format!("api_key_file = \"{path}\""),
+    );
+    let config = Config::read(&in_file, []).unwrap();
+    assert_eq!(config.mos.api_key.expose_secret(), "s3cret-from-file");
+    let config = Config::read(&in_file, pairs(&[("MOSYNC_MOS_API_KEY", "s3cret-env")])).unwrap();
+    assert_eq!(config.mos.api_key.expose_secret(), "s3cret-env");
+
+    assert_eq!(
+        faults(&[
+            ("MOSYNC_MOS_API_KEY", "s3cret"),
+            ("MOSYNC_MOS_API_KEY_FILE", path)
+        ]),
+        ["MOSYNC_MOS_API_KEY: is given twice, here and as mos.api_key_file; take one of them out"]
+    );
+    let empty = tempfile::NamedTempFile::new().unwrap();
+    assert_eq!(
+        faults(&[("MOSYNC_MOS_API_KEY_FILE", empty.path().to_str().unwrap())]),
+        ["MOSYNC_MOS_API_KEY_FILE: is empty; put the secret there"]
+    );
+    assert_eq!(
+        faults(&[("MOSYNC_MOS_API_KEY_FILE", "/nowhere/key")]),
+        [
+            "MOSYNC_MOS_API_KEY_FILE: the file `/nowhere/key` cannot be read (No such file or directory (os error 2)); correct the path or the file's permissions"
+        ]
+    );
+}
+
+#[test]
+fn all_that_is_missing_is_told_at_once() {
+    assert_eq!(
+        faults_of(Config::read("", [])),
+        [
+            "salesforce.login_url: is missing; write the org's My Domain, such as https://acme.my.salesforce.com, or set MOSYNC_SALESFORCE_LOGIN_URL",
+            "salesforce.client_id: is missing; write the connected app's consumer key, or set MOSYNC_SALESFORCE_CLIENT_ID",
+            "salesforce.private_key: is missing, and so is salesforce.client_secret; write username and private_key_file (JWT bearer), or client_secret_file (client credentials)",
+            "mos.url: is missing; write mOS's address, such as https://ingest.mos.example, or set MOSYNC_MOS_URL",
+            "mos.api_key: is missing; write a key with ingest right, or a file's path as mos.api_key_file, or set MOSYNC_MOS_API_KEY or MOSYNC_MOS_API_KEY_FILE",
+            "queue.rabbitmq_url: is missing, and so is embedded.folder; write queue.rabbitmq_url and store.redis_url for a deployment, or embedded.folder for one machine",
+        ]
+    );
+    assert_eq!(
+        Config::read("", []).unwrap_err().to_string().lines().next(),
+        Some("the configuration has 6 faults:")
+    );
+}
+
+#[test]
+fn what_is_not_known_is_named_with_what_was_probably_meant() {
+    let text =
+        format!("{SMALLEST}\n[lgo]\nfilter = \"info\"\n[store]\nredis_ulr = \"x\"\nbananas = 1");
+    assert_eq!(
+        faults_of(Config::read(
+            &text,
+            pairs(&[("MOSYNC_SALESFORCE_CLENT_ID", "x"), ("MOSYNC_XYZ", "1")])
+        )),
+        [
+            "[lgo]: no such section; did you mean [log]?",
+            "store.bananas: no such key; take it out; mosync.example.toml lists all keys",
+            "store.redis_ulr: no such key; did you mean store.redis_url?",
+            "MOSYNC_SALESFORCE_CLENT_ID: no such environment variable; did you mean MOSYNC_SALESFORCE_CLIENT_ID?",
+            "MOSYNC_XYZ: no such environment variable; take it out; mosync.example.toml lists all keys",
+        ]
+    );
+}
+
+#[test]
+fn text_that_is_no_toml_is_placed_without_being_shown() {
+    let text = "[mos]\napi_key = \"s3cret\nurl = 1";
+    let lines = faults_of(Config::read(text, []));
+    assert_eq!(lines.len(), 1);
+    assert!(lines[0].starts_with("line 2: is not TOML ("), "{lines:?}");
+    assert!(
+        lines[0].ends_with("; compare with mosync.example.toml"),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn each_wrong_value_has_its_sentence() {
+    for (variable, value, sentence) in [
+        (
+            "MOSYNC_ENVIRONMENT",
+            "prod",
+            "`prod` is not known; write development or production",
+        ),
+        (
+            "MOSYNC_ALLOW_PLAINTEXT",
+            "maybe",
+            "is neither true nor false; write true or false",
+        ),
+        (
+            "MOSYNC_SALESFORCE_LOGIN_URL",
+            "acme",
+            "is not an address (relative URL without a base); write the org's My Domain, such as https://acme.my.salesforce.com",
+        ),
+        (
+            "MOSYNC_SALESFORCE_LOGIN_URL",
+            "http://acme.my.salesforce.com",
+            "is not encrypted (http://); write https://, or allow_plaintext = true for a network you trust",
+        ),
+        (
+            "MOSYNC_SALESFORCE_LOGIN_URL",
+            "ftp://acme",
+            "does not start with https:// and a host; write https://HOST",
+        ),
+        (
+            "MOSYNC_SALESFORCE_PUBSUB_ENDPOINT",
+            "https://169.254.169.254",
+            "is a link-local address, which only reaches services of the hosting machine; write the service's own host name",
+        ),
+        (
+            "MOSYNC_MOS_URL",
+            "https://a:s3cret@mos.example",
+            "holds more than a host and a path; take out user name, password, `?` and `#`",
+        ),
+        (
+            "MOSYNC_SALESFORCE_API_VERSION",
+            "v67",
+            "`v67` is not an API version from 50.0 on; write it as 67.0",
+        ),
+        (
+            "MOSYNC_SALESFORCE_TOPIC",
+            "ChangeEvents",
+            "`ChangeEvents` is not a change event channel; write /data/ChangeEvents, or /data/NAME__chn for a channel of your own",
+        ),
+        (
+            "MOSYNC_SALESFORCE_PERMISSION_SETS",
+            "a,,b",
+            "does not hold API names of permission sets; write them as [\"mOS_Admin\", \"mOS_User\"], without the namespace",
+        ),
+        (
+            "MOSYNC_SALESFORCE_NAMESPACE",
+            "x' OR",
+            "`x' OR` is not an API name; write letters, digits and underscores only",
+        ),
+        (
+            "MOSYNC_SALESFORCE_WATCHDOG_S",
+            "0",
+            "is not a whole number from 1 to 86400; 330 is usual",
+        ),
+        (
+            "MOSYNC_PERMISSIONS_POLL_S",
+            "1.5",
+            "is not a whole number from 1 to 86400; 60 is usual",
+        ),
+        (
+            "MOSYNC_STORE_DEPLOYMENT",
+            "a:b",
+            "is not a name of 1 to 32 letters, digits, `-` and `_`; mosync is usual",
+        ),
+        (
+            "MOSYNC_HTTP_LISTEN",
+            "everywhere",
+            "`everywhere` is not an address; write IP:PORT, such as 127.0.0.1:8081, or \"8081\" for that port on this machine alone",
+        ),
+        (
+            "MOSYNC_LOG_FORMAT",
+            "xml",
+            "`xml` is not known; write text or json",
+        ),
+    ] {
+        assert_eq!(
+            faults(&[(variable, value)]),
+            [format!("{variable}: {sentence}")]
+        );
+    }
+    let lines = faults(&[("MOSYNC_LOG_FILTER", "loader=loud")]);
+    assert!(
+        lines[0].starts_with("MOSYNC_LOG_FILTER: cannot be read ("),
+        "{lines:?}"
+    );
+}
+
+#[test]
+fn wrong_types_in_the_file_are_named() {
+    let text = r#"
+        environment = 3
+        allow_plaintext = "true"
+        [salesforce]
+        login_url = "https://acme.my.salesforce.com"
+        client_id = 7
+        client_secret = 8
+        permission_sets = "mOS_User"
+        watchdog_s = "330"
+        [mos]
+        url = "https://mos.example"
+        api_key_file = 9
+        [embedded]
+        folder = "x"
+    "#;
+    assert_eq!(
+        faults_of(Config::read(text, [])),
+        [
+            "environment: is not a text; write it in quotes",
+            "allow_plaintext: is neither true nor false; write true or false",
+            "salesforce.client_id: is not a text; write it in quotes",
+            "salesforce.client_secret: is not a text; write it in quotes",
+            "salesforce.permission_sets: is not a list of texts; write it as [\"one\", \"two\"], in the environment as one,two",
+            "salesforce.watchdog_s: is not a whole number from 1 to 86400; 330 is usual",
+            "mos.api_key_file: is not a text; write a file's path in quotes",
+        ]
+    );
+}
+
+#[test]
+fn exactly_one_way_to_sign_in() {
+    assert_eq!(
+        faults(&[("MOSYNC_SALESFORCE_PRIVATE_KEY", "s3cret")]),
+        [
+            "MOSYNC_SALESFORCE_PRIVATE_KEY: is given together with salesforce.client_secret; keep the private key (JWT bearer) or the secret (client credentials)"
+        ]
+    );
+    let jwt = SMALLEST.replace("client_secret = \"s3cret-of-salesforce\"", "");
+    assert_eq!(
+        faults_of(Config::read(
+            &jwt,
+            pairs(&[("MOSYNC_SALESFORCE_PRIVATE_KEY", "s3cret")])
+        )),
+        [
+            "salesforce.username: is missing, though salesforce.private_key is given; write the integration user's name",
+            "MOSYNC_SALESFORCE_PRIVATE_KEY: is not a private key in PEM form; give the unencrypted RSA key that belongs to the connected app's certificate; it starts with -----BEGIN PRIVATE KEY-----",
+        ]
+    );
+    let pem = "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n";
+    let config = Config::read(
+        &jwt,
+        pairs(&[
+            ("MOSYNC_SALESFORCE_PRIVATE_KEY", pem),
+            ("MOSYNC_SALESFORCE_USERNAME", "i@acme.example"),
+        ]),
+    )
+    .unwrap();
+    assert!(
+        matches!(config.salesforce.sign_in, SignIn::JwtBearer { username, .. } if username == "i@acme.example")
+    );
+}
+
+#[test]
+fn exactly_one_transport_and_a_real_one_in_production() {
+    assert_eq!(
+        faults(&[("MOSYNC_STORE_REDIS_URL", "rediss://r.example")]),
+        [
+            "embedded.folder: is given together with queue.rabbitmq_url or store.redis_url; keep either the folder or the two servers"
+        ]
+    );
+    assert_eq!(
+        faults(&[("MOSYNC_ENVIRONMENT", "production")]),
+        [
+            "embedded.folder: is for one process on one machine, not for environment = \"production\"; write queue.rabbitmq_url and store.redis_url instead"
+        ]
+    );
+    let servers = SMALLEST
+        .replace("[embedded]", "")
+        .replace("folder = \"/var/lib/mosync\"", "");
+    let config = |environment| Config::read(&servers, pairs(environment));
+    assert_eq!(
+        faults_of(config(&[(
+            "MOSYNC_QUEUE_RABBITMQ_URL",
+            "amqps://u:s3cret@q.example"
+        )])),
+        [
+            "store.redis_url: is missing, though queue.rabbitmq_url is given; write rediss://USER:PASSWORD@HOST/0"
+        ]
+    );
+    assert_eq!(
+        faults_of(config(&[
+            ("MOSYNC_QUEUE_RABBITMQ_URL", "amqp://u:s3cret@q.example"),
+            ("MOSYNC_STORE_REDIS_URL", "http://u:s3cret@r.example"),
+        ])),
+        [
+            "MOSYNC_QUEUE_RABBITMQ_URL: is not encrypted (amqp://); write amqps://, or allow_plaintext = true for a network you trust",
+            "MOSYNC_STORE_REDIS_URL: does not start with rediss:// and a host; write rediss://HOST",
+        ]
+    );
+    assert_eq!(
+        faults_of(config(&[
+            (
+                "MOSYNC_QUEUE_RABBITMQ_URL",
+                "amqps://u:s3cret@q.example:port"
+            ),
+            ("MOSYNC_STORE_REDIS_URL", "redis://127.0.0.1:6379"),
+        ])),
+        [
+            "MOSYNC_QUEUE_RABBITMQ_URL: is not an address (invalid port number); write amqps://USER:PASSWORD@HOST, with special characters of the password percent-encoded"
+        ]
+    );
+    let loaded = config(&[
+        ("MOSYNC_ENVIRONMENT", "production"),
+        (
+            "MOSYNC_QUEUE_RABBITMQ_URL",
+            "amqp://guest:s3cret@localhost:5672/%2f",
+        ),
+        ("MOSYNC_STORE_REDIS_URL", "redis://127.0.0.1:6379"),
+    ])
+    .unwrap();
+    assert!(
+        matches!(loaded.transport, Transport::Servers { deployment, redis_url, .. }
+        if deployment == "mosync" && redis_url.expose_secret() == "redis://127.0.0.1:6379")
+    );
+}
+
+#[test]
+fn the_file_is_found_by_argument_or_variable() {
+    let mut file = tempfile::NamedTempFile::new().unwrap();
+    file.write_all(SMALLEST.as_bytes()).unwrap();
+    let path = file.path().to_str().unwrap();
+    Config::load(Some(file.path()), []).unwrap();
+    Config::load(None, pairs(&[(FILE_VARIABLE, path)])).unwrap();
+    // The argument wins.
+    Config::load(Some(file.path()), pairs(&[(FILE_VARIABLE, "/nowhere")])).unwrap();
+    assert_eq!(
+        faults_of(Config::load(Some(Path::new("/nowhere")), [])),
+        [
+            "/nowhere: the configuration file cannot be read (No such file or directory (os error 2)); correct --config or MOSYNC_CONFIG, or the file's permissions"
+        ]
+    );
+}
+
+#[test]
+fn every_key_of_the_table_is_used() {
+    let mut reader = Reader::of(SMALLEST, []).unwrap();
+    assert!(Config::of(&mut reader).is_some());
+    let table: BTreeSet<&str> = KEYS.iter().map(|key| key.name).collect();
+    assert_eq!(reader.asked(), &table);
+}
+
+#[test]
+fn the_example_as_shipped_is_a_deployment() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut text = EXAMPLE.to_owned();
+    for (name, secret) in [
+        ("salesforce_private_key", "-----BEGIN PRIVATE KEY-----"),
+        ("mos_api_key", "key"),
+        ("rabbitmq_url", "amqps://q.example"),
+        ("redis_url", "rediss://r.example"),
+    ] {
+        let path = folder.path().join(name);
+        std::fs::write(&path, secret).unwrap();
+        text = text.replace(&format!("/run/secrets/{name}"), path.to_str().unwrap());
+    }
+    let config = Config::read(&text, []).unwrap();
+    assert!(matches!(config.transport, Transport::Servers { .. }));
+}
+
+#[test]
+fn the_example_has_every_key_with_its_default() {
+    let all: String = EXAMPLE
+        .lines()
+        .map(|line| {
+            let bare = line.strip_prefix("# ").unwrap_or(line);
+            let name = bare.split(" = ").next().unwrap_or_default();
+            let is_key =
+                bare.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            format!("{}\n", if is_key { bare } else { line })
+        })
+        .collect();
+    let table: toml::Table = toml::from_str(&all).unwrap();
+    let mut shown = BTreeSet::new();
+    for (name, value) in &table {
+        match value.as_table() {
+            Some(section) => shown.extend(section.keys().map(|key| format!("{name}.{key}"))),
+            None => {
+                shown.insert(name.clone());
+            }
+        }
+    }
+    assert_eq!(shown, keys::names().collect());
+    for key in KEYS {
+        let value = key
+            .name
+            .split_once('.')
+            .map_or_else(|| &table[key.name], |(section, name)| &table[section][name]);
+        match key.default {
+            Default::None => assert!(matches!(key.kind, Kind::Text | Kind::Secret)),
+            Default::Text(text) => assert_eq!(value.as_str(), Some(text), "{}", key.name),
+            Default::Number(number) => assert_eq!(value.as_integer(), Some(number), "{}", key.name),
+            Default::Flag(flag) => assert_eq!(value.as_bool(), Some(flag), "{}", key.name),
+            Default::List(texts) => assert_eq!(
+                value
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|v| v.as_str().unwrap())
+                    .collect::<Vec<_>>(),
+                texts,
+                "{}",
+                key.name
+            ),
+        }
+    }
+}

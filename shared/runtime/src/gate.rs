@@ -1,0 +1,88 @@
+//! Gates: whether a stage may take units at all, and why not.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// Whether a stage may take units.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Gate {
+    /// It may.
+    Open,
+    /// It may not, for these reasons, in words.
+    Closed(String),
+}
+
+/// A gate that several parties can close, each for a reason of its own. It is open when none does.
+#[derive(Debug)]
+pub struct Gates {
+    reasons: Mutex<BTreeMap<&'static str, String>>,
+    sender: watch::Sender<Gate>,
+}
+
+impl Default for Gates {
+    fn default() -> Self {
+        Self {
+            reasons: Mutex::default(),
+            sender: watch::Sender::new(Gate::Open),
+        }
+    }
+}
+
+impl Gates {
+    /// What workers watch.
+    #[must_use]
+    pub fn watch(&self) -> watch::Receiver<Gate> {
+        self.sender.subscribe()
+    }
+
+    /// `who` closes the gate, for a new reason if it did already.
+    pub fn close(&self, who: &'static str, why: &str) {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.insert(who, why.to_owned());
+        self.tell(&reasons);
+    }
+
+    /// `who` no longer minds.
+    pub fn open(&self, who: &'static str) {
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.remove(who);
+        self.tell(&reasons);
+    }
+
+    fn tell(&self, reasons: &BTreeMap<&'static str, String>) {
+        let gate = if reasons.is_empty() {
+            Gate::Open
+        } else {
+            Gate::Closed(reasons.values().cloned().collect::<Vec<_>>().join("; "))
+        };
+        self.sender.send_if_modified(|current| {
+            let changed = *current != gate;
+            *current = gate;
+            changed
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_gate_opens_when_the_last_reason_is_gone() {
+        let gates = Gates::default();
+        let watch = gates.watch();
+        assert_eq!(*watch.borrow(), Gate::Open);
+        gates.close("disabled", "disabled");
+        gates.close("mos", "mOS is down");
+        assert_eq!(
+            *watch.borrow(),
+            Gate::Closed("disabled; mOS is down".to_owned())
+        );
+        gates.open("disabled");
+        assert_eq!(*watch.borrow(), Gate::Closed("mOS is down".to_owned()));
+        gates.open("mos");
+        assert_eq!(*watch.borrow(), Gate::Open);
+    }
+}

@@ -1,0 +1,11 @@
+//! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
+//! worker loop, gates, and reading records back.
+
+pub mod config;
+pub mod gate;
+pub mod health;
+pub mod lifecycle;
+pub mod readback;
+pub mod telemetry;
+pub mod time;
+pub mod worker;

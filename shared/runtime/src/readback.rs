@@ -1,0 +1,221 @@
+//! Reading records back: events say that something changed, the truth is in the rows.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use domain::rule::{Rules, Visible};
+use domain::soql;
+use domain::{ObjectKind, Row, SalesforceId, Ticket};
+use ports::source::{Source, SourceError};
+use ports::stores::Stores;
+
+use crate::worker::Outage;
+
+/// How many ids go into one retrieve (REST API developer guide, sObject collections).
+const RETRIEVE_MAX: usize = 2_000;
+/// How many ids go into one `IN (...)`: well below SOQL's 100,000 characters and a URL's 16 KiB.
+const IDS_PER_QUERY: usize = 300;
+
+/// A record's row, or why there is none.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Read {
+    /// The current row.
+    Row(Row),
+    /// In the recycle bin.
+    Deleted,
+    /// Neither among the records nor in the recycle bin: purged, or not visible to the
+    /// integration user.
+    Absent,
+}
+
+/// Reads records of one object by id.
+///
+/// # Errors
+/// Salesforce's.
+pub async fn read(
+    source: &dyn Source,
+    object: ObjectKind,
+    ids: &BTreeSet<SalesforceId>,
+    fields: &BTreeSet<String>,
+) -> Result<BTreeMap<SalesforceId, Read>, SourceError> {
+    let ids = ids.iter().copied().collect::<Vec<_>>();
+    let fields = fields.iter().cloned().collect::<Vec<_>>();
+    let mut found = BTreeMap::new();
+    for chunk in ids.chunks(RETRIEVE_MAX) {
+        let rows = source.retrieve(object, chunk, &fields).await?;
+        if rows.len() != chunk.len() {
+            return Err(SourceError::Garbled(format!(
+                "asked for {} records of {object}, got {}",
+                chunk.len(),
+                rows.len()
+            )));
+        }
+        for (id, row) in chunk.iter().zip(rows) {
+            found.insert(*id, row.map_or(Read::Absent, Read::Row));
+        }
+    }
+    let absent = found
+        .iter()
+        .filter(|(_, read)| **read == Read::Absent)
+        .map(|(id, _)| *id)
+        .collect::<Vec<_>>();
+    for deleted in deleted(source, object, &absent).await? {
+        found.insert(deleted, Read::Deleted);
+    }
+    Ok(found)
+}
+
+/// Which of these are in the recycle bin. Users never are: they cannot be deleted.
+async fn deleted(
+    source: &dyn Source,
+    object: ObjectKind,
+    ids: &[SalesforceId],
+) -> Result<BTreeSet<SalesforceId>, SourceError> {
+    let mut deleted = BTreeSet::new();
+    if object == ObjectKind::User {
+        return Ok(deleted);
+    }
+    for chunk in ids.chunks(IDS_PER_QUERY) {
+        let soql = format!(
+            "SELECT Id FROM {object} WHERE IsDeleted = true AND Id IN {}",
+            soql::in_list(chunk.iter().map(SalesforceId::as_str))
+        );
+        for_each_row(source, &soql, true, |row| {
+            deleted.extend(row.fields().ok().and_then(|fields| fields.id("Id")));
+            true
+        })
+        .await?;
+    }
+    Ok(deleted)
+}
+
+/// Runs a query page by page until `each` answers `false`.
+///
+/// # Errors
+/// Salesforce's.
+pub async fn for_each_row(
+    source: &dyn Source,
+    soql: &str,
+    include_deleted: bool,
+    mut each: impl FnMut(&Row) -> bool + Send,
+) -> Result<(), SourceError> {
+    let mut page = source.query(soql, include_deleted).await?;
+    loop {
+        for row in &page.rows {
+            if !each(row) {
+                return Ok(());
+            }
+        }
+        match page.next {
+            Some(locator) => page = source.next_page(&locator).await?,
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Runs `SELECT {select} FROM {from} WHERE {field} IN (ids) {and}` in as many queries as the ids
+/// need.
+///
+/// # Errors
+/// Salesforce's.
+pub async fn for_each_related(
+    source: &dyn Source,
+    query: RelatedQuery<'_>,
+    ids: &BTreeSet<SalesforceId>,
+    mut each: impl FnMut(&Row) + Send,
+) -> Result<(), SourceError> {
+    let ids = ids.iter().copied().collect::<Vec<_>>();
+    for chunk in ids.chunks(IDS_PER_QUERY) {
+        let RelatedQuery {
+            select,
+            from,
+            field,
+            and,
+        } = query;
+        let soql = format!(
+            "SELECT {select} FROM {from} WHERE {field} IN {}{and}",
+            soql::in_list(chunk.iter().map(SalesforceId::as_str))
+        );
+        for_each_row(source, &soql, false, |row| {
+            each(row);
+            true
+        })
+        .await?;
+    }
+    Ok(())
+}
+
+/// The parts of a query by a reference field.
+#[derive(Debug, Clone, Copy)]
+pub struct RelatedQuery<'a> {
+    /// The field list.
+    pub select: &'a str,
+    /// The object.
+    pub from: &'a str,
+    /// The reference field.
+    pub field: &'a str,
+    /// Further conditions, each beginning with ` AND `.
+    pub and: &'a str,
+}
+
+/// The rules in force, compiled once per revision, with the fields that can be seen at that time.
+pub struct RulesInForce {
+    stores: Stores,
+    source: Arc<dyn Source>,
+    cached: Mutex<Option<Arc<Rules>>>,
+}
+
+impl std::fmt::Debug for RulesInForce {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RulesInForce")
+    }
+}
+
+impl RulesInForce {
+    /// Reads rules from `stores`, and from `source` which fields are visible.
+    #[must_use]
+    pub fn new(stores: Stores, source: Arc<dyn Source>) -> Self {
+        Self {
+            stores,
+            source,
+            cached: Mutex::new(None),
+        }
+    }
+
+    /// Takes a ticket together with the very rules it names.
+    ///
+    /// # Errors
+    /// The stores', or a stored filter that cannot be compiled (another version wrote it).
+    pub async fn ticket(&self) -> Result<(Ticket, Arc<Rules>), Outage> {
+        loop {
+            let ticket = self.stores.ticket.take().await?;
+            if let Some(rules) = self
+                .cached()
+                .filter(|rules| rules.rule_revision == ticket.rule_revision)
+            {
+                return Ok((ticket, rules));
+            }
+            let revision = self.stores.settings.current().await?;
+            let rules = Rules::of(&revision, self.visible().await?).map_err(|faults| {
+                Outage::Other(format!("the stored filter cannot be used: {faults:?}"))
+            })?;
+            *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
+        }
+    }
+
+    async fn visible(&self) -> Result<Visible, SourceError> {
+        let mut visible = Visible::new();
+        for object in ObjectKind::ALL {
+            let fields = self.source.describe(object.api_name()).await?;
+            visible.insert(object, fields.into_iter().map(|field| field.name).collect());
+        }
+        Ok(visible)
+    }
+
+    fn cached(&self) -> Option<Arc<Rules>> {
+        self.cached
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}

@@ -1,0 +1,464 @@
+//! The loop that every worker runs: take a unit, let the handler judge it, publish, record, settle.
+//!
+//! A handler returns a [`Verdict`]; only this loop settles deliveries, always in the same order:
+//! publish with confirm, park, count, settle. Each step is safe to repeat, so being killed between
+//! any two of them costs a redelivery and nothing else.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::failure::FailureKind;
+use domain::job::JobId;
+use domain::parked::Parked;
+use domain::tally::{Count, Tally};
+use domain::unit::{Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord};
+use domain::{ObjectKind, SalesforceId};
+use futures::FutureExt;
+use ports::Clock;
+use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
+use ports::source::SourceError;
+use ports::stores::{StoreError, Stores};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::gate::Gate;
+
+/// No unit stays in hand longer than this.
+const HANDLING_LIMIT: Duration = Duration::from_secs(240);
+/// The pause after an outage, doubled from the first to the last.
+const FIRST_PAUSE: Duration = Duration::from_millis(500);
+const LAST_PAUSE: Duration = Duration::from_secs(30);
+/// How long a unit that met an outage waits before it is tried again.
+const OUTAGE_RETRY: Duration = Duration::from_secs(5);
+/// How long the loop waits for room in a full queue before it hands the unit back.
+const FULL_LIMIT: Duration = Duration::from_secs(120);
+
+/// What is to be done about a unit.
+#[derive(Debug)]
+pub struct Verdict {
+    /// Units to publish, each to its queue.
+    pub publish: Vec<(QueueName, Envelope)>,
+    /// Records to park.
+    pub park: Vec<Parked>,
+    /// Records whose parked entries are void: gone, or out of scope.
+    pub unpark: Vec<(ObjectKind, SalesforceId)>,
+    /// The unit's tally, when its last record is terminal.
+    pub count: Option<Counted>,
+    /// Then settle it so.
+    pub settle: Settle,
+}
+
+impl Verdict {
+    /// Passes the unit on to the next stage.
+    #[must_use]
+    pub fn pass_on(to: QueueName, unit: Envelope) -> Self {
+        Self {
+            publish: vec![(to, unit)],
+            park: Vec::new(),
+            unpark: Vec::new(),
+            count: None,
+            settle: Settle::Ack,
+        }
+    }
+
+    /// Nothing is left to be done for the unit: counts it.
+    #[must_use]
+    pub fn finished(unit: Envelope) -> Self {
+        let count = Some(Counted {
+            job: unit.job,
+            index: unit.index,
+            tally: unit.tally,
+        });
+        Self {
+            publish: Vec::new(),
+            park: Vec::new(),
+            unpark: Vec::new(),
+            count,
+            settle: Settle::Ack,
+        }
+    }
+}
+
+/// A unit that is to be counted.
+#[derive(Debug)]
+pub struct Counted {
+    /// In which job.
+    pub job: JobId,
+    /// Under which index.
+    pub index: u64,
+    /// With what became of its records.
+    pub tally: Tally,
+}
+
+/// How a delivery is settled.
+#[derive(Debug)]
+pub enum Settle {
+    /// Done with.
+    Ack,
+    /// Delivered again after this long, with what is left of the unit.
+    RetryAfter(Duration, Box<Envelope>),
+}
+
+/// Something the whole stage depends on is out of reach; the unit itself is not at fault.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Outage {
+    /// Salesforce.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// The status store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// Anything else, in words.
+    #[error("{0}")]
+    Other(String),
+}
+
+/// What a stage does with a unit.
+#[async_trait]
+pub trait Handler: Send + Sync + 'static {
+    /// Which stage this is.
+    fn stage(&self) -> Stage;
+
+    /// Judges a unit. Called again with the same unit whenever anything was not completed.
+    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage>;
+
+    /// Whether the stage may take units at all.
+    fn gate(&self) -> watch::Receiver<Gate>;
+}
+
+/// Runs a handler on one lane of its stage.
+#[derive(Clone)]
+pub struct Worker {
+    /// The queues.
+    pub queue: Arc<dyn Queue>,
+    /// The stores.
+    pub stores: Stores,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// The stage.
+    pub handler: Arc<dyn Handler>,
+    /// The lane.
+    pub lane: Lane,
+    /// How many units at a time.
+    pub concurrency: u16,
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("lane", &self.lane)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How a unit's handling ended, as far as the loop must know.
+enum Ended {
+    Settled,
+    Outage(String),
+}
+
+impl Worker {
+    /// Takes units until `stop`; then finishes what is in hand.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut gate = self.handler.gate();
+        let mut pause = FIRST_PAUSE;
+        while !stop.is_cancelled() {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                opened = gate.wait_for(|gate| *gate == Gate::Open) => {
+                    if opened.is_err() {
+                        break;
+                    }
+                }
+            }
+            match self.session(&mut gate, &stop).await {
+                Ok(()) => pause = FIRST_PAUSE,
+                Err(reason) => {
+                    tracing::warn!(stage = ?self.handler.stage(), lane = ?self.lane, pause_ms = pause.as_millis(), "{reason}");
+                    tokio::select! {
+                        biased;
+                        () = stop.cancelled() => break,
+                        () = tokio::time::sleep(pause) => {}
+                    }
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+            }
+        }
+    }
+
+    /// One connection's life: until the stop, a closed gate (both `Ok`), a lost link or an outage.
+    async fn session(
+        &self,
+        gate: &mut watch::Receiver<Gate>,
+        stop: &CancellationToken,
+    ) -> Result<(), String> {
+        let from = QueueName::new(self.handler.stage(), self.lane);
+        let mut subscription = self
+            .queue
+            .subscribe(from, self.concurrency)
+            .await
+            .map_err(|lost| lost.to_string())?;
+        let mut running = JoinSet::new();
+        let ended = loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break Ok(()),
+                closed = gate.wait_for(|gate| *gate != Gate::Open) => {
+                    if let Ok(reason) = closed.map(|gate| gate.clone()) {
+                        tracing::info!(stage = ?from.stage, lane = ?from.lane, ?reason, "pausing");
+                    }
+                    break Ok(());
+                }
+                Some(done) = running.join_next() => match done {
+                    Ok(Ok(Ended::Settled)) => {}
+                    Ok(Ok(Ended::Outage(reason))) => break Err(reason),
+                    Ok(Err(LinkLost(reason))) => break Err(LinkLost(reason).to_string()),
+                    Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),
+                },
+                incoming = subscription.next(), if running.len() < usize::from(self.concurrency) => match incoming {
+                    Ok(incoming) => {
+                        let worker = self.clone();
+                        running.spawn(async move { worker.process(incoming).await });
+                    }
+                    Err(lost) => break Err(lost.to_string()),
+                },
+            }
+        };
+        // A subscription that has just been lost cannot be stopped; that changes nothing.
+        if let Err(lost) = subscription.stop_taking().await {
+            tracing::debug!(%lost, "the subscription was gone already");
+        }
+        while running.join_next().await.is_some() {}
+        ended
+    }
+
+    async fn process(&self, incoming: Incoming) -> Result<Ended, LinkLost> {
+        let Incoming {
+            message, delivery, ..
+        } = incoming;
+        let unit = match decode(&message) {
+            Ok(unit) => unit,
+            Err(reason) => {
+                tracing::error!(
+                    unit = message.id,
+                    "a message cannot be read and is set aside: {reason}"
+                );
+                delivery.dead_letter(&reason).await?;
+                return Ok(Ended::Settled);
+            }
+        };
+        match self.judge(unit.clone()).await {
+            Ok(verdict) => self.carry_out(verdict, delivery).await,
+            Err(outage) => {
+                delivery
+                    .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
+                    .await?;
+                Ok(Ended::Outage(outage.to_string()))
+            }
+        }
+    }
+
+    /// The handler's verdict; a unit that makes it panic is judged without the records that do.
+    async fn judge(&self, unit: Envelope) -> Result<Verdict, Outage> {
+        match self.guarded(unit.clone()).await {
+            Ok(verdict) => verdict,
+            Err(Panicked) => self.judge_without_poison(unit).await,
+        }
+    }
+
+    async fn guarded(&self, unit: Envelope) -> Result<Result<Verdict, Outage>, Panicked> {
+        let handling = AssertUnwindSafe(self.handler.handle(unit)).catch_unwind();
+        match tokio::time::timeout(HANDLING_LIMIT, handling).await {
+            Ok(Ok(verdict)) => Ok(verdict),
+            Ok(Err(_payload)) => Err(Panicked),
+            Err(_elapsed) => Ok(Err(Outage::Other(format!(
+                "a unit was not done within {} s and is tried again",
+                HANDLING_LIMIT.as_secs()
+            )))),
+        }
+    }
+
+    /// Tries every record alone, without carrying anything out but what the handler itself does
+    /// (which is safe to repeat), parks those that panic, and judges the rest together.
+    async fn judge_without_poison(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
+        let mut poison = Vec::new();
+        for record in &unit.records {
+            let alone = Envelope {
+                records: vec![record.clone()],
+                ..unit.clone()
+            };
+            if self.guarded(alone).await.is_err() {
+                poison.push((record.object, record.id));
+            }
+        }
+        if poison.is_empty() {
+            return Err(Outage::Other(
+                "a unit fails as a whole though none of its records does; it is tried again"
+                    .to_owned(),
+            ));
+        }
+        let (bad, good): (Vec<UnitRecord>, Vec<UnitRecord>) = unit
+            .records
+            .into_iter()
+            .partition(|record| poison.contains(&(record.object, record.id)));
+        unit.records = good;
+        let parked = bad
+            .iter()
+            .map(|record| self.poisoned(&unit, record))
+            .collect::<Vec<_>>();
+        for record in &bad {
+            tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
+            unit.tally.add(record.object, Count::Parked);
+        }
+        let mut verdict = if unit.records.is_empty() {
+            Verdict::finished(unit)
+        } else {
+            match self.guarded(unit).await {
+                Ok(verdict) => verdict?,
+                Err(Panicked) => {
+                    return Err(Outage::Other(
+                        "a unit still fails without its bad records; it is tried again".to_owned(),
+                    ));
+                }
+            }
+        };
+        verdict.park.extend(parked);
+        Ok(verdict)
+    }
+
+    fn poisoned(&self, unit: &Envelope, record: &UnitRecord) -> Parked {
+        Parked {
+            object: record.object,
+            id: record.id,
+            stage: self.handler.stage(),
+            kind: FailureKind::Poison,
+            message: "mosync failed while handling this record".to_owned(),
+            parent: None,
+            rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
+            since: self.clock.now(),
+            retries: 0,
+            retry_at: None,
+        }
+    }
+
+    async fn carry_out(
+        &self,
+        verdict: Verdict,
+        delivery: Box<dyn Delivery>,
+    ) -> Result<Ended, LinkLost> {
+        for (to, unit) in &verdict.publish {
+            if let Err(reason) = publish(&*self.queue, *to, unit).await {
+                return Ok(Ended::Outage(reason));
+            }
+        }
+        if let Err(error) = self.record(&verdict).await {
+            return Ok(Ended::Outage(error.to_string()));
+        }
+        match verdict.settle {
+            Settle::Ack => delivery.ack().await?,
+            Settle::RetryAfter(after, unit) => match unit.encode() {
+                Ok(body) => {
+                    delivery
+                        .retry_at(self.clock.now().after(after), Some(body))
+                        .await?
+                }
+                Err(error) => {
+                    return Ok(Ended::Outage(format!(
+                        "a unit could not be written: {error}"
+                    )));
+                }
+            },
+        }
+        Ok(Ended::Settled)
+    }
+
+    async fn record(&self, verdict: &Verdict) -> Result<(), StoreError> {
+        if !verdict.park.is_empty() {
+            self.stores.parked.park(&verdict.park).await?;
+        }
+        if !verdict.unpark.is_empty() {
+            self.stores.parked.clear(&verdict.unpark).await?;
+        }
+        if let Some(counted) = &verdict.count {
+            let first = self
+                .stores
+                .jobs
+                .count(
+                    &counted.job,
+                    counted.index,
+                    &counted.tally,
+                    self.clock.now(),
+                )
+                .await?;
+            if !first {
+                tracing::debug!(job = %counted.job, index = counted.index, "counted before; a redelivery");
+            }
+        }
+        Ok(())
+    }
+}
+
+struct Panicked;
+
+fn decode(message: &Message) -> Result<Envelope, String> {
+    if message.kind != MESSAGE_TYPE {
+        return Err(format!(
+            "its type is `{}`, this stage reads `{MESSAGE_TYPE}`",
+            message.kind
+        ));
+    }
+    if message.version != MESSAGE_VERSION {
+        return Err(format!(
+            "its version is {}, this mosync reads version {MESSAGE_VERSION}; update the worker, then replay it",
+            message.version
+        ));
+    }
+    Envelope::decode(&message.body)
+        .map_err(|error| format!("its body is not a unit: {}", without_values(&error)))
+}
+
+/// Where a JSON error is, without the words that may quote a value.
+fn without_values(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} error at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+/// Publishes a unit, waiting for room where a queue is full.
+///
+/// # Errors
+/// In words, when the link is lost, no queue takes it or there is no room for too long.
+pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Result<(), String> {
+    let body = unit
+        .encode()
+        .map_err(|error| format!("a unit could not be written: {error}"))?;
+    let message = Message {
+        id: unit.id.to_string(),
+        kind: MESSAGE_TYPE.to_owned(),
+        version: MESSAGE_VERSION,
+        body,
+    };
+    let deadline = tokio::time::Instant::now() + FULL_LIMIT;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match queue.publish(to, &message).await {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Full(_)) if tokio::time::Instant::now() + pause < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            Err(
+                error @ (PublishError::Full(_)
+                | PublishError::Unroutable(_)
+                | PublishError::Lost(_)),
+            ) => return Err(error.to_string()),
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! The client against small servers of its own, and against events captured from a real org.
+
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod http_server;
+#[cfg(test)]
+mod pubsub;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+mod sign_in;

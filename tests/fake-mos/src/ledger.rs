@@ -1,0 +1,106 @@
+//! What was asked and what was answered: one entry for every upsert request that arrived.
+
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Value, json};
+
+/// What became of one record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// It is new.
+    Created,
+    /// At least one field differed and was written.
+    Updated,
+    /// No field differed; the version was still taken over.
+    Unchanged,
+    /// mOS has a newer version; nothing was written.
+    Stale,
+    /// `if_exists`, and mOS does not have it.
+    Skipped,
+    /// Not written, for the reason given.
+    Rejected,
+}
+
+/// Why a record was rejected.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RejectCode {
+    /// The target of a hard reference is not in mOS.
+    ParentMissing,
+    /// The record is locked; try again.
+    Busy,
+    /// A field mOS does not know, or a value it does not accept.
+    InvalidField,
+    /// A text longer than its field.
+    ValueTooLong,
+    /// A record type mOS does not know.
+    UnknownType,
+    /// An mOS admin removed the record.
+    DeletedInMos,
+}
+
+/// One upsert request.
+#[derive(Debug, Clone, Serialize)]
+pub struct LedgerEntry {
+    /// 1, 2, 3 ... in the order of answers.
+    pub index: u64,
+    /// When the request arrived, before anything was applied (microseconds).
+    pub at_micros: i64,
+    /// When the answer was ready (microseconds).
+    pub answered_micros: i64,
+    /// The `Idempotency-Key` header.
+    pub idempotency_key: Option<String>,
+    /// The status of the answer; 0 when none was made (hang, connection refused).
+    pub status: u16,
+    /// The caller got no answer it could read.
+    pub lost: bool,
+    /// The answer was an earlier one, repeated; nothing was applied.
+    pub replayed: bool,
+    /// The records of the request, as far as its body could be read.
+    pub records: Vec<LedgerRecord>,
+}
+
+/// One record of a request.
+#[derive(Debug, Clone, Serialize)]
+pub struct LedgerRecord {
+    /// The type, as sent.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The external id, as sent.
+    pub external_id: String,
+    /// The version, as sent.
+    pub version: String,
+    /// Write only what mOS has.
+    pub if_exists: bool,
+    /// Bring back what an mOS admin deleted.
+    pub restore: bool,
+    /// What became of it; `None` when the request as a whole was not applied.
+    pub outcome: Option<Outcome>,
+    /// Why it was rejected.
+    pub error_code: Option<RejectCode>,
+    /// The field at fault.
+    pub error_field: Option<String>,
+    /// The sentence that explains the rejection.
+    pub error_message: Option<String>,
+    /// The fields, byte for byte as sent.
+    pub fields: Box<RawValue>,
+}
+
+impl LedgerRecord {
+    /// This record's line in the answer.
+    pub(crate) fn result(&self) -> Value {
+        let mut result = json!({
+            "type": self.kind,
+            "external_id": self.external_id,
+            "status": self.outcome,
+        });
+        if let (Some(code), Some(line)) = (self.error_code, result.as_object_mut()) {
+            line.insert(
+                "error".to_owned(),
+                json!({ "code": code, "message": self.error_message, "field": self.error_field }),
+            );
+        }
+        result
+    }
+}

@@ -1,0 +1,136 @@
+//! A stand-in for mOS: the ingest contract of `deploy/mos-openapi.yaml`, strictly kept, with a
+//! ledger of every request and faults on demand. `mosync demo` and the tests run against it.
+//!
+//! In process: [`Mos`]. Over HTTP: [`start`], or [`run`] for a command line. There is no door that
+//! deletes anything.
+
+mod clock;
+mod digest;
+mod fault;
+mod http;
+mod ledger;
+mod mos;
+mod request;
+mod schema;
+mod socket;
+mod store;
+mod value;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub use clock::{Clock, system_clock};
+pub use fault::{Fault, FaultError};
+pub use ledger::{LedgerEntry, LedgerRecord, Outcome, RejectCode};
+pub use mos::{Mos, READ_ONLY_KEY};
+pub use request::{BODY_BYTES_MAX, KEY_LENGTH_MAX, RECORDS_MAX, VERSION_DIGITS_MAX};
+pub use schema::{FieldKind, FieldSpec, RecordType, UnknownType};
+pub use store::StoredRecord;
+
+/// The API key of a fake that was not given one.
+pub const DEFAULT_API_KEY: &str = "mos-demo-key";
+
+/// How to run a fake mOS.
+#[derive(Debug, Clone, clap::Args)]
+pub struct Options {
+    /// Address to listen on; port 0 takes a free one
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:8092")]
+    pub http: SocketAddr,
+    /// API key that may write (a stand-in's key, no secret)
+    #[arg(long, value_name = "KEY", default_value = DEFAULT_API_KEY)]
+    pub api_key: String,
+}
+
+/// Why a fake mOS did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The address is taken or not ours.
+    #[error("cannot listen on {address}; is another process there? Choose another with --http")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+    /// The system's signals could not be watched.
+    #[error("cannot watch for the signal to stop")]
+    Signal(#[source] io::Error),
+}
+
+/// A fake mOS that is listening.
+#[derive(Debug)]
+pub struct Running {
+    /// The mOS behind the address.
+    pub mos: Arc<Mos>,
+    /// The address it listens on.
+    pub http: SocketAddr,
+    stopping: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Running {
+    /// Stops listening, ends requests that hang, and waits until nothing is left.
+    pub async fn stop(self) {
+        self.stopping.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+}
+
+/// Starts a fake mOS.
+///
+/// # Errors
+/// When the address cannot be bound.
+pub async fn start(options: Options, clock: Clock) -> Result<Running, Error> {
+    let bind = |source| Error::Bind {
+        address: options.http,
+        source,
+    };
+    let listener = TcpListener::bind(options.http).await.map_err(bind)?;
+    let http = listener.local_addr().map_err(bind)?;
+    let mos = Mos::new(clock, options.api_key);
+    let stopping = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    let router = http::router(http::Shared {
+        mos: Arc::clone(&mos),
+        tasks: tasks.clone(),
+        stopping: stopping.clone(),
+    });
+    let service = router.into_make_service_with_connect_info::<socket::Scissors>();
+    let serving = axum::serve(socket::CuttableListener(listener), service)
+        .with_graceful_shutdown(stopping.clone().cancelled_owned());
+    tasks.spawn(async move {
+        if let Err(error) = serving.await {
+            tracing::error!(%error, "the fake mOS stopped serving");
+        }
+    });
+    Ok(Running {
+        mos,
+        http,
+        stopping,
+        tasks,
+    })
+}
+
+/// Runs a fake mOS until the process is told to stop (SIGINT or SIGTERM).
+///
+/// # Errors
+/// When the address cannot be bound or signals cannot be watched.
+pub async fn run(options: Options) -> Result<(), Error> {
+    let mut terminate = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())
+        .map_err(Error::Signal)?;
+    let running = start(options, system_clock()).await?;
+    tracing::info!(http = %running.http, "fake mOS listening on http://{}", running.http);
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted.map_err(Error::Signal)?,
+        _ = terminate.recv() => {}
+    }
+    running.stop().await;
+    Ok(())
+}

@@ -1,0 +1,25 @@
+//! A stand-in for a Salesforce org, faithful on the wire.
+//!
+//! An [`org::Org`] holds the records; every write is one transaction and becomes a
+//! [`commit::Commit`] in its ledger. The HTTP doors and the Pub/Sub server read and write that org.
+//! Everything that can be seen from outside follows Salesforce's documented behaviour; this crate
+//! shares no code with the client it tests but the generated protobuf types.
+pub mod commit;
+mod derive;
+pub mod dml;
+pub mod error;
+pub mod faults;
+mod generate;
+pub mod id;
+pub mod load;
+pub mod org;
+pub mod pubsub;
+pub mod record;
+pub mod schema;
+pub mod setup;
+mod soql;
+mod table;
+mod time;
+pub mod tokens;
+mod transaction;
+mod value;

@@ -1,0 +1,465 @@
+//! Which objects and fields the org has: the one table that queries, writes and describe follow.
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+/// What can be done with an object.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Abilities {
+    /// Records can be created.
+    pub create: bool,
+    /// Records can be changed.
+    pub update: bool,
+    /// Records can be deleted.
+    pub delete: bool,
+    /// Deleted records can be restored by a call of their own.
+    pub undelete: bool,
+    /// Records can be merged.
+    pub merge: bool,
+    /// Deleted records stay visible to queryAll.
+    pub recycle_bin: bool,
+}
+
+/// A field's type, by describe's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FieldType {
+    /// `id`
+    Id,
+    /// `reference`
+    Reference,
+    /// `string`
+    Text,
+    /// `textarea`
+    TextArea,
+    /// `picklist`
+    Picklist,
+    /// `boolean`
+    Boolean,
+    /// `int`
+    Int,
+    /// `double`
+    Double,
+    /// `currency`
+    Currency,
+    /// `percent`
+    Percent,
+    /// `date`
+    Date,
+    /// `datetime`
+    DateTime,
+    /// `email`
+    Email,
+    /// `phone`
+    Phone,
+    /// `url`
+    Url,
+    /// `multipicklist`
+    MultiPicklist,
+}
+
+impl FieldType {
+    /// Describe's name of the type.
+    pub fn name(self) -> &'static str {
+        match self {
+            FieldType::Id => "id",
+            FieldType::Reference => "reference",
+            FieldType::Text => "string",
+            FieldType::TextArea => "textarea",
+            FieldType::Picklist => "picklist",
+            FieldType::Boolean => "boolean",
+            FieldType::Int => "int",
+            FieldType::Double => "double",
+            FieldType::Currency => "currency",
+            FieldType::Percent => "percent",
+            FieldType::Date => "date",
+            FieldType::DateTime => "datetime",
+            FieldType::Email => "email",
+            FieldType::Phone => "phone",
+            FieldType::Url => "url",
+            FieldType::MultiPicklist => "multipicklist",
+        }
+    }
+
+    /// Whether values are numbers.
+    pub fn is_number(self) -> bool {
+        matches!(
+            self,
+            FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent
+        )
+    }
+
+    /// Whether values are ids.
+    pub fn is_id(self) -> bool {
+        matches!(self, FieldType::Id | FieldType::Reference)
+    }
+
+    fn parse(name: &str) -> FieldType {
+        match name {
+            "id" => FieldType::Id,
+            "ref" => FieldType::Reference,
+            "textarea" => FieldType::TextArea,
+            "picklist" => FieldType::Picklist,
+            "boolean" => FieldType::Boolean,
+            "int" => FieldType::Int,
+            "double" => FieldType::Double,
+            "currency" => FieldType::Currency,
+            "percent" => FieldType::Percent,
+            "date" => FieldType::Date,
+            "datetime" => FieldType::DateTime,
+            "email" => FieldType::Email,
+            "phone" => FieldType::Phone,
+            "url" => FieldType::Url,
+            "multipicklist" => FieldType::MultiPicklist,
+            _ => FieldType::Text,
+        }
+    }
+}
+
+/// One field.
+#[derive(Clone, Debug)]
+pub struct Field {
+    /// API name.
+    pub name: &'static str,
+    /// Type.
+    pub kind: FieldType,
+    /// Characters at most; 0 where the type has no length.
+    pub length: u32,
+    /// Digits in all, of a number.
+    pub precision: u32,
+    /// Digits after the point, of a number.
+    pub scale: u32,
+    /// A value must be given on insert and can not be emptied.
+    pub required: bool,
+    /// May be given on insert.
+    pub createable: bool,
+    /// May be given on update.
+    pub updateable: bool,
+    /// May stand in a WHERE clause.
+    pub filterable: bool,
+    /// The compound field that this one is a part of.
+    pub compound: Option<&'static str>,
+    /// The object and relationship name that a reference leads to.
+    pub reference: Option<(&'static str, &'static str)>,
+    /// The value on insert where none is given, as text.
+    pub default: Option<&'static str>,
+}
+
+/// One object.
+#[derive(Debug)]
+pub struct Entity {
+    /// API name.
+    pub name: &'static str,
+    /// The first three characters of its ids.
+    pub prefix: &'static str,
+    /// Label.
+    pub label: String,
+    /// Plural label.
+    pub label_plural: String,
+    /// What can be done with it.
+    pub can: Abilities,
+    /// The leaf fields, in describe's order.
+    pub fields: Vec<Field>,
+    /// The names of the compound address fields, and of what their parts' names begin with.
+    pub addresses: Vec<(&'static str, &'static str)>,
+    positions: BTreeMap<&'static str, usize>,
+}
+
+impl PartialEq for Entity {
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl Entity {
+    /// Where a field stands in `fields`; its name in any case.
+    pub fn position(&self, field: &str) -> Option<usize> {
+        self.positions.get(field).copied().or_else(|| {
+            self.fields
+                .iter()
+                .position(|known| known.name.eq_ignore_ascii_case(field))
+        })
+    }
+
+    /// A field by its name in any case.
+    pub fn field(&self, name: &str) -> Option<&Field> {
+        self.fields.get(self.position(name)?)
+    }
+
+    /// The reference field behind a relationship name, in any case.
+    pub fn relationship(&self, name: &str) -> Option<(usize, &'static Entity)> {
+        self.fields
+            .iter()
+            .enumerate()
+            .find_map(|(position, field)| {
+                let (target, relationship) = field.reference?;
+                if !relationship.eq_ignore_ascii_case(name) {
+                    return None;
+                }
+                Some((position, entity(target)?))
+            })
+    }
+}
+
+/// Every object, in the order of the table.
+pub fn entities() -> &'static [Entity] {
+    &SCHEMA
+}
+
+/// An object by its API name, in any case.
+pub fn entity(name: &str) -> Option<&'static Entity> {
+    SCHEMA
+        .iter()
+        .find(|known| known.name.eq_ignore_ascii_case(name))
+}
+
+/// The values that describe lists for a picklist field. `StageName` is not among them: its values
+/// are the rows of `OpportunityStage`.
+pub fn picklist(entity: &str, field: &str) -> &'static [&'static str] {
+    match (entity, field) {
+        ("Opportunity", "Type") => &[
+            "Existing Customer - Upgrade",
+            "Existing Customer - Replacement",
+            "Existing Customer - Downgrade",
+            "New Customer",
+        ],
+        (_, "LeadSource" | "AccountSource") => &[
+            "Web",
+            "Phone Inquiry",
+            "Partner Referral",
+            "Purchased List",
+            "Other",
+        ],
+        (_, "ForecastCategory") => &[
+            "Omitted",
+            "Pipeline",
+            "BestCase",
+            "MostLikely",
+            "Forecast",
+            "Closed",
+        ],
+        (_, "ForecastCategoryName") => &[
+            "Omitted",
+            "Pipeline",
+            "Best Case",
+            "Most Likely",
+            "Commit",
+            "Closed",
+        ],
+        ("OpportunityContactRole", "Role") => &[
+            "Business User",
+            "Decision Maker",
+            "Economic Buyer",
+            "Economic Decision Maker",
+            "Evaluator",
+            "Executive Sponsor",
+            "Influencer",
+            "Technical Buyer",
+            "Other",
+        ],
+        ("Account", "Type") => &[
+            "Prospect",
+            "Customer - Direct",
+            "Customer - Channel",
+            "Other",
+        ],
+        ("Account", "Industry") => &[
+            "Agriculture",
+            "Banking",
+            "Biotechnology",
+            "Construction",
+            "Education",
+            "Electronics",
+            "Energy",
+            "Finance",
+            "Healthcare",
+            "Insurance",
+            "Manufacturing",
+            "Media",
+            "Retail",
+            "Technology",
+            "Telecommunications",
+            "Transportation",
+            "Utilities",
+            "Other",
+        ],
+        ("Account", "Rating") => &["Hot", "Warm", "Cold"],
+        ("Account", "Ownership") => &["Public", "Private", "Subsidiary", "Other"],
+        ("Contact", "Salutation") => &["Mr.", "Ms.", "Mrs.", "Dr.", "Prof."],
+        _ => &[],
+    }
+}
+
+static SCHEMA: LazyLock<Vec<Entity>> = LazyLock::new(|| parse(include_str!("schema_table.txt")));
+
+const ADDRESS_PARTS: [(&str, &str); 8] = [
+    ("Street", "textarea(255)"),
+    ("City", "string(40)"),
+    ("State", "string(80)"),
+    ("PostalCode", "string(20)"),
+    ("Country", "string(80)"),
+    ("Latitude", "double(18,15)"),
+    ("Longitude", "double(18,15)"),
+    ("GeocodeAccuracy", "picklist(40)"),
+];
+
+const AUDIT: [&str; 5] = [
+    "CreatedDate datetime ro",
+    "CreatedById ref(User,CreatedBy) ro",
+    "LastModifiedDate datetime ro",
+    "LastModifiedById ref(User,LastModifiedBy) ro",
+    "SystemModstamp datetime ro",
+];
+
+fn parse(table: &'static str) -> Vec<Entity> {
+    let mut entities: Vec<Entity> = Vec::new();
+    for line in table.lines() {
+        let mut words = line.split_whitespace();
+        let Some(first) = words.next() else { continue };
+        if first == "#" {
+            continue;
+        }
+        if first == "object" {
+            entities.push(entity_line(words));
+            continue;
+        }
+        let Some(entity) = entities.last_mut() else {
+            continue;
+        };
+        match first {
+            "audit" => entity
+                .fields
+                .extend(AUDIT.iter().map(|line| field_line(line))),
+            "address" => add_address(entity, words.next().unwrap_or_default()),
+            "useraddress" => add_address(entity, ""),
+            _ => entity.fields.push(field_line(line)),
+        }
+    }
+    for entity in &mut entities {
+        entity.positions = entity
+            .fields
+            .iter()
+            .enumerate()
+            .map(|(position, field)| (field.name, position))
+            .collect();
+    }
+    entities
+}
+
+fn entity_line(mut words: std::str::SplitWhitespace<'static>) -> Entity {
+    let mut word = || words.next().unwrap_or_default();
+    let (name, prefix) = (word(), word());
+    let label = word().replace('_', " ");
+    let label_plural = word().replace('_', " ");
+    let can = word();
+    Entity {
+        name,
+        prefix,
+        label,
+        label_plural,
+        can: Abilities {
+            create: can.contains('c'),
+            update: can.contains('u'),
+            delete: can.contains('d'),
+            undelete: can.contains('n'),
+            merge: can.contains('m'),
+            recycle_bin: can.contains('b'),
+        },
+        fields: Vec::new(),
+        addresses: Vec::new(),
+        positions: BTreeMap::new(),
+    }
+}
+
+fn add_address(entity: &mut Entity, prefix: &'static str) {
+    let compound: &'static str = String::leak(format!("{prefix}Address"));
+    entity.addresses.push((compound, prefix));
+    for (part, kind) in ADDRESS_PARTS {
+        entity.fields.push(field_line(String::leak(format!(
+            "{prefix}{part} {kind} @{compound}"
+        ))));
+    }
+}
+
+fn field_line(line: &'static str) -> Field {
+    let mut words = line.split_whitespace();
+    let name = words.next().unwrap_or_default();
+    let kind_word = words.next().unwrap_or_default();
+    let (kind_name, argument) = kind_word
+        .strip_suffix(')')
+        .and_then(|word| word.split_once('('))
+        .unwrap_or((kind_word, ""));
+    let kind = FieldType::parse(kind_name);
+    let (left, right) = argument.split_once(',').unwrap_or((argument, ""));
+    let size: u32 = left.parse().unwrap_or_default();
+    let mut field = Field {
+        name,
+        kind,
+        length: if kind.is_id() {
+            18
+        } else if kind.is_number() {
+            0
+        } else {
+            size
+        },
+        precision: if kind.is_number() { size } else { 0 },
+        scale: right.parse().unwrap_or_default(),
+        required: false,
+        createable: true,
+        updateable: true,
+        filterable: true,
+        compound: None,
+        reference: (kind == FieldType::Reference).then_some((left, right)),
+        default: None,
+    };
+    for mark in words {
+        match mark {
+            "!" => field.required = true,
+            "ro" => (field.createable, field.updateable) = (false, false),
+            "co" => field.updateable = false,
+            "nf" => field.filterable = false,
+            _ => {
+                if let Some(compound) = mark.strip_prefix('@') {
+                    field.compound = Some(compound);
+                } else if let Some(default) = mark.strip_prefix('=') {
+                    field.default = Some(default);
+                }
+            }
+        }
+    }
+    field
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reference_leads_to_an_object_of_the_table() {
+        for entity in entities() {
+            for field in &entity.fields {
+                if let Some((target, _)) = field.reference {
+                    assert!(
+                        super::entity(target).is_some(),
+                        "{}.{}",
+                        entity.name,
+                        field.name
+                    );
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fields_are_found_in_any_case_and_compounds_have_their_parts() {
+        let account = entity("account").unwrap();
+        assert_eq!(
+            account.field("billingstreet").unwrap().compound,
+            Some("BillingAddress")
+        );
+        assert_eq!(account.relationship("owner").unwrap().1.name, "User");
+        assert_eq!(
+            entity("User").unwrap().field("Street").unwrap().compound,
+            Some("Address")
+        );
+        assert!(!account.field("Description").unwrap().filterable);
+    }
+}

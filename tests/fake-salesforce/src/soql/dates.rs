@@ -1,0 +1,186 @@
+//! Date literals: each is a range of days.
+use jiff::Span;
+use jiff::civil::Date;
+
+/// Days, from the first to the one after the last.
+pub(crate) type Days = (Date, Date);
+
+#[derive(Clone, Copy)]
+enum Unit {
+    Day,
+    Week,
+    Month,
+    Quarter,
+    Year,
+    FiscalQuarter,
+    FiscalYear,
+}
+
+const UNITS: [(&str, Unit); 7] = [
+    ("DAY", Unit::Day),
+    ("WEEK", Unit::Week),
+    ("MONTH", Unit::Month),
+    ("QUARTER", Unit::Quarter),
+    ("YEAR", Unit::Year),
+    ("FISCAL_QUARTER", Unit::FiscalQuarter),
+    ("FISCAL_YEAR", Unit::FiscalYear),
+];
+
+/// The days that a literal names; `None` where it names none. `fiscal_start` is the first month
+/// of the fiscal year.
+pub(crate) fn days(
+    name: &str,
+    number: Option<i64>,
+    today: Date,
+    fiscal_start: i64,
+) -> Option<Days> {
+    let calendar = Calendar {
+        today,
+        fiscal_start,
+    };
+    match number {
+        None => calendar.fixed(name),
+        Some(number) => calendar.counted(name, number),
+    }
+}
+
+struct Calendar {
+    today: Date,
+    fiscal_start: i64,
+}
+
+impl Calendar {
+    fn fixed(&self, name: &str) -> Option<Days> {
+        match name {
+            "YESTERDAY" => return self.units(Unit::Day, -1, 1),
+            "TODAY" => return self.units(Unit::Day, 0, 1),
+            "TOMORROW" => return self.units(Unit::Day, 1, 1),
+            "LAST_90_DAYS" => return self.units(Unit::Day, -90, 91),
+            "NEXT_90_DAYS" => return self.units(Unit::Day, 1, 90),
+            _ => {}
+        }
+        let (which, unit) = name.split_once('_')?;
+        let unit = unit_of(unit).filter(|unit| !matches!(unit, Unit::Day))?;
+        match which {
+            "LAST" => self.units(unit, -1, 1),
+            "THIS" => self.units(unit, 0, 1),
+            "NEXT" => self.units(unit, 1, 1),
+            _ => None,
+        }
+    }
+
+    fn counted(&self, name: &str, number: i64) -> Option<Days> {
+        if let Some(unit) = name.strip_prefix("LAST_N_") {
+            return match unit_of(unit.strip_suffix('S')?)? {
+                // The days before today, and today.
+                Unit::Day => self.units(Unit::Day, -number, number.checked_add(1)?),
+                unit => self.units(unit, -number, number),
+            };
+        }
+        if let Some(unit) = name.strip_prefix("NEXT_N_") {
+            return self.units(unit_of(unit.strip_suffix('S')?)?, 1, number);
+        }
+        let unit = name.strip_prefix("N_")?.strip_suffix("S_AGO")?;
+        self.units(unit_of(unit)?, -number, 1)
+    }
+
+    /// `count` units beginning with the one `from` units after the current one.
+    fn units(&self, unit: Unit, from: i64, count: i64) -> Option<Days> {
+        let current = self.start(unit)?;
+        let first = plus(current, unit, from)?;
+        Some((first, plus(current, unit, from.checked_add(count)?)?))
+    }
+
+    /// The first day of the current unit.
+    fn start(&self, unit: Unit) -> Option<Date> {
+        let today = self.today;
+        let month_back = |months: i64| plus(today.first_of_month(), Unit::Month, -months);
+        let month = i64::from(today.month());
+        match unit {
+            Unit::Day => Some(today),
+            Unit::Week => plus(
+                today,
+                Unit::Day,
+                -i64::from(today.weekday().to_sunday_zero_offset()),
+            ),
+            Unit::Month => Some(today.first_of_month()),
+            Unit::Quarter => month_back((month - 1) % 3),
+            Unit::Year => month_back(month - 1),
+            Unit::FiscalQuarter => month_back((month - self.fiscal_start).rem_euclid(3)),
+            Unit::FiscalYear => month_back((month - self.fiscal_start).rem_euclid(12)),
+        }
+    }
+}
+
+fn unit_of(name: &str) -> Option<Unit> {
+    UNITS
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, unit)| *unit)
+}
+
+fn plus(date: Date, unit: Unit, count: i64) -> Option<Date> {
+    let span = Span::new();
+    let span = match unit {
+        Unit::Day => span.try_days(count),
+        Unit::Week => span.try_weeks(count),
+        Unit::Month => span.try_months(count),
+        Unit::Quarter | Unit::FiscalQuarter => span.try_months(count.checked_mul(3)?),
+        Unit::Year | Unit::FiscalYear => span.try_years(count),
+    };
+    date.checked_add(span.ok()?).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A Wednesday in the third calendar quarter.
+    const TODAY: Date = Date::constant(2026, 8, 12);
+
+    fn check(name: &str, number: Option<i64>, first: &str, last: &str) {
+        let (from, to) = days(name, number, TODAY, 2).unwrap();
+        assert_eq!(from.to_string(), first, "{name}");
+        assert_eq!(to.yesterday().unwrap().to_string(), last, "{name}");
+    }
+
+    #[test]
+    fn ranges_worked_out_by_hand() {
+        check("TODAY", None, "2026-08-12", "2026-08-12");
+        check("YESTERDAY", None, "2026-08-11", "2026-08-11");
+        check("THIS_WEEK", None, "2026-08-09", "2026-08-15");
+        check("LAST_WEEK", None, "2026-08-02", "2026-08-08");
+        check("NEXT_MONTH", None, "2026-09-01", "2026-09-30");
+        check("LAST_MONTH", None, "2026-07-01", "2026-07-31");
+        check("THIS_QUARTER", None, "2026-07-01", "2026-09-30");
+        check("LAST_QUARTER", None, "2026-04-01", "2026-06-30");
+        check("NEXT_YEAR", None, "2027-01-01", "2027-12-31");
+        check("LAST_90_DAYS", None, "2026-05-14", "2026-08-12");
+        check("NEXT_90_DAYS", None, "2026-08-13", "2026-11-10");
+        check("LAST_N_DAYS", Some(7), "2026-08-05", "2026-08-12");
+        check("NEXT_N_DAYS", Some(7), "2026-08-13", "2026-08-19");
+        check("N_DAYS_AGO", Some(3), "2026-08-09", "2026-08-09");
+        check("LAST_N_WEEKS", Some(2), "2026-07-26", "2026-08-08");
+        check("NEXT_N_MONTHS", Some(2), "2026-09-01", "2026-10-31");
+        check("N_MONTHS_AGO", Some(1), "2026-07-01", "2026-07-31");
+        check("LAST_N_QUARTERS", Some(2), "2026-01-01", "2026-06-30");
+        check("LAST_N_YEARS", Some(1), "2025-01-01", "2025-12-31");
+        // The fiscal year begins in February.
+        check("THIS_FISCAL_QUARTER", None, "2026-08-01", "2026-10-31");
+        check("LAST_FISCAL_QUARTER", None, "2026-05-01", "2026-07-31");
+        check("THIS_FISCAL_YEAR", None, "2026-02-01", "2027-01-31");
+        check("N_FISCAL_YEARS_AGO", Some(1), "2025-02-01", "2026-01-31");
+    }
+
+    #[test]
+    fn what_is_no_literal() {
+        for (name, number) in [
+            ("SOMEDAY", None),
+            ("LAST_N_DAYS", None),
+            ("LAST_DAY", None),
+            ("LAST_N_DAYS", Some(i64::MAX)),
+        ] {
+            assert_eq!(days(name, number, TODAY, 1), None, "{name}");
+        }
+    }
+}

@@ -1,0 +1,526 @@
+//! WHERE: conditions checked against the fields' types, and their truth for a record.
+//!
+//! Logic is two-valued: a comparison with an empty field is false and its negation true; an empty
+//! text equals null.
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+use std::ops::Bound;
+
+use jiff::civil::Date;
+
+use crate::error::ApiError;
+use crate::id;
+use crate::record::{Cell, Record};
+use crate::schema::{Entity, Field, FieldType};
+use crate::soql::dates;
+use crate::soql::lexer::{malformed, unescape};
+use crate::soql::parser::{Comparison, Condition, Literal, Names};
+use crate::soql::path::{Path, Scope};
+use crate::soql::run;
+use crate::time;
+
+/// A literal in the form that its field is compared in.
+#[derive(Clone, Debug)]
+pub(crate) enum Operand {
+    Null,
+    Bool(bool),
+    Num(f64),
+    /// Lower case.
+    Text(String),
+    /// Compared letter for letter: ids, dates and datetimes.
+    Exact(String),
+    /// From the first to before the second, both in the field's stored form.
+    Span(String, String),
+    Like(Vec<Pattern>),
+}
+
+/// A piece of a LIKE pattern.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Pattern {
+    Any,
+    One,
+    Char(char),
+}
+
+/// A condition ready to be asked.
+#[derive(Debug)]
+pub(crate) enum Test {
+    All(Vec<Test>),
+    Any(Vec<Test>),
+    Not(Box<Test>),
+    Compare(Path, Comparison, Operand),
+    In(Path, bool, Vec<Operand>),
+    /// A semi- or anti-join with the ids that its query found.
+    Ids(Path, bool, BTreeSet<String>),
+    /// Each set must be contained whole.
+    Includes(Path, bool, Vec<Vec<String>>),
+}
+
+/// Checks conditions of a query on one object.
+pub(crate) struct Compiler<'s, 'a> {
+    pub(crate) scope: &'s Scope<'a>,
+    pub(crate) root: &'static Entity,
+    pub(crate) alias: Option<&'s str>,
+    pub(crate) inside_join: bool,
+    pub(crate) joins: usize,
+}
+
+impl Compiler<'_, '_> {
+    /// `top`: whether only AND stands above, so that semi-joins are allowed.
+    pub(crate) fn test(&mut self, condition: &Condition, top: bool) -> Result<Test, ApiError> {
+        Ok(match condition {
+            Condition::All(parts) => Test::All(self.tests(parts, top)?),
+            Condition::Any(parts) => Test::Any(self.tests(parts, false)?),
+            Condition::Not(inner) => Test::Not(Box::new(self.test(inner, false)?)),
+            Condition::Compare(names, comparison, literal) => {
+                let path = self.filterable(names)?;
+                check_operator(path.field, *comparison)?;
+                let operand = self.operand(path.field, *comparison, literal)?;
+                Test::Compare(path, *comparison, operand)
+            }
+            Condition::In(names, negated, literals) => {
+                let path = self.filterable(names)?;
+                let operands = literals
+                    .iter()
+                    .map(|literal| self.operand(path.field, Comparison::Equal, literal))
+                    .collect::<Result<_, _>>()?;
+                Test::In(path, *negated, operands)
+            }
+            Condition::Includes(names, negated, literals) => {
+                let path = self.filterable(names)?;
+                if path.field.kind != FieldType::MultiPicklist {
+                    return Err(operator_error(path.field, "includes and excludes"));
+                }
+                let sets = literals.iter().map(wanted).collect::<Result<_, _>>()?;
+                Test::Includes(path, *negated, sets)
+            }
+            Condition::Join(names, negated, query) => {
+                if !top {
+                    return Err(malformed(
+                        "Semi join sub-selects are only allowed at the top level WHERE expressions and not in nested WHERE expressions.",
+                    ));
+                }
+                if self.inside_join {
+                    return Err(malformed(
+                        "Nesting of semi join sub-selects is not supported",
+                    ));
+                }
+                self.joins += 1;
+                if self.joins > 2 {
+                    return Err(malformed("Maximum 2 semi join sub-selects are allowed"));
+                }
+                let path = self.filterable(names)?;
+                if !path.field.kind.is_id() {
+                    return Err(malformed(format!(
+                        "The left operand field in the where expression for outer query should be an id field, cannot use: '{}'",
+                        path.field.name
+                    )));
+                }
+                Test::Ids(path, *negated, run::joined_ids(self.scope, query)?)
+            }
+        })
+    }
+
+    fn tests(&mut self, parts: &[Condition], top: bool) -> Result<Vec<Test>, ApiError> {
+        parts.iter().map(|part| self.test(part, top)).collect()
+    }
+
+    fn filterable(&self, names: &Names) -> Result<Path, ApiError> {
+        let path = self.scope.resolve(self.root, self.alias, names)?;
+        if path.field.filterable {
+            return Ok(path);
+        }
+        Err(ApiError::new(
+            "INVALID_FIELD",
+            format!(
+                "field '{}' can not be filtered in a query call",
+                path.field.name
+            ),
+        ))
+    }
+
+    fn operand(
+        &self,
+        field: &Field,
+        comparison: Comparison,
+        literal: &Literal,
+    ) -> Result<Operand, ApiError> {
+        if *literal == Literal::Null {
+            return Ok(Operand::Null);
+        }
+        let operand = match field.kind {
+            FieldType::Boolean => match literal {
+                Literal::Bool(flag) => Some(Operand::Bool(*flag)),
+                _ => None,
+            },
+            FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent => {
+                match literal {
+                    Literal::Plain(text) => text.parse().ok().map(Operand::Num),
+                    _ => None,
+                }
+            }
+            FieldType::Date => match literal {
+                Literal::Plain(text) if text.len() == 10 => time::date(text).map(Operand::Exact),
+                Literal::DateName(name, number) => Some(self.days(name, *number, false)?),
+                _ => None,
+            },
+            FieldType::DateTime => match literal {
+                Literal::Plain(text) => time::datetime(text).map(Operand::Exact),
+                Literal::DateName(name, number) => Some(self.days(name, *number, true)?),
+                _ => None,
+            },
+            FieldType::Id | FieldType::Reference => match literal {
+                Literal::Text(raw) => Some(id_operand(field, comparison, raw)?),
+                _ => None,
+            },
+            FieldType::Text
+            | FieldType::TextArea
+            | FieldType::Picklist
+            | FieldType::MultiPicklist
+            | FieldType::Email
+            | FieldType::Phone
+            | FieldType::Url => match literal {
+                Literal::Text(raw) if comparison == Comparison::Like => {
+                    Some(Operand::Like(pattern(&unescape(raw, true)?)))
+                }
+                Literal::Text(raw) => Some(match unescape(raw, false)?.to_lowercase() {
+                    text if text.is_empty() => Operand::Null,
+                    text => Operand::Text(text),
+                }),
+                _ => None,
+            },
+        };
+        operand.ok_or_else(|| wrong_type(field))
+    }
+
+    /// The span of a date literal; for datetimes, from midnight to midnight in the user's zone.
+    fn days(&self, name: &str, number: Option<i64>, instants: bool) -> Result<Operand, ApiError> {
+        let scope = self.scope;
+        let (from, to) = dates::days(name, number, scope.today, scope.fiscal_start)
+            .ok_or_else(|| malformed(format!("unexpected token: '{name}'")))?;
+        let form = |date: Date| {
+            if !instants {
+                return Some(date.to_string());
+            }
+            let midnight = date.to_zoned(scope.zone.clone()).ok()?;
+            Some(time::datetime_text(midnight.timestamp().as_millisecond()))
+        };
+        match (form(from), form(to)) {
+            (Some(from), Some(to)) => Ok(Operand::Span(from, to)),
+            _ => Err(malformed(format!("unexpected token: '{name}'"))),
+        }
+    }
+}
+
+fn id_operand(field: &Field, comparison: Comparison, raw: &str) -> Result<Operand, ApiError> {
+    let text = unescape(raw, false)?;
+    if text.is_empty() {
+        return Ok(Operand::Null);
+    }
+    if comparison == Comparison::Like {
+        return Err(operator_error(field, "like"));
+    }
+    id::to_18(&text).map(Operand::Exact).ok_or_else(|| {
+        ApiError::new(
+            "INVALID_QUERY_FILTER_OPERATOR",
+            format!("invalid ID field: {text}"),
+        )
+    })
+}
+
+fn check_operator(field: &Field, comparison: Comparison) -> Result<(), ApiError> {
+    let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
+    let fine = match field.kind {
+        FieldType::Boolean | FieldType::MultiPicklist => equality,
+        FieldType::Int
+        | FieldType::Double
+        | FieldType::Currency
+        | FieldType::Percent
+        | FieldType::Date
+        | FieldType::DateTime
+        | FieldType::Id
+        | FieldType::Reference => comparison != Comparison::Like,
+        FieldType::Text
+        | FieldType::TextArea
+        | FieldType::Picklist
+        | FieldType::Email
+        | FieldType::Phone
+        | FieldType::Url => true,
+    };
+    if fine {
+        Ok(())
+    } else {
+        Err(operator_error(field, "this operator"))
+    }
+}
+
+fn operator_error(field: &Field, what: &str) -> ApiError {
+    ApiError::new(
+        "INVALID_QUERY_FILTER_OPERATOR",
+        format!(
+            "field '{}' of type {} cannot be filtered with {what}",
+            field.name,
+            field.kind.name()
+        ),
+    )
+}
+
+fn wrong_type(field: &Field) -> ApiError {
+    let (kind, quotes) = match field.kind {
+        FieldType::Boolean => ("boolean", "should not be enclosed in quotes"),
+        FieldType::Int => ("int", "should not be enclosed in quotes"),
+        FieldType::Double | FieldType::Currency | FieldType::Percent => {
+            (field.kind.name(), "should not be enclosed in quotes")
+        }
+        FieldType::Date => ("date", "should not be enclosed in quotes"),
+        FieldType::DateTime => ("dateTime", "should not be enclosed in quotes"),
+        FieldType::Id
+        | FieldType::Reference
+        | FieldType::Text
+        | FieldType::TextArea
+        | FieldType::Picklist
+        | FieldType::MultiPicklist
+        | FieldType::Email
+        | FieldType::Phone
+        | FieldType::Url => ("string", "should be enclosed in quotes"),
+    };
+    ApiError::new(
+        "INVALID_FIELD",
+        format!(
+            "value of filter criterion for field '{}' must be of type {kind} and {quotes}",
+            field.name
+        ),
+    )
+}
+
+/// One operand of INCLUDES: `a;b` wants both.
+fn wanted(literal: &Literal) -> Result<Vec<String>, ApiError> {
+    match literal {
+        Literal::Text(raw) => {
+            let text = unescape(raw, false)?.to_lowercase();
+            Ok(text.split(';').map(|part| part.trim().to_owned()).collect())
+        }
+        _ => Err(malformed("includes and excludes take texts in quotes")),
+    }
+}
+
+fn pattern(text: &str) -> Vec<Pattern> {
+    let mut pieces = Vec::new();
+    let lower = text.to_lowercase();
+    let mut chars = lower.chars();
+    while let Some(c) = chars.next() {
+        pieces.push(match c {
+            '%' => Pattern::Any,
+            '_' => Pattern::One,
+            '\\' => Pattern::Char(chars.next().unwrap_or('\\')),
+            c => Pattern::Char(c),
+        });
+    }
+    pieces
+}
+
+/// Whether a lower-case text has the form of a pattern.
+fn like(text: &str, pattern: &[Pattern]) -> bool {
+    let chars: Vec<char> = text.chars().collect();
+    let (mut place, mut piece) = (0, 0);
+    // Where to go on when a run of any characters has to take one more.
+    let mut retry: Option<(usize, usize)> = None;
+    while place < chars.len() {
+        let fits = match pattern.get(piece) {
+            Some(Pattern::Any) => {
+                retry = Some((place, piece));
+                piece += 1;
+                continue;
+            }
+            Some(Pattern::One) => true,
+            Some(Pattern::Char(c)) => chars.get(place) == Some(c),
+            None => false,
+        };
+        if fits {
+            place += 1;
+            piece += 1;
+        } else if let Some((from, any)) = retry {
+            retry = Some((from + 1, any));
+            place = from + 1;
+            piece = any + 1;
+        } else {
+            return false;
+        }
+    }
+    pattern
+        .iter()
+        .skip(piece)
+        .all(|piece| *piece == Pattern::Any)
+}
+
+/// Whether a condition holds for a record.
+pub(crate) fn holds(scope: &Scope<'_>, test: &Test, record: &Record) -> bool {
+    match test {
+        Test::All(tests) => tests.iter().all(|test| holds(scope, test, record)),
+        Test::Any(tests) => tests.iter().any(|test| holds(scope, test, record)),
+        Test::Not(inner) => !holds(scope, inner, record),
+        Test::Compare(path, comparison, operand) => {
+            compares(&scope.value(record, path), *comparison, operand)
+        }
+        Test::In(path, negated, operands) => {
+            let cell = scope.value(record, path);
+            let found = operands
+                .iter()
+                .any(|operand| compares(&cell, Comparison::Equal, operand));
+            found != *negated
+        }
+        Test::Ids(path, negated, ids) => {
+            let cell = scope.value(record, path);
+            cell.text().is_some_and(|id| ids.contains(id)) != *negated
+        }
+        Test::Includes(path, negated, sets) => {
+            let cell = scope.value(record, path);
+            let lower = cell.text().unwrap_or_default().to_lowercase();
+            let has: BTreeSet<&str> = lower.split(';').collect();
+            let found = sets
+                .iter()
+                .any(|set| set.iter().all(|wanted| has.contains(wanted.as_str())));
+            found != *negated
+        }
+    }
+}
+
+fn compares(cell: &Cell, comparison: Comparison, operand: &Operand) -> bool {
+    match comparison {
+        Comparison::NotEqual => !compares(cell, Comparison::Equal, operand),
+        Comparison::Like => match (cell, operand) {
+            (Cell::Text(text), Operand::Like(pattern)) => like(&text.to_lowercase(), pattern),
+            _ => false,
+        },
+        Comparison::Equal
+        | Comparison::Less
+        | Comparison::LessOrEqual
+        | Comparison::Greater
+        | Comparison::GreaterOrEqual => ordered(cell, comparison, operand),
+    }
+}
+
+fn ordered(cell: &Cell, comparison: Comparison, operand: &Operand) -> bool {
+    let order = match (cell, operand) {
+        (Cell::Null | Cell::Bool(false), Operand::Null) => {
+            return comparison == Comparison::Equal;
+        }
+        // A checkbox of a missing parent counts as not ticked.
+        (Cell::Null, Operand::Bool(wanted)) => return !wanted,
+        (Cell::Bool(flag), Operand::Bool(wanted)) => flag.cmp(wanted),
+        (Cell::Int(number), Operand::Num(wanted)) => {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "whole numbers here have 32 bits"
+            )]
+            let number = *number as f64;
+            number.total_cmp(wanted)
+        }
+        (Cell::Num(number), Operand::Num(wanted)) => {
+            number.partial_cmp(wanted).unwrap_or(Ordering::Equal)
+        }
+        (Cell::Text(text), Operand::Text(wanted)) => text.to_lowercase().as_str().cmp(wanted),
+        (Cell::Text(text), Operand::Exact(wanted)) => text.as_ref().cmp(wanted),
+        (Cell::Text(text), Operand::Span(from, to)) => {
+            if text.as_ref() < from.as_str() {
+                Ordering::Less
+            } else if text.as_ref() < to.as_str() {
+                Ordering::Equal
+            } else {
+                Ordering::Greater
+            }
+        }
+        _ => return false,
+    };
+    match comparison {
+        Comparison::Equal => order == Ordering::Equal,
+        Comparison::Less => order == Ordering::Less,
+        Comparison::LessOrEqual => order != Ordering::Greater,
+        Comparison::Greater => order == Ordering::Greater,
+        Comparison::GreaterOrEqual => order != Ordering::Less,
+        Comparison::NotEqual | Comparison::Like => false,
+    }
+}
+
+/// Where a condition lets its records be found without asking all.
+#[derive(Debug, Default)]
+pub(crate) struct Narrowed {
+    /// The only ids possible.
+    pub(crate) ids: Option<BTreeSet<String>>,
+    /// The only referred ids possible, of the reference field at this position.
+    pub(crate) referring: Option<(usize, BTreeSet<String>)>,
+    /// The lowest and highest id possible.
+    pub(crate) from: Option<Bound<String>>,
+    pub(crate) to: Option<Bound<String>>,
+}
+
+/// What the conditions joined by AND at the top say of ids.
+pub(crate) fn narrow(test: &Test, narrowed: &mut Narrowed) {
+    match test {
+        Test::All(tests) => tests.iter().for_each(|test| narrow(test, narrowed)),
+        Test::Compare(path, comparison, Operand::Exact(id))
+            if path.hops.is_empty() && path.field.kind.is_id() =>
+        {
+            let own = path.field.kind == FieldType::Id;
+            match comparison {
+                Comparison::Equal => narrowed.only(path, BTreeSet::from([id.clone()])),
+                Comparison::Greater if own => narrowed.from = Some(Bound::Excluded(id.clone())),
+                Comparison::GreaterOrEqual if own => {
+                    narrowed.from = Some(Bound::Included(id.clone()));
+                }
+                Comparison::Less if own => narrowed.to = Some(Bound::Excluded(id.clone())),
+                Comparison::LessOrEqual if own => narrowed.to = Some(Bound::Included(id.clone())),
+                _ => {}
+            }
+        }
+        Test::In(path, false, operands) if path.hops.is_empty() && path.field.kind.is_id() => {
+            let ids: Option<BTreeSet<String>> = operands
+                .iter()
+                .map(|operand| match operand {
+                    Operand::Exact(id) => Some(id.clone()),
+                    _ => None,
+                })
+                .collect();
+            if let Some(ids) = ids {
+                narrowed.only(path, ids);
+            }
+        }
+        Test::Ids(path, false, ids) if path.hops.is_empty() => narrowed.only(path, ids.clone()),
+        _ => {}
+    }
+}
+
+impl Narrowed {
+    fn only(&mut self, path: &Path, ids: BTreeSet<String>) {
+        if path.field.kind == FieldType::Id {
+            self.ids = Some(match self.ids.take() {
+                Some(known) => known.intersection(&ids).cloned().collect(),
+                None => ids,
+            });
+        } else if self.referring.is_none() {
+            self.referring = Some((path.position, ids));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn like_takes_runs_single_characters_and_escapes() {
+        let fits = |text: &str, form: &str| like(text, &pattern(form));
+        assert!(fits("acme corp", "acme%"));
+        assert!(fits("acme corp", "%CORP"));
+        assert!(fits("acme corp", "a%e%p"));
+        assert!(fits("acme", "____"));
+        assert!(!fits("acme", "___"));
+        assert!(fits("", "%"));
+        assert!(!fits("", "_"));
+        assert!(fits("100% cotton_co", "100\\%%\\_co"));
+        assert!(!fits("100 cotton", "100\\%%"));
+        assert!(fits("mississippi", "%iss%ppi"));
+        assert!(!fits("mississippi", "%iss%ppo"));
+        assert!(fits("zürich", "Z_RICH"));
+    }
+}
