@@ -108,7 +108,7 @@ pub(crate) enum TopologyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum FakeCommand {
     /// A Salesforce org
-    Salesforce(fake_salesforce::Options),
+    Salesforce(fake_salesforce::server::Options),
     /// mOS
     Mos(fake_mos::Options),
 }

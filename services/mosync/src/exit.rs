@@ -15,17 +15,26 @@ pub(crate) struct Failure {
 impl Failure {
     /// The work failed.
     pub(crate) fn failed(message: impl Into<String>) -> Self {
-        Self { code: 1, message: message.into() }
+        Self {
+            code: 1,
+            message: message.into(),
+        }
     }
 
     /// The person has to change something first.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
-        Self { code: 2, message: message.into() }
+        Self {
+            code: 2,
+            message: message.into(),
+        }
     }
 
     /// Something the command needs does not answer.
     pub(crate) fn out_of_reach(message: impl Into<String>) -> Self {
-        Self { code: 3, message: message.into() }
+        Self {
+            code: 3,
+            message: message.into(),
+        }
     }
 }
 
@@ -51,13 +60,19 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
 }
 
 /// A line for the person at the terminal.
-#[expect(clippy::print_stderr, reason = "the one place where commands talk to a person beside their result")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the one place where commands talk to a person beside their result"
+)]
 pub(crate) fn say(line: &str) {
     eprintln!("{line}");
 }
 
 /// A line of the command's result.
-#[expect(clippy::print_stdout, reason = "the one place where commands print their result")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the one place where commands print their result"
+)]
 pub(crate) fn print(line: &str) {
     println!("{line}");
 }

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
-use lapin::Channel;
 use ports::queue::{DeadAction, DeadLetter};
 
 use crate::envelope::{self, Headers};
@@ -30,11 +30,7 @@ pub(crate) async fn look(session: &Session, max: usize) -> Result<Vec<DeadLetter
 }
 
 /// Replays or discards the dead letter of that message id; `false` when there is none.
-pub(crate) async fn settle(
-    session: &Session,
-    id: &str,
-    action: DeadAction,
-) -> Result<bool, Fault> {
+pub(crate) async fn settle(session: &Session, id: &str, action: DeadAction) -> Result<bool, Fault> {
     let channel = session.channel().await?;
     let mut others = 0;
     let mut found = None;

@@ -8,17 +8,15 @@ use backoff::{BackoffBuilder, ExponentialBuilder};
 use domain::unit::QueueName;
 use lapin::uri::AMQPUri;
 use ports::Clock;
-use ports::queue::{
-    DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription,
-};
+use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::consumer::AmqpSubscription;
+use crate::dead;
 use crate::envelope::{self, Headers};
 use crate::session::{self, ConnectError, Fault, Refusal, Session};
-use crate::topology::{EXCHANGE, LADDER};
-use crate::dead;
+use crate::topology::{DEAD, EXCHANGE, LADDER};
 
 /// How long a call waits for a lost link to come back.
 const REBUILD: Duration = Duration::from_secs(30);
@@ -129,11 +127,28 @@ impl Queue for Amqp {
     ) -> Result<Box<dyn Subscription>, LinkLost> {
         let session = self.session().await?;
         let clock = Arc::clone(&self.clock);
-        let subscription =
-            AmqpSubscription::start(Arc::clone(&session), clock, from, prefetch)
-                .await
-                .map_err(|fault| ended(&session, &fault))?;
+        let subscription = AmqpSubscription::start(Arc::clone(&session), clock, from, prefetch)
+            .await
+            .map_err(|fault| ended(&session, &fault))?;
         Ok(Box::new(subscription))
+    }
+
+    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
+        let session = self.session().await?;
+        let headers = Headers {
+            death: Some((reason.to_owned(), from.to_owned())),
+            ..Headers::default()
+        };
+        let properties = envelope::properties(message, &headers);
+        session
+            .publish(DEAD, from, &message.body, properties)
+            .await
+            .map_err(|refusal| match refusal {
+                Refusal::Lost(fault) => lost(&fault),
+                Refusal::Full | Refusal::Unroutable => {
+                    LinkLost(format!("the queue `{DEAD}` does not take it"))
+                }
+            })
     }
 
     async fn depth(&self, of: QueueName) -> Result<u64, LinkLost> {
@@ -157,7 +172,7 @@ impl Queue for Amqp {
     }
 
     async fn dead_count(&self) -> Result<u64, LinkLost> {
-        self.ready(crate::topology::DEAD).await
+        self.ready(DEAD).await
     }
 
     async fn settle_dead(&self, id: &str, action: DeadAction) -> Result<bool, LinkLost> {

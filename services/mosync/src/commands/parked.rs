@@ -20,10 +20,23 @@ pub(crate) async fn list(config: &Config, json: bool) -> Result<ExitCode, Failur
         records += page.len();
         for parked in page {
             if json {
-                print(&serde_json::to_string(&parked).map_err(|error| Failure::failed(error.to_string()))?);
+                print(
+                    &serde_json::to_string(&parked)
+                        .map_err(|error| Failure::failed(error.to_string()))?,
+                );
             } else {
-                let parent = parked.parent.map(|(object, id)| format!(", waits for {object} {id}")).unwrap_or_default();
-                print(&format!("{} {} since {}: {}{parent}: {}", parked.object, parked.id, parked.since, parked.kind.name(), parked.message));
+                let parent = parked
+                    .parent
+                    .map(|(object, id)| format!(", waits for {object} {id}"))
+                    .unwrap_or_default();
+                print(&format!(
+                    "{} {} since {}: {}{parent}: {}",
+                    parked.object,
+                    parked.id,
+                    parked.since,
+                    parked.kind.name(),
+                    parked.message
+                ));
                 print(&format!("    {}", parked.kind.advice()));
             }
         }

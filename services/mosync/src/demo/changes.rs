@@ -15,8 +15,20 @@ use super::progress::Progress;
 use super::world::World;
 
 /// Opportunity stages that changes move between; the last two close.
-const STAGES: [&str; 6] = ["Prospecting", "Qualification", "Proposal/Price Quote", "Negotiation/Review", "Closed Won", "Closed Lost"];
-const ROLES: [&str; 4] = ["Decision Maker", "Economic Buyer", "Influencer", "Technical Buyer"];
+const STAGES: [&str; 6] = [
+    "Prospecting",
+    "Qualification",
+    "Proposal/Price Quote",
+    "Negotiation/Review",
+    "Closed Won",
+    "Closed Lost",
+];
+const ROLES: [&str; 4] = [
+    "Decision Maker",
+    "Economic Buyer",
+    "Influencer",
+    "Technical Buyer",
+];
 const ORIGIN: &str = "com/salesforce/api/rest/67.0;client=demo";
 
 /// What was done.
@@ -32,7 +44,10 @@ pub(crate) struct Made {
 pub(crate) async fn run(world: &World, options: &Options, progress: &mut Progress) -> Made {
     let org = &world.salesforce.org;
     let mut author = Author::new(org, options.seed);
-    let mut made = Made { changes: 0, seconds: 0.0 };
+    let mut made = Made {
+        changes: 0,
+        seconds: 0.0,
+    };
     let began = tokio::time::Instant::now();
     let rate = f64::from(options.changes_per_second.max(1));
     let total = u64::from(options.changes_per_second) * options.duration;
@@ -64,11 +79,21 @@ struct Author {
 impl Author {
     fn new(org: &Org, seed: u64) -> Self {
         let ids = |entity: &str| {
-            let live = org.records(entity).into_iter().filter(|record| !record.flag("IsDeleted"));
-            live.map(|record| record.id().to_owned()).collect::<Vec<_>>()
+            let live = org
+                .records(entity)
+                .into_iter()
+                .filter(|record| !record.flag("IsDeleted"));
+            live.map(|record| record.id().to_owned())
+                .collect::<Vec<_>>()
         };
-        let is_ours = |name: Option<&str>| name.is_some_and(|name| name == "mOS_User" || name == "mOS_Admin");
-        let permission_sets = org.records("PermissionSet").into_iter().filter(|set| is_ours(set.text("Name"))).map(|set| set.id().to_owned()).collect();
+        let is_ours =
+            |name: Option<&str>| name.is_some_and(|name| name == "mOS_User" || name == "mOS_Admin");
+        let permission_sets = org
+            .records("PermissionSet")
+            .into_iter()
+            .filter(|set| is_ours(set.text("Name")))
+            .map(|set| set.id().to_owned())
+            .collect();
         Self {
             random: StdRng::seed_from_u64(seed),
             user: org.admin_id().to_owned(),
@@ -76,7 +101,10 @@ impl Author {
             accounts: ids("Account"),
             contacts: ids("Contact"),
             roles: ids("OpportunityContactRole"),
-            users: ids("User").into_iter().filter(|id| id != org.admin_id()).collect(),
+            users: ids("User")
+                .into_iter()
+                .filter(|id| id != org.admin_id())
+                .collect(),
             permission_sets,
             deleted: Vec::new(),
             granted: Vec::new(),
@@ -160,13 +188,21 @@ impl Author {
 
     fn edit_role(&mut self, org: &Org) -> bool {
         let id = pick(&mut self.random, &self.roles);
-        let fields = json!({"Role": self.pick_from(&ROLES), "IsPrimary": self.random.random_bool(0.3)});
+        let fields =
+            json!({"Role": self.pick_from(&ROLES), "IsPrimary": self.random.random_bool(0.3)});
         self.update(org, "OpportunityContactRole", id, fields)
     }
 
     fn remove_role(&mut self, org: &Org) -> bool {
         let id = pick(&mut self.random, &self.roles);
-        self.write(org, Dml::Delete { entity: "OpportunityContactRole".to_owned(), id }).is_some()
+        self.write(
+            org,
+            Dml::Delete {
+                entity: "OpportunityContactRole".to_owned(),
+                id,
+            },
+        )
+        .is_some()
     }
 
     fn add_opportunity(&mut self, org: &Org) -> bool {
@@ -184,7 +220,15 @@ impl Author {
 
     fn delete_opportunity(&mut self, org: &Org) -> bool {
         let id = pick(&mut self.random, &self.opportunities);
-        let deleted = self.write(org, Dml::Delete { entity: "Opportunity".to_owned(), id: id.clone() }).is_some();
+        let deleted = self
+            .write(
+                org,
+                Dml::Delete {
+                    entity: "Opportunity".to_owned(),
+                    id: id.clone(),
+                },
+            )
+            .is_some();
         if deleted {
             self.deleted.push(id);
         }
@@ -193,7 +237,15 @@ impl Author {
 
     fn undelete_opportunity(&mut self, org: &Org) -> bool {
         match self.deleted.pop() {
-            Some(id) => self.write(org, Dml::Undelete { entity: "Opportunity".to_owned(), id }).is_some(),
+            Some(id) => self
+                .write(
+                    org,
+                    Dml::Undelete {
+                        entity: "Opportunity".to_owned(),
+                        id,
+                    },
+                )
+                .is_some(),
             None => self.edit_opportunity(org),
         }
     }
@@ -204,7 +256,15 @@ impl Author {
         if winner == loser {
             return self.edit_contact(org);
         }
-        self.write(org, Dml::Merge { entity: "Contact".to_owned(), winner, losers: vec![loser] }).is_some()
+        self.write(
+            org,
+            Dml::Merge {
+                entity: "Contact".to_owned(),
+                winner,
+                losers: vec![loser],
+            },
+        )
+        .is_some()
     }
 
     fn grant(&mut self, org: &Org) -> bool {
@@ -217,17 +277,39 @@ impl Author {
     /// Takes back only what was granted before, so that the org's own holders stay.
     fn revoke(&mut self, org: &Org) -> bool {
         match self.granted.pop() {
-            Some(id) => self.write(org, Dml::Delete { entity: "PermissionSetAssignment".to_owned(), id }).is_some(),
+            Some(id) => self
+                .write(
+                    org,
+                    Dml::Delete {
+                        entity: "PermissionSetAssignment".to_owned(),
+                        id,
+                    },
+                )
+                .is_some(),
             None => self.edit_opportunity(org),
         }
     }
 
     fn update(&self, org: &Org, entity: &str, id: String, fields: Value) -> bool {
-        self.write(org, Dml::Update { entity: entity.to_owned(), id, fields: row(fields) }).is_some()
+        self.write(
+            org,
+            Dml::Update {
+                entity: entity.to_owned(),
+                id,
+                fields: row(fields),
+            },
+        )
+        .is_some()
     }
 
     fn insert(&self, org: &Org, entity: &str, fields: Value) -> Option<String> {
-        self.write(org, Dml::Insert { entity: entity.to_owned(), fields: row(fields) })
+        self.write(
+            org,
+            Dml::Insert {
+                entity: entity.to_owned(),
+                fields: row(fields),
+            },
+        )
     }
 
     /// One transaction; the id of its record.

@@ -1,7 +1,9 @@
 //! The verdict: what the independent oracle says of both ledgers, once.
 
-use oracle::{ChangeKind, History, LedgerEntry, LedgerRecord, MosLedger, Outcome, Settings, Timeline};
 use domain::Timestamp;
+use oracle::{
+    ChangeKind, History, LedgerEntry, LedgerRecord, MosLedger, Outcome, Settings, Timeline,
+};
 use serde::Serialize;
 
 use super::changes::Made;
@@ -50,27 +52,72 @@ struct Latency {
 }
 
 /// Audits once.
-pub(crate) async fn judge(world: &World, made: &Made, began: Timestamp, peak_rss_mib: Option<f64>) -> Result<Report, Failure> {
+pub(crate) async fn judge(
+    world: &World,
+    made: &Made,
+    began: Timestamp,
+    peak_rss_mib: Option<f64>,
+) -> Result<Report, Failure> {
     let status = world.status().await?;
     let revision = world.adapters.stores.settings.current().await?;
-    let document = serde_json::to_string(&revision.settings).map_err(|error| Failure::failed(error.to_string()))?;
-    let settings = Settings::from_json(&document).map_err(|error| Failure::failed(format!("the judge cannot read the settings: {error}")))?;
-    let timeline = Timeline::new(&history(world)?, &settings, world.now().as_micros()).map_err(|error| Failure::failed(error.to_string()))?;
+    let document = serde_json::to_string(&revision.settings)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let settings = Settings::from_json(&document)
+        .map_err(|error| Failure::failed(format!("the judge cannot read the settings: {error}")))?;
+    let history = history(world)?;
+    let timeline = Timeline::new(&history, &settings, world.now().as_micros())
+        .map_err(|error| Failure::failed(error.to_string()))?;
     let ledger = ledger(world);
-    let in_mos = |kind: oracle::Kind, id: &str| Some(world.mos.mos.record(kind.as_str().parse().ok()?, id)?.fields);
+    let in_mos = |kind: oracle::Kind, id: &str| {
+        Some(
+            world
+                .mos
+                .mos
+                .record(kind.as_str().parse().ok()?, id)?
+                .fields,
+        )
+    };
 
     let audit = timeline.audit(in_mos);
     let unclosed = timeline.last_words(in_mos);
-    let slack = i64::try_from((PERMISSION_POLL_S + REQUEST_TIMEOUT_S) * 1_000_000).unwrap_or(i64::MAX);
+    let slack =
+        i64::try_from((PERMISSION_POLL_S + REQUEST_TIMEOUT_S) * 1_000_000).unwrap_or(i64::MAX);
     let out_of_scope = timeline.out_of_scope(&ledger, slack);
     let samples = timeline.latency(&ledger, began.as_micros());
-    let finite = |share| oracle::percentile(&samples, share).filter(|millis| millis.is_finite()).map(|millis| (millis * 10.0).round() / 10.0);
+    let finite = |share| {
+        oracle::percentile(&samples, share)
+            .filter(|millis| millis.is_finite())
+            .map(|millis| (millis * 10.0).round() / 10.0)
+    };
 
     let mut at_fault = Vec::new();
-    at_fault.extend(audit.missing.iter().take(NAMED).map(|record| format!("missing: {record}")));
-    at_fault.extend(audit.stale.iter().take(NAMED).map(|found| format!("stale: {} {}", found.record, found.field)));
-    at_fault.extend(out_of_scope.iter().take(NAMED).map(|sent| format!("sent out of scope: {} {}", sent.kind, sent.id)));
-    at_fault.extend(unclosed.iter().take(NAMED).map(|found| format!("closed in Salesforce, open in mOS: {}", found.record)));
+    at_fault.extend(
+        audit
+            .missing
+            .iter()
+            .take(NAMED)
+            .map(|record| format!("missing: {} {}", record.kind.as_str(), record.id)),
+    );
+    at_fault.extend(audit.stale.iter().take(NAMED).map(|found| {
+        format!(
+            "stale: {} {} {}",
+            found.record.kind.as_str(),
+            found.record.id,
+            found.field
+        )
+    }));
+    at_fault.extend(
+        out_of_scope
+            .iter()
+            .take(NAMED)
+            .map(|sent| format!("sent out of scope: {} {}", sent.kind, sent.id)),
+    );
+    at_fault.extend(
+        unclosed
+            .iter()
+            .take(NAMED)
+            .map(|found| format!("closed in Salesforce, open in mOS: {}", found.record.id)),
+    );
     Ok(Report {
         adapters: world.adapters.name,
         missing: audit.missing.len(),
@@ -84,7 +131,10 @@ pub(crate) async fn judge(world: &World, made: &Made, began: Timestamp, peak_rss
             samples: samples.len(),
             p50: finite(50.0),
             p99: finite(99.0),
-            never_landed: samples.iter().filter(|sample| sample.landed.is_none()).count(),
+            never_landed: samples
+                .iter()
+                .filter(|sample| sample.landed.is_none())
+                .count(),
         },
         peak_rss_mib,
         salesforce_api_calls: world.salesforce.api_calls(),
@@ -99,10 +149,18 @@ impl Report {
 
     /// For people.
     pub(crate) fn lines(&self) -> Vec<String> {
-        let millis = |value: Option<f64>| value.map_or_else(|| "infinite".to_owned(), |millis| format!("{millis} ms"));
+        let millis = |value: Option<f64>| {
+            value.map_or_else(|| "infinite".to_owned(), |millis| format!("{millis} ms"))
+        };
         let mut lines = vec![
-            format!("audit: missing {}, stale {}, sent out of scope {}", self.missing, self.stale, self.out_of_scope),
-            format!("closed deals left open in mOS: {}; parked records: {}", self.unclosed, self.parked),
+            format!(
+                "audit: missing {}, stale {}, sent out of scope {}",
+                self.missing, self.stale, self.out_of_scope
+            ),
+            format!(
+                "closed deals left open in mOS: {}; parked records: {}",
+                self.unclosed, self.parked
+            ),
             format!(
                 "{} changes at {}/s over {}; {} of them in scope: p50 {}, p99 {}",
                 self.changes,
@@ -114,7 +172,8 @@ impl Report {
             ),
             format!(
                 "memory at most {} MiB, {} Salesforce API calls",
-                self.peak_rss_mib.map_or_else(|| "unknown".to_owned(), |mib| mib.to_string()),
+                self.peak_rss_mib
+                    .map_or_else(|| "unknown".to_owned(), |mib| mib.to_string()),
                 self.salesforce_api_calls
             ),
         ];
@@ -133,12 +192,24 @@ fn history(world: &World) -> Result<History, Failure> {
     };
     let mut history = History::default();
     for commit in world.salesforce.org.commits_since(0) {
-        history.begin(commit.at_micros).map_err(|error| Failure::failed(error.to_string()))?;
+        history
+            .begin(commit.at_micros)
+            .map_err(|error| Failure::failed(error.to_string()))?;
         for change in &commit.changes {
-            history.change(&change.entity, &change.id, kind(change.kind), &change.after.row());
+            history.change(
+                &change.entity,
+                &change.id,
+                kind(change.kind),
+                &change.after.row(),
+            );
         }
         for change in &commit.silent {
-            history.silent_change(&change.entity, &change.id, kind(change.kind), &change.after.row());
+            history.silent_change(
+                &change.entity,
+                &change.id,
+                kind(change.kind),
+                &change.after.row(),
+            );
         }
     }
     Ok(history)
@@ -154,21 +225,28 @@ fn ledger(world: &World) -> MosLedger {
         Kind::Skipped => Outcome::Skipped,
         Kind::Rejected => Outcome::Rejected,
     };
-    let entries = world.mos.mos.ledger_since(0).into_iter().map(|entry| LedgerEntry {
-        at_micros: entry.at_micros,
-        answered_micros: entry.answered_micros,
-        status: entry.status,
-        records: entry
-            .records
-            .iter()
-            .map(|record| LedgerRecord {
-                kind: record.kind.clone(),
-                external_id: record.external_id.clone(),
-                version: record.version.clone(),
-                if_exists: record.if_exists,
-                outcome: record.outcome.map(outcome),
-            })
-            .collect(),
-    });
-    MosLedger { entries: entries.collect() }
+    let entries = world
+        .mos
+        .mos
+        .ledger_since(0)
+        .into_iter()
+        .map(|entry| LedgerEntry {
+            at_micros: entry.at_micros,
+            answered_micros: entry.answered_micros,
+            status: entry.status,
+            records: entry
+                .records
+                .iter()
+                .map(|record| LedgerRecord {
+                    kind: record.kind.clone(),
+                    external_id: record.external_id.clone(),
+                    version: record.version.clone(),
+                    if_exists: record.if_exists,
+                    outcome: record.outcome.map(outcome),
+                })
+                .collect(),
+        });
+    MosLedger {
+        entries: entries.collect(),
+    }
 }

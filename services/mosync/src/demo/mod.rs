@@ -31,7 +31,12 @@ pub(crate) struct Options {
     #[arg(long, value_name = "R", default_value_t = 50)]
     changes_per_second: u32,
     /// Opportunities in the org
-    #[arg(long, value_name = "N", default_value_t = 2000, conflicts_with = "load")]
+    #[arg(
+        long,
+        value_name = "N",
+        default_value_t = 2000,
+        conflicts_with = "load"
+    )]
     opportunities: usize,
     /// What the org and the changes follow from
     #[arg(long, value_name = "S", default_value_t = 1)]
@@ -67,7 +72,10 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     progress.step(&format!("first load done: {}", counts(&loaded)));
 
     let began = world.now();
-    progress.step(&format!("live changes: {} a second for {} s", options.changes_per_second, options.duration));
+    progress.step(&format!(
+        "live changes: {} a second for {} s",
+        options.changes_per_second, options.duration
+    ));
     let changes = changes::run(&world, &options, &mut progress).await;
     progress.step("changes done, waiting until mosync says that it is at rest");
     at_rest(&world, &mut progress).await?;
@@ -77,13 +85,20 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     world.stop().await?;
     progress.finish();
     if let Some(file) = &options.report {
-        let json = serde_json::to_string_pretty(&report).map_err(|error| Failure::failed(error.to_string()))?;
-        std::fs::write(file, json).map_err(|error| Failure::usage(format!("{} cannot be written: {error}", file.display())))?;
+        let json = serde_json::to_string_pretty(&report)
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        std::fs::write(file, json).map_err(|error| {
+            Failure::usage(format!("{} cannot be written: {error}", file.display()))
+        })?;
     }
     for line in report.lines() {
         print(&line);
     }
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::from(1) })
+    Ok(if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(1)
+    })
 }
 
 /// Waits until mosync itself says that all it was told before now is in mOS.
@@ -93,7 +108,10 @@ async fn at_rest(world: &World, progress: &mut Progress) -> Result<Status, Failu
     loop {
         let status = world.status().await?;
         progress.show(&status);
-        let heard = status.stream.as_ref().is_some_and(|stream| stream.heard > since);
+        let heard = status
+            .stream
+            .as_ref()
+            .is_some_and(|stream| stream.heard > since);
         let polled = status.permissions_polled.is_some_and(|at| at > since);
         if status.at_rest && heard && polled {
             return Ok(status);
@@ -130,7 +148,9 @@ fn counts(status: &Status) -> String {
 /// say.
 fn peak_rss_mib() -> Option<f64> {
     let status = std::fs::read_to_string("/proc/self/status").ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     let kib = line.split_whitespace().next()?.parse::<f64>().ok()?;
     Some((kib / 1024.0 * 10.0).round() / 10.0)
 }

@@ -23,14 +23,19 @@ impl Progress {
     pub(crate) fn new(headless: bool) -> Self {
         let terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
         let bar = (!headless && terminal).then(|| {
-            let style = ProgressStyle::with_template("{spinner} {wide_msg}").unwrap_or_else(|_| ProgressStyle::default_spinner());
+            let style = ProgressStyle::with_template("{spinner} {wide_msg}")
+                .unwrap_or_else(|_| ProgressStyle::default_spinner());
             ProgressBar::new_spinner().with_style(style)
         });
         if let Some(bar) = &bar {
             bar.enable_steady_tick(Duration::from_millis(120));
         }
         let now = Instant::now();
-        Self { began: now, bar, last_line: now }
+        Self {
+            began: now,
+            bar,
+            last_line: now,
+        }
     }
 
     /// A new step has begun.
@@ -45,7 +50,13 @@ impl Progress {
 
     /// How things stand.
     pub(crate) fn show(&mut self, status: &Status) {
-        let in_mos = |count| status.jobs.iter().map(|job| job.tally.total(count)).sum::<u64>();
+        let in_mos = |count| {
+            status
+                .jobs
+                .iter()
+                .map(|job| job.tally.total(count))
+                .sum::<u64>()
+        };
         let on_the_way: u64 = status.jobs.iter().map(|job| job.pending).sum();
         self.tell(&format!(
             "{} created, {} updated, {} unchanged in mOS; {on_the_way} units on the way; {}",
