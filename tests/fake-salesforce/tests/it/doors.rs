@@ -107,7 +107,7 @@ async fn sign_in_by_client_credentials_in_body_or_basic() {
         answer["access_token"]
             .as_str()
             .unwrap()
-            .starts_with(&door.running.org.org_id()[..15])
+            .starts_with(door.running.org.org_id().get(..15).unwrap())
     );
     let basic = door
         .client
@@ -510,6 +510,43 @@ async fn collections_write_and_read_in_one_call() {
         gone[1],
         json!({"id": ids[1], "success": true, "errors": []})
     );
+    door.running.stop().await;
+}
+
+#[tokio::test]
+async fn several_requests_in_one_call() {
+    let door = open(Options::default()).await;
+    let calls = door.running.api_calls();
+    let body = json!({"compositeRequest": [
+        {"method": "POST", "url": format!("{V}/sobjects/Account"), "referenceId": "made", "body": {"Name": "A & B"}},
+        {"method": "POST", "url": format!("{V}/sobjects/Contact"), "referenceId": "person",
+         "body": {"LastName": "C", "AccountId": "@{made.id}"}},
+        {"method": "GET", "url": format!("{V}/query?q=SELECT+Account.Name+FROM+Contact+WHERE+Id='@{{person.id}}'"),
+         "referenceId": "read"},
+        {"method": "GET", "url": format!("{V}/sobjects/Nope/describe"), "referenceId": "bad"},
+    ]});
+    let (status, answer) = door
+        .send(Method::POST, &format!("{V}/composite"), body)
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let parts = &answer["compositeResponse"];
+    assert_eq!(parts[0]["httpStatusCode"], 201);
+    assert_eq!(parts[2]["body"]["records"][0]["Account"]["Name"], "A & B");
+    assert_eq!(
+        (&parts[3]["httpStatusCode"], &parts[3]["referenceId"]),
+        (&json!(404), &json!("bad"))
+    );
+    let body = json!({"batchRequests": [
+        {"method": "GET", "url": "v67.0/limits"},
+        {"method": "GET", "url": "v67.0/sobjects/Nope"},
+    ]});
+    let (_, answer) = door
+        .send(Method::POST, &format!("{V}/composite/batch"), body)
+        .await;
+    assert_eq!(answer["hasErrors"], true);
+    assert_eq!(answer["results"][0]["statusCode"], 200);
+    assert_eq!(answer["results"][1]["statusCode"], 404);
+    assert_eq!(door.running.api_calls(), calls + 2);
     door.running.stop().await;
 }
 
