@@ -5,8 +5,11 @@ use std::sync::Arc;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::server::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Options, Running, start};
 use fake_salesforce::setup::DEFAULT_USERNAME;
+use pubsub_proto::pub_sub_client::PubSubClient;
+use pubsub_proto::{FetchRequest, ReplayPreset};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio_stream::StreamExt;
 
 use crate::common::{Hands, NOW, insert, standing_clock};
 
@@ -715,5 +718,45 @@ async fn many_writers_leave_one_order() {
         .collect();
     assert_eq!(numbers.len(), 101);
     assert!(numbers.is_sorted_by(|left, right| left < right));
+    door.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_by_rest_is_an_event_on_the_other_server_under_the_same_token() {
+    let door = open(Options::default()).await;
+    let path = format!("{V}/sobjects/Account");
+    let (_, made) = door
+        .send(Method::POST, &path, json!({"Name": "Acme"}))
+        .await;
+    let address = format!("http://{}", door.running.grpc);
+    let mut client = PubSubClient::connect(address).await.unwrap();
+    let fetch = FetchRequest {
+        topic_name: "/data/AccountChangeEvent".to_owned(),
+        replay_preset: ReplayPreset::Earliest.into(),
+        num_requested: 1,
+        ..FetchRequest::default()
+    };
+    // The call stays open while its request stream does.
+    let demand = tokio_stream::once(fetch).chain(tokio_stream::pending());
+    let mut request = tonic::Request::new(demand);
+    let metadata = [
+        ("accesstoken", door.token.as_str()),
+        ("instanceurl", "https://acme.my.salesforce.com"),
+        ("tenantid", door.running.org.org_id()),
+    ];
+    for (key, value) in metadata {
+        request.metadata_mut().insert(key, value.parse().unwrap());
+    }
+    let mut stream = client.subscribe(request).await.unwrap().into_inner();
+    let event = loop {
+        let response = stream.message().await.unwrap().unwrap();
+        if let Some(event) = response.events.into_iter().next() {
+            break event.event.unwrap();
+        }
+    };
+    let id = made["id"].as_str().unwrap().as_bytes();
+    assert!(event.payload.windows(id.len()).any(|window| window == id));
+    assert!(event.payload.windows(4).any(|window| window == b"Acme"));
+    drop(stream);
     door.running.stop().await;
 }
