@@ -36,17 +36,18 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             None => Reply::not_found(),
         };
     };
-    app.counters
-        .add(&format!("data.{}", rest.first().unwrap_or(&"resources")));
     let session = incoming
         .bearer()
         .and_then(|token| app.tokens.session(token, true));
     let Some(session) = session else {
+        app.counters.add("unauthorized");
         return Reply::from(ApiError::new(
             "INVALID_SESSION_ID",
             "Session expired or invalid",
         ));
     };
+    app.counters
+        .add(&format!("data.{}", rest.first().unwrap_or(&"resources")));
     let caller = Caller {
         user: session.user,
         origin: origin(incoming, &version),
