@@ -96,22 +96,14 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
 }
 
 /// A gap of no ids given is one of the object's first record.
-fn fill_ids(app: &App, fault: Fault) -> Fault {
-    match fault {
-        Fault::Gap {
-            entity,
-            ids,
-            change,
-        } if ids.is_empty() => {
-            let first = app.org.records(&entity).into_iter().next();
-            Fault::Gap {
-                ids: first.map(|row| row.id().to_owned()).into_iter().collect(),
-                entity,
-                change,
-            }
-        }
-        fault => fault,
+fn fill_ids(app: &App, mut fault: Fault) -> Fault {
+    if let Fault::Gap { entity, ids, .. } = &mut fault
+        && ids.is_empty()
+    {
+        let first = app.org.records(entity).into_iter().next();
+        ids.extend(first.map(|row| row.id().to_owned()));
     }
+    fault
 }
 
 fn with_now(app: &App, record: &Record) -> Value {

@@ -133,8 +133,10 @@ type Granted = Result<(String, Option<String>), Refused>;
 
 fn client_credentials(app: &App, client: &(String, String)) -> Granted {
     check_client(app, client)?;
-    let user = active(app, &app.client.username)
-        .map_err(|_| refused("invalid_grant", "no client credentials user enabled"))?;
+    let user = active(app, &app.client.username).or(Err(refused(
+        "invalid_grant",
+        "no client credentials user enabled",
+    )))?;
     Ok((user, None))
 }
 
@@ -142,14 +144,14 @@ fn jwt_bearer(app: &App, form: &Form) -> Granted {
     let invalid = || refused("invalid_grant", "invalid assertion");
     let assertion = form.get("assertion").ok_or_else(invalid)?;
     let pem = app.client.jwt_public_key.as_ref().ok_or_else(invalid)?;
-    let key = DecodingKey::from_rsa_pem(pem).map_err(|_| invalid())?;
+    let key = DecodingKey::from_rsa_pem(pem).or(Err(invalid()))?;
     let mut validation = Validation::new(Algorithm::RS256);
     // The time is the org's and `exp` may be text: both are checked here.
     validation.validate_exp = false;
     validation.validate_aud = false;
     validation.required_spec_claims.clear();
     let claims: Value = jsonwebtoken::decode(assertion, &key, &validation)
-        .map_err(|_| invalid())?
+        .or(Err(invalid()))?
         .claims;
     if claims.get("iss").and_then(Value::as_str) != Some(&app.client.id) {
         return Err(refused("invalid_client_id", "client identifier invalid"));

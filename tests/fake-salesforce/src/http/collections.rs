@@ -68,12 +68,8 @@ pub(crate) fn answer(
             let body = body_object(incoming)?;
             let list = |name: &str| -> Result<Vec<String>, ApiError> {
                 let value = body.get(name).cloned().unwrap_or_default();
-                serde_json::from_value(value).map_err(|_| {
-                    ApiError::new(
-                        "JSON_PARSER_ERROR",
-                        format!("{name} must be a list of texts"),
-                    )
-                })
+                serde_json::from_value(value)
+                    .map_err(|error| ApiError::new("JSON_PARSER_ERROR", format!("{name}: {error}")))
             };
             read(app, caller, entity, &list("ids")?, &list("fields")?)
         }

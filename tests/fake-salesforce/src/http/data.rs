@@ -3,7 +3,7 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
-use super::{App, DAILY_API_REQUESTS, Incoming, collections, query};
+use super::{App, DAILY_API_REQUESTS, Incoming, collections, composite, query};
 use crate::commit::Row;
 use crate::dml::Dml;
 use crate::error::ApiError;
@@ -36,17 +36,18 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             None => Reply::not_found(),
         };
     };
-    app.counters
-        .add(&format!("data.{}", rest.first().unwrap_or(&"resources")));
     let session = incoming
         .bearer()
         .and_then(|token| app.tokens.session(token, true));
     let Some(session) = session else {
+        app.counters.add("unauthorized");
         return Reply::from(ApiError::new(
             "INVALID_SESSION_ID",
             "Session expired or invalid",
         ));
     };
+    app.counters
+        .add(&format!("data.{}", rest.first().unwrap_or(&"resources")));
     let caller = Caller {
         user: session.user,
         origin: origin(incoming, &version),
@@ -55,7 +56,8 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
     route(app, incoming, &caller, rest).unwrap_or_else(Reply::from)
 }
 
-fn route(
+/// Answers a signed-in request below the version.
+pub(crate) fn route(
     app: &App,
     incoming: &Incoming,
     caller: &Caller,
@@ -91,6 +93,8 @@ fn route(
             let key = by_field(app, found(entity)?, field, key)?;
             record(app, incoming, caller, method, entity, &key)
         }
+        (&Method::POST, ["composite"]) => composite::composite(app, incoming, caller),
+        (&Method::POST, ["composite", "batch"]) => composite::batch(app, incoming, caller),
         (_, ["composite", "sobjects", rest @ ..]) => {
             collections::answer(app, incoming, caller, rest)
         }
@@ -218,8 +222,10 @@ fn by_field(
 
 /// An object named in a path: unknown ones are not found.
 pub(crate) fn found(entity: &str) -> Result<&'static schema::Entity, ApiError> {
-    known_entity(entity)
-        .map_err(|_| ApiError::new("NOT_FOUND", "The requested resource does not exist"))
+    known_entity(entity).or(Err(ApiError::new(
+        "NOT_FOUND",
+        "The requested resource does not exist",
+    )))
 }
 
 /// The body as a JSON object.

@@ -2,6 +2,7 @@
 mod admin;
 mod auth;
 mod collections;
+mod composite;
 mod data;
 mod query;
 mod reply;
@@ -118,21 +119,15 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let Ok(body) = body::to_bytes(body, MAX_BODY).await else {
         return Reply::status(413).into_response();
     };
-    let decode = |part: &str| {
-        let encoded = format!("x={}", part.replace('+', "%2B"));
-        let decoded = url::form_urlencoded::parse(encoded.as_bytes()).next();
-        decoded
-            .map(|(_, value)| value.into_owned())
-            .unwrap_or_default()
-    };
-    let path = parts.uri.path().split('/');
-    let query = parts.uri.query().unwrap_or_default();
+    let target = parts
+        .uri
+        .path_and_query()
+        .map_or("/", |target| target.as_str());
+    let (path, query) = split_url(target);
     let incoming = Incoming {
         method: parts.method,
-        path: path.filter(|part| !part.is_empty()).map(decode).collect(),
-        query: url::form_urlencoded::parse(query.as_bytes())
-            .into_owned()
-            .collect(),
+        path,
+        query,
         headers: parts.headers,
         body,
     };
@@ -142,6 +137,21 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         ["admin", rest @ ..] => admin::answer(&app, &incoming, rest).into_response(),
         path => public(&app, &incoming, path).await,
     }
+}
+
+/// A path with its query to decoded parts and parameters.
+pub(crate) fn split_url(url: &str) -> (Vec<String>, Vec<(String, String)>) {
+    let (path, query) = url.split_once('?').unwrap_or((url, ""));
+    let decode = |part: &str| {
+        let encoded = format!("x={}", part.replace('+', "%2B").replace('&', "%26"));
+        let decoded = url::form_urlencoded::parse(encoded.as_bytes()).next();
+        decoded
+            .map(|(_, value)| value.into_owned())
+            .unwrap_or_default()
+    };
+    let parts = path.split('/').filter(|part| !part.is_empty());
+    let parameters = url::form_urlencoded::parse(query.as_bytes()).into_owned();
+    (parts.map(decode).collect(), parameters.collect())
 }
 
 /// What Salesforce has too: subject to faults, counted.

@@ -49,6 +49,12 @@ impl Reply {
         ))
     }
 
+    /// The status, and the body as JSON.
+    pub(crate) fn into_parts(self) -> (u16, serde_json::Value) {
+        let body = serde_json::from_slice(&self.body).unwrap_or_default();
+        (self.status, body)
+    }
+
     pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
         self.headers.push((name, value.to_owned()));
         self

@@ -5,8 +5,11 @@ use std::sync::Arc;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::server::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Options, Running, start};
 use fake_salesforce::setup::DEFAULT_USERNAME;
+use pubsub_proto::pub_sub_client::PubSubClient;
+use pubsub_proto::{FetchRequest, ReplayPreset};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
+use tokio_stream::StreamExt;
 
 use crate::common::{Hands, NOW, insert, standing_clock};
 
@@ -107,7 +110,7 @@ async fn sign_in_by_client_credentials_in_body_or_basic() {
         answer["access_token"]
             .as_str()
             .unwrap()
-            .starts_with(&door.running.org.org_id()[..15])
+            .starts_with(door.running.org.org_id().get(..15).unwrap())
     );
     let basic = door
         .client
@@ -514,6 +517,43 @@ async fn collections_write_and_read_in_one_call() {
 }
 
 #[tokio::test]
+async fn several_requests_in_one_call() {
+    let door = open(Options::default()).await;
+    let calls = door.running.api_calls();
+    let body = json!({"compositeRequest": [
+        {"method": "POST", "url": format!("{V}/sobjects/Account"), "referenceId": "made", "body": {"Name": "A & B"}},
+        {"method": "POST", "url": format!("{V}/sobjects/Contact"), "referenceId": "person",
+         "body": {"LastName": "C", "AccountId": "@{made.id}"}},
+        {"method": "GET", "url": format!("{V}/query?q=SELECT+Account.Name+FROM+Contact+WHERE+Id='@{{person.id}}'"),
+         "referenceId": "read"},
+        {"method": "GET", "url": format!("{V}/sobjects/Nope/describe"), "referenceId": "bad"},
+    ]});
+    let (status, answer) = door
+        .send(Method::POST, &format!("{V}/composite"), body)
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let parts = &answer["compositeResponse"];
+    assert_eq!(parts[0]["httpStatusCode"], 201);
+    assert_eq!(parts[2]["body"]["records"][0]["Account"]["Name"], "A & B");
+    assert_eq!(
+        (&parts[3]["httpStatusCode"], &parts[3]["referenceId"]),
+        (&json!(404), &json!("bad"))
+    );
+    let body = json!({"batchRequests": [
+        {"method": "GET", "url": "v67.0/limits"},
+        {"method": "GET", "url": "v67.0/sobjects/Nope"},
+    ]});
+    let (_, answer) = door
+        .send(Method::POST, &format!("{V}/composite/batch"), body)
+        .await;
+    assert_eq!(answer["hasErrors"], true);
+    assert_eq!(answer["results"][0]["statusCode"], 200);
+    assert_eq!(answer["results"][1]["statusCode"], 404);
+    assert_eq!(door.running.api_calls(), calls + 2);
+    door.running.stop().await;
+}
+
+#[tokio::test]
 async fn describe_versions_and_limits() {
     let door = open(Options::default()).await;
     let versions = door
@@ -678,5 +718,45 @@ async fn many_writers_leave_one_order() {
         .collect();
     assert_eq!(numbers.len(), 101);
     assert!(numbers.is_sorted_by(|left, right| left < right));
+    door.running.stop().await;
+}
+
+#[tokio::test]
+async fn a_write_by_rest_is_an_event_on_the_other_server_under_the_same_token() {
+    let door = open(Options::default()).await;
+    let path = format!("{V}/sobjects/Account");
+    let (_, made) = door
+        .send(Method::POST, &path, json!({"Name": "Acme"}))
+        .await;
+    let address = format!("http://{}", door.running.grpc);
+    let mut client = PubSubClient::connect(address).await.unwrap();
+    let fetch = FetchRequest {
+        topic_name: "/data/AccountChangeEvent".to_owned(),
+        replay_preset: ReplayPreset::Earliest.into(),
+        num_requested: 1,
+        ..FetchRequest::default()
+    };
+    // The call stays open while its request stream does.
+    let demand = tokio_stream::once(fetch).chain(tokio_stream::pending());
+    let mut request = tonic::Request::new(demand);
+    let metadata = [
+        ("accesstoken", door.token.as_str()),
+        ("instanceurl", "https://acme.my.salesforce.com"),
+        ("tenantid", door.running.org.org_id()),
+    ];
+    for (key, value) in metadata {
+        request.metadata_mut().insert(key, value.parse().unwrap());
+    }
+    let mut stream = client.subscribe(request).await.unwrap().into_inner();
+    let event = loop {
+        let response = stream.message().await.unwrap().unwrap();
+        if let Some(event) = response.events.into_iter().next() {
+            break event.event.unwrap();
+        }
+    };
+    let id = made["id"].as_str().unwrap().as_bytes();
+    assert!(event.payload.windows(id.len()).any(|window| window == id));
+    assert!(event.payload.windows(4).any(|window| window == b"Acme"));
+    drop(stream);
     door.running.stop().await;
 }

@@ -122,7 +122,7 @@ fn conditions_find_what_was_worked_out_by_hand() {
     let fixture = fixture();
     let (alpha, beta, gamma, delta) = ("Alpha", "beta", "Gamma's", "100%_d");
     let id = &fixture.alpha;
-    let short = &id[..15];
+    let short = id.get(..15).unwrap();
     let acme = &fixture.acme;
     let cases: Vec<(String, Vec<&str>)> = [
         // Text: no case, blanks kept by every negation, empty text is null.
