@@ -136,6 +136,18 @@ impl Queue for Amqp {
         Ok(Box::new(subscription))
     }
 
+    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
+        let session = self.session().await?;
+        dead::set_aside(&session, message, from, reason)
+            .await
+            .map_err(|refusal| match refusal {
+                Refusal::Lost(fault) => lost(&fault),
+                Refusal::Full | Refusal::Unroutable => LinkLost(
+                    "the broker has no queue for dead letters; run `mosync topology apply`".to_owned(),
+                ),
+            })
+    }
+
     async fn depth(&self, of: QueueName) -> Result<u64, LinkLost> {
         self.ready(of.name()).await
     }

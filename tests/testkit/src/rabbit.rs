@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{free_port, listens, runs, signal, wait_for};
+use crate::process::{Guardian, free_port, listens, runs, signal, wait_for};
 
 const START: Duration = Duration::from_secs(90);
 const END: Duration = Duration::from_secs(30);
@@ -32,6 +32,7 @@ pub struct Rabbit {
     script: Option<Child>,
     pid: u32,
     vhosts: AtomicU32,
+    guardian: Option<Guardian>,
 }
 
 impl Rabbit {
@@ -80,8 +81,10 @@ impl Rabbit {
             script: None,
             pid: 0,
             vhosts: AtomicU32::new(0),
+            guardian: None,
         };
         rabbit.configure();
+        rabbit.guardian = Some(Guardian::to_run(&rabbit.last_will()));
         rabbit.launch();
         rabbit
     }
@@ -149,6 +152,19 @@ impl Rabbit {
         if let Some(mut script) = self.script.take() {
             script.wait().expect("the start script ends with its node");
         }
+    }
+
+    /// What ends the node when this process is killed.
+    fn last_will(&self) -> String {
+        let home = self.home.path().display();
+        let chroot = match &self.root {
+            None => String::new(),
+            Some(root) => format!("chroot {} ", root.display()),
+        };
+        format!(
+            "kill -9 $(cat {home}/pid); sleep 1; ERL_EPMD_RELAXED_COMMAND_CHECK=1 {chroot}epmd -port {} -kill; rm -rf {home}",
+            self.epmd_port
+        )
     }
 
     fn end_epmd(&self) {
@@ -295,6 +311,9 @@ impl Drop for Rabbit {
             eprintln_once(&format!("RabbitMQ's start script: {error}"));
         }
         self.end_epmd();
+        if let Some(guardian) = &mut self.guardian {
+            guardian.dismiss();
+        }
     }
 }
 
