@@ -127,9 +127,12 @@ impl Subscription for AmqpSubscription {
         }
         self.stopped = true;
         let tag = self.consumer.tag();
-        within_deadline(self.channel.basic_cancel(tag, BasicCancelOptions::default()))
-            .await
-            .map_err(|fault| lost(&fault))?;
+        within_deadline(
+            self.channel
+                .basic_cancel(tag, BasicCancelOptions::default()),
+        )
+        .await
+        .map_err(|fault| lost(&fault))?;
         // What the broker had sent ahead and nobody has seen goes back. `nack`, because from 4.3
         // on that does not count as a delivery.
         while let Some(Some(Ok(unseen))) = self.consumer.next().now_or_never() {

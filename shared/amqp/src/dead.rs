@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
+use domain::unit::QueueName;
+use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
-use lapin::Channel;
-use domain::unit::QueueName;
 use ports::queue::{DeadAction, DeadLetter, Message};
 
 use crate::envelope::{self, Headers};
@@ -32,11 +32,7 @@ pub(crate) async fn look(session: &Session, max: usize) -> Result<Vec<DeadLetter
 
 /// Replays or discards the dead letter of that message id; `false` when there is none, or when it
 /// has no queue to go back to.
-pub(crate) async fn settle(
-    session: &Session,
-    id: &str,
-    action: DeadAction,
-) -> Result<bool, Fault> {
+pub(crate) async fn settle(session: &Session, id: &str, action: DeadAction) -> Result<bool, Fault> {
     let channel = session.channel().await?;
     let mut others = 0;
     let mut found = None;

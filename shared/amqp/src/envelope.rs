@@ -94,7 +94,11 @@ pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (String,
         .and_then(AMQPValue::as_array)
         .and_then(|deaths| deaths.as_slice().first())
         .and_then(AMQPValue::as_field_table);
-    let entry = |key: &str| newest.and_then(|table| table.inner().get(key)).and_then(said);
+    let entry = |key: &str| {
+        newest
+            .and_then(|table| table.inner().get(key))
+            .and_then(said)
+    };
     let queue = entry("queue").unwrap_or_else(|| routing_key.to_owned());
     match entry("reason").as_deref() {
         Some("delivery_limit") => (
@@ -107,7 +111,10 @@ pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (String,
                 .saturating_add(u32::try_from(DELIVERY_LIMIT).unwrap_or(u32::MAX)),
         ),
         other => (
-            format!("the broker set it aside ({})", other.unwrap_or("no reason given")),
+            format!(
+                "the broker set it aside ({})",
+                other.unwrap_or("no reason given")
+            ),
             queue,
             headers.attempt,
         ),
@@ -129,9 +136,7 @@ fn said(value: &AMQPValue) -> Option<String> {
 }
 
 fn small_number(properties: &BasicProperties, key: &str) -> u32 {
-    number(properties, key).map_or(0, |number| {
-        u32::try_from(number.max(0)).unwrap_or(u32::MAX)
-    })
+    number(properties, key).map_or(0, |number| u32::try_from(number.max(0)).unwrap_or(u32::MAX))
 }
 
 /// Brokers write a count in whichever width holds it.

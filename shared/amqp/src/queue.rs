@@ -8,22 +8,20 @@ use backoff::{BackoffBuilder, ExponentialBuilder};
 use domain::unit::QueueName;
 use lapin::uri::AMQPUri;
 use ports::Clock;
-use ports::queue::{
-    DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription,
-};
+use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
 use crate::consumer::AmqpSubscription;
+use crate::dead;
 use crate::envelope::{self, Headers};
 use crate::session::{self, ConnectError, Fault, Refusal, Session};
 use crate::topology::{EXCHANGE, LADDER};
-use crate::dead;
 
 /// How long a call waits for a lost link to come back.
 const REBUILD: Duration = Duration::from_secs(30);
 
-/// The queues, on RabbitMQ.
+/// The queues, on `RabbitMQ`.
 #[derive(Debug)]
 pub struct Amqp {
     uri: AMQPUri,
@@ -129,10 +127,9 @@ impl Queue for Amqp {
     ) -> Result<Box<dyn Subscription>, LinkLost> {
         let session = self.session().await?;
         let clock = Arc::clone(&self.clock);
-        let subscription =
-            AmqpSubscription::start(Arc::clone(&session), clock, from, prefetch)
-                .await
-                .map_err(|fault| ended(&session, &fault))?;
+        let subscription = AmqpSubscription::start(Arc::clone(&session), clock, from, prefetch)
+            .await
+            .map_err(|fault| ended(&session, &fault))?;
         Ok(Box::new(subscription))
     }
 
@@ -143,7 +140,8 @@ impl Queue for Amqp {
             .map_err(|refusal| match refusal {
                 Refusal::Lost(fault) => lost(&fault),
                 Refusal::Full | Refusal::Unroutable => LinkLost(
-                    "the broker has no queue for dead letters; run `mosync topology apply`".to_owned(),
+                    "the broker has no queue for dead letters; run `mosync topology apply`"
+                        .to_owned(),
                 ),
             })
     }

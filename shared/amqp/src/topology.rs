@@ -336,7 +336,11 @@ mod tests {
     #[test]
     fn every_queue_has_a_dead_letter_path_that_loses_nothing() {
         for row in queues().iter().filter(|row| row.name != DEAD) {
-            for needed in ["x-dead-letter-exchange", "x-dead-letter-strategy", "x-overflow"] {
+            for needed in [
+                "x-dead-letter-exchange",
+                "x-dead-letter-strategy",
+                "x-overflow",
+            ] {
                 assert!(
                     row.arguments.iter().any(|(key, _)| *key == needed),
                     "{}: {needed}",

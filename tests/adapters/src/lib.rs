@@ -10,10 +10,7 @@ use ports::Clock;
 pub struct MachineClock;
 
 impl Clock for MachineClock {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "real servers run in real time"
-    )]
+    #[expect(clippy::disallowed_methods, reason = "real servers run in real time")]
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)

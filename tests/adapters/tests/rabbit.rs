@@ -1,6 +1,7 @@
-//! The queue's suite and the adapter's own faults, against a real RabbitMQ: the machine's, or the
+//! The queue's suite and the adapter's own faults, against a real `RabbitMQ`: the machine's, or the
 //! one of another Debian release that `MOSYNC_BROKER4_ROOT` names. One broker for all tests, one at
 //! a time, each on a virtual host of its own.
+#![expect(clippy::unwrap_used, reason = "the harness panics where a test would")]
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, LazyLock};

@@ -1,5 +1,6 @@
 //! The stores' suite and the adapter's own faults, against a real Redis. One server for all tests,
 //! one at a time, each in a deployment of its own.
+#![expect(clippy::unwrap_used, reason = "the harness panics where a test would")]
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
@@ -17,8 +18,7 @@ use testkit::{Redis, TcpProxy};
 use tokio::sync::{Mutex, OwnedMutexGuard};
 use tokio::task::spawn_blocking;
 
-static SERVER: LazyLock<Arc<Mutex<Redis>>> =
-    LazyLock::new(|| Arc::new(Mutex::new(Redis::start())));
+static SERVER: LazyLock<Arc<Mutex<Redis>>> = LazyLock::new(|| Arc::new(Mutex::new(Redis::start())));
 static DEPLOYMENTS: AtomicU32 = AtomicU32::new(0);
 
 /// The server for as long as the test runs, and a deployment on it.
@@ -116,7 +116,11 @@ async fn a_lost_answer_counts_once() {
     let job = JobId::live(at(0));
     let index = stores.jobs.open_live_unit(&job, at(0)).await.unwrap();
     // Load the script, so that the call whose answer vanishes is the one that counts.
-    stores.jobs.count(&JobId::of("live-other"), 0, &one_created(), at(1)).await.unwrap();
+    stores
+        .jobs
+        .count(&JobId::of("live-other"), 0, &one_created(), at(1))
+        .await
+        .unwrap();
     proxy.behave(Behaviour {
         swallow_answers: true,
         ..Behaviour::default()
@@ -136,7 +140,10 @@ async fn a_lost_answer_counts_once() {
     };
     let (first, ()) = tokio::join!(counting, healing);
     assert_eq!(first, Ok(false), "the lost answer was the `true`");
-    assert_eq!(stores.jobs.count(&job, index, &tally, at(2)).await, Ok(false));
+    assert_eq!(
+        stores.jobs.count(&job, index, &tally, at(2)).await,
+        Ok(false)
+    );
     let job = stores.jobs.get(&job).await.unwrap().unwrap();
     assert_eq!((job.units, job.counted, job.pending()), (1, 1, 0));
     assert_eq!(job.tally, one_created());

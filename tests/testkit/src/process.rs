@@ -1,7 +1,7 @@
 //! Ports, waiting, and ending processes by their own id.
 
-use std::net::{TcpListener, TcpStream};
 use std::io::Write;
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};

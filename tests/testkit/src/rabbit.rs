@@ -1,4 +1,4 @@
-//! A RabbitMQ node of one's own: private name, ports, folders and epmd, loopback only.
+//! A `RabbitMQ` node of one's own: private name, ports, folders and epmd, loopback only.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -17,7 +17,7 @@ const END: Duration = Duration::from_secs(30);
 /// Virtual hosts that a node is born with, for [`Rabbit::vhost`].
 const VHOSTS: u32 = 64;
 
-/// A running RabbitMQ node. It ends, with its epmd and its folders, when this is dropped.
+/// A running `RabbitMQ` node. It ends, with its epmd and its folders, when this is dropped.
 #[derive(Debug)]
 pub struct Rabbit {
     /// The default virtual host's address.
@@ -36,7 +36,7 @@ pub struct Rabbit {
 }
 
 impl Rabbit {
-    /// Starts the RabbitMQ that this machine's Debian package installed.
+    /// Starts the `RabbitMQ` that this machine's Debian package installed.
     ///
     /// # Panics
     /// When it is not installed, or does not start.
@@ -45,7 +45,7 @@ impl Rabbit {
         Self::start_under(None)
     }
 
-    /// Starts the RabbitMQ of a root made by `tests/brokers.sh 4 FOLDER`; needs to be root.
+    /// Starts the `RabbitMQ` of a root made by `tests/brokers.sh 4 FOLDER`; needs to be root.
     ///
     /// # Panics
     /// When there is none, or it does not start.
@@ -54,7 +54,7 @@ impl Rabbit {
         Self::start_under(Some(root.to_owned()))
     }
 
-    /// The RabbitMQ 4.x that the environment names (`MOSYNC_BROKER4_ROOT`), where it does.
+    /// The `RabbitMQ` 4.x that the environment names (`MOSYNC_BROKER4_ROOT`), where it does.
     #[must_use]
     pub fn start_4() -> Option<Self> {
         let root = std::env::var_os("MOSYNC_BROKER4_ROOT")?;
@@ -266,12 +266,21 @@ impl Rabbit {
             .env("RABBITMQ_LOG_BASE", self.inside("log"))
             .env("RABBITMQ_CONFIG_FILE", self.inside("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", self.inside("no-such-file"))
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.inside("no-such.config"))
+            .env(
+                "RABBITMQ_ADVANCED_CONFIG_FILE",
+                self.inside("no-such.config"),
+            )
             .env("RABBITMQ_GENERATED_CONFIG_DIR", self.inside("generated"))
             .env("RABBITMQ_SCHEMA_DIR", self.inside("schema"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.inside("enabled_plugins"))
+            .env(
+                "RABBITMQ_ENABLED_PLUGINS_FILE",
+                self.inside("enabled_plugins"),
+            )
             .env("RABBITMQ_PID_FILE", self.inside("pid"))
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none")
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "+sbwt none +sbwtdcpu none +sbwtdio none",
+            )
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file handle can be copied"))
             .stderr(output)
@@ -317,7 +326,10 @@ impl Drop for Rabbit {
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the only place to say it while a test unwinds")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the only place to say it while a test unwinds"
+)]
 fn eprintln_once(what: &str) {
     eprintln!("{what}");
 }
