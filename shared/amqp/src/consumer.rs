@@ -277,7 +277,8 @@ impl Delivery for AmqpDelivery {
 
     async fn dead_letter(self: Box<Self>, reason: &str) -> Result<(), LinkLost> {
         let headers = Headers {
-            attempt: self.attempt,
+            // This delivery is one more that it has had.
+            attempt: self.attempt.saturating_add(1),
             not_before: None,
             death: Some((reason.to_owned(), self.settler.from.name().to_owned())),
         };

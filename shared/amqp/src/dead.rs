@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use domain::unit::QueueName;
 use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
-use ports::queue::{DeadAction, DeadLetter};
+use ports::queue::{DeadAction, DeadLetter, Message};
 
 use crate::envelope::{self, Headers};
 use crate::session::{Fault, Refusal, Session, within_deadline};
@@ -29,7 +30,8 @@ pub(crate) async fn look(session: &Session, max: usize) -> Result<Vec<DeadLetter
     Ok(letters)
 }
 
-/// Replays or discards the dead letter of that message id; `false` when there is none.
+/// Replays or discards the dead letter of that message id; `false` when there is none, or when it
+/// has no queue to go back to.
 pub(crate) async fn settle(session: &Session, id: &str, action: DeadAction) -> Result<bool, Fault> {
     let channel = session.channel().await?;
     let mut others = 0;
@@ -45,11 +47,39 @@ pub(crate) async fn settle(session: &Session, id: &str, action: DeadAction) -> R
         }
     }
     let settled = match &found {
+        Some(taken) if may(action, taken) => act(session, taken, action).await.map(|()| true),
+        Some(_) => {
+            others += 1;
+            Ok(false)
+        }
         None => Ok(false),
-        Some(taken) => act(session, taken, action).await.map(|()| true),
     };
     put_back(session, channel, others).await?;
     settled
+}
+
+/// What was set aside without ever having been in a queue has none to go back to.
+fn may(action: DeadAction, taken: &BasicGetMessage) -> bool {
+    match action {
+        DeadAction::Discard => true,
+        DeadAction::Replay => QueueName::of_name(&letter(taken).queue).is_some(),
+    }
+}
+
+/// Publishes a message among the dead letters.
+pub(crate) async fn set_aside(
+    session: &Session,
+    message: &Message,
+    from: &str,
+    reason: &str,
+) -> Result<(), Refusal> {
+    let headers = Headers {
+        death: Some((reason.to_owned(), from.to_owned())),
+        ..Headers::default()
+    };
+    let properties = envelope::properties(message, &headers);
+    // A routing key is short, and a fanout exchange does not read it.
+    session.publish(DEAD, "", &message.body, properties).await
 }
 
 async fn act(session: &Session, taken: &BasicGetMessage, action: DeadAction) -> Result<(), Fault> {

@@ -1,4 +1,4 @@
-//! The queue port on RabbitMQ 3.10 to 4.x.
+//! The queue port on `RabbitMQ` 3.10 to 4.x.
 //!
 //! Reconnecting is starting again: whatever goes wrong on a link ends its [`session`], everything
 //! that hangs on it answers [`ports::queue::LinkLost`], and the next call builds a new one. The

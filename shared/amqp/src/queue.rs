@@ -16,12 +16,12 @@ use crate::consumer::AmqpSubscription;
 use crate::dead;
 use crate::envelope::{self, Headers};
 use crate::session::{self, ConnectError, Fault, Refusal, Session};
-use crate::topology::{DEAD, EXCHANGE, LADDER};
+use crate::topology::{EXCHANGE, LADDER};
 
 /// How long a call waits for a lost link to come back.
 const REBUILD: Duration = Duration::from_secs(30);
 
-/// The queues, on RabbitMQ.
+/// The queues, on `RabbitMQ`.
 #[derive(Debug)]
 pub struct Amqp {
     uri: AMQPUri,
@@ -135,19 +135,14 @@ impl Queue for Amqp {
 
     async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
         let session = self.session().await?;
-        let headers = Headers {
-            death: Some((reason.to_owned(), from.to_owned())),
-            ..Headers::default()
-        };
-        let properties = envelope::properties(message, &headers);
-        session
-            .publish(DEAD, from, &message.body, properties)
+        dead::set_aside(&session, message, from, reason)
             .await
             .map_err(|refusal| match refusal {
                 Refusal::Lost(fault) => lost(&fault),
-                Refusal::Full | Refusal::Unroutable => {
-                    LinkLost(format!("the queue `{DEAD}` does not take it"))
-                }
+                Refusal::Full | Refusal::Unroutable => LinkLost(
+                    "the broker has no queue for dead letters; run `mosync topology apply`"
+                        .to_owned(),
+                ),
             })
     }
 
@@ -172,7 +167,7 @@ impl Queue for Amqp {
     }
 
     async fn dead_count(&self) -> Result<u64, LinkLost> {
-        self.ready(DEAD).await
+        self.ready(crate::topology::DEAD).await
     }
 
     async fn settle_dead(&self, id: &str, action: DeadAction) -> Result<bool, LinkLost> {

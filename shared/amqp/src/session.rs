@@ -265,8 +265,7 @@ impl Session {
             if fault.is_not_found() {
                 Refusal::Unroutable
             } else {
-                self.give_up();
-                Refusal::Lost(fault)
+                Refusal::Lost(self.publishing_failed(fault))
             }
         })?;
         let answer = match confirmation {
@@ -297,9 +296,19 @@ impl Session {
             Ok(channel)
         }
         .await;
-        if made.is_err() {
-            self.give_up();
+        made.map_err(|fault| self.publishing_failed(fault))
+    }
+
+    /// Ends the session, unless the broker holds publishers back: that link is sound, a new one
+    /// would be held back too, and ending it would return what consumers have in hand.
+    fn publishing_failed(&self, fault: Fault) -> Fault {
+        if self.publish.status().blocked() {
+            return Fault::Said(
+                "it is short of memory or disk and takes no messages until that has passed"
+                    .to_owned(),
+            );
         }
-        made
+        self.give_up();
+        fault
     }
 }

@@ -225,9 +225,9 @@ fn read(fields: &Fields) -> Result<Job, StoreError> {
         .ok_or_else(|| StoreError::Corrupt(format!("job {id}: status {status}")))?;
     let after = match text(fields, "after")? {
         "" => None,
-        id => Some(
-            SalesforceId::parse(id).map_err(|error| StoreError::Corrupt(error.to_string()))?,
-        ),
+        id => {
+            Some(SalesforceId::parse(id).map_err(|error| StoreError::Corrupt(error.to_string()))?)
+        }
     };
     let error = text(fields, "error")?;
     Ok(Job {

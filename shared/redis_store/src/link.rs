@@ -132,9 +132,8 @@ impl Link {
                 "Redis may throw entries away when its memory is full",
             ),
         ] {
-            let answer: Result<BTreeMap<String, String>, StoreError> = self
-                .ask(redis::cmd("CONFIG").arg("GET").arg(setting))
-                .await;
+            let answer: Result<BTreeMap<String, String>, StoreError> =
+                self.ask(redis::cmd("CONFIG").arg("GET").arg(setting)).await;
             match answer {
                 Ok(found) => match found.get(setting).map(String::as_str) {
                     Some(value) if value == wanted => {}
@@ -189,7 +188,10 @@ fn may_pass(error: &RedisError) -> bool {
     error.is_io_error()
         || error.is_timeout()
         || error.is_connection_dropped()
-        || matches!(error.code(), Some("LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "CLUSTERDOWN"))
+        || matches!(
+            error.code(),
+            Some("LOADING" | "BUSY" | "TRYAGAIN" | "MASTERDOWN" | "READONLY" | "CLUSTERDOWN")
+        )
 }
 
 fn unreachable(error: &RedisError) -> StoreError {

@@ -1,7 +1,6 @@
 //! Real servers as child processes, and a proxy that breaks links. What is missing on the machine
 //! is a panic that says what to install, never a test that silently does nothing.
 #![expect(
-    clippy::unwrap_used,
     clippy::expect_used,
     clippy::disallowed_methods,
     reason = "a test tool: it panics where a test would, and waits for real processes in real time"

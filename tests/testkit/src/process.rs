@@ -1,7 +1,9 @@
 //! Ports, waiting, and ending processes by their own id.
 
+use std::io::Write;
 use std::net::{TcpListener, TcpStream};
-use std::process::Command;
+use std::os::unix::process::CommandExt;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 const POLL: Duration = Duration::from_millis(20);
@@ -44,4 +46,36 @@ pub(crate) fn runs(pid: u32) -> bool {
             .next()
             .is_some_and(|rest| !rest.trim_start().starts_with('Z'))
     })
+}
+
+/// Cleans up after a test process that was killed, or that keeps its servers in a static: a shell
+/// that waits for the end of its standard input, which comes when this process ends in any way.
+#[derive(Debug)]
+pub(crate) struct Guardian(Child);
+
+impl Guardian {
+    /// Runs the commands when this process has ended without [`Self::dismiss`].
+    pub(crate) fn to_run(commands: &str) -> Self {
+        let script = format!("read -r word; test \"$word\" = dismissed && exit 0; {commands}");
+        let child = Command::new("sh")
+            .args(["-c", &script])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            // Out of reach of a Ctrl-C that ends the tests.
+            .process_group(0)
+            .spawn()
+            .expect("a shell can be run");
+        Self(child)
+    }
+
+    /// All has been cleaned up already.
+    pub(crate) fn dismiss(&mut self) {
+        if let Some(mut input) = self.0.stdin.take() {
+            input
+                .write_all(b"dismissed\n")
+                .expect("the guardian listens");
+        }
+        self.0.wait().expect("the guardian ends");
+    }
 }

@@ -1,4 +1,4 @@
-//! A RabbitMQ node of one's own: private name, ports, folders and epmd, loopback only.
+//! A `RabbitMQ` node of one's own: private name, ports, folders and epmd, loopback only.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -10,14 +10,14 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{free_port, listens, runs, signal, wait_for};
+use crate::process::{Guardian, free_port, listens, runs, signal, wait_for};
 
 const START: Duration = Duration::from_secs(90);
 const END: Duration = Duration::from_secs(30);
 /// Virtual hosts that a node is born with, for [`Rabbit::vhost`].
 const VHOSTS: u32 = 64;
 
-/// A running RabbitMQ node. It ends, with its epmd and its folders, when this is dropped.
+/// A running `RabbitMQ` node. It ends, with its epmd and its folders, when this is dropped.
 #[derive(Debug)]
 pub struct Rabbit {
     /// The default virtual host's address.
@@ -32,10 +32,11 @@ pub struct Rabbit {
     script: Option<Child>,
     pid: u32,
     vhosts: AtomicU32,
+    guardian: Option<Guardian>,
 }
 
 impl Rabbit {
-    /// Starts the RabbitMQ that this machine's Debian package installed.
+    /// Starts the `RabbitMQ` that this machine's Debian package installed.
     ///
     /// # Panics
     /// When it is not installed, or does not start.
@@ -44,7 +45,7 @@ impl Rabbit {
         Self::start_under(None)
     }
 
-    /// Starts the RabbitMQ of a root made by `tests/brokers.sh 4 FOLDER`; needs to be root.
+    /// Starts the `RabbitMQ` of a root made by `tests/brokers.sh 4 FOLDER`; needs to be root.
     ///
     /// # Panics
     /// When there is none, or it does not start.
@@ -53,7 +54,7 @@ impl Rabbit {
         Self::start_under(Some(root.to_owned()))
     }
 
-    /// The RabbitMQ 4.x that the environment names (`MOSYNC_BROKER4_ROOT`), where it does.
+    /// The `RabbitMQ` 4.x that the environment names (`MOSYNC_BROKER4_ROOT`), where it does.
     #[must_use]
     pub fn start_4() -> Option<Self> {
         let root = std::env::var_os("MOSYNC_BROKER4_ROOT")?;
@@ -80,8 +81,10 @@ impl Rabbit {
             script: None,
             pid: 0,
             vhosts: AtomicU32::new(0),
+            guardian: None,
         };
         rabbit.configure();
+        rabbit.guardian = Some(Guardian::to_run(&rabbit.last_will()));
         rabbit.launch();
         rabbit
     }
@@ -149,6 +152,19 @@ impl Rabbit {
         if let Some(mut script) = self.script.take() {
             script.wait().expect("the start script ends with its node");
         }
+    }
+
+    /// What ends the node when this process is killed.
+    fn last_will(&self) -> String {
+        let home = self.home.path().display();
+        let chroot = match &self.root {
+            None => String::new(),
+            Some(root) => format!("chroot {} ", root.display()),
+        };
+        format!(
+            "kill -9 $(cat {home}/pid); sleep 1; ERL_EPMD_RELAXED_COMMAND_CHECK=1 {chroot}epmd -port {} -kill; rm -rf {home}",
+            self.epmd_port
+        )
     }
 
     fn end_epmd(&self) {
@@ -250,12 +266,21 @@ impl Rabbit {
             .env("RABBITMQ_LOG_BASE", self.inside("log"))
             .env("RABBITMQ_CONFIG_FILE", self.inside("rabbitmq.conf"))
             .env("RABBITMQ_CONF_ENV_FILE", self.inside("no-such-file"))
-            .env("RABBITMQ_ADVANCED_CONFIG_FILE", self.inside("no-such.config"))
+            .env(
+                "RABBITMQ_ADVANCED_CONFIG_FILE",
+                self.inside("no-such.config"),
+            )
             .env("RABBITMQ_GENERATED_CONFIG_DIR", self.inside("generated"))
             .env("RABBITMQ_SCHEMA_DIR", self.inside("schema"))
-            .env("RABBITMQ_ENABLED_PLUGINS_FILE", self.inside("enabled_plugins"))
+            .env(
+                "RABBITMQ_ENABLED_PLUGINS_FILE",
+                self.inside("enabled_plugins"),
+            )
             .env("RABBITMQ_PID_FILE", self.inside("pid"))
-            .env("RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS", "+sbwt none +sbwtdcpu none +sbwtdio none")
+            .env(
+                "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS",
+                "+sbwt none +sbwtdcpu none +sbwtdio none",
+            )
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file handle can be copied"))
             .stderr(output)
@@ -295,10 +320,16 @@ impl Drop for Rabbit {
             eprintln_once(&format!("RabbitMQ's start script: {error}"));
         }
         self.end_epmd();
+        if let Some(guardian) = &mut self.guardian {
+            guardian.dismiss();
+        }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the only place to say it while a test unwinds")]
+#[expect(
+    clippy::print_stderr,
+    reason = "the only place to say it while a test unwinds"
+)]
 fn eprintln_once(what: &str) {
     eprintln!("{what}");
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-use crate::process::{free_port, listens, runs, signal, wait_for};
+use crate::process::{Guardian, free_port, listens, runs, signal, wait_for};
 
 const START: Duration = Duration::from_secs(20);
 
@@ -20,6 +20,7 @@ pub struct Redis {
     port: u16,
     home: TempDir,
     server: Option<Child>,
+    guardian: Guardian,
 }
 
 impl Redis {
@@ -34,11 +35,16 @@ impl Redis {
             .prefix("redis")
             .tempdir()
             .expect("a temporary folder can be made");
+        let folder = home.path().display();
+        let guardian = Guardian::to_run(&format!(
+            "kill -9 $(cat {folder}/pid); sleep 1; rm -rf {folder}"
+        ));
         let mut redis = Self {
             url: format!("redis://127.0.0.1:{port}/"),
             port,
             home,
             server: None,
+            guardian,
         };
         redis.launch();
         redis
@@ -98,6 +104,8 @@ impl Redis {
             .arg("--dir")
             .arg(self.home.path())
             .args(["--appendonly", "yes", "--appendfsync", "always"])
+            .arg("--pidfile")
+            .arg(self.home.path().join("pid"))
             .args(["--save", "", "--maxmemory-policy", "noeviction"])
             .stdin(Stdio::null())
             .stdout(output.try_clone().expect("a file handle can be copied"))
@@ -116,6 +124,7 @@ impl Drop for Redis {
             // Both fail only when it has ended already.
             if server.kill().is_ok() && server.wait().is_ok() {}
         }
+        self.guardian.dismiss();
     }
 }
 
