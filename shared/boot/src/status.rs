@@ -115,8 +115,11 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         }
         Some(_) => {}
     }
+    let last_event = stream.as_ref().and_then(|state| state.last_event);
     if permissions_polled.is_none() {
         waiting_for.push("the first reading of permissions".to_owned());
+    } else if last_event > permissions_polled {
+        waiting_for.push("a reading of permissions after the last event".to_owned());
     }
     let ready = queues.values().sum::<u64>();
     if ready + waiting_to_retry > 0 {
@@ -139,6 +142,9 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         .into_iter()
         .filter(|gap| gap.closed.is_none())
         .collect::<Vec<_>>();
+    if !open_gaps.is_empty() {
+        waiting_for.push(format!("{} gaps to be caught up", open_gaps.len()));
+    }
     let jobs = stores
         .jobs
         .list(JOBS)

@@ -202,6 +202,7 @@ fn only_what_qualifies_moves_the_rule_revision() {
 fn job() {
     let scope = JobScope::Owners {
         owners: BTreeSet::from([id("005000000000001")]),
+        since: at(1),
     };
     let job = Job {
         started: Some(at(2)),

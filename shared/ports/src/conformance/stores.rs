@@ -104,7 +104,10 @@ fn job(name: &str, requested: Timestamp) -> Job {
     Job::queued(
         job_id(kind, name),
         kind,
-        JobScope::Owners { owners },
+        JobScope::Owners {
+            owners,
+            since: at(1),
+        },
         requested,
     )
 }
