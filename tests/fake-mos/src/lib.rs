@@ -3,6 +3,16 @@
 //!
 //! In process: [`Mos`]. Over HTTP: [`start`], or [`run`] for a command line. There is no door that
 //! deletes anything.
+//!
+//! Beside the contract's doors under `/v1`, and without a key:
+//!
+//! | door | what for |
+//! |---|---|
+//! | `GET /healthz` | 200 `{"status":"ok"}`, 503 while down |
+//! | `POST /admin/faults` | a [`Fault`] as JSON, `{"fault":"status","status":429,"retry_after_s":2,"count":3}`; 204 |
+//! | `GET /admin/ledger?after=N&limit=M` | `{"entries":[...]}`, see [`LedgerEntry`] |
+//! | `GET /admin/records/{type}` | `{"records":[...]}`, whole, see [`StoredRecord`] |
+//! | `GET /admin/counters` | requests by status, records by outcome, records held |
 
 mod clock;
 mod digest;
@@ -19,6 +29,7 @@ mod value;
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +45,9 @@ pub use store::StoredRecord;
 
 /// The API key of a fake that was not given one.
 pub const DEFAULT_API_KEY: &str = "mos-demo-key";
+
+/// How long stopping may take.
+const STOP_MAX: Duration = Duration::from_secs(5);
 
 /// How to run a fake mOS.
 #[derive(Debug, Clone, clap::Args)]
@@ -75,11 +89,15 @@ pub struct Running {
 }
 
 impl Running {
-    /// Stops listening, ends requests that hang, and waits until nothing is left.
+    /// Stops listening, ends requests that hang, and waits until nothing is left; at most five
+    /// seconds, for callers that never finish what they began to send.
     pub async fn stop(self) {
         self.stopping.cancel();
         self.tasks.close();
-        self.tasks.wait().await;
+        let done = tokio::time::timeout(STOP_MAX, self.tasks.wait()).await;
+        if done.is_err() {
+            tracing::warn!("the fake mOS stopped while a caller was still sending");
+        }
     }
 }
 

@@ -1,0 +1,486 @@
+//! Plays the history once and notes, for every record, when it was in scope.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::filter::{Matcher, instant};
+use crate::history::{ChangeKind, Entity, History, Moment, Row, Step};
+use crate::ledger::Kind;
+use crate::mapping;
+use crate::settings::{Settings, SettingsError};
+
+/// A record in mOS's terms.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, serde::Serialize)]
+pub struct RecordId {
+    /// The type.
+    #[serde(rename = "type")]
+    pub kind: Kind,
+    /// The Salesforce id.
+    pub id: String,
+}
+
+/// A stretch of time, microseconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Span {
+    /// Its first moment.
+    pub from: i64,
+    /// The moment it ended; `None` while it lasts.
+    pub to: Option<i64>,
+}
+
+impl Span {
+    /// Whether it has a moment in common with `[from, to]`.
+    pub(crate) fn touches(&self, from: i64, to: i64) -> bool {
+        self.from <= to && self.to.is_none_or(|end| end >= from)
+    }
+
+    /// Whether it lasts, and has lasted since that moment.
+    pub(crate) fn lasts_since(&self, moment: i64) -> bool {
+        self.to.is_none() && self.from <= moment
+    }
+}
+
+/// A record among others of its kind.
+pub(crate) type Key<'h> = (Kind, &'h str);
+
+/// A change of a record that mOS could hear of.
+#[derive(Debug)]
+pub(crate) struct Touch<'h> {
+    pub(crate) key: Key<'h>,
+    pub(crate) at_micros: i64,
+    /// A mapped field differs from before.
+    pub(crate) mapped: bool,
+}
+
+/// When an opportunity closed while it was in scope.
+#[derive(Debug)]
+pub(crate) struct Closing<'h> {
+    pub(crate) id: &'h str,
+    pub(crate) at_micros: i64,
+}
+
+/// The history as the rule sees it: who and what was in scope, and when.
+#[derive(Debug)]
+pub struct Timeline<'h> {
+    pub(crate) history: &'h History,
+    /// Records that exist, at the end.
+    rows: BTreeMap<(Entity, &'h str), &'h Row>,
+    pub(crate) spans: BTreeMap<Key<'h>, Vec<Span>>,
+    /// Opportunities that would qualify were they open: only their last word may be sent.
+    pub(crate) closed: BTreeMap<&'h str, Vec<Span>>,
+    pub(crate) closings: Vec<Closing<'h>>,
+    pub(crate) touches: Vec<Touch<'h>>,
+}
+
+impl<'h> Timeline<'h> {
+    /// Plays everything up to and including the moment `until`.
+    ///
+    /// # Errors
+    /// When the filter's logic cannot be read.
+    pub fn new(
+        history: &'h History,
+        settings: &'h Settings,
+        until: i64,
+    ) -> Result<Self, SettingsError> {
+        let mut player = Player {
+            settings,
+            matcher: Matcher::new(&settings.filter)?,
+            timeline: Timeline {
+                history,
+                rows: BTreeMap::new(),
+                spans: BTreeMap::new(),
+                closed: BTreeMap::new(),
+                closings: Vec::new(),
+                touches: Vec::new(),
+            },
+            opportunities_of: BTreeMap::new(),
+            roles_of: BTreeMap::new(),
+            grants_of: BTreeMap::new(),
+            granting_sets: BTreeSet::new(),
+            granting_groups: BTreeSet::new(),
+            permitted: BTreeSet::new(),
+            expiries: BTreeSet::new(),
+            brings: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        };
+        for moment in history.moments() {
+            if moment.at_micros > until {
+                break;
+            }
+            player.pass_time(moment.at_micros);
+            player.commit(moment);
+        }
+        player.pass_time(until);
+        Ok(player.timeline)
+    }
+
+    /// Whether a record is in scope at the end.
+    #[must_use]
+    pub fn in_scope(&self, kind: Kind, id: &str) -> bool {
+        self.spans
+            .get(&(kind, id))
+            .and_then(|spans| spans.last())
+            .is_some_and(|span| span.to.is_none())
+    }
+
+    /// When a record was in scope.
+    #[must_use]
+    pub fn spans<'a>(&'a self, kind: Kind, id: &'a str) -> &'a [Span] {
+        self.spans.get(&(kind, id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// The records in scope at the end, with their rows.
+    pub(crate) fn scope(&self) -> impl Iterator<Item = (Key<'h>, &'h Row)> + '_ {
+        self.spans.iter().filter_map(|(key, spans)| {
+            spans.last().filter(|span| span.to.is_none())?;
+            Some((*key, *self.rows.get(&(entity_of(key.0), key.1))?))
+        })
+    }
+}
+
+struct Player<'h> {
+    settings: &'h Settings,
+    matcher: Matcher<'h>,
+    timeline: Timeline<'h>,
+    opportunities_of: BTreeMap<&'h str, BTreeSet<&'h str>>,
+    roles_of: BTreeMap<&'h str, BTreeSet<&'h str>>,
+    grants_of: BTreeMap<&'h str, BTreeSet<&'h str>>,
+    granting_sets: BTreeSet<&'h str>,
+    granting_groups: BTreeSet<&'h str>,
+    permitted: BTreeSet<&'h str>,
+    /// When a grant runs out, and whose it is.
+    expiries: BTreeSet<(i64, &'h str)>,
+    /// What each qualifying opportunity brings into scope.
+    brings: BTreeMap<&'h str, BTreeSet<Key<'h>>>,
+    /// By how many opportunities a record is brought.
+    counts: BTreeMap<Key<'h>, usize>,
+}
+
+/// What a commit made doubtful.
+#[derive(Default)]
+struct Doubt<'h> {
+    opportunities: BTreeSet<&'h str>,
+    users: BTreeSet<&'h str>,
+    records: BTreeSet<Key<'h>>,
+    /// A permission set or group changed: everybody is asked again.
+    everybody: bool,
+    /// Opportunities that were in scope and open before.
+    open_before: BTreeSet<&'h str>,
+}
+
+impl<'h> Player<'h> {
+    /// Grants run out without a commit.
+    fn pass_time(&mut self, now: i64) {
+        while let Some((at, user)) = self.expiries.first().copied().filter(|(at, _)| *at <= now) {
+            self.expiries.remove(&(at, user));
+            let mut doubt = Doubt::default();
+            self.ask_permission(user, at, &mut doubt);
+            self.settle(&doubt, at);
+        }
+    }
+
+    fn commit(&mut self, moment: &'h Moment) {
+        let mut doubt = Doubt::default();
+        for step in &moment.steps {
+            if !step.silent {
+                self.note_touch(step, moment.at_micros);
+            }
+            let gone = step.kind == ChangeKind::Delete
+                || self.timeline.history.flag(&step.row, "IsDeleted");
+            let new = (!gone).then_some(&step.row);
+            self.replace(step.entity, &step.id, new, &mut doubt);
+        }
+        if doubt.everybody {
+            self.find_granting_sets();
+            let holders: Vec<&str> = self.grants_of.keys().copied().collect();
+            doubt.users.extend(holders);
+        }
+        for user in std::mem::take(&mut doubt.users) {
+            self.ask_permission(user, moment.at_micros, &mut doubt);
+        }
+        self.settle(&doubt, moment.at_micros);
+    }
+
+    /// A change mOS could hear of, for the latency. Must come before the row is replaced.
+    fn note_touch(&mut self, step: &'h Step, at_micros: i64) {
+        let Some(kind) = kind_of(step.entity) else {
+            return;
+        };
+        let history = self.timeline.history;
+        let old = self.timeline.rows.get(&(step.entity, step.id.as_ref()));
+        let mapped = old.is_none_or(|old| {
+            mapping::fields(kind).iter().any(|field| {
+                history.cell(old, field.salesforce) != history.cell(&step.row, field.salesforce)
+            })
+        });
+        self.timeline.touches.push(Touch {
+            key: (kind, &step.id),
+            at_micros,
+            mapped,
+        });
+    }
+
+    /// Puts a record's new row (or its absence) into the world and notes what it makes doubtful.
+    fn replace(
+        &mut self,
+        entity: Entity,
+        id: &'h str,
+        new: Option<&'h Row>,
+        doubt: &mut Doubt<'h>,
+    ) {
+        let history = self.timeline.history;
+        let old = match new {
+            Some(row) => self.timeline.rows.insert((entity, id), row),
+            None => self.timeline.rows.remove(&(entity, id)),
+        };
+        let text = |row: Option<&'h Row>, field: &str| row.and_then(|row| history.text(row, field));
+        match entity {
+            Entity::User => {
+                doubt.users.insert(id);
+                doubt.records.insert((Kind::User, id));
+            }
+            Entity::Account => {
+                doubt.records.insert((Kind::Company, id));
+            }
+            Entity::Contact => {
+                doubt.records.insert((Kind::Contact, id));
+            }
+            Entity::Opportunity => {
+                if self.brings.contains_key(id)
+                    && old.is_some_and(|row| !history.flag(row, "IsClosed"))
+                {
+                    doubt.open_before.insert(id);
+                }
+                move_in(
+                    &mut self.opportunities_of,
+                    text(old, "OwnerId"),
+                    text(new, "OwnerId"),
+                    id,
+                );
+                doubt.opportunities.insert(id);
+            }
+            Entity::OpportunityContactRole => {
+                let (before, after) = (text(old, "OpportunityId"), text(new, "OpportunityId"));
+                move_in(&mut self.roles_of, before, after, id);
+                doubt.opportunities.extend(before.into_iter().chain(after));
+                doubt.records.insert((Kind::ContactRole, id));
+            }
+            Entity::PermissionSetAssignment => {
+                let (before, after) = (text(old, "AssigneeId"), text(new, "AssigneeId"));
+                move_in(&mut self.grants_of, before, after, id);
+                doubt.users.extend(before.into_iter().chain(after));
+                let end = text(new, "ExpirationDate").and_then(instant);
+                if let (Some(user), Some(end)) = (after, end) {
+                    self.expiries.insert((end.as_microsecond(), user));
+                }
+            }
+            Entity::PermissionSet | Entity::PermissionSetGroupComponent => doubt.everybody = true,
+        }
+    }
+
+    fn rows_of(&self, entity: Entity) -> impl Iterator<Item = (&'h str, &'h Row)> + '_ {
+        self.timeline
+            .rows
+            .range((entity, "")..)
+            .take_while(move |((other, _), _)| *other == entity)
+            .map(|((_, id), row)| (*id, *row))
+    }
+
+    fn find_granting_sets(&mut self) {
+        let history = self.timeline.history;
+        self.granting_sets = self
+            .rows_of(Entity::PermissionSet)
+            .filter(|(_, row)| {
+                let name = history.text(row, "Name");
+                name.is_some_and(|name| {
+                    self.settings.permissions.sets.iter().any(|set| set == name)
+                })
+            })
+            .map(|(id, _)| id)
+            .collect();
+        self.granting_groups = self
+            .rows_of(Entity::PermissionSetGroupComponent)
+            .filter(|(_, row)| {
+                let set = history.text(row, "PermissionSetId");
+                set.is_some_and(|set| self.granting_sets.contains(set))
+            })
+            .filter_map(|(_, row)| history.text(row, "PermissionSetGroupId"))
+            .collect();
+    }
+
+    /// Whether a user holds mOS permission now; when that changed, all their opportunities are
+    /// doubtful.
+    fn ask_permission(&mut self, user: &'h str, now: i64, doubt: &mut Doubt<'h>) {
+        let holds = self.is_permitted(user, now);
+        let changed = if holds {
+            self.permitted.insert(user)
+        } else {
+            self.permitted.remove(user)
+        };
+        if changed && let Some(owned) = self.opportunities_of.get(user) {
+            doubt.opportunities.extend(owned.iter().copied());
+        }
+    }
+
+    fn is_permitted(&self, user: &str, now: i64) -> bool {
+        let history = self.timeline.history;
+        let active = self
+            .timeline
+            .rows
+            .get(&(Entity::User, user))
+            .is_some_and(|row| history.flag(row, "IsActive"));
+        let grants = self.grants_of.get(user).into_iter().flatten();
+        active
+            && grants
+                .filter_map(|grant| {
+                    self.timeline
+                        .rows
+                        .get(&(Entity::PermissionSetAssignment, *grant))
+                })
+                .any(|row| self.grants(row, now))
+    }
+
+    fn grants(&self, assignment: &Row, now: i64) -> bool {
+        let history = self.timeline.history;
+        let text = |field| history.text(assignment, field);
+        // IsActive says what ExpirationDate says, but only at the moment the row was read.
+        let expired = text("ExpirationDate")
+            .and_then(instant)
+            .is_some_and(|end| end.as_microsecond() <= now);
+        let revoked = history.flag(assignment, "IsRevoked");
+        let direct = text("PermissionSetId").is_some_and(|set| self.granting_sets.contains(set));
+        let through_group =
+            text("PermissionSetGroupId").is_some_and(|group| self.granting_groups.contains(group));
+        !expired && !revoked && (direct || through_group)
+    }
+
+    /// Decides again over everything doubtful, as of one moment.
+    fn settle(&mut self, doubt: &Doubt<'h>, at: i64) {
+        let history = self.timeline.history;
+        let mut doubtful = doubt.records.clone();
+        for opportunity in &doubt.opportunities {
+            let row = self
+                .timeline
+                .rows
+                .get(&(Entity::Opportunity, *opportunity))
+                .copied();
+            let wanted = row.is_some_and(|row| self.is_wanted(row));
+            let closed = row.is_some_and(|row| history.flag(row, "IsClosed"));
+            let qualifies = wanted && (!closed || self.settings.sync_closed);
+
+            let last_word = wanted && !qualifies;
+            mark(
+                self.timeline.closed.entry(opportunity).or_default(),
+                last_word,
+                at,
+            );
+            if last_word && doubt.open_before.contains(opportunity) {
+                self.timeline.closings.push(Closing {
+                    id: opportunity,
+                    at_micros: at,
+                });
+            }
+
+            let brings = match row {
+                Some(row) if qualifies => self.brought_by(opportunity, row),
+                _ => BTreeSet::new(),
+            };
+            let brought = self.brings.remove(opportunity).unwrap_or_default();
+            for key in brought.difference(&brings) {
+                if let Some(count) = self.counts.get_mut(key) {
+                    *count -= 1;
+                }
+            }
+            for key in brings.difference(&brought) {
+                *self.counts.entry(*key).or_default() += 1;
+            }
+            doubtful.extend(brought.symmetric_difference(&brings).copied());
+            if qualifies {
+                self.brings.insert(opportunity, brings);
+            }
+        }
+        for key in doubtful {
+            let exists = self.timeline.rows.contains_key(&(entity_of(key.0), key.1));
+            let brought = self.counts.get(&key).is_some_and(|count| *count > 0);
+            mark(
+                self.timeline.spans.entry(key).or_default(),
+                exists && brought,
+                at,
+            );
+        }
+    }
+
+    /// All of the rule but open or closed.
+    fn is_wanted(&self, row: &Row) -> bool {
+        let history = self.timeline.history;
+        let owner = history.text(row, "OwnerId");
+        !self.settings.disabled
+            && owner.is_some_and(|owner| self.permitted.contains(owner))
+            && self.matcher.matches(history, row)
+    }
+
+    /// A qualifying opportunity and what comes with it.
+    fn brought_by(&self, opportunity: &'h str, row: &'h Row) -> BTreeSet<Key<'h>> {
+        let history = self.timeline.history;
+        let mut keys = BTreeSet::from([(Kind::Opportunity, opportunity)]);
+        keys.extend(history.text(row, "OwnerId").map(|id| (Kind::User, id)));
+        keys.extend(history.text(row, "AccountId").map(|id| (Kind::Company, id)));
+        for role in self.roles_of.get(opportunity).into_iter().flatten() {
+            keys.insert((Kind::ContactRole, role));
+            let row = self
+                .timeline
+                .rows
+                .get(&(Entity::OpportunityContactRole, *role))
+                .copied();
+            let contact = row.and_then(|row| history.text(row, "ContactId"));
+            keys.extend(contact.map(|id| (Kind::Contact, id)));
+        }
+        keys
+    }
+}
+
+/// Moves an id from one owner's set to another's.
+fn move_in<'h>(
+    sets: &mut BTreeMap<&'h str, BTreeSet<&'h str>>,
+    from: Option<&'h str>,
+    to: Option<&'h str>,
+    id: &'h str,
+) {
+    if let Some(set) = from.and_then(|from| sets.get_mut(from)) {
+        set.remove(id);
+    }
+    if let Some(to) = to {
+        sets.entry(to).or_default().insert(id);
+    }
+}
+
+/// Begins or ends a span where the state changed.
+fn mark(spans: &mut Vec<Span>, holds: bool, at: i64) {
+    match spans.last_mut().filter(|span| span.to.is_none()) {
+        Some(span) if !holds => span.to = Some(at),
+        None if holds => spans.push(Span { from: at, to: None }),
+        _ => {}
+    }
+}
+
+fn kind_of(entity: Entity) -> Option<Kind> {
+    match entity {
+        Entity::User => Some(Kind::User),
+        Entity::Account => Some(Kind::Company),
+        Entity::Contact => Some(Kind::Contact),
+        Entity::Opportunity => Some(Kind::Opportunity),
+        Entity::OpportunityContactRole => Some(Kind::ContactRole),
+        Entity::PermissionSet
+        | Entity::PermissionSetAssignment
+        | Entity::PermissionSetGroupComponent => None,
+    }
+}
+
+fn entity_of(kind: Kind) -> Entity {
+    match kind {
+        Kind::User => Entity::User,
+        Kind::Company => Entity::Account,
+        Kind::Contact => Entity::Contact,
+        Kind::Opportunity => Entity::Opportunity,
+        Kind::ContactRole => Entity::OpportunityContactRole,
+    }
+}
