@@ -53,9 +53,26 @@ struct Active {
 impl Listener {
     /// A listener of a change event channel; `holder` names this process in the lease.
     #[must_use]
-    pub fn new(source: Arc<dyn Source>, queue: Arc<dyn Queue>, stores: Stores, clock: Arc<dyn Clock>, topic: &str, holder: String) -> Self {
-        let state = Mutex::new(WorkerState::Failing("the event stream is not open yet".to_owned()));
-        Self { source, queue, stores, clock, topic: topic.to_owned(), holder, state }
+    pub fn new(
+        source: Arc<dyn Source>,
+        queue: Arc<dyn Queue>,
+        stores: Stores,
+        clock: Arc<dyn Clock>,
+        topic: &str,
+        holder: String,
+    ) -> Self {
+        let state = Mutex::new(WorkerState::Failing(
+            "the event stream is not open yet".to_owned(),
+        ));
+        Self {
+            source,
+            queue,
+            stores,
+            clock,
+            topic: topic.to_owned(),
+            holder,
+            state,
+        }
     }
 
     /// Follows the stream until `stop`, whenever this process holds the lease.
@@ -172,8 +189,16 @@ impl Listener {
 
     /// Says how it is; that nobody hears it is no reason to stop.
     async fn report_again(&self) {
-        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let report = Report { at: self.clock.now(), state, figures: std::collections::BTreeMap::new() };
+        let state = self
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let report = Report {
+            at: self.clock.now(),
+            state,
+            figures: std::collections::BTreeMap::new(),
+        };
         if let Err(error) = self.stores.reports.report("listener", &report).await {
             tracing::warn!("the listener's state could not be reported: {error}");
         }

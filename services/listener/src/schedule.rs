@@ -85,10 +85,7 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
         now.as_micros(),
         due.iter().map(|parked| parked.id).collect::<Vec<_>>()
     );
-    let id = JobId::new(
-        JobKind::Retry,
-        uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()),
-    );
+    let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
     listener
         .stores
         .jobs

@@ -43,7 +43,9 @@ pub struct Adapters {
 
 impl std::fmt::Debug for Adapters {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Adapters").field("name", &self.name).finish_non_exhaustive()
+        f.debug_struct("Adapters")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
     }
 }
 
@@ -55,15 +57,80 @@ impl Adapters {
     pub async fn connect(transport: &Transport, clock: Arc<dyn Clock>) -> Result<Self, BootError> {
         match transport {
             Transport::Embedded { folder } => {
-                let embedded = Embedded::open(Location::File(folder.clone()), Arc::clone(&clock)).map_err(|error| {
-                    let cause = std::error::Error::source(&error).map(|cause| format!(": {cause}")).unwrap_or_default();
+                let embedded = Embedded::open(Location::File(folder.clone()), Arc::clone(&clock))
+                    .map_err(|error| {
+                    let cause = std::error::Error::source(&error)
+                        .map(|cause| format!(": {cause}"))
+                        .unwrap_or_default();
                     BootError::Configuration(format!("{error}{cause}"))
                 })?;
-                Ok(Self { queue: embedded.queue(), stores: embedded.stores(), clock, name: "embedded" })
+                Ok(Self {
+                    queue: embedded.queue(),
+                    stores: embedded.stores(),
+                    clock,
+                    name: "embedded",
+                })
             }
-            Transport::Servers { .. } => Err(BootError::Configuration("RabbitMQ and Redis are wired in next".to_owned())),
+            Transport::Servers {
+                rabbitmq_url,
+                redis_url,
+                deployment,
+            } => {
+                let stores =
+                    redis_store::RedisStore::connect(redis_url.expose_secret(), deployment).await?;
+                let queue = amqp::Amqp::connect(rabbitmq_url.expose_secret(), Arc::clone(&clock))
+                    .await
+                    .map_err(of_broker)?;
+                Ok(Self {
+                    queue: Arc::new(queue),
+                    stores,
+                    clock,
+                    name: "RabbitMQ and Redis",
+                })
+            }
         }
     }
+}
+
+fn of_broker(error: amqp::ConnectError) -> BootError {
+    match error {
+        amqp::ConnectError::Url(_) | amqp::ConnectError::Topology { .. } => {
+            BootError::Configuration(error.to_string())
+        }
+        amqp::ConnectError::Unreachable(_) => BootError::OutOfReach(error.to_string()),
+    }
+}
+
+/// Declares what the broker must have, and says what it did.
+///
+/// # Errors
+/// [`BootError`]; embedded queues need none of it.
+pub async fn apply_topology(transport: &Transport) -> Result<Vec<String>, BootError> {
+    use amqp::topology::ApplyError;
+    let Transport::Servers { rabbitmq_url, .. } = transport else {
+        return Err(BootError::Configuration(
+            "the embedded queues need no topology; it is for RabbitMQ".to_owned(),
+        ));
+    };
+    let applied = amqp::topology::apply(rabbitmq_url.expose_secret())
+        .await
+        .map_err(|error| match error {
+            ApplyError::Url(_) | ApplyError::Differs(_) => {
+                BootError::Configuration(error.to_string())
+            }
+            ApplyError::Broker(_) => BootError::OutOfReach(error.to_string()),
+        })?;
+    let list = |names: &[String]| {
+        if names.is_empty() {
+            "none".to_owned()
+        } else {
+            names.join(", ")
+        }
+    };
+    Ok(vec![
+        format!("queues made: {}", list(&applied.created)),
+        format!("queues there already: {}", list(&applied.unchanged)),
+    ])
 }
 
 /// The Salesforce org; signs in with the first request.
@@ -73,15 +140,19 @@ impl Adapters {
 pub fn salesforce(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Source>, BootError> {
     let from = &config.salesforce;
     let grant = match &from.sign_in {
-        SignIn::JwtBearer { username, private_key } => salesforce::Grant::Jwt {
+        SignIn::JwtBearer {
+            username,
+            private_key,
+        } => salesforce::Grant::Jwt {
             client_id: from.client_id.clone(),
             username: username.clone(),
             audience: from.audience.clone(),
             private_key_pem: private_key.clone(),
         },
-        SignIn::ClientCredentials { client_secret } => {
-            salesforce::Grant::ClientCredentials { client_id: from.client_id.clone(), client_secret: client_secret.clone() }
-        }
+        SignIn::ClientCredentials { client_secret } => salesforce::Grant::ClientCredentials {
+            client_id: from.client_id.clone(),
+            client_secret: client_secret.clone(),
+        },
     };
     let config = salesforce::Config {
         login_url: from.login_url.clone(),
@@ -92,7 +163,8 @@ pub fn salesforce(config: &Config, clock: Arc<dyn Clock>) -> Result<Arc<dyn Sour
         request_timeout: from.request_timeout,
         plaintext_allowed: config.allow_plaintext,
     };
-    let connected = salesforce::connect(config, clock).map_err(|error| BootError::Configuration(error.to_string()))?;
+    let connected = salesforce::connect(config, clock)
+        .map_err(|error| BootError::Configuration(error.to_string()))?;
     Ok(Arc::new(connected))
 }
 
@@ -107,6 +179,7 @@ pub fn target(config: &Config) -> Result<Arc<dyn Target>, BootError> {
         request_timeout: config.mos.request_timeout,
         plaintext_allowed: config.allow_plaintext,
     };
-    let connected = mos::Mos::connect(config).map_err(|error| BootError::Configuration(error.to_string()))?;
+    let connected =
+        mos::Mos::connect(config).map_err(|error| BootError::Configuration(error.to_string()))?;
     Ok(Arc::new(connected))
 }

@@ -5,5 +5,5 @@ mod adapters;
 mod services;
 pub mod status;
 
-pub use adapters::{Adapters, BootError, salesforce, target};
+pub use adapters::{Adapters, BootError, apply_topology, salesforce, target};
 pub use services::{Service, start};

@@ -62,15 +62,31 @@ pub fn start(
     lifecycle: &Lifecycle,
     readiness: &Readiness,
 ) {
-    let Adapters { queue, stores, clock, .. } = adapters.clone();
+    let Adapters {
+        queue,
+        stores,
+        clock,
+        ..
+    } = adapters.clone();
     let source = Arc::clone(source);
     let stop = lifecycle.soft().clone();
     match service {
         Service::Listener => {
             // Two processes never have the same id at the same time on one machine; the time tells
             // machines and restarts apart.
-            let holder = format!("listener-{}-{}", std::process::id(), clock.now().as_micros());
-            let listener = Arc::new(listener::Listener::new(source, queue, stores, clock, &config.salesforce.topic, holder));
+            let holder = format!(
+                "listener-{}-{}",
+                std::process::id(),
+                clock.now().as_micros()
+            );
+            let listener = Arc::new(listener::Listener::new(
+                source,
+                queue,
+                stores,
+                clock,
+                &config.salesforce.topic,
+                holder,
+            ));
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;
                 Ok::<_, Infallible>(())
@@ -83,8 +99,19 @@ pub fn start(
         }
         Service::Permission => {
             let gate = permission::poll::closed_gate();
-            let handler = Arc::new(permission::Permission::new(Arc::clone(&source), stores.clone(), gate.subscribe()));
-            let poll = permission::poll::Poll { source, stores, clock, requirements: requirements(config), every: config.permissions.poll, gate };
+            let handler = Arc::new(permission::Permission::new(
+                Arc::clone(&source),
+                stores.clone(),
+                gate.subscribe(),
+            ));
+            let poll = permission::poll::Poll {
+                source,
+                stores,
+                clock,
+                requirements: requirements(config),
+                every: config.permissions.poll,
+                gate,
+            };
             lifecycle.spawn("permission poll", async move {
                 poll.run(stop).await;
                 Ok::<_, Infallible>(())
@@ -128,8 +155,19 @@ fn requirements(config: &Config) -> permission::poll::Requirements {
 }
 
 /// Runs a handler on both lanes, and reports how it is.
-fn run_worker(service: Service, handler: Arc<dyn Handler>, adapters: &Adapters, lifecycle: &Lifecycle, readiness: &Readiness) {
-    let Adapters { queue, stores, clock, .. } = adapters.clone();
+fn run_worker(
+    service: Service,
+    handler: Arc<dyn Handler>,
+    adapters: &Adapters,
+    lifecycle: &Lifecycle,
+    readiness: &Readiness,
+) {
+    let Adapters {
+        queue,
+        stores,
+        clock,
+        ..
+    } = adapters.clone();
     let gate = handler.gate();
     for lane in [Lane::Live, Lane::Bulk] {
         let worker = Worker {
@@ -159,15 +197,29 @@ fn run_worker(service: Service, handler: Arc<dyn Handler>, adapters: &Adapters, 
 }
 
 /// Says how a worker is, at every change of its gate and every few seconds.
-async fn report(service: Service, adapters: &Adapters, mut gate: watch::Receiver<Gate>, readiness: &Readiness) {
+async fn report(
+    service: Service,
+    adapters: &Adapters,
+    mut gate: watch::Receiver<Gate>,
+    readiness: &Readiness,
+) {
     loop {
         let state = match &*gate.borrow_and_update() {
             Gate::Open => WorkerState::Running,
             Gate::Closed(why) => WorkerState::Paused(why.clone()),
         };
-        let report = Report { at: adapters.clock.now(), state, figures: BTreeMap::new() };
+        let report = Report {
+            at: adapters.clock.now(),
+            state,
+            figures: BTreeMap::new(),
+        };
         // Readiness asks whether the worker reaches what it works with; a pause is not a fault.
-        let reached = adapters.stores.reports.report(service.name(), &report).await.map_err(|error| error.to_string());
+        let reached = adapters
+            .stores
+            .reports
+            .report(service.name(), &report)
+            .await
+            .map_err(|error| error.to_string());
         readiness.set(service.name(), reached);
         tokio::select! {
             biased;

@@ -98,7 +98,10 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     let stream = stores.position.stream(topic).await?;
     let mut queues = BTreeMap::new();
     for queue in QueueName::ALL {
-        queues.insert(queue.name(), adapters.queue.depth(queue).await.map_err(out_of_reach)?);
+        queues.insert(
+            queue.name(),
+            adapters.queue.depth(queue).await.map_err(out_of_reach)?,
+        );
     }
     let waiting_to_retry = adapters.queue.waiting().await.map_err(out_of_reach)?;
     let dead = adapters.queue.dead_count().await.map_err(out_of_reach)?;
@@ -107,7 +110,9 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     let mut waiting_for = Vec::new();
     match &stream {
         None => waiting_for.push("the first answer of the event stream".to_owned()),
-        Some(state) if !state.at_end => waiting_for.push("events that are not published yet".to_owned()),
+        Some(state) if !state.at_end => {
+            waiting_for.push("events that are not published yet".to_owned())
+        }
         Some(_) => {}
     }
     if permissions_polled.is_none() {
@@ -115,7 +120,9 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     }
     let ready = queues.values().sum::<u64>();
     if ready + waiting_to_retry > 0 {
-        waiting_for.push(format!("{ready} units in queues, {waiting_to_retry} waiting to be retried"));
+        waiting_for.push(format!(
+            "{ready} units in queues, {waiting_to_retry} waiting to be retried"
+        ));
     }
     for job in &unfinished {
         if job.pending() > 0 {
@@ -125,8 +132,20 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         }
     }
     let workers = stores.reports.reports().await?;
-    let open_gaps = stores.position.gaps().await?.into_iter().filter(|gap| gap.closed.is_none()).collect::<Vec<_>>();
-    let jobs = stores.jobs.list(JOBS).await?.into_iter().map(JobStatus::from).collect::<Vec<_>>();
+    let open_gaps = stores
+        .position
+        .gaps()
+        .await?
+        .into_iter()
+        .filter(|gap| gap.closed.is_none())
+        .collect::<Vec<_>>();
+    let jobs = stores
+        .jobs
+        .list(JOBS)
+        .await?
+        .into_iter()
+        .map(JobStatus::from)
+        .collect::<Vec<_>>();
     let parked = stores.parked.counts().await?;
     let troubles = troubles(&workers, read_at, dead, &open_gaps, &parked, &jobs);
     let at_rest = waiting_for.is_empty();
@@ -136,7 +155,11 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         (true, false) => format!("working: {}", waiting_for.join(", ")),
     };
     Ok(Status {
-        verdict: if troubles.is_empty() { Verdict::Healthy } else { Verdict::Degraded },
+        verdict: if troubles.is_empty() {
+            Verdict::Healthy
+        } else {
+            Verdict::Degraded
+        },
         reason,
         at_rest,
         waiting_for,
@@ -168,31 +191,52 @@ fn troubles(
         match workers.get(service.name()) {
             None => troubles.push(format!("the {} has never run", service.name())),
             Some(report) => match &report.state {
-                WorkerState::Paused(why) => troubles.push(format!("the {} is paused: {why}", service.name())),
-                WorkerState::Failing(why) => troubles.push(format!("the {} fails: {why}", service.name())),
+                WorkerState::Paused(why) => {
+                    troubles.push(format!("the {} is paused: {why}", service.name()))
+                }
+                WorkerState::Failing(why) => {
+                    troubles.push(format!("the {} fails: {why}", service.name()))
+                }
                 WorkerState::Running if now.since(report.at) > SILENT => {
-                    troubles.push(format!("the {} has not been heard of for {} s; is it running?", service.name(), now.since(report.at).as_secs()));
+                    troubles.push(format!(
+                        "the {} has not been heard of for {} s; is it running?",
+                        service.name(),
+                        now.since(report.at).as_secs()
+                    ));
                 }
                 WorkerState::Running => {}
             },
         }
     }
     if dead > 0 {
-        troubles.push(format!("{dead} messages could not be read and are set aside"));
+        troubles.push(format!(
+            "{dead} messages could not be read and are set aside"
+        ));
     }
     let need_a_person = parked.values().sum::<u64>();
     if need_a_person > 0 {
-        troubles.push(format!("{need_a_person} records are parked (see `mosync parked list`)"));
+        troubles.push(format!(
+            "{need_a_person} records are parked (see `mosync parked list`)"
+        ));
     }
     if !gaps.is_empty() {
-        troubles.push(format!("{} gaps in the event stream are being caught up", gaps.len()));
+        troubles.push(format!(
+            "{} gaps in the event stream are being caught up",
+            gaps.len()
+        ));
     }
-    troubles.extend(jobs.iter().filter(|job| job.mos == MosStatus::Failed).map(|job| format!("{} has failed: {}", job.id, why(job))));
+    troubles.extend(
+        jobs.iter()
+            .filter(|job| job.mos == MosStatus::Failed)
+            .map(|job| format!("{} has failed: {}", job.id, why(job))),
+    );
     troubles
 }
 
 fn why(job: &JobStatus) -> String {
-    job.error.clone().unwrap_or_else(|| format!("its sums do not close: {:?}", job.tally.difference()))
+    job.error
+        .clone()
+        .unwrap_or_else(|| format!("its sums do not close: {:?}", job.tally.difference()))
 }
 
 impl From<Job> for JobStatus {

@@ -43,6 +43,12 @@ impl JobId {
     }
 }
 
+/// The UUID of a name: who asks for the same job twice gets the same id.
+#[must_use]
+pub fn uuid_of(name: &str) -> uuid::Uuid {
+    uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes())
+}
+
 impl fmt::Display for JobId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)

@@ -55,7 +55,7 @@ pub enum OpenError {
         /// The newest shape this version knows.
         known: i64,
     },
-    /// SQLite refuses it.
+    /// `SQLite` refuses it.
     #[error("the database cannot be opened; if its file is damaged, restore it from a backup")]
     Database(#[from] rusqlite::Error),
     /// The writer thread could not be started.
@@ -69,10 +69,15 @@ pub(crate) struct Fault(pub(crate) StoreError);
 
 impl From<rusqlite::Error> for Fault {
     fn from(error: rusqlite::Error) -> Self {
-        Self(match error {
-            rusqlite::Error::FromSqlConversionFailure(..)
-            | rusqlite::Error::InvalidColumnType(..) => StoreError::Corrupt(error.to_string()),
-            _ => StoreError::Unreachable(error.to_string()),
+        let unreadable = matches!(
+            error,
+            rusqlite::Error::FromSqlConversionFailure(..) | rusqlite::Error::InvalidColumnType(..)
+        );
+        let words = error.to_string();
+        Self(if unreadable {
+            StoreError::Corrupt(words)
+        } else {
+            StoreError::Unreachable(words)
         })
     }
 }
@@ -151,6 +156,8 @@ struct Shared {
     arrivals: BTreeMap<&'static str, Arc<Notify>>,
     /// The time of the last ticket in microseconds; 0 before the first since it was opened.
     last_ticket: Arc<AtomicI64>,
+    #[cfg(test)]
+    commits: AtomicI64,
 }
 
 enum Backend {
@@ -181,6 +188,8 @@ impl Core {
                 .map(|queue| (queue.name(), Arc::default()))
                 .collect(),
             last_ticket: Arc::default(),
+            #[cfg(test)]
+            commits: AtomicI64::default(),
         });
         let backend = Backend::open(&location, &shared)?;
         Ok(Arc::new(Self {
@@ -214,6 +223,12 @@ impl Core {
             arrivals.notify_waiters();
         }
         Ok(())
+    }
+
+    /// How many transactions there were.
+    #[cfg(test)]
+    pub(crate) fn commits(&self) -> i64 {
+        self.shared.commits.load(Ordering::SeqCst)
     }
 
     /// The time by the clock given at opening.
@@ -427,6 +442,8 @@ fn run_together(db: &mut Connection, shared: &Shared, steps: Vec<Step>) -> Done 
         now: shared.clock.now(),
         wake: RefCell::default(),
     };
+    #[cfg(test)]
+    shared.commits.fetch_add(1, Ordering::SeqCst);
     let mut outcome = sql(tx.db, "BEGIN");
     for step in steps {
         outcome = outcome.and_then(|()| sql(tx.db, "SAVEPOINT step"));
@@ -467,17 +484,17 @@ pub(crate) fn of_doc<T: DeserializeOwned>(doc: &str) -> Result<T, Fault> {
     Ok(serde_json::from_str(doc)?)
 }
 
-/// A number as SQLite keeps it.
+/// A number as `SQLite` keeps it.
 pub(crate) fn to_sql(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// A number that SQLite kept.
+/// A number that `SQLite` kept.
 pub(crate) fn of_sql(number: i64) -> u64 {
     u64::try_from(number).unwrap_or(0)
 }
 
-/// How many rows a caller wants, as SQLite takes it.
+/// How many rows a caller wants, as `SQLite` takes it.
 pub(crate) fn limit(max: usize) -> i64 {
     i64::try_from(max).unwrap_or(i64::MAX)
 }

@@ -1,6 +1,6 @@
-//! Queue and stores in one SQLite database: mosync on one machine without a broker, the first
+//! Queue and stores in one `SQLite` database: mosync on one machine without a broker, the first
 //! five minutes, and the core of the simulation. It does what the ports promise and nothing else;
-//! whatever RabbitMQ or Redis can do beyond that has no place here.
+//! whatever `RabbitMQ` or Redis can do beyond that has no place here.
 //!
 //! In a folder it is durable: write-ahead log, an fsync for every commit, and one writer thread
 //! that puts everything submitted meanwhile into one commit. In memory every step runs at once on
@@ -13,6 +13,8 @@ mod parked;
 mod queue;
 mod schema;
 mod stores;
+#[cfg(test)]
+mod tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -65,17 +67,17 @@ impl Embedded {
     /// The stores.
     #[must_use]
     pub fn stores(&self) -> Stores {
-        let tables = Arc::new(stores::Tables(Arc::clone(&self.core)));
+        let tables = || Arc::new(stores::Tables(Arc::clone(&self.core)));
         Stores {
-            position: tables.clone(),
-            ticket: tables.clone(),
-            settings: tables.clone(),
-            permissions: tables.clone(),
-            jobs: tables.clone(),
-            parked: tables.clone(),
-            log: tables.clone(),
-            lease: tables.clone(),
-            reports: tables,
+            position: tables(),
+            ticket: tables(),
+            settings: tables(),
+            permissions: tables(),
+            jobs: tables(),
+            parked: tables(),
+            log: tables(),
+            lease: tables(),
+            reports: tables(),
         }
     }
 

@@ -69,7 +69,12 @@ impl Queue for Tables {
     async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
         let (message, from, reason) = (message.clone(), from.to_owned(), reason.to_owned());
         let step = self.0.run(move |tx| {
-            let Message { id, kind, version, body } = message;
+            let Message {
+                id,
+                kind,
+                version,
+                body,
+            } = message;
             tx.db
                 .prepare_cached(
                     "INSERT INTO dead (queue, id, kind, version, body, attempt, reason)

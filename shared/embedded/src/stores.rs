@@ -154,7 +154,7 @@ impl TicketStore for Tables {
             }
             let time = tx.now.max(before.after(Duration::from_micros(1)));
             if time > stored {
-                raise(tx, "ticket", time.after(MARK_AHEAD))?;
+                raise(tx, "ticket", time.max(tx.now.after(MARK_AHEAD)))?;
             }
             last.store(time.as_micros(), Ordering::SeqCst);
             Ok(Ticket {

@@ -27,20 +27,9 @@ impl Clock for SetClock {
     fn now(&self) -> Timestamp {
         let since_epoch = SystemTime::now()
             .duration_since(SystemTime::UNIX_EPOCH)
-            .unwrap();
-        Timestamp::default()
-            .after(since_epoch)
-            .after_micros(self.0.load(Ordering::SeqCst))
-    }
-}
-
-trait AfterMicros {
-    fn after_micros(self, micros: i64) -> Self;
-}
-
-impl AfterMicros for Timestamp {
-    fn after_micros(self, micros: i64) -> Self {
-        Self::from_micros(self.as_micros() + micros)
+            .expect("the machine's clock is past 1970");
+        let set_by = self.0.load(Ordering::SeqCst);
+        Timestamp::from_micros(set_by).after(since_epoch)
     }
 }
 
@@ -57,14 +46,15 @@ impl Harness {
     }
 
     fn in_a_folder() -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().expect("a folder of its own");
         Self::open(Location::File(folder.path().join("data")), Some(folder))
     }
 
     fn open(location: Location, folder: Option<TempDir>) -> Self {
         let clock = Arc::new(SetClock::default());
         Self {
-            embedded: Embedded::open(location, clock.clone()).unwrap(),
+            embedded: Embedded::open(location, Arc::clone(&clock) as Arc<dyn Clock>)
+                .expect("a new database opens"),
             clock,
             _folder: folder,
         }
@@ -78,11 +68,14 @@ impl QueueHarness for Harness {
     }
 
     async fn restart_broker(&self) {
-        self.embedded.restart().unwrap();
+        self.embedded.restart().expect("it opens again");
     }
 
     async fn remove_queue(&self, queue: QueueName) {
-        self.embedded.remove_queue(queue).await.unwrap();
+        self.embedded
+            .remove_queue(queue)
+            .await
+            .expect("the queue goes");
     }
 
     fn now(&self) -> Timestamp {
@@ -97,7 +90,7 @@ impl StoreHarness for Harness {
     }
 
     async fn restart(&self) {
-        self.embedded.restart().unwrap();
+        self.embedded.restart().expect("it opens again");
     }
 
     fn step_clock(&self, by_micros: i64) -> bool {

@@ -155,6 +155,8 @@ impl Lifecycle {
     pub async fn wait(mut self) -> Result<(), TaskFailed> {
         self.tracker.close();
         tokio::select! {
+            // In this order, so that a signal after the soft token counts as the second one.
+            biased;
             () = self.tracker.wait() => return self.verdict(),
             () = self.soft.cancelled() => {}
             () = self.hard.cancelled() => {}
@@ -374,11 +376,32 @@ mod tests {
             soft.cancelled().await;
             Ok::<(), Infallible>(())
         });
+        terminate_this_process();
+        lifecycle.wait().await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_signal_after_the_soft_token_ends_hard() {
+        let lifecycle = Lifecycle::with_signals().unwrap();
+        let hard = lifecycle.hard().clone();
+        lifecycle.spawn("worker", async move {
+            hard.cancelled().await;
+            Ok::<(), Infallible>(())
+        });
+        lifecycle.soft().cancel();
+        terminate_this_process();
+        tokio::time::timeout(SOFT_DEADLINE / 2, lifecycle.wait())
+            .await
+            .expect("the signal counts, not the deadline")
+            .unwrap();
+    }
+
+    /// The caller has caught the signal.
+    fn terminate_this_process() {
         let killed = std::process::Command::new("kill")
             .args(["-TERM", &std::process::id().to_string()])
             .status()
             .unwrap();
         assert!(killed.success());
-        lifecycle.wait().await.unwrap();
     }
 }

@@ -18,8 +18,11 @@ use domain::change::{ChangeEvent, ChangeType, EventRecords};
 use domain::{SalesforceId, Timestamp};
 use serde_json::json;
 
+use crate::bitmap;
+use crate::fault::shortened;
+
 /// The name of every change event's first field.
-const HEADER: &str = "ChangeEventHeader";
+pub(crate) const HEADER: &str = "ChangeEventHeader";
 /// What one value may allocate. An event has at most 1 MB (Pub/Sub allocations); a list of ids
 /// takes a multiple of that once decoded.
 const MAX_ALLOCATION: usize = 16 * 1024 * 1024;
@@ -74,14 +77,14 @@ pub struct EventSchema {
 
 /// A field of the event; its place in the list is its bit in the header's bitmaps.
 #[derive(Debug)]
-struct EventField {
-    name: String,
+pub(crate) struct EventField {
+    pub(crate) name: String,
     /// Salesforce's `<role>:<data type>`.
     doc: Option<String>,
     /// Avro types that a value may have.
     types: Vec<String>,
     /// Names of a compound field's parts; their places are the bits of nested bitmaps.
-    parts: Option<Vec<String>>,
+    pub(crate) parts: Option<Vec<String>>,
 }
 
 /// A decoded datum: the header, and all fields with their values.
@@ -115,7 +118,7 @@ impl EventSchema {
             apache_avro::util::max_allocation_bytes(MAX_ALLOCATION);
         });
         let avro = Schema::parse_str(schema_json)
-            .map_err(|error| DecodeError::Schema(error.to_string()))?;
+            .map_err(|error| DecodeError::Schema(shortened(&error.to_string())))?;
         let mut records = BTreeMap::new();
         collect_records(&avro, None, &mut Vec::new(), &mut records)?;
         let Schema::Record(event) = &avro else {
@@ -234,44 +237,10 @@ impl EventSchema {
     ) -> Result<BTreeSet<String>, DecodeError> {
         let mut names = BTreeSet::new();
         for element in texts(part(parts, list)?, list)? {
-            self.add_field_names(&element, &mut names)
+            bitmap::add_names(&element, &self.fields, &mut names)
                 .map_err(|reason| DecodeError::Bitmap { list, reason })?;
         }
         Ok(names)
-    }
-
-    /// One element: `0x800002` for top-level fields, or `4-0x10` for parts of compound field 4.
-    fn add_field_names(&self, element: &str, names: &mut BTreeSet<String>) -> Result<(), String> {
-        let Some((parent, bitmap)) = element.split_once('-') else {
-            for bit in bits(element, self.fields.len())? {
-                let field = self
-                    .fields
-                    .get(bit)
-                    .ok_or_else(|| beyond(bit, self.fields.len()))?;
-                if bit == 0 {
-                    return Err(format!(
-                        "bit 0 is the {HEADER}, which is no field of the record"
-                    ));
-                }
-                names.insert(field.name.clone());
-            }
-            return Ok(());
-        };
-        let index: usize = parent.parse().map_err(|_not_a_number| {
-            "a nested bitmap does not start with a field number".to_owned()
-        })?;
-        let field = self
-            .fields
-            .get(index)
-            .ok_or_else(|| beyond(index, self.fields.len()))?;
-        let Some(parts) = field.parts.as_ref().filter(|_| index > 0) else {
-            return Err(format!("field {index} has no parts"));
-        };
-        for bit in bits(bitmap, parts.len())? {
-            let part = parts.get(bit).ok_or_else(|| beyond(bit, parts.len()))?;
-            names.insert(format!("{}.{part}", field.name));
-        }
-        Ok(())
     }
 
     /// The list of fields with their bit numbers.
@@ -483,34 +452,6 @@ fn event_name(entity: &str) -> String {
         Some(custom) => format!("{custom}__ChangeEvent"),
         None => format!("{entity}ChangeEvent"),
     }
-}
-
-/// The set bits of `0x` and hexadecimal digits, most significant first; `count` bits exist.
-fn bits(bitmap: &str, count: usize) -> Result<Vec<usize>, String> {
-    let digits = bitmap
-        .strip_prefix("0x")
-        .filter(|digits| !digits.is_empty())
-        .ok_or("a bitmap does not start with 0x and a digit")?;
-    let mut bits = Vec::new();
-    for (place, digit) in digits.chars().rev().enumerate() {
-        let value = digit
-            .to_digit(16)
-            .ok_or("a bitmap holds something else than hexadecimal digits")?;
-        for offset in 0..4 {
-            if value & (1 << offset) != 0 {
-                let bit = place * 4 + offset;
-                if bit >= count {
-                    return Err(beyond(bit, count));
-                }
-                bits.push(bit);
-            }
-        }
-    }
-    Ok(bits)
-}
-
-fn beyond(bit: usize, count: usize) -> String {
-    format!("bit {bit} is set, and there are {count} fields")
 }
 
 fn missing(name: &str) -> DecodeError {

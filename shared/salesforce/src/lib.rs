@@ -5,6 +5,7 @@
 
 mod auth;
 pub mod avro;
+mod bitmap;
 pub mod config;
 mod fault;
 mod http;

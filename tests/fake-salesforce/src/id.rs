@@ -67,7 +67,7 @@ mod tests {
             "0PS000000000001GAA",
             "000000000000000AAA",
         ] {
-            assert_eq!(to_18(&id[..15]).as_deref(), Some(id));
+            assert_eq!(to_18(id.get(..15).unwrap()).as_deref(), Some(id));
             assert_eq!(to_18(id).as_deref(), Some(id));
         }
         assert_eq!(to_18("001Dp00000H8YVWIA4"), None);

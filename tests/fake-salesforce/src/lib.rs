@@ -4,18 +4,23 @@
 //! [`commit::Commit`] in its ledger. The HTTP doors and the Pub/Sub server read and write that org.
 //! Everything that can be seen from outside follows Salesforce's documented behaviour; this crate
 //! shares no code with the client it tests but the generated protobuf types.
+#![recursion_limit = "256"]
+
 pub mod commit;
 mod derive;
+mod describe;
 pub mod dml;
 pub mod error;
 pub mod faults;
 mod generate;
+mod http;
 pub mod id;
 pub mod load;
 pub mod org;
 pub mod pubsub;
 pub mod record;
 pub mod schema;
+pub mod server;
 pub mod setup;
 mod soql;
 mod table;

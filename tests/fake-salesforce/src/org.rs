@@ -12,7 +12,8 @@ use crate::record::{Cell, Record};
 use crate::table::Table;
 use crate::{schema, time};
 
-type Hook = Box<dyn Fn(&Arc<Commit>) + Send + Sync>;
+/// Who is told of a commit.
+pub type Hook = Box<dyn Fn(&Arc<Commit>) + Send + Sync>;
 
 /// A Salesforce org in memory.
 ///
@@ -136,7 +137,7 @@ impl Org {
 
     /// Registers who is told of commits from now on: in commit order, one at a time, while the
     /// writer waits. The callee may read the org and must not write to it.
-    pub fn on_commit(&self, f: Box<dyn Fn(&Arc<Commit>) + Send + Sync>) {
+    pub fn on_commit(&self, f: Hook) {
         self.hooks
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -160,6 +161,20 @@ impl Org {
         table
             .map(|table| table.all().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// The fields of a record that change with time alone, as they are now.
+    pub(crate) fn computed_now(&self, record: &Record) -> Vec<(&'static str, Cell)> {
+        let now = time::datetime_text(self.now_micros().div_euclid(1000));
+        let state = self.state();
+        let position = match record.entity().name {
+            "PermissionSetAssignment" => record.entity().position("IsActive"),
+            _ => None,
+        };
+        position
+            .map(|position| ("IsActive", state.cell_now(record, position, &now)))
+            .into_iter()
+            .collect()
     }
 
     pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {

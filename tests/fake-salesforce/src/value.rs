@@ -52,9 +52,9 @@ fn boolean(value: &Value) -> Option<Cell> {
 }
 
 fn float(value: &Value) -> Option<f64> {
-    let number = match value {
-        Value::String(text) => text.trim().parse().ok()?,
-        other => other.as_f64()?,
+    let number: f64 = match value.as_str() {
+        Some(text) => text.trim().parse().ok()?,
+        None => value.as_f64()?,
     };
     number.is_finite().then_some(number)
 }

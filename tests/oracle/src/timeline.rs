@@ -187,7 +187,7 @@ impl<'h> Player<'h> {
             let gone = step.kind == ChangeKind::Delete
                 || self.timeline.history.flag(&step.row, "IsDeleted");
             let new = (!gone).then_some(&step.row);
-            self.replace(step.entity, &step.id, new, &mut doubt);
+            self.replace(step.entity, &step.id, new, moment.at_micros, &mut doubt);
         }
         if doubt.everybody {
             self.find_granting_sets();
@@ -225,6 +225,7 @@ impl<'h> Player<'h> {
         entity: Entity,
         id: &'h str,
         new: Option<&'h Row>,
+        at_micros: i64,
         doubt: &mut Doubt<'h>,
     ) {
         let history = self.timeline.history;
@@ -262,15 +263,19 @@ impl<'h> Player<'h> {
                 let (before, after) = (text(old, "OpportunityId"), text(new, "OpportunityId"));
                 move_in(&mut self.roles_of, before, after, id);
                 doubt.opportunities.extend(before.into_iter().chain(after));
-                doubt.records.insert((Kind::ContactRole, id));
             }
             Entity::PermissionSetAssignment => {
                 let (before, after) = (text(old, "AssigneeId"), text(new, "AssigneeId"));
                 move_in(&mut self.grants_of, before, after, id);
                 doubt.users.extend(before.into_iter().chain(after));
-                let end = text(new, "ExpirationDate").and_then(instant);
-                if let (Some(user), Some(end)) = (after, end) {
-                    self.expiries.insert((end.as_microsecond(), user));
+                let end = text(new, "ExpirationDate")
+                    .and_then(instant)
+                    .map(|end| end.as_microsecond());
+                // What is over already is seen at once; the past is not played again.
+                if let (Some(user), Some(end)) = (after, end)
+                    && end > at_micros
+                {
+                    self.expiries.insert((end, user));
                 }
             }
             Entity::PermissionSet | Entity::PermissionSetGroupComponent => doubt.everybody = true,

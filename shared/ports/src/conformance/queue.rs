@@ -176,14 +176,12 @@ pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarnes
     publish(&*queue, LIVE, &message("one")).await;
     publish(&*queue, LIVE, &message("two")).await;
     let mut dying = subscribe(&*queue, LIVE, 10).await;
-    let mut in_hand = vec![next(&mut dying).await, next(&mut dying).await];
+    let in_hand = [next(&mut dying).await, next(&mut dying).await];
     for incoming in &in_hand {
         assert_eq!(incoming.attempt, 0, "nobody had it before");
     }
+    // The deliveries outlive it here, as those of a killed process do: nobody settles them.
     drop(dying);
-    // Settling is no longer theirs, whether they are dropped before or after the link.
-    in_hand.clear();
-    drop(queue);
     let queue = harness.queue().await;
     let mut heir = subscribe(&*queue, LIVE, 10).await;
     let mut missing = BTreeSet::from(["one".to_owned(), "two".to_owned()]);
@@ -194,6 +192,9 @@ pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarnes
         missing.remove(&incoming.message.id);
         ack(incoming).await;
     }
+    drop(in_hand);
+    drop(heir);
+    until("nothing is left", async || queue.depth(LIVE).await == Ok(0)).await;
 }
 
 /// Clause 4: a delivery that is dropped comes back while the consumer lives.

@@ -774,6 +774,7 @@ pub async fn parked_entries_are_listed_in_pages(harness: &dyn StoreHarness) {
         let Some(last) = page.last() else { break };
         after = Some(key(last));
         seen.extend(page);
+        assert!(seen.len() <= ordered.len(), "a page begins after the last");
     }
     assert_eq!(seen, ordered);
     let absent = (ObjectKind::Account, id(ObjectKind::Account, 2));

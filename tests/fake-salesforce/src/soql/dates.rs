@@ -71,11 +71,10 @@ impl Calendar {
 
     fn counted(&self, name: &str, number: i64) -> Option<Days> {
         if let Some(unit) = name.strip_prefix("LAST_N_") {
-            return match unit_of(unit.strip_suffix('S')?)? {
-                // The days before today, and today.
-                Unit::Day => self.units(Unit::Day, -number, number.checked_add(1)?),
-                unit => self.units(unit, -number, number),
-            };
+            let unit = unit_of(unit.strip_suffix('S')?)?;
+            // Of days, today is counted in beside the ones before.
+            let today = i64::from(matches!(unit, Unit::Day));
+            return self.units(unit, -number, number.checked_add(today)?);
         }
         if let Some(unit) = name.strip_prefix("NEXT_N_") {
             return self.units(unit_of(unit.strip_suffix('S')?)?, 1, number);

@@ -149,46 +149,36 @@ impl Compiler<'_, '_> {
             return Ok(Operand::Null);
         }
         let operand = match field.kind {
-            FieldType::Boolean => match literal {
-                Literal::Bool(flag) => Some(Operand::Bool(*flag)),
-                _ => None,
-            },
+            FieldType::Boolean => literal.flag().map(Operand::Bool),
             FieldType::Int | FieldType::Double | FieldType::Currency | FieldType::Percent => {
-                match literal {
-                    Literal::Plain(text) => text.parse().ok().map(Operand::Num),
-                    _ => None,
-                }
+                let number = literal.plain().and_then(|text| text.parse().ok());
+                number.map(Operand::Num)
             }
-            FieldType::Date => match literal {
-                Literal::Plain(text) if text.len() == 10 => time::date(text).map(Operand::Exact),
-                Literal::DateName(name, number) => Some(self.days(name, *number, false)?),
-                _ => None,
+            FieldType::Date => match literal.date_name() {
+                Some((name, number)) => Some(self.days(name, number, false)?),
+                None => {
+                    let day = literal.plain().filter(|text| text.len() == 10);
+                    day.and_then(time::date).map(Operand::Exact)
+                }
             },
-            FieldType::DateTime => match literal {
-                Literal::Plain(text) => time::datetime(text).map(Operand::Exact),
-                Literal::DateName(name, number) => Some(self.days(name, *number, true)?),
-                _ => None,
+            FieldType::DateTime => match literal.date_name() {
+                Some((name, number)) => Some(self.days(name, number, true)?),
+                None => literal.plain().and_then(time::datetime).map(Operand::Exact),
             },
-            FieldType::Id | FieldType::Reference => match literal {
-                Literal::Text(raw) => Some(id_operand(field, comparison, raw)?),
-                _ => None,
-            },
+            FieldType::Id | FieldType::Reference => literal
+                .raw()
+                .map(|raw| id_operand(field, comparison, raw))
+                .transpose()?,
             FieldType::Text
             | FieldType::TextArea
             | FieldType::Picklist
             | FieldType::MultiPicklist
             | FieldType::Email
             | FieldType::Phone
-            | FieldType::Url => match literal {
-                Literal::Text(raw) if comparison == Comparison::Like => {
-                    Some(Operand::Like(pattern(&unescape(raw, true)?)))
-                }
-                Literal::Text(raw) => Some(match unescape(raw, false)?.to_lowercase() {
-                    text if text.is_empty() => Operand::Null,
-                    text => Operand::Text(text),
-                }),
-                _ => None,
-            },
+            | FieldType::Url => literal
+                .raw()
+                .map(|raw| text_operand(comparison, raw))
+                .transpose()?,
         };
         operand.ok_or_else(|| wrong_type(field))
     }
@@ -210,6 +200,18 @@ impl Compiler<'_, '_> {
             _ => Err(malformed(format!("unexpected token: '{name}'"))),
         }
     }
+}
+
+fn text_operand(comparison: Comparison, raw: &str) -> Result<Operand, ApiError> {
+    if comparison == Comparison::Like {
+        return Ok(Operand::Like(pattern(&unescape(raw, true)?)));
+    }
+    let text = unescape(raw, false)?.to_lowercase();
+    Ok(if text.is_empty() {
+        Operand::Null
+    } else {
+        Operand::Text(text)
+    })
 }
 
 fn id_operand(field: &Field, comparison: Comparison, raw: &str) -> Result<Operand, ApiError> {
@@ -295,13 +297,11 @@ fn wrong_type(field: &Field) -> ApiError {
 
 /// One operand of INCLUDES: `a;b` wants both.
 fn wanted(literal: &Literal) -> Result<Vec<String>, ApiError> {
-    match literal {
-        Literal::Text(raw) => {
-            let text = unescape(raw, false)?.to_lowercase();
-            Ok(text.split(';').map(|part| part.trim().to_owned()).collect())
-        }
-        _ => Err(malformed("includes and excludes take texts in quotes")),
-    }
+    let Some(raw) = literal.raw() else {
+        return Err(malformed("includes and excludes take texts in quotes"));
+    };
+    let text = unescape(raw, false)?.to_lowercase();
+    Ok(text.split(';').map(|part| part.trim().to_owned()).collect())
 }
 
 fn pattern(text: &str) -> Vec<Pattern> {
@@ -470,15 +470,23 @@ pub(crate) fn narrow(test: &Test, narrowed: &mut Narrowed) {
                 }
                 Comparison::Less if own => narrowed.to = Some(Bound::Excluded(id.clone())),
                 Comparison::LessOrEqual if own => narrowed.to = Some(Bound::Included(id.clone())),
-                _ => {}
+                Comparison::Less
+                | Comparison::LessOrEqual
+                | Comparison::Greater
+                | Comparison::GreaterOrEqual
+                | Comparison::NotEqual
+                | Comparison::Like => {}
             }
         }
         Test::In(path, false, operands) if path.hops.is_empty() && path.field.kind.is_id() => {
             let ids: Option<BTreeSet<String>> = operands
                 .iter()
-                .map(|operand| match operand {
-                    Operand::Exact(id) => Some(id.clone()),
-                    _ => None,
+                .map(|operand| {
+                    if let Operand::Exact(id) = operand {
+                        Some(id.clone())
+                    } else {
+                        None
+                    }
                 })
                 .collect();
             if let Some(ids) = ids {
@@ -486,7 +494,13 @@ pub(crate) fn narrow(test: &Test, narrowed: &mut Narrowed) {
             }
         }
         Test::Ids(path, false, ids) if path.hops.is_empty() => narrowed.only(path, ids.clone()),
-        _ => {}
+        // Everything else narrows nothing.
+        Test::Any(_)
+        | Test::Not(_)
+        | Test::Compare(..)
+        | Test::In(..)
+        | Test::Ids(..)
+        | Test::Includes(..) => {}
     }
 }
 

@@ -6,4 +6,4 @@ mod parser;
 mod path;
 mod run;
 
-pub(crate) use run::Answer;
+pub(crate) use run::{Answer, known_entity};

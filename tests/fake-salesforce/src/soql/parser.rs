@@ -53,6 +53,41 @@ pub(crate) enum Literal {
     DateName(String, Option<i64>),
 }
 
+impl Literal {
+    pub(crate) fn flag(&self) -> Option<bool> {
+        if let Literal::Bool(flag) = self {
+            Some(*flag)
+        } else {
+            None
+        }
+    }
+
+    /// A quoted text with its escapes.
+    pub(crate) fn raw(&self) -> Option<&str> {
+        if let Literal::Text(raw) = self {
+            Some(raw)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn plain(&self) -> Option<&str> {
+        if let Literal::Plain(text) = self {
+            Some(text)
+        } else {
+            None
+        }
+    }
+
+    pub(crate) fn date_name(&self) -> Option<(&str, Option<i64>)> {
+        if let Literal::DateName(name, number) = self {
+            Some((name, *number))
+        } else {
+            None
+        }
+    }
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Condition {
     All(Vec<Condition>),

@@ -630,7 +630,7 @@ impl<'q> Groups<'q> {
         for order in &query.order_by {
             let source = match &order.by {
                 Item::Field(names) => groups.key(scope, plan, names)?,
-                by => {
+                by @ (Item::Aggregate(..) | Item::Group(_)) => {
                     let aggregates = query.select.iter().map(|(item, _)| item);
                     let mut aggregates =
                         aggregates.filter(|item| matches!(item, Item::Aggregate(..)));

@@ -20,20 +20,22 @@ impl Hands {
     }
 }
 
-pub(crate) fn org() -> (Arc<Org>, Hands) {
+pub(crate) fn standing_clock() -> (Clock, Hands) {
     let micros = Arc::new(AtomicI64::new(NOW));
     let clock: Clock = {
         let micros = Arc::clone(&micros);
         Arc::new(move || micros.load(Ordering::Relaxed))
     };
-    (Org::new(clock, 7), Hands(micros))
+    (clock, Hands(micros))
+}
+
+pub(crate) fn org() -> (Arc<Org>, Hands) {
+    let (clock, hands) = standing_clock();
+    (Org::new(clock, 7), hands)
 }
 
 pub(crate) fn fields(value: Value) -> Row {
-    match value {
-        Value::Object(fields) => fields,
-        other => panic!("not an object: {other}"),
-    }
+    value.as_object().cloned().unwrap()
 }
 
 pub(crate) fn insert(org: &Org, entity: &str, value: Value) -> String {

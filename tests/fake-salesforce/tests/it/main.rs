@@ -1,3 +1,13 @@
 //! The fake org from outside: in process and through its doors.
+//!
+//! The `cfg(test)` marks tell the lints that helpers, too, are test code.
+#[cfg(test)]
 mod common;
+#[cfg(test)]
+mod doors;
+#[cfg(test)]
+mod load;
+#[cfg(test)]
+mod soql;
+#[cfg(test)]
 mod writes;

@@ -431,6 +431,50 @@ fn latency_runs_from_the_commit_to_the_first_row_read_after_it() {
 }
 
 #[test]
+fn what_closes_in_the_moment_it_would_have_come_in_has_no_last_word() {
+    let mut org = Org::family();
+    let defaults = Settings::default();
+    let before = perfect(&org, &defaults, 0);
+    org.at(1)
+        .update("Opportunity", "o", json!({ "OwnerId": "v" }));
+    org.at(2).update(
+        "Opportunity",
+        "o",
+        json!({ "OwnerId": "u", "IsClosed": true }),
+    );
+    assert_eq!(
+        last_words(&org.history, &defaults, &before, 2 * SECOND).unwrap(),
+        []
+    );
+}
+
+#[test]
+fn what_is_sent_before_it_comes_into_scope_never_left_it() {
+    let mut org = Org::family();
+    org.at(10).create(
+        "OpportunityContactRole",
+        "s",
+        json!({ "OpportunityId": "o", "ContactId": "d" }),
+    );
+    org.at(20).delete("OpportunityContactRole", "s");
+    let early = ledger(vec![sent(5.0, "contact", "d", 1.0)]);
+    let found = out_of_scope(&org.history, &Settings::default(), &early, SECOND).unwrap();
+    assert_eq!(found[0].left_before_micros, None);
+}
+
+#[test]
+fn a_change_of_an_unmapped_field_that_lets_a_record_in_is_a_sample_of_latency() {
+    let mut org = Org::family();
+    org.at(10)
+        .update("Opportunity", "o", json!({ "Fiscal": "2026 1" }));
+    let filtered = settings(json!({ "filter": { "conditions": [
+        { "field": "Fiscal", "operator": "equals", "values": ["2026 1"] },
+    ] } }));
+    let samples = latency(&org.history, &filtered, &MosLedger::default(), SECOND).unwrap();
+    assert_eq!(samples.len(), 1);
+}
+
+#[test]
 fn what_moved_silently_counts_for_the_scope_and_not_for_the_latency() {
     let mut org = Org::family();
     org.at(10);

@@ -1,0 +1,94 @@
+//! What each subcommand does.
+
+mod decode_event;
+mod parked;
+mod serve;
+mod settings;
+mod status;
+mod topology;
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use boot::Adapters;
+use runtime::config::Config;
+use runtime::time::SystemClock;
+
+use crate::cli::{Cli, Command, Configured, ParkedCommand, SettingsCommand, TopologyCommand};
+use crate::exit::Failure;
+
+/// Runs a subcommand.
+pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    use boot::Service;
+    match cli.command {
+        #[cfg(feature = "demo")]
+        Command::Demo(options) => crate::demo::run(options).await,
+        Command::All(configured) => serve::run(&load(&configured)?, &Service::ALL).await,
+        Command::Listener(configured) => {
+            serve::run(&load(&configured)?, &[Service::Listener]).await
+        }
+        Command::Filter(configured) => serve::run(&load(&configured)?, &[Service::Filter]).await,
+        Command::Permission(configured) => {
+            serve::run(&load(&configured)?, &[Service::Permission]).await
+        }
+        Command::Loader(configured) => serve::run(&load(&configured)?, &[Service::Loader]).await,
+        Command::Status { configured, json } => status::run(&load(&configured)?, json).await,
+        Command::Settings(SettingsCommand::Import {
+            configured,
+            file,
+            author,
+        }) => settings::import(&load(&configured)?, &file, &author).await,
+        Command::Parked(ParkedCommand::List { configured, json }) => {
+            parked::list(&load(&configured)?, json).await
+        }
+        Command::Topology(TopologyCommand::Apply { configured }) => {
+            topology::apply(&load(&configured)?).await
+        }
+        Command::DecodeEvent { schema, payload } => decode_event::run(&schema, payload.as_deref()),
+        #[cfg(feature = "demo")]
+        Command::Fake(fake) => run_fake(fake).await,
+    }
+}
+
+#[cfg(feature = "demo")]
+async fn run_fake(fake: crate::cli::FakeCommand) -> Result<ExitCode, Failure> {
+    use runtime::config::{Log, LogFormat};
+    let log = Log {
+        format: LogFormat::Text,
+        filter: "info".to_owned(),
+    };
+    let _telemetry =
+        runtime::telemetry::install(&log).map_err(|error| Failure::failed(error.to_string()))?;
+    match fake {
+        crate::cli::FakeCommand::Salesforce(options) => fake_salesforce::server::run(options)
+            .await
+            .map_err(|error| chain(&*error))?,
+        crate::cli::FakeCommand::Mos(options) => fake_mos::run(options)
+            .await
+            .map_err(|error| chain(&error))?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// An error with all its causes, in one line.
+#[cfg(feature = "demo")]
+fn chain(error: &(dyn std::error::Error + 'static)) -> Failure {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    Failure::failed(message)
+}
+
+/// Reads the configuration; the environment is read here and nowhere else.
+fn load(configured: &Configured) -> Result<Config, Failure> {
+    let environment = std::env::vars().filter(|(name, _)| name != runtime::config::FILE_VARIABLE);
+    Config::load(configured.config.as_deref(), environment)
+        .map_err(|error| Failure::usage(error.to_string()))
+}
+
+async fn connect(config: &Config) -> Result<Adapters, Failure> {
+    Ok(Adapters::connect(&config.transport, Arc::new(SystemClock)).await?)
+}

@@ -1,0 +1,99 @@
+//! `mosync settings`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use domain::filter::FieldTypes;
+use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::settings::{Settings, SettingsRevision};
+use ports::source::{Source, SourceError};
+use ports::stores::{LogEntry, LogLevel};
+use runtime::config::Config;
+use runtime::time::SystemClock;
+
+use crate::exit::{Failure, print};
+
+/// Saves a document: read, compared with the org's describe, stored with author and time. A change
+/// of what qualifies starts a backfill.
+pub(crate) async fn import(
+    config: &Config,
+    file: &Path,
+    author: &str,
+) -> Result<ExitCode, Failure> {
+    let text = std::fs::read_to_string(file)
+        .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))?;
+    let settings: Settings = serde_json::from_str(&text).map_err(|error| {
+        Failure::usage(format!(
+            "{} is not a settings document: {error}",
+            file.display()
+        ))
+    })?;
+    let adapters = super::connect(config).await?;
+    let source = boot::salesforce(config, Arc::new(SystemClock))?;
+    let field_types = field_types(&*source, &settings).await?;
+    let current = adapters.stores.settings.current().await?;
+    let now = adapters.clock.now();
+    let next = current.next(settings, field_types, author, now);
+    adapters.stores.settings.save(&next).await?;
+    if next.rule_revision != current.rule_revision {
+        adapters.stores.jobs.create(&backfill(&next)).await?;
+    }
+    let message = format!("settings revision {} saved by {author}", next.revision);
+    let entry = LogEntry {
+        at: now,
+        level: LogLevel::Info,
+        topic: "settings".to_owned(),
+        job: None,
+        record: None,
+        message: message.clone(),
+    };
+    adapters.stores.log.append(&entry).await?;
+    print(&message);
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The types of the filtered fields, from describe; refuses what the filter cannot mean.
+async fn field_types(source: &dyn Source, settings: &Settings) -> Result<FieldTypes, Failure> {
+    let mut types = FieldTypes::new();
+    if !settings.filter.conditions.is_empty() {
+        let fields = source
+            .describe("Opportunity")
+            .await
+            .map_err(|error| match error {
+                SourceError::SignIn(_) | SourceError::Refused { .. } => {
+                    Failure::usage(error.to_string())
+                }
+                _ => Failure::out_of_reach(error.to_string()),
+            })?;
+        types.extend(
+            fields
+                .into_iter()
+                .filter(|field| field.filterable)
+                .filter_map(|field| Some((field.name, field.field_type?))),
+        );
+    }
+    settings.filter.compile(&types).map_err(|faults| {
+        let faults = faults
+            .iter()
+            .map(|fault| format!("\n  {fault}"))
+            .collect::<String>();
+        Failure::usage(format!(
+            "the filter is refused and nothing was changed:{faults}"
+        ))
+    })?;
+    types.retain(|field, _| settings.filter.fields().contains(field));
+    Ok(types)
+}
+
+/// Everything is read under the new rules. What mOS has already is answered `unchanged`; what has
+/// left the scope stays as it is.
+fn backfill(saved: &SettingsRevision) -> Job {
+    let name = format!(
+        "settings revision {} of {}",
+        saved.revision,
+        saved.saved.as_micros()
+    );
+    let id = JobId::new(JobKind::Backfill, domain::job::uuid_of(&name));
+    Job::queued(id, JobKind::Backfill, JobScope::Everything, saved.saved)
+}

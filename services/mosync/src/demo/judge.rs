@@ -1,0 +1,252 @@
+//! The verdict: what the independent oracle says of both ledgers, once.
+
+use domain::Timestamp;
+use oracle::{
+    ChangeKind, History, LedgerEntry, LedgerRecord, MosLedger, Outcome, Settings, Timeline,
+};
+use serde::Serialize;
+
+use super::changes::Made;
+use super::world::{PERMISSION_POLL_S, REQUEST_TIMEOUT_S, World};
+use crate::exit::Failure;
+
+/// Records that a report names, of each kind.
+const NAMED: usize = 20;
+
+/// What the demo measured, as `--report` writes it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Report {
+    /// Which queue and stores were used.
+    adapters: &'static str,
+    /// Records in scope that mOS lacks.
+    missing: usize,
+    /// Fields of records in scope that mOS has otherwise.
+    stale: usize,
+    /// Records sent that were not in scope.
+    out_of_scope: usize,
+    /// Deals that closed and still look open in mOS.
+    unclosed: usize,
+    /// Records that are parked.
+    parked: u64,
+    /// Changes that Salesforce accepted.
+    changes: u64,
+    /// The rate that was kept.
+    changes_per_second: f64,
+    /// From Salesforce's ledger to mOS's, over every change in scope.
+    latency_ms: Latency,
+    /// The most memory this process had, stand-ins included.
+    peak_rss_mib: Option<f64>,
+    /// Requests to the Salesforce API.
+    salesforce_api_calls: u64,
+    /// The first records at fault.
+    at_fault: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Latency {
+    samples: usize,
+    /// `null`: infinite, or no sample.
+    p50: Option<f64>,
+    p99: Option<f64>,
+    never_landed: usize,
+}
+
+/// Audits once.
+pub(crate) async fn judge(
+    world: &World,
+    made: &Made,
+    began: Timestamp,
+    peak_rss_mib: Option<f64>,
+) -> Result<Report, Failure> {
+    let status = world.status().await?;
+    let revision = world.adapters.stores.settings.current().await?;
+    let document = serde_json::to_string(&revision.settings)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let settings = Settings::from_json(&document)
+        .map_err(|error| Failure::failed(format!("the judge cannot read the settings: {error}")))?;
+    let history = history(world)?;
+    let timeline = Timeline::new(&history, &settings, world.now().as_micros())
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let ledger = ledger(world);
+    let in_mos = |kind: oracle::Kind, id: &str| {
+        Some(
+            world
+                .mos
+                .mos
+                .record(kind.as_str().parse().ok()?, id)?
+                .fields,
+        )
+    };
+
+    let audit = timeline.audit(in_mos);
+    let unclosed = timeline.last_words(in_mos);
+    let slack =
+        i64::try_from((PERMISSION_POLL_S + REQUEST_TIMEOUT_S) * 1_000_000).unwrap_or(i64::MAX);
+    let out_of_scope = timeline.out_of_scope(&ledger, slack);
+    let samples = timeline.latency(&ledger, began.as_micros());
+    let finite = |share| {
+        oracle::percentile(&samples, share)
+            .filter(|millis| millis.is_finite())
+            .map(|millis| (millis * 10.0).round() / 10.0)
+    };
+
+    let mut at_fault = Vec::new();
+    at_fault.extend(
+        audit
+            .missing
+            .iter()
+            .take(NAMED)
+            .map(|record| format!("missing: {} {}", record.kind.as_str(), record.id)),
+    );
+    at_fault.extend(audit.stale.iter().take(NAMED).map(|found| {
+        format!(
+            "stale: {} {} {}",
+            found.record.kind.as_str(),
+            found.record.id,
+            found.field
+        )
+    }));
+    at_fault.extend(
+        out_of_scope
+            .iter()
+            .take(NAMED)
+            .map(|sent| format!("sent out of scope: {} {}", sent.kind, sent.id)),
+    );
+    at_fault.extend(
+        unclosed
+            .iter()
+            .take(NAMED)
+            .map(|found| format!("closed in Salesforce, open in mOS: {}", found.record.id)),
+    );
+    Ok(Report {
+        adapters: world.adapters.name,
+        missing: audit.missing.len(),
+        stale: audit.stale.len(),
+        out_of_scope: out_of_scope.len(),
+        unclosed: unclosed.len(),
+        parked: status.parked.values().sum(),
+        changes: made.changes,
+        changes_per_second: (made.changes as f64 / made.seconds.max(0.001) * 10.0).round() / 10.0,
+        latency_ms: Latency {
+            samples: samples.len(),
+            p50: finite(50.0),
+            p99: finite(99.0),
+            never_landed: samples
+                .iter()
+                .filter(|sample| sample.landed.is_none())
+                .count(),
+        },
+        peak_rss_mib,
+        salesforce_api_calls: world.salesforce.api_calls(),
+        at_fault,
+    })
+}
+
+impl Report {
+    pub(crate) const fn is_clean(&self) -> bool {
+        self.missing == 0 && self.stale == 0 && self.out_of_scope == 0 && self.unclosed == 0
+    }
+
+    /// For people.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        let millis = |value: Option<f64>| {
+            value.map_or_else(|| "infinite".to_owned(), |millis| format!("{millis} ms"))
+        };
+        let mut lines = vec![
+            format!(
+                "audit: missing {}, stale {}, sent out of scope {}",
+                self.missing, self.stale, self.out_of_scope
+            ),
+            format!(
+                "closed deals left open in mOS: {}; parked records: {}",
+                self.unclosed, self.parked
+            ),
+            format!(
+                "{} changes at {}/s over {}; {} of them in scope: p50 {}, p99 {}",
+                self.changes,
+                self.changes_per_second,
+                self.adapters,
+                self.latency_ms.samples,
+                millis(self.latency_ms.p50),
+                millis(self.latency_ms.p99)
+            ),
+            format!(
+                "memory at most {} MiB, {} Salesforce API calls",
+                self.peak_rss_mib
+                    .map_or_else(|| "unknown".to_owned(), |mib| mib.to_string()),
+                self.salesforce_api_calls
+            ),
+        ];
+        lines.extend(self.at_fault.iter().cloned());
+        lines
+    }
+}
+
+fn history(world: &World) -> Result<History, Failure> {
+    use fake_salesforce::commit::ChangeKind as Kind;
+    let kind = |kind: Kind| match kind {
+        Kind::Create => ChangeKind::Create,
+        Kind::Update => ChangeKind::Update,
+        Kind::Delete => ChangeKind::Delete,
+        Kind::Undelete => ChangeKind::Undelete,
+    };
+    let mut history = History::default();
+    for commit in world.salesforce.org.commits_since(0) {
+        history
+            .begin(commit.at_micros)
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        for change in &commit.changes {
+            history.change(
+                &change.entity,
+                &change.id,
+                kind(change.kind),
+                &change.after.row(),
+            );
+        }
+        for change in &commit.silent {
+            history.silent_change(
+                &change.entity,
+                &change.id,
+                kind(change.kind),
+                &change.after.row(),
+            );
+        }
+    }
+    Ok(history)
+}
+
+fn ledger(world: &World) -> MosLedger {
+    use fake_mos::Outcome as Kind;
+    let outcome = |outcome: Kind| match outcome {
+        Kind::Created => Outcome::Created,
+        Kind::Updated => Outcome::Updated,
+        Kind::Unchanged => Outcome::Unchanged,
+        Kind::Stale => Outcome::Stale,
+        Kind::Skipped => Outcome::Skipped,
+        Kind::Rejected => Outcome::Rejected,
+    };
+    let entries = world
+        .mos
+        .mos
+        .ledger_since(0)
+        .into_iter()
+        .map(|entry| LedgerEntry {
+            at_micros: entry.at_micros,
+            answered_micros: entry.answered_micros,
+            status: entry.status,
+            records: entry
+                .records
+                .iter()
+                .map(|record| LedgerRecord {
+                    kind: record.kind.clone(),
+                    external_id: record.external_id.clone(),
+                    version: record.version.clone(),
+                    if_exists: record.if_exists,
+                    outcome: record.outcome.map(outcome),
+                })
+                .collect(),
+        });
+    MosLedger {
+        entries: entries.collect(),
+    }
+}

@@ -1,0 +1,175 @@
+//! Everything the demo starts: stand-ins, servers if asked for, and mosync itself.
+
+use std::sync::Arc;
+
+use boot::status::Status;
+use boot::{Adapters, Service};
+use domain::Timestamp;
+use ports::Clock;
+use runtime::config::Config;
+use runtime::health::Readiness;
+use runtime::lifecycle::Lifecycle;
+use runtime::time::SystemClock;
+use tokio_util::sync::CancellationToken;
+
+use super::Options;
+use crate::exit::Failure;
+
+/// How often permissions are polled, and how long a request to mOS may take: what was sent must
+/// have been in scope at some moment of the two together before it.
+pub(crate) const PERMISSION_POLL_S: u64 = 1;
+pub(crate) const REQUEST_TIMEOUT_S: u64 = 30;
+
+pub(crate) struct World {
+    pub(crate) salesforce: fake_salesforce::server::Running,
+    pub(crate) mos: fake_mos::Running,
+    pub(crate) adapters: Adapters,
+    config: Config,
+    stop: CancellationToken,
+    services: tokio::task::JoinHandle<Result<(), runtime::lifecycle::TaskFailed>>,
+    servers: Option<Servers>,
+    _folder: tempfile::TempDir,
+}
+
+/// The machine's own RabbitMQ and Redis, ended with the demo.
+struct Servers {
+    rabbit: testkit::Rabbit,
+    redis: testkit::Redis,
+}
+
+impl World {
+    pub(crate) async fn start(options: &Options) -> Result<Self, Failure> {
+        let clock = SystemClock;
+        let now: fake_salesforce::commit::Clock = Arc::new(move || clock.now().as_micros());
+        let salesforce = fake_salesforce::server::Options {
+            load: options.load.clone(),
+            opportunities: options.load.is_none().then_some(options.opportunities),
+            seed: options.seed,
+            keepalive_s: 1,
+            ..fake_salesforce::server::Options::default()
+        };
+        let salesforce = fake_salesforce::server::start(salesforce, Arc::clone(&now))
+            .await
+            .map_err(|error| {
+                Failure::usage(format!(
+                    "the stand-in for Salesforce cannot start: {error:#}"
+                ))
+            })?;
+        let mos = fake_mos::Options {
+            http: ([127, 0, 0, 1], 0).into(),
+            api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+        };
+        let mos = fake_mos::start(mos, now)
+            .await
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        let folder = tempfile::tempdir().map_err(|error| {
+            Failure::failed(format!("no temporary folder can be made: {error}"))
+        })?;
+        let servers = options.real.then(|| Servers {
+            rabbit: testkit::Rabbit::start(),
+            redis: testkit::Redis::start(),
+        });
+        let transport = match (&servers, &options.rabbitmq, &options.redis) {
+            (Some(servers), ..) => servers_section(&servers.rabbit.url, &servers.redis.url),
+            (None, Some(rabbitmq), Some(redis)) => servers_section(rabbitmq, redis),
+            (None, ..) => format!(
+                "[embedded]\nfolder = {:?}\n",
+                folder.path().display().to_string()
+            ),
+        };
+        let config = config(&salesforce, &mos, &transport)?;
+        if servers.is_some() || options.rabbitmq.is_some() {
+            boot::apply_topology(&config.transport).await?;
+        }
+        let adapters = Adapters::connect(&config.transport, Arc::new(clock)).await?;
+        let stop = CancellationToken::new();
+        let services = start_services(&config, &adapters, &stop)?;
+        Ok(Self {
+            salesforce,
+            mos,
+            adapters,
+            config,
+            stop,
+            services,
+            servers,
+            _folder: folder,
+        })
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.adapters.clock.now()
+    }
+
+    pub(crate) async fn status(&self) -> Result<Status, Failure> {
+        Ok(boot::status::read(&self.adapters, &self.config.salesforce.topic).await?)
+    }
+
+    pub(crate) async fn stop(self) -> Result<(), Failure> {
+        self.stop.cancel();
+        let ended = self
+            .services
+            .await
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        self.mos.stop().await;
+        self.salesforce.stop().await;
+        if let Some(mut servers) = self.servers {
+            servers.rabbit.stop();
+            servers.redis.stop();
+        }
+        ended.map_err(|error| Failure::failed(error.to_string()))
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the one task that outlives `start`; `stop` waits for it"
+)]
+fn start_services(
+    config: &Config,
+    adapters: &Adapters,
+    stop: &CancellationToken,
+) -> Result<tokio::task::JoinHandle<Result<(), runtime::lifecycle::TaskFailed>>, Failure> {
+    let source = boot::salesforce(config, Arc::clone(&adapters.clock))?;
+    let target = boot::target(config)?;
+    let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
+    let readiness = Readiness::default();
+    for service in Service::ALL {
+        boot::start(
+            service, config, adapters, &source, &target, &lifecycle, &readiness,
+        );
+    }
+    Ok(tokio::spawn(lifecycle.wait()))
+}
+
+fn servers_section(rabbitmq: &str, redis: &str) -> String {
+    // A deployment of its own, so that a demo never meets the data of another.
+    let deployment = format!(
+        "demo-{}-{}",
+        std::process::id(),
+        SystemClock.now().as_micros()
+    );
+    format!(
+        "[queue]\nrabbitmq_url = {rabbitmq:?}\n[store]\nredis_url = {redis:?}\ndeployment = {deployment:?}\n"
+    )
+}
+
+/// The demo's configuration, read like any other.
+fn config(
+    salesforce: &fake_salesforce::server::Running,
+    mos: &fake_mos::Running,
+    transport: &str,
+) -> Result<Config, Failure> {
+    let text = format!(
+        "allow_plaintext = true\n\
+         [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\n\
+         [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {REQUEST_TIMEOUT_S}\n\
+         [permissions]\npoll_s = {PERMISSION_POLL_S}\n{transport}",
+        salesforce.http,
+        fake_salesforce::server::DEFAULT_CLIENT_ID,
+        fake_salesforce::server::DEFAULT_CLIENT_SECRET,
+        salesforce.grpc,
+        mos.http,
+        fake_mos::DEFAULT_API_KEY,
+    );
+    Config::read(&text, []).map_err(|error| Failure::usage(error.to_string()))
+}

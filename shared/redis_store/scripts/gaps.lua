@@ -1,0 +1,1 @@
+return { redis.call('HVALS', prefix .. 'gaps'), redis.call('HGETALL', prefix .. 'gaps:closed') }

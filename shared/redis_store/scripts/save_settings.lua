@@ -1,0 +1,13 @@
+-- ARGV: revision, rule revision, document
+-- Answers '' when saved (or saved before), otherwise the revision in force.
+local key = prefix .. 'settings'
+local now = redis.call('HMGET', key, 'revision', 'document')
+local current = now[1] or '0'
+if current == ARGV[1] and now[2] == ARGV[3] then
+  return ''
+end
+if tonumber(ARGV[1]) ~= tonumber(current) + 1 then
+  return current
+end
+redis.call('HSET', key, 'revision', ARGV[1], 'rule_revision', ARGV[2], 'document', ARGV[3])
+return ''

@@ -1,0 +1,261 @@
+//! The smaller stores.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::job::Job;
+use domain::permission::PermissionSnapshot;
+use domain::settings::SettingsRevision;
+use domain::{Ticket, Timestamp, Version};
+use ports::stores::{
+    Gap, LeaseStore, LogEntry, LogStore, PermissionStore, PositionStore, Report, ReportStore,
+    SettingsStore, StoreError, StreamState, TicketStore,
+};
+
+use crate::jobs::creation;
+use crate::link::{Link, of_doc, script, to_doc};
+
+/// Permission snapshots that are kept.
+const SNAPSHOTS: u64 = 100;
+/// Lines of the log that are kept.
+const LOG_LINES: usize = 100_000;
+/// The stored mark of the ticket clock runs ahead by this much, so that a ticket seldom writes.
+const MARK_AHEAD: Duration = Duration::from_millis(250);
+/// A clock that is behind by less is let catch up while tickets count on by the microsecond; it
+/// covers the mark that runs ahead over a restart.
+const MAX_STEP_BACK: Duration = Duration::from_millis(500);
+
+#[async_trait]
+impl PositionStore for Link {
+    async fn stream(&self, topic: &str) -> Result<Option<StreamState>, StoreError> {
+        let doc: Option<String> = self
+            .ask(redis::cmd("HGET").arg(self.key("streams")).arg(topic))
+            .await?;
+        doc.as_deref().map(of_doc).transpose()
+    }
+
+    async fn store_stream(&self, topic: &str, state: &StreamState) -> Result<(), StoreError> {
+        self.ask(
+            redis::cmd("HSET")
+                .arg(self.key("streams"))
+                .arg(topic)
+                .arg(to_doc(state)?),
+        )
+        .await
+    }
+
+    async fn open_gap(&self, gap: &Gap, job: &Job) -> Result<(), StoreError> {
+        let mut arguments = vec![gap.id.clone(), to_doc(gap)?];
+        arguments.extend(creation(job)?);
+        self.run(script!("open_gap"), &arguments).await
+    }
+
+    async fn close_gap(&self, id: &str, at: Timestamp) -> Result<(), StoreError> {
+        let arguments = [id.to_owned(), at.as_micros().to_string()];
+        self.run(script!("close_gap"), &arguments).await
+    }
+
+    async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
+        let (docs, closed): (Vec<String>, BTreeMap<String, i64>) =
+            self.run(script!("gaps"), &[]).await?;
+        let mut gaps = Vec::new();
+        for doc in docs {
+            let mut gap: Gap = of_doc(&doc)?;
+            gap.closed = gap
+                .closed
+                .or_else(|| closed.get(&gap.id).copied().map(Timestamp::from_micros));
+            gaps.push(gap);
+        }
+        gaps.sort_by(|a, b| (a.opened, &a.id).cmp(&(b.opened, &b.id)));
+        Ok(gaps)
+    }
+}
+
+#[async_trait]
+impl TicketStore for Link {
+    async fn take(&self) -> Result<Ticket, StoreError> {
+        let arguments = [
+            MARK_AHEAD.as_micros().to_string(),
+            MAX_STEP_BACK.as_micros().to_string(),
+        ];
+        let answer: Vec<String> = self.run(script!("ticket"), &arguments).await?;
+        let number = |place: usize| {
+            answer
+                .get(place)
+                .and_then(|text| text.parse::<u64>().ok())
+                .ok_or_else(|| StoreError::Corrupt("a ticket that is no number".to_owned()))
+        };
+        if answer.first().is_some_and(|said| said == "behind") {
+            return Err(StoreError::ClockSteppedBack(Duration::from_micros(number(
+                1,
+            )?)));
+        }
+        let time = i64::try_from(number(1)?).unwrap_or(i64::MAX);
+        Ok(Ticket {
+            version: Version::at(Timestamp::from_micros(time)),
+            rule_revision: number(2)?,
+            snapshot: number(3)?,
+        })
+    }
+}
+
+#[async_trait]
+impl SettingsStore for Link {
+    async fn current(&self) -> Result<SettingsRevision, StoreError> {
+        let doc: Option<String> = self
+            .ask(redis::cmd("HGET").arg(self.key("settings")).arg("document"))
+            .await?;
+        doc.map_or_else(|| Ok(SettingsRevision::initial()), |doc| of_doc(&doc))
+    }
+
+    async fn save(&self, next: &SettingsRevision) -> Result<(), StoreError> {
+        let arguments = [
+            next.revision.to_string(),
+            next.rule_revision.to_string(),
+            to_doc(next)?,
+        ];
+        conflict(self.run(script!("save_settings"), &arguments).await?)
+    }
+}
+
+/// Empty: done. Otherwise the number that is in force instead.
+fn conflict(answer: String) -> Result<(), StoreError> {
+    if answer.is_empty() {
+        return Ok(());
+    }
+    Err(match answer.parse() {
+        Ok(current) => StoreError::Conflict { current },
+        Err(_not_a_number) => StoreError::Corrupt(format!("a revision {answer}")),
+    })
+}
+
+#[async_trait]
+impl PermissionStore for Link {
+    async fn latest(&self) -> Result<PermissionSnapshot, StoreError> {
+        let doc: Option<String> = self.run(script!("latest_snapshot"), &[]).await?;
+        doc.map_or_else(|| Ok(PermissionSnapshot::default()), |doc| of_doc(&doc))
+    }
+
+    async fn snapshot(&self, number: u64) -> Result<Option<PermissionSnapshot>, StoreError> {
+        if number == 0 {
+            return Ok(Some(PermissionSnapshot::default()));
+        }
+        let doc: Option<String> = self
+            .ask(redis::cmd("HGET").arg(self.key("permissions")).arg(number))
+            .await?;
+        doc.as_deref().map(of_doc).transpose()
+    }
+
+    async fn store(
+        &self,
+        snapshot: &PermissionSnapshot,
+        backfill: Option<&Job>,
+    ) -> Result<(), StoreError> {
+        let mut arguments = vec![
+            snapshot.number.to_string(),
+            to_doc(snapshot)?,
+            snapshot.taken.as_micros().to_string(),
+            snapshot.number.saturating_sub(SNAPSHOTS).to_string(),
+        ];
+        if let Some(job) = backfill {
+            arguments.extend(creation(job)?);
+        }
+        conflict(self.run(script!("store_snapshot"), &arguments).await?)
+    }
+
+    async fn mark_polled(&self, begun: Timestamp) -> Result<(), StoreError> {
+        let arguments = [begun.as_micros().to_string()];
+        self.run(script!("mark_polled"), &arguments).await
+    }
+
+    async fn last_poll(&self) -> Result<Option<Timestamp>, StoreError> {
+        let micros: Option<i64> = self
+            .ask(
+                redis::cmd("HGET")
+                    .arg(self.key("permission"))
+                    .arg("last_poll"),
+            )
+            .await?;
+        Ok(micros.map(Timestamp::from_micros))
+    }
+}
+
+#[async_trait]
+impl LogStore for Link {
+    async fn append(&self, entry: &LogEntry) -> Result<(), StoreError> {
+        let arguments = [
+            format!("{}.{}", self.client(), self.next_call()),
+            to_doc(entry)?,
+            LOG_LINES.to_string(),
+        ];
+        self.run(script!("append_log"), &arguments).await
+    }
+
+    async fn recent(&self, max: usize) -> Result<Vec<LogEntry>, StoreError> {
+        if max == 0 {
+            return Ok(Vec::new());
+        }
+        let lines: Vec<String> = self
+            .ask(
+                redis::cmd("LRANGE")
+                    .arg(self.key("log"))
+                    .arg(0)
+                    .arg(max - 1),
+            )
+            .await?;
+        lines
+            .iter()
+            .map(|line| {
+                let (_mark, doc) = line
+                    .split_once(' ')
+                    .ok_or_else(|| StoreError::Corrupt("a line of the log".to_owned()))?;
+                of_doc(doc)
+            })
+            .collect()
+    }
+}
+
+#[async_trait]
+impl LeaseStore for Link {
+    async fn hold(
+        &self,
+        name: &str,
+        holder: &str,
+        for_how_long: Duration,
+    ) -> Result<bool, StoreError> {
+        let arguments = [
+            name.to_owned(),
+            holder.to_owned(),
+            for_how_long.as_millis().max(1).to_string(),
+        ];
+        self.run(script!("hold_lease"), &arguments).await
+    }
+
+    async fn release(&self, name: &str, holder: &str) -> Result<(), StoreError> {
+        let arguments = [name.to_owned(), holder.to_owned()];
+        self.run(script!("release_lease"), &arguments).await
+    }
+}
+
+#[async_trait]
+impl ReportStore for Link {
+    async fn report(&self, worker: &str, report: &Report) -> Result<(), StoreError> {
+        self.ask(
+            redis::cmd("HSET")
+                .arg(self.key("reports"))
+                .arg(worker)
+                .arg(to_doc(report)?),
+        )
+        .await
+    }
+
+    async fn reports(&self) -> Result<BTreeMap<String, Report>, StoreError> {
+        let docs: BTreeMap<String, String> = self
+            .ask(redis::cmd("HGETALL").arg(self.key("reports")))
+            .await?;
+        docs.into_iter()
+            .map(|(worker, doc)| Ok((worker, of_doc(&doc)?)))
+            .collect()
+    }
+}

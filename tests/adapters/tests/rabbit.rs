@@ -1,0 +1,283 @@
+//! The queue's suite and the adapter's own faults, against a real `RabbitMQ`: the machine's, or the
+//! one of another Debian release that `MOSYNC_BROKER4_ROOT` names. One broker for all tests, one at
+//! a time, each on a virtual host of its own.
+#![expect(clippy::unwrap_used, reason = "the harness panics where a test would")]
+
+use std::collections::BTreeSet;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use adapters::MachineClock;
+use amqp::topology::{self, ApplyError};
+use amqp::{Amqp, ConnectError};
+use async_trait::async_trait;
+use domain::Timestamp;
+use domain::unit::{Lane, QueueName, Stage};
+use lapin::options::{QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Connection, ConnectionProperties};
+use ports::Clock;
+use ports::conformance::queue::QueueHarness;
+use ports::queue::{LinkLost, Message, PublishError, Queue};
+use testkit::{Rabbit, TcpProxy};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::task::{JoinSet, spawn_blocking};
+
+static BROKER: LazyLock<Arc<Mutex<Rabbit>>> =
+    LazyLock::new(|| Arc::new(Mutex::new(Rabbit::start_4().unwrap_or_else(Rabbit::start))));
+
+const LIVE: QueueName = QueueName::new(Stage::Load, Lane::Live);
+
+/// The broker for as long as the test runs, and its virtual host.
+struct Harness {
+    broker: Mutex<Option<OwnedMutexGuard<Rabbit>>>,
+    url: String,
+}
+
+impl Harness {
+    /// Without a topology.
+    async fn bare() -> Self {
+        let broker = spawn_blocking(|| Arc::clone(&*BROKER)).await.unwrap();
+        let broker = broker.lock_owned().await;
+        Self {
+            url: broker.vhost(),
+            broker: Mutex::new(Some(broker)),
+        }
+    }
+
+    async fn new() -> Self {
+        let harness = Self::bare().await;
+        topology::apply(&harness.url).await.unwrap();
+        harness
+    }
+
+    /// Does something to the broker that takes a while.
+    async fn with_broker(&self, deed: impl FnOnce(&mut Rabbit) + Send + 'static) {
+        let mut slot = self.broker.lock().await;
+        let mut broker = slot.take().unwrap();
+        let done = spawn_blocking(move || {
+            deed(&mut broker);
+            broker
+        });
+        *slot = Some(done.await.unwrap());
+    }
+
+    async fn amqp(&self) -> Amqp {
+        Amqp::connect(&self.url, Arc::new(MachineClock))
+            .await
+            .unwrap()
+    }
+}
+
+async fn admin(url: &str) -> Connection {
+    Connection::connect(url, ConnectionProperties::default())
+        .await
+        .unwrap()
+}
+
+async fn delete_queue(url: &str, name: &str) {
+    let connection = admin(url).await;
+    let channel = connection.create_channel().await.unwrap();
+    channel
+        .queue_delete(name.into(), QueueDeleteOptions::default())
+        .await
+        .unwrap();
+}
+
+#[async_trait]
+impl QueueHarness for Harness {
+    async fn queue(&self) -> Arc<dyn Queue> {
+        Arc::new(self.amqp().await)
+    }
+
+    async fn restart_broker(&self) {
+        self.with_broker(Rabbit::restart).await;
+    }
+
+    async fn remove_queue(&self, queue: QueueName) {
+        delete_queue(&self.url, queue.name()).await;
+    }
+
+    fn now(&self) -> Timestamp {
+        MachineClock.now()
+    }
+}
+
+ports::queue_conformance!(Harness::new().await);
+
+fn message(id: &str) -> Message {
+    Message {
+        id: id.to_owned(),
+        kind: "test".to_owned(),
+        version: 1,
+        body: id.as_bytes().to_vec(),
+    }
+}
+
+/// Publishes until the broker has it.
+async fn publish_for_sure(queue: &Amqp, id: &str) {
+    loop {
+        match queue.publish(LIVE, &message(id)).await {
+            Ok(()) => return,
+            Err(PublishError::Lost(_)) => {}
+            Err(other) => panic!("{other}"),
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_second_apply_changes_nothing() {
+    let harness = Harness::bare().await;
+    let first = topology::apply(&harness.url).await.unwrap();
+    assert_eq!((first.created.len(), first.unchanged.len()), (10, 0));
+    let second = topology::apply(&harness.url).await.unwrap();
+    assert_eq!((second.created.len(), second.unchanged.len()), (0, 10));
+    assert_eq!(first.marker, second.marker);
+}
+
+#[tokio::test]
+async fn a_worker_refuses_a_broker_that_is_not_prepared() {
+    let harness = Harness::bare().await;
+    let refused = Amqp::connect(&harness.url, Arc::new(MachineClock)).await;
+    let error = refused.unwrap_err();
+    assert_eq!(
+        error,
+        ConnectError::Topology {
+            marker: topology::marker()
+        }
+    );
+    assert!(error.to_string().contains("mosync topology apply"));
+}
+
+#[tokio::test]
+async fn a_queue_that_differs_is_named_and_the_broker_not_marked() {
+    let harness = Harness::bare().await;
+    let connection = admin(&harness.url).await;
+    let channel = connection.create_channel().await.unwrap();
+    let mut arguments = FieldTable::default();
+    arguments.insert(
+        "x-queue-type".into(),
+        AMQPValue::LongString("quorum".into()),
+    );
+    channel
+        .queue_declare(
+            "load.live".into(),
+            QueueDeclareOptions::durable(),
+            arguments,
+        )
+        .await
+        .unwrap();
+    let refused = topology::apply(&harness.url).await.unwrap_err();
+    assert_eq!(refused, ApplyError::Differs(vec!["load.live".to_owned()]));
+    assert!(refused.to_string().contains("delete_queue"));
+    let refused = Amqp::connect(&harness.url, Arc::new(MachineClock)).await;
+    assert!(matches!(refused, Err(ConnectError::Topology { .. })));
+    delete_queue(&harness.url, "load.live").await;
+    topology::apply(&harness.url).await.unwrap();
+    harness.amqp().await;
+}
+
+#[tokio::test]
+async fn addresses_and_errors_hold_no_password() {
+    let refused = Amqp::connect("http://user:geheim@host/", Arc::new(MachineClock)).await;
+    let said = refused.unwrap_err().to_string();
+    assert!(!said.contains("geheim"), "{said}");
+    let refused = Amqp::connect("amqp://user:geheim@127.0.0.1:1/", Arc::new(MachineClock)).await;
+    let error = refused.unwrap_err();
+    assert!(matches!(error, ConnectError::Unreachable(_)));
+    assert!(!error.to_string().contains("geheim"), "{error}");
+}
+
+/// I1: what was confirmed is there after a kill without warning in the middle of publishing.
+#[tokio::test]
+async fn a_killed_broker_loses_nothing_confirmed() {
+    const MESSAGES: usize = 2_000;
+    let harness = Harness::new().await;
+    let queue = Arc::new(harness.amqp().await);
+    let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let mut publishing = JoinSet::new();
+    for _ in 0..32 {
+        let queue = Arc::clone(&queue);
+        let next = Arc::clone(&next);
+        publishing.spawn(async move {
+            loop {
+                let number = next.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                if number >= MESSAGES {
+                    return;
+                }
+                publish_for_sure(&queue, &number.to_string()).await;
+            }
+        });
+    }
+    while next.load(std::sync::atomic::Ordering::SeqCst) < MESSAGES / 4 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    harness
+        .with_broker(|broker| {
+            broker.kill9();
+            broker.restart();
+        })
+        .await;
+    publishing.join_all().await;
+    let mut missing: BTreeSet<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
+    let mut subscription = queue.subscribe(LIVE, 200).await.unwrap();
+    while !missing.is_empty() {
+        let incoming = tokio::time::timeout(Duration::from_secs(30), subscription.next())
+            .await
+            .expect("every confirmed message is there")
+            .unwrap();
+        missing.remove(&incoming.message.id);
+        incoming.delivery.ack().await.unwrap();
+    }
+}
+
+/// A lost link ends the subscription with an error; subscribing again is all it takes.
+#[tokio::test]
+async fn a_consumer_comes_back_after_its_link_was_cut() {
+    let harness = Harness::new().await;
+    let port = harness.broker.lock().await.as_ref().unwrap().port();
+    let proxy = TcpProxy::start(port).await;
+    let url = harness
+        .url
+        .replace(&format!(":{port}/"), &format!(":{}/", proxy.port()));
+    let queue = Amqp::connect(&url, Arc::new(MachineClock)).await.unwrap();
+    queue.publish(LIVE, &message("one")).await.unwrap();
+    let mut subscription = queue.subscribe(LIVE, 10).await.unwrap();
+    let in_hand = subscription.next().await.unwrap();
+    proxy.cut();
+    let LinkLost(_) = subscription.next().await.unwrap_err();
+    assert!(in_hand.delivery.ack().await.is_err());
+    let mut subscription = queue.subscribe(LIVE, 10).await.unwrap();
+    let again = subscription.next().await.unwrap();
+    assert_eq!(again.message, message("one"));
+    assert_eq!(again.attempt, 1);
+    again.delivery.ack().await.unwrap();
+    queue.publish(LIVE, &message("two")).await.unwrap();
+    let two = subscription.next().await.unwrap();
+    assert_eq!(two.message, message("two"));
+}
+
+/// A message that its worker never settles ends among the dead, with a reason for a person.
+#[tokio::test]
+async fn the_delivery_limit_leads_to_the_dead_queue() {
+    let harness = Harness::new().await;
+    let queue = harness.amqp().await;
+    queue.publish(LIVE, &message("poison")).await.unwrap();
+    let mut subscription = queue.subscribe(LIVE, 1).await.unwrap();
+    loop {
+        tokio::select! {
+            incoming = subscription.next() => drop(incoming.unwrap()),
+            () = tokio::time::sleep(Duration::from_millis(200)) => {
+                if queue.dead_count().await.unwrap() == 1 {
+                    break;
+                }
+            }
+        }
+    }
+    let letters = queue.dead_letters(1).await.unwrap();
+    let letter = letters.first().unwrap();
+    assert_eq!(letter.message, message("poison"));
+    assert_eq!(letter.queue, "load.live");
+    assert!(letter.reason.contains("worker"), "{}", letter.reason);
+    assert!(letter.attempt >= 100);
+}

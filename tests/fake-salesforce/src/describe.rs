@@ -1,0 +1,275 @@
+//! Describe: what a client may know of objects and fields.
+use serde_json::{Value, json};
+
+use crate::error::ApiError;
+use crate::org::Org;
+use crate::schema::{self, Entity, Field, FieldType};
+use crate::soql::known_entity;
+
+impl Org {
+    /// An object's description, as `GET /sobjects/<S>/describe` answers it.
+    ///
+    /// # Errors
+    /// An unknown object.
+    pub fn describe(&self, entity: &str) -> Result<Value, ApiError> {
+        self.describe_as(entity, "67.0")
+    }
+
+    pub(crate) fn describe_as(&self, entity: &str, version: &str) -> Result<Value, ApiError> {
+        let entity = known_entity(entity)?;
+        let mut described = summary(entity, version);
+        let leaves = entity.fields.iter().map(|field| self.field(entity, field));
+        let addresses = entity.addresses.iter().map(|(name, _)| address(name));
+        let fields: Vec<Value> = leaves.chain(addresses).collect();
+        if let Value::Object(described) = &mut described {
+            described.insert("fields".to_owned(), Value::Array(fields));
+            described.insert("childRelationships".to_owned(), children(entity));
+            described.insert("recordTypeInfos".to_owned(), json!([{
+                "active": true, "available": true, "defaultRecordTypeMapping": true,
+                "developerName": "Master", "master": true, "name": "Master",
+                "recordTypeId": "012000000000000AAA",
+                "urls": {"layout": format!("/services/data/v{version}/sobjects/{}/describe/layouts/012000000000000AAA", entity.name)},
+            }]));
+            for empty in ["actionOverrides", "namedLayoutInfos"] {
+                described.insert(empty.to_owned(), json!([]));
+            }
+            described.insert(
+                "supportedScopes".to_owned(),
+                json!([{"label": "Everything", "name": "everything"}]),
+            );
+        }
+        Ok(described)
+    }
+
+    fn field(&self, entity: &Entity, field: &Field) -> Value {
+        let (relationship, targets) = match field.reference {
+            Some((target, relationship)) => (Some(relationship), vec![target]),
+            None => (None, Vec::new()),
+        };
+        let name_field = field.name == name_field(entity);
+        let text = field.length > 0 && !field.kind.is_id();
+        let picklist = matches!(field.kind, FieldType::Picklist | FieldType::MultiPicklist);
+        json!({
+            "aggregatable": field.kind != FieldType::TextArea && field.kind != FieldType::Boolean,
+            "aiPredictionField": false,
+            "autoNumber": false,
+            "byteLength": field.length * 3,
+            "calculated": false,
+            "calculatedFormula": null,
+            "cascadeDelete": false,
+            "caseSensitive": false,
+            "compoundFieldName": field.compound,
+            "controllerName": null,
+            "createable": field.createable && entity.can.create,
+            "custom": field.name.ends_with("__c"),
+            "defaultValue": if field.kind == FieldType::Boolean { json!(field.default == Some("true")) } else { Value::Null },
+            "defaultValueFormula": null,
+            "defaultedOnCreate": field.default.is_some() || field.name == "OwnerId" || !field.createable,
+            "dependentPicklist": false,
+            "deprecatedAndHidden": false,
+            "digits": if field.kind == FieldType::Int { field.precision } else { 0 },
+            "displayLocationInDecimal": false,
+            "encrypted": false,
+            "externalId": false,
+            "extraTypeInfo": if field.kind == FieldType::TextArea { json!("plaintextarea") } else { Value::Null },
+            "filterable": field.filterable,
+            "filteredLookupInfo": null,
+            "formulaTreatNullNumberAsZero": false,
+            "groupable": !matches!(field.kind, FieldType::TextArea | FieldType::DateTime | FieldType::Currency | FieldType::Double | FieldType::Percent),
+            "highScaleNumber": false,
+            "htmlFormatted": false,
+            "idLookup": field.kind == FieldType::Id || field.name == "Username",
+            "inlineHelpText": null,
+            "label": label(field.name),
+            "length": field.length,
+            "mask": null,
+            "maskType": null,
+            "name": field.name,
+            "nameField": name_field,
+            "namePointing": false,
+            "nillable": !field.required && field.kind != FieldType::Boolean && field.kind != FieldType::Id && !is_audit(field.name),
+            "permissionable": field.createable && !field.required,
+            "picklistValues": if picklist { self.picklist(entity, field) } else { json!([]) },
+            "polymorphicForeignKey": false,
+            "precision": if field.kind == FieldType::Int { 0 } else { field.precision },
+            "queryByDistance": false,
+            "referenceTargetField": null,
+            "referenceTo": targets,
+            "relationshipName": relationship,
+            "relationshipOrder": null,
+            "restrictedDelete": false,
+            "restrictedPicklist": field.name == "ForecastCategory" || field.name.ends_with("SidKey"),
+            "scale": field.scale,
+            "searchPrefilterable": false,
+            "soapType": soap_type(field.kind),
+            "sortable": field.kind != FieldType::TextArea || !text,
+            "type": field.kind.name(),
+            "unique": field.name == "Username",
+            "updateable": field.updateable && entity.can.update,
+            "writeRequiresMasterRead": false,
+        })
+    }
+
+    fn picklist(&self, entity: &Entity, field: &Field) -> Value {
+        let entry = |value: &str, active: bool| json!({"active": active, "defaultValue": false, "label": value, "validFor": null, "value": value});
+        if (entity.name, field.name) == ("Opportunity", "StageName") {
+            let stages = self.records("OpportunityStage");
+            let entries = stages.iter().map(|stage| {
+                entry(
+                    stage.text("ApiName").unwrap_or_default(),
+                    stage.flag("IsActive"),
+                )
+            });
+            return entries.collect();
+        }
+        let values = schema::picklist(entity.name, field.name).iter();
+        values.map(|value| entry(value, true)).collect()
+    }
+}
+
+/// Every object in short, as `GET /sobjects` answers it.
+pub(crate) fn global(version: &str) -> Value {
+    let objects = schema::entities().iter();
+    json!({
+        "encoding": "UTF-8",
+        "maxBatchSize": 200,
+        "sobjects": objects.map(|entity| summary(entity, version)).collect::<Vec<_>>(),
+    })
+}
+
+fn summary(entity: &Entity, version: &str) -> Value {
+    let path = format!("/services/data/v{version}/sobjects/{}", entity.name);
+    let can = entity.can;
+    json!({
+        "activateable": false,
+        "associateEntityType": null,
+        "associateParentEntity": null,
+        "createable": can.create,
+        "custom": entity.name.ends_with("__c"),
+        "customSetting": false,
+        "deepCloneable": false,
+        "deletable": can.delete,
+        "deprecatedAndHidden": false,
+        "feedEnabled": false,
+        "hasSubtypes": false,
+        "isInterface": false,
+        "isSubtype": false,
+        "keyPrefix": entity.prefix,
+        "label": entity.label,
+        "labelPlural": entity.label_plural,
+        "layoutable": can.recycle_bin,
+        "mergeable": can.merge,
+        "mruEnabled": can.recycle_bin,
+        "name": entity.name,
+        "queryable": true,
+        "replicateable": can.recycle_bin,
+        "retrieveable": true,
+        "searchable": can.recycle_bin,
+        "triggerable": can.recycle_bin,
+        "undeletable": can.undelete,
+        "updateable": can.update,
+        "compactLayoutable": can.recycle_bin,
+        "idEnabled": true,
+        "listviewable": null,
+        "lookupLayoutable": null,
+        "searchLayoutable": can.recycle_bin,
+        "networkScopeFieldName": null,
+        "urls": {
+            "sobject": path,
+            "describe": format!("{path}/describe"),
+            "rowTemplate": format!("{path}/{{ID}}"),
+        },
+    })
+}
+
+fn children(entity: &Entity) -> Value {
+    let all = schema::entities().iter();
+    let children = all.flat_map(|child| {
+        let fields = child.fields.iter();
+        fields.filter_map(move |field| {
+            let (target, _) = field.reference?;
+            (target == entity.name).then(|| {
+                let own = field.name.starts_with(entity.name);
+                json!({
+                    "cascadeDelete": own && child.can.recycle_bin,
+                    "childSObject": child.name,
+                    "deprecatedAndHidden": false,
+                    "field": field.name,
+                    "junctionIdListNames": [],
+                    "junctionReferenceTo": [],
+                    "relationshipName": own.then(|| child.label_plural.replace(' ', "")),
+                    "restrictedDelete": false,
+                })
+            })
+        })
+    });
+    children.collect()
+}
+
+/// A compound address field: selectable, never writable.
+fn address(name: &str) -> Value {
+    json!({
+        "aggregatable": false, "autoNumber": false, "byteLength": 0, "calculated": false,
+        "compoundFieldName": null, "createable": false, "custom": false,
+        "defaultedOnCreate": false, "deprecatedAndHidden": false, "digits": 0,
+        "externalId": false, "filterable": true, "groupable": false, "idLookup": false,
+        "label": label(name), "length": 0, "name": name, "nameField": false,
+        "namePointing": false, "nillable": true, "permissionable": false, "picklistValues": [],
+        "precision": 0, "queryByDistance": true, "referenceTo": [], "relationshipName": null,
+        "restrictedPicklist": false, "scale": 0, "soapType": "urn:address", "sortable": false,
+        "type": "address", "unique": false, "updateable": false,
+    })
+}
+
+fn name_field(entity: &Entity) -> &'static str {
+    match entity.name {
+        "PermissionSet" | "PermissionSetAssignment" | "OpportunityContactRole" => "",
+        "PermissionSetGroup" | "PermissionSetLicense" => "DeveloperName",
+        "OpportunityStage" => "MasterLabel",
+        _ => "Name",
+    }
+}
+
+fn is_audit(name: &str) -> bool {
+    matches!(
+        name,
+        "CreatedDate"
+            | "CreatedById"
+            | "LastModifiedDate"
+            | "LastModifiedById"
+            | "SystemModstamp"
+            | "OwnerId"
+    )
+}
+
+fn soap_type(kind: FieldType) -> &'static str {
+    match kind {
+        FieldType::Id | FieldType::Reference => "tns:ID",
+        FieldType::Boolean => "xsd:boolean",
+        FieldType::Int => "xsd:int",
+        FieldType::Double | FieldType::Currency | FieldType::Percent => "xsd:double",
+        FieldType::Date => "xsd:date",
+        FieldType::DateTime => "xsd:dateTime",
+        FieldType::Text
+        | FieldType::TextArea
+        | FieldType::Picklist
+        | FieldType::MultiPicklist
+        | FieldType::Email
+        | FieldType::Phone
+        | FieldType::Url => "xsd:string",
+    }
+}
+
+/// `BillingPostalCode` to `Billing Postal Code`.
+fn label(name: &str) -> String {
+    let mut label = String::new();
+    let mut before_lower = false;
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && before_lower {
+            label.push(' ');
+        }
+        before_lower = c.is_ascii_lowercase();
+        label.push(c);
+    }
+    label
+}

@@ -1,0 +1,321 @@
+//! `/services/data`: versions, resources, records.
+use axum::http::Method;
+use serde_json::{Map, Value, json};
+
+use super::reply::Reply;
+use super::{App, DAILY_API_REQUESTS, Incoming, collections, composite, query};
+use crate::commit::Row;
+use crate::dml::Dml;
+use crate::error::ApiError;
+use crate::soql::known_entity;
+use crate::{describe, id, schema};
+
+/// The oldest and the newest version answered.
+const VERSIONS: std::ops::RangeInclusive<u32> = 40..=68;
+
+/// Who calls, and how its writes are marked.
+pub(crate) struct Caller {
+    pub(crate) user: String,
+    pub(crate) origin: String,
+    /// For example `67.0`.
+    pub(crate) version: String,
+}
+
+/// Answers a request below `/services/data`.
+pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
+    let Some((version, rest)) = path.split_first() else {
+        app.counters.add("versions");
+        return versions();
+    };
+    let Some(version) = known_version(version) else {
+        return match version.strip_prefix('v') {
+            Some(_) => Reply::from(ApiError::new(
+                "UNSUPPORTED_API_VERSION",
+                "The requested API version is not available here; use v40.0 to v68.0",
+            )),
+            None => Reply::not_found(),
+        };
+    };
+    let session = incoming
+        .bearer()
+        .and_then(|token| app.tokens.session(token, true));
+    let Some(session) = session else {
+        app.counters.add("unauthorized");
+        return Reply::from(ApiError::new(
+            "INVALID_SESSION_ID",
+            "Session expired or invalid",
+        ));
+    };
+    app.counters
+        .add(&format!("data.{}", rest.first().unwrap_or(&"resources")));
+    let caller = Caller {
+        user: session.user,
+        origin: origin(incoming, &version),
+        version,
+    };
+    route(app, incoming, &caller, rest).unwrap_or_else(Reply::from)
+}
+
+/// Answers a signed-in request below the version.
+pub(crate) fn route(
+    app: &App,
+    incoming: &Incoming,
+    caller: &Caller,
+    path: &[&str],
+) -> Result<Reply, ApiError> {
+    let version = &caller.version;
+    match (&incoming.method, path) {
+        (&Method::GET, []) => Ok(resources(version)),
+        (&Method::GET, ["query"]) => Ok(query::first_page(app, incoming, version, false)),
+        (&Method::GET, ["queryAll" | "queryall"]) => {
+            Ok(query::first_page(app, incoming, version, true))
+        }
+        (&Method::GET, ["query" | "queryAll" | "queryall", cursor]) => {
+            Ok(query::next_page(app, cursor, version))
+        }
+        (&Method::GET, ["limits"]) => Ok(limits(app)),
+        (&Method::GET, ["sobjects"]) => Ok(Reply::json(200, &describe::global(version))),
+        (&Method::GET, ["sobjects", entity, "describe"]) => Ok(Reply::json(
+            200,
+            &app.org.describe_as(found(entity)?.name, version)?,
+        )),
+        (&Method::GET, ["sobjects", entity]) => {
+            let mut described = app.org.describe_as(found(entity)?.name, version)?;
+            if let Value::Object(described) = &mut described {
+                described.retain(|key, _| key != "fields" && key != "childRelationships");
+            }
+            let answer = json!({"objectDescribe": described, "recentItems": []});
+            Ok(Reply::json(200, &answer))
+        }
+        (&Method::POST, ["sobjects", entity]) => create(app, incoming, caller, entity),
+        (method, ["sobjects", entity, key]) => record(app, incoming, caller, method, entity, key),
+        (method, ["sobjects", entity, field, key]) => {
+            let key = by_field(app, found(entity)?, field, key)?;
+            record(app, incoming, caller, method, entity, &key)
+        }
+        (&Method::POST, ["composite"]) => composite::composite(app, incoming, caller),
+        (&Method::POST, ["composite", "batch"]) => composite::batch(app, incoming, caller),
+        (_, ["composite", "sobjects", rest @ ..]) => {
+            collections::answer(app, incoming, caller, rest)
+        }
+        (_, []) | (_, ["query" | "queryAll" | "limits" | "sobjects", ..]) => Err(ApiError::new(
+            "METHOD_NOT_ALLOWED",
+            format!("HTTP Method '{}' not allowed", incoming.method),
+        )),
+        _ => Ok(Reply::not_found()),
+    }
+}
+
+fn create(
+    app: &App,
+    incoming: &Incoming,
+    caller: &Caller,
+    entity: &str,
+) -> Result<Reply, ApiError> {
+    let op = Dml::Insert {
+        entity: found(entity)?.name.to_owned(),
+        fields: body_object(incoming)?,
+    };
+    let results = app.org.transact(&caller.user, &caller.origin, vec![op])?;
+    let record_id = results.into_iter().next().and_then(|result| result.id);
+    let created = json!({"id": record_id, "success": true, "errors": []});
+    Ok(Reply::json(201, &created))
+}
+
+fn record(
+    app: &App,
+    incoming: &Incoming,
+    caller: &Caller,
+    method: &Method,
+    entity: &str,
+    key: &str,
+) -> Result<Reply, ApiError> {
+    let entity = found(entity)?;
+    let whole = id::to_18(key).filter(|whole| whole.starts_with(entity.prefix));
+    let Some(record_id) = whole else {
+        return Err(ApiError::on_field(
+            "MALFORMED_ID",
+            format!("{} ID: id value of incorrect type: {key}", entity.name),
+            "Id",
+        ));
+    };
+    let current = app.org.record(entity.name, &record_id);
+    let Some(current) = current else {
+        return Ok(Reply::not_found());
+    };
+    if current.flag("IsDeleted") {
+        return Err(ApiError::new("ENTITY_IS_DELETED", "entity is deleted"));
+    }
+    let name = entity.name.to_owned();
+    let op = match *method {
+        Method::GET => {
+            let fields: Vec<String> = match incoming.parameter("fields") {
+                Some(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
+                None => {
+                    let leaves = entity.fields.iter().map(|field| field.name);
+                    let addresses = entity.addresses.iter().map(|(name, _)| *name);
+                    leaves.chain(addresses).map(str::to_owned).collect()
+                }
+            };
+            let rows = app
+                .org
+                .retrieve_as(&name, &[record_id], &fields, Some(&caller.version))?;
+            return Ok(match rows.into_iter().flatten().next() {
+                Some(row) => Reply::json(200, &row),
+                None => Reply::not_found(),
+            });
+        }
+        Method::PATCH => {
+            let fields = body_object(incoming)?;
+            if fields.keys().any(|key| key.eq_ignore_ascii_case("Id")) {
+                return Err(ApiError::on_field(
+                    "INVALID_FIELD",
+                    "The Id field should not be specified in the sobject data.",
+                    "Id",
+                ));
+            }
+            Dml::Update {
+                entity: name,
+                id: record_id,
+                fields,
+            }
+        }
+        Method::DELETE => Dml::Delete {
+            entity: name,
+            id: record_id,
+        },
+        _ => {
+            return Err(ApiError::new(
+                "METHOD_NOT_ALLOWED",
+                format!("HTTP Method '{method}' not allowed. Allowed are HEAD,GET,PATCH,DELETE"),
+            ));
+        }
+    };
+    app.org.transact(&caller.user, &caller.origin, vec![op])?;
+    Ok(Reply::status(204))
+}
+
+/// The id behind a value of a unique field.
+fn by_field(
+    app: &App,
+    entity: &'static schema::Entity,
+    field: &str,
+    key: &str,
+) -> Result<String, ApiError> {
+    if field.eq_ignore_ascii_case("Id") {
+        return Ok(key.to_owned());
+    }
+    if !field.eq_ignore_ascii_case("Username") || entity.name != "User" {
+        return Err(ApiError::new(
+            "NOT_FOUND",
+            format!("Provided external ID field does not exist or is not accessible: {field}"),
+        ));
+    }
+    let users = app.org.records("User");
+    let user = users.iter().find(|user| {
+        user.text("Username")
+            .is_some_and(|name| name.eq_ignore_ascii_case(key))
+    });
+    user.map(|user| user.id().to_owned())
+        .ok_or_else(|| ApiError::new("NOT_FOUND", "The requested resource does not exist"))
+}
+
+/// An object named in a path: unknown ones are not found.
+pub(crate) fn found(entity: &str) -> Result<&'static schema::Entity, ApiError> {
+    known_entity(entity).or(Err(ApiError::new(
+        "NOT_FOUND",
+        "The requested resource does not exist",
+    )))
+}
+
+/// The body as a JSON object.
+pub(crate) fn body_object(incoming: &Incoming) -> Result<Row, ApiError> {
+    serde_json::from_slice(&incoming.body)
+        .map_err(|error| ApiError::new("JSON_PARSER_ERROR", format!("{error}")))
+}
+
+/// `changeOrigin` of what this request writes.
+fn origin(incoming: &Incoming, version: &str) -> String {
+    let client = incoming.header("sforce-call-options").and_then(|options| {
+        let mut options = options.split(',');
+        options.find_map(|option| option.trim().strip_prefix("client=").map(str::to_owned))
+    });
+    match client {
+        Some(client) => format!("com/salesforce/api/rest/{version};client={client}"),
+        None => format!("com/salesforce/api/rest/{version}"),
+    }
+}
+
+fn known_version(part: &str) -> Option<String> {
+    let number = part.strip_prefix('v')?;
+    let (major, minor) = number.split_once('.')?;
+    let major: u32 = major.parse().ok()?;
+    (VERSIONS.contains(&major) && minor == "0").then(|| number.to_owned())
+}
+
+fn versions() -> Reply {
+    let seasons = ["Spring", "Summer", "Winter"];
+    let list: Vec<Value> = VERSIONS
+        .map(|version| {
+            // v40.0 is Summer '17; three releases a year, Winter counted to the year after.
+            let steps = version - 40 + 1;
+            let season = seasons.get(usize::try_from(steps % 3).unwrap_or_default());
+            let season = season.copied().unwrap_or_default();
+            let year = 17 + (version - 40 + 1) / 3 + u32::from(season == "Winter");
+            json!({
+                "label": format!("{season} '{year}"),
+                "url": format!("/services/data/v{version}.0"),
+                "version": format!("{version}.0"),
+            })
+        })
+        .collect();
+    Reply::json(200, &list)
+}
+
+fn resources(version: &str) -> Reply {
+    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+    let entries = names.iter().map(|name| {
+        let url = format!("/services/data/v{version}/{name}");
+        ((*name).to_owned(), Value::from(url))
+    });
+    Reply::json(200, &entries.collect::<Map<_, _>>())
+}
+
+fn limits(app: &App) -> Reply {
+    let used = app.counters.api_calls();
+    let untouched = |max: u64| json!({"Max": max, "Remaining": max});
+    Reply::json(
+        200,
+        &json!({
+            "ConcurrentAsyncGetReportInstances": untouched(200),
+            "DailyApiRequests": {
+                "Max": DAILY_API_REQUESTS,
+                "Remaining": DAILY_API_REQUESTS.saturating_sub(used),
+            },
+            "DailyAsyncApexExecutions": untouched(250_000),
+            "DailyBulkApiBatches": untouched(15_000),
+            "DailyBulkV2QueryFileStorageMB": untouched(976_562),
+            "DailyBulkV2QueryJobs": untouched(10_000),
+            "DailyDeliveredPlatformEvents": untouched(50_000),
+            "DataStorageMB": untouched(10_240),
+            "FileStorageMB": untouched(10_240),
+            "HourlyPublishedPlatformEvents": untouched(250_000),
+            "MonthlyPlatformEventsUsageEntitlement": untouched(0),
+        }),
+    )
+}
+
+/// A record that the caller names by `attributes.type` or by the path.
+pub(crate) fn entity_of_record(record: &Row) -> Result<&'static schema::Entity, ApiError> {
+    let name = record
+        .get("attributes")
+        .and_then(|attributes| attributes.get("type"))
+        .and_then(Value::as_str);
+    match name {
+        Some(name) => known_entity(name),
+        None => Err(ApiError::new(
+            "INVALID_TYPE",
+            "Must send an object type in attributes.type",
+        )),
+    }
+}

@@ -1,0 +1,90 @@
+//! Answers.
+use axum::body::Body;
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::Response;
+use serde::Serialize;
+use serde_json::json;
+
+use crate::error::ApiError;
+
+/// An answer in the making.
+pub(crate) struct Reply {
+    status: u16,
+    headers: Vec<(&'static str, String)>,
+    body: Vec<u8>,
+}
+
+impl Reply {
+    /// A status alone.
+    pub(crate) fn status(status: u16) -> Self {
+        Reply {
+            status,
+            headers: Vec::new(),
+            body: Vec::new(),
+        }
+    }
+
+    /// A JSON document.
+    pub(crate) fn json<T: Serialize + ?Sized>(status: u16, value: &T) -> Self {
+        match serde_json::to_vec(value) {
+            Ok(body) => Reply::text(status, "application/json;charset=UTF-8", body),
+            Err(_) => Reply::status(500),
+        }
+    }
+
+    /// A document of any type.
+    pub(crate) fn text(status: u16, content_type: &str, body: Vec<u8>) -> Self {
+        Reply {
+            status,
+            headers: vec![("content-type", content_type.to_owned())],
+            body,
+        }
+    }
+
+    /// The answer to a path that leads nowhere.
+    pub(crate) fn not_found() -> Self {
+        Reply::from(ApiError::new(
+            "NOT_FOUND",
+            "The requested resource does not exist",
+        ))
+    }
+
+    /// The status, and the body as JSON.
+    pub(crate) fn into_parts(self) -> (u16, serde_json::Value) {
+        let body = serde_json::from_slice(&self.body).unwrap_or_default();
+        (self.status, body)
+    }
+
+    pub(crate) fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers.push((name, value.to_owned()));
+        self
+    }
+
+    pub(crate) fn into_response(self) -> Response {
+        let mut response = Response::new(Body::from(self.body));
+        *response.status_mut() =
+            StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        for (name, value) in self.headers {
+            if let Ok(value) = HeaderValue::from_str(&value) {
+                response
+                    .headers_mut()
+                    .insert(HeaderName::from_static(name), value);
+            }
+        }
+        response
+    }
+}
+
+impl From<ApiError> for Reply {
+    fn from(error: ApiError) -> Self {
+        let status = match error.code {
+            "INVALID_SESSION_ID" => 401,
+            "REQUEST_LIMIT_EXCEEDED" => 403,
+            "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
+            "METHOD_NOT_ALLOWED" => 405,
+            "UNSUPPORTED_API_VERSION" => 410,
+            _ => 400,
+        };
+        Reply::json(status, &json!([error]))
+    }
+}
