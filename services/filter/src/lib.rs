@@ -63,6 +63,7 @@ impl Handler for Filter {
         skip_untouched(&mut unit, &rules);
         // Rows that the reader brought along are good under its ticket, as long as the rules are
         // still the same; everything else is read now, under the fresh ticket.
+        let mut gone = Vec::new();
         let ticket = match unit.ticket {
             Some(ticket)
                 if ticket.rule_revision == fresh.rule_revision
@@ -71,7 +72,7 @@ impl Handler for Filter {
                 ticket
             }
             _ => {
-                read_rows(&*self.source, &mut unit, &rules).await?;
+                gone = read_rows(&*self.source, &mut unit, &rules).await?;
                 fresh
             }
         };
@@ -83,6 +84,7 @@ impl Handler for Filter {
             Verdict::pass_on(QueueName::new(Stage::Permission, unit.lane), unit)
         };
         verdict.unpark = void;
+        verdict.unpark.extend(gone);
         Ok(verdict)
     }
 }
@@ -160,11 +162,17 @@ fn skip_untouched(unit: &mut Envelope, rules: &Rules) {
 }
 
 /// Puts the current row into every record; what has none any more is counted and leaves the unit.
-async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> Result<(), Outage> {
+/// Answers what is gone.
+async fn read_rows(
+    source: &dyn Source,
+    unit: &mut Envelope,
+    rules: &Rules,
+) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
     let mut ids = BTreeMap::<ObjectKind, BTreeSet<SalesforceId>>::new();
     for record in &unit.records {
         ids.entry(record.object).or_default().insert(record.id);
     }
+    let mut gone = Vec::new();
     let mut rows = BTreeMap::new();
     for (object, ids) in ids {
         rows.insert(
@@ -182,7 +190,10 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
                 record.row = Some(row);
                 unit.records.push(record);
             }
-            Read::Deleted => unit.tally.add(record.object, Count::Gone),
+            Read::Deleted => {
+                unit.tally.add(record.object, Count::Gone);
+                gone.push((record.object, record.id));
+            }
             Read::Absent
                 if matches!(
                     record.cause,
@@ -192,7 +203,8 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
                     }
                 ) =>
             {
-                unit.tally.add(record.object, Count::Gone)
+                unit.tally.add(record.object, Count::Gone);
+                gone.push((record.object, record.id));
             }
             Read::Absent => {
                 tracing::warn!(object = %record.object, record = %record.id, "a record that changed is not visible to the integration user, or was purged");
@@ -200,7 +212,7 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
             }
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// Keeps the records that match, with their owners; answers those that do not.
