@@ -15,19 +15,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::job::JobId;
+use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::rule::is_permitted;
-use domain::tally::{Count, Tally};
-use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
+use domain::tally::Count;
+use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::Clock;
-use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::Stores;
 use ports::target::Target;
 use runtime::gate::Gate;
 use runtime::readback::RulesInForce;
-use runtime::worker::{Handler, Outage, Settle, Verdict, publish};
+use runtime::worker::{Handler, Outage, Settle, Verdict};
 use tokio::sync::watch;
 
 pub use circuit::Circuit;
@@ -43,11 +42,13 @@ const RETRIES: [Duration; 3] = [
     Duration::from_secs(120),
 ];
 
+/// Rows that were read longer ago are read again before they are sent.
+const MAX_AGE: Duration = Duration::from_secs(60);
+
 /// The load stage.
 pub struct Loader {
     target: Arc<dyn Target>,
     stores: Stores,
-    queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
     rules: RulesInForce,
     limiter: Arc<Limiter>,
@@ -67,7 +68,6 @@ impl Loader {
     pub fn new(
         target: Arc<dyn Target>,
         source: Arc<dyn Source>,
-        queue: Arc<dyn Queue>,
         stores: Stores,
         clock: Arc<dyn Clock>,
         circuit: Arc<Circuit>,
@@ -77,7 +77,6 @@ impl Loader {
         Self {
             target,
             stores,
-            queue,
             clock,
             rules,
             limiter: Arc::new(Limiter::default()),
@@ -173,7 +172,8 @@ impl Loader {
         Ok(verdict)
     }
 
-    /// Children that waited for a record which has now arrived are read again.
+    /// Children that waited for a record which has now arrived are read again, as a job: that is one
+    /// step, so being killed here leaves no unit announced that nobody publishes.
     async fn release_children(
         &self,
         unit: &Envelope,
@@ -183,41 +183,25 @@ impl Loader {
             return Ok(());
         }
         let waiting = self.stores.parked.accepted(accepted).await?;
-        for children in waiting.chunks(domain::unit::MAX_RECORDS) {
-            let at = self.clock.now();
-            let job = JobId::live(at);
-            let index = self.stores.jobs.open_live_unit(&job, at).await?;
-            let records = children
-                .iter()
-                .map(|child| reread(child.object, child.id))
-                .collect::<Vec<_>>();
-            let mut tally = Tally::default();
-            for child in children {
-                tally.add(child.object, Count::Read);
-            }
-            let released = Envelope {
-                id: Envelope::id_of(&job, index),
-                job,
-                index,
-                generation: 0,
-                lane: Lane::Live,
-                published: at,
-                rereads: 0,
-                attempts: 0,
-                ticket: None,
-                records,
-                tally,
-                ..unit.clone()
-            };
-            publish(
-                &*self.queue,
-                QueueName::new(Stage::Filter, Lane::Live),
-                &released,
-            )
-            .await
-            .map_err(Outage::Other)?;
+        if waiting.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let records = waiting
+            .iter()
+            .map(|child| (child.object, child.id))
+            .collect::<BTreeSet<_>>();
+        // The same unit that is handled again asks for the same job.
+        let name = format!(
+            "children of {} after {} rereads and {} attempts: {records:?}",
+            unit.id, unit.rereads, unit.attempts
+        );
+        let id = JobId::new(
+            JobKind::Retry,
+            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()),
+        );
+        let scope = JobScope::Records { records };
+        let job = Job::queued(id, JobKind::Retry, scope, self.clock.now());
+        Ok(self.stores.jobs.create(&job).await?)
     }
 }
 
@@ -245,6 +229,13 @@ impl Handler for Loader {
                 read_again(unit),
             ));
         }
+        if is_outdated(&unit, ticket, now) {
+            tracing::info!(unit = %unit.id, "this unit was read too long ago; it is read again");
+            return Ok(Verdict::pass_on(
+                QueueName::new(Stage::Filter, unit.lane),
+                read_again(unit),
+            ));
+        }
         let snapshot = self.stores.permissions.latest().await?;
         drop_unpermitted(&mut unit, &snapshot, now.version.time());
         if unit.records.is_empty() {
@@ -253,6 +244,14 @@ impl Handler for Loader {
         let _permit = self.limiter.acquire(unit.lane).await;
         self.load(unit, ticket).await
     }
+}
+
+/// Whether so much time has passed since the unit was read that its records may have left the scope
+/// unnoticed, because mOS or a worker was out of reach. A unit that was slow to be read may be
+/// older, so that a slow Salesforce does not keep it from ever arriving.
+fn is_outdated(unit: &Envelope, ticket: Ticket, now: Ticket) -> bool {
+    let read = ticket.version.time();
+    now.version.time().since(read) > MAX_AGE.max(read.since(unit.published) / 4)
 }
 
 /// How long a record that mOS was too busy for waits, after so many attempts before.
