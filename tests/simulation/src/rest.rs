@@ -72,6 +72,11 @@ async fn look(world: &World, last_write: domain::Timestamp) -> Result<(), String
             ));
         }
     }
+    for gap in stores.position.gaps().await.unwrap() {
+        if gap.closed.is_none() {
+            return Err(format!("a gap stays open: {}", gap.evidence));
+        }
+    }
     let retried = parked(world)
         .await
         .into_iter()

@@ -247,7 +247,6 @@ impl World {
         let stage = loader::Loader::new(
             Arc::clone(&self.target),
             Arc::clone(&self.source),
-            Arc::clone(&self.queue),
             self.service_stores.clone(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             Arc::clone(&circuit),
