@@ -103,7 +103,10 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     faults.extend(jobs(world).await);
     for dead in world.embedded.queue().dead_letters(10_000).await.unwrap() {
         if dead.queue != TOPIC {
-            faults.push(format!("a dead letter from {}: {}", dead.queue, dead.reason));
+            faults.push(format!(
+                "a dead letter from {}: {}",
+                dead.queue, dead.reason
+            ));
         }
     }
     faults
@@ -136,9 +139,7 @@ fn out_of_scope(
     let ledger: MosLedger = MosLedger {
         entries: requests
             .iter()
-            .map(|entry| {
-                serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap()
-            })
+            .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
             .collect(),
     };
     let mut found: Option<BTreeSet<(i64, String, String)>> = None;
@@ -199,9 +200,7 @@ fn late_revocations(commits: &[&Commit]) -> History {
         let mut late = at_once.clone();
         late["at_micros"] = (commit.at_micros + lag).into();
         let lost = |change: &Value| match change["entity"].as_str().unwrap() {
-            "PermissionSetAssignment" | "PermissionSetGroupComponent" => {
-                change["kind"] == "DELETE"
-            }
+            "PermissionSetAssignment" | "PermissionSetGroupComponent" => change["kind"] == "DELETE",
             "User" => change["after"]["IsActive"] == false,
             _ => false,
         };
@@ -262,7 +261,10 @@ async fn jobs(world: &World) -> Vec<String> {
         }
         let difference = job.tally.difference();
         if job.pending() == 0 && !difference.is_empty() {
-            faults.push(format!("the sums of {} do not close: {difference:?}", job.id));
+            faults.push(format!(
+                "the sums of {} do not close: {difference:?}",
+                job.id
+            ));
         }
     }
     faults
@@ -275,4 +277,3 @@ pub(crate) fn holdings(world: &World) -> Value {
         .map(|kind| serde_json::to_value(world.mos.records(kind)).unwrap())
         .collect()
 }
-

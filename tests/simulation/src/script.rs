@@ -223,4 +223,3 @@ impl Script {
         Filter { conditions, logic }
     }
 }
-

@@ -64,7 +64,10 @@ impl People<'_> {
     /// Users with and without permission, accounts, contacts, deals and roles.
     pub(crate) fn set_up(&self) {
         for name in ["mOS_Admin", "mOS_User", "Other"] {
-            self.transact(vec![insert("PermissionSet", json!({ "Name": name, "Label": name }))]);
+            self.transact(vec![insert(
+                "PermissionSet",
+                json!({ "Name": name, "Label": name }),
+            )]);
         }
         self.transact(vec![insert(
             "PermissionSetGroup",
@@ -200,7 +203,10 @@ impl People<'_> {
     }
 
     fn new_account(&self) -> Dml {
-        insert("Account", json!({ "Name": self.word(), "BillingCity": self.word() }))
+        insert(
+            "Account",
+            json!({ "Name": self.word(), "BillingCity": self.word() }),
+        )
     }
 
     fn new_contact(&self) -> Dml {
@@ -306,7 +312,9 @@ impl People<'_> {
 
     pub(crate) fn any(&self, entity: &str) -> Option<String> {
         let alive = self.alive(entity);
-        self.chance.pick(&alive).map(|record| record.id().to_owned())
+        self.chance
+            .pick(&alive)
+            .map(|record| record.id().to_owned())
     }
 
     fn user(&self) -> Option<String> {
