@@ -47,10 +47,10 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     let waits_in_vain = |parked: &Parked| {
         parked.kind == FailureKind::ParentMissing
             && parked.parent.is_some_and(|(object, id)| {
-                !world
+                world
                     .org
                     .record(object.api_name(), id.as_str())
-                    .is_some_and(|parent| !parent.flag("IsDeleted"))
+                    .is_none_or(|parent| parent.flag("IsDeleted"))
             })
     };
     let audit = oracle::audit(&history, last, &mos, now)

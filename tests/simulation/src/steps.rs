@@ -32,10 +32,7 @@ pub(crate) struct People<'w> {
 }
 
 fn fields(value: Value) -> Row {
-    match value {
-        Value::Object(fields) => fields,
-        other => panic!("not an object: {other}"),
-    }
+    value.as_object().cloned().unwrap()
 }
 
 fn insert(entity: &str, value: Value) -> Dml {
@@ -98,7 +95,7 @@ impl People<'_> {
         }
     }
 
-    /// One random step; `false` where the org refused it.
+    /// One random step; the org may refuse it.
     pub(crate) fn step(&self) {
         let ops = match self.chance.below(100) {
             0..15 => {
