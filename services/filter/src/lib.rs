@@ -63,7 +63,7 @@ impl Handler for Filter {
         skip_untouched(&mut unit, &rules);
         // Rows that the reader brought along are good under its ticket, as long as the rules are
         // still the same; everything else is read now, under the fresh ticket.
-        let mut gone = Vec::new();
+        let mut void = Vec::new();
         let ticket = match unit.ticket {
             Some(ticket)
                 if ticket.rule_revision == fresh.rule_revision
@@ -72,19 +72,18 @@ impl Handler for Filter {
                 ticket
             }
             _ => {
-                gone = read_rows(&*self.source, &mut unit, &rules).await?;
+                void.extend(read_rows(&*self.source, &mut unit, &rules).await?);
                 fresh
             }
         };
         unit.ticket = Some(ticket);
-        let void = judge(&*self.source, &mut unit, &rules).await?;
+        void.extend(judge(&*self.source, &mut unit, &rules).await?);
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
             Verdict::pass_on(QueueName::new(Stage::Permission, unit.lane), unit)
         };
         verdict.unpark = void;
-        verdict.unpark.extend(gone);
         Ok(verdict)
     }
 }
@@ -172,7 +171,6 @@ async fn read_rows(
     for record in &unit.records {
         ids.entry(record.object).or_default().insert(record.id);
     }
-    let mut gone = Vec::new();
     let mut rows = BTreeMap::new();
     for (object, ids) in ids {
         rows.insert(
@@ -180,7 +178,15 @@ async fn read_rows(
             readback::read(source, object, &ids, &rules.fields_to_read(object)).await?,
         );
     }
+    let mut gone = Vec::new();
     for mut record in std::mem::take(&mut unit.records) {
+        let deleted = matches!(
+            record.cause,
+            Cause::Event {
+                change_type: ChangeType::Delete,
+                ..
+            }
+        );
         match rows
             .get_mut(&record.object)
             .and_then(|rows| rows.remove(&record.id))
@@ -190,23 +196,11 @@ async fn read_rows(
                 record.row = Some(row);
                 unit.records.push(record);
             }
-            Read::Deleted => {
+            read @ (Read::Deleted | Read::Absent) if read == Read::Deleted || deleted => {
                 unit.tally.add(record.object, Count::Gone);
                 gone.push((record.object, record.id));
             }
-            Read::Absent
-                if matches!(
-                    record.cause,
-                    Cause::Event {
-                        change_type: ChangeType::Delete,
-                        ..
-                    }
-                ) =>
-            {
-                unit.tally.add(record.object, Count::Gone);
-                gone.push((record.object, record.id));
-            }
-            Read::Absent => {
+            Read::Deleted | Read::Absent => {
                 tracing::warn!(object = %record.object, record = %record.id, "a record that changed is not visible to the integration user, or was purged");
                 unit.tally.add(record.object, Count::Unreadable);
             }

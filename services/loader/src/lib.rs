@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::permission::PermissionSnapshot;
 use domain::rule::is_permitted;
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
@@ -172,8 +173,8 @@ impl Loader {
         Ok(verdict)
     }
 
-    /// Children that waited for a record which has now arrived are read again, as a job: that is one
-    /// step, so being killed here leaves no unit announced that nobody publishes.
+    /// Children that waited for a record which has now arrived are read again, as a job of their
+    /// own. Done again after a crash it is the same job, or finds the same children still parked.
     async fn release_children(
         &self,
         unit: &Envelope,
@@ -190,17 +191,17 @@ impl Loader {
             .iter()
             .map(|child| (child.object, child.id))
             .collect::<BTreeSet<_>>();
-        // The same unit that is handled again asks for the same job.
         let name = format!(
-            "children of {} after {} rereads and {} attempts: {records:?}",
+            "children of {} at attempt {}.{}: {records:?}",
             unit.id, unit.rereads, unit.attempts
         );
-        let id = JobId::new(
+        let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
+        let job = Job::queued(
+            id,
             JobKind::Retry,
-            uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes()),
+            JobScope::Records { records },
+            self.clock.now(),
         );
-        let scope = JobScope::Records { records };
-        let job = Job::queued(id, JobKind::Retry, scope, self.clock.now());
         Ok(self.stores.jobs.create(&job).await?)
     }
 }
@@ -221,6 +222,8 @@ impl Handler for Loader {
                 "a unit came to the load stage without a ticket; it was not filtered".to_owned(),
             ));
         };
+        // The place first: what is looked at next must not grow old while the unit waits for it.
+        let _permit = self.limiter.acquire(unit.lane).await;
         let now = self.stores.ticket.take().await?;
         if now.rule_revision != ticket.rule_revision {
             tracing::info!(unit = %unit.id, "the rules have changed since this unit was read; it is read again");
@@ -237,12 +240,14 @@ impl Handler for Loader {
             ));
         }
         let snapshot = self.stores.permissions.latest().await?;
-        drop_unpermitted(&mut unit, &snapshot, now.version.time());
-        if unit.records.is_empty() {
-            return Ok(Verdict::finished(unit));
-        }
-        let _permit = self.limiter.acquire(unit.lane).await;
-        self.load(unit, ticket).await
+        let void = drop_unpermitted(&mut unit, &snapshot, now.version.time());
+        let mut verdict = if unit.records.is_empty() {
+            Verdict::finished(unit)
+        } else {
+            self.load(unit, ticket).await?
+        };
+        verdict.unpark = void;
+        Ok(verdict)
     }
 }
 
@@ -264,19 +269,23 @@ fn rung(attempts: u32) -> Duration {
     }
 }
 
+/// Whose owners have lost their permission meanwhile leaves the unit.
 fn drop_unpermitted(
     unit: &mut Envelope,
-    snapshot: &domain::permission::PermissionSnapshot,
+    snapshot: &PermissionSnapshot,
     at: Timestamp,
-) {
+) -> Vec<(ObjectKind, SalesforceId)> {
+    let mut void = Vec::new();
     let tally = &mut unit.tally;
     unit.records.retain(|record| {
         let permitted = is_permitted(&record.owners, snapshot, at);
         if !permitted {
             tally.add(record.object, Count::NotPermitted);
+            void.push((record.object, record.id));
         }
         permitted
     });
+    void
 }
 
 /// The unit as it was before anything was read. Companions become records of their own: what they

@@ -20,9 +20,12 @@ use serde::de::DeserializeOwned;
 
 /// Written as in the file, and read from the file as it was.
 fn golden<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(name: &str, value: &T) {
-    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    let file = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/golden")
+        .join(name);
     let written = serde_json::to_string_pretty(value).unwrap();
-    let stored = std::fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}; it should hold:\n{written}", file.display()));
+    let stored = std::fs::read_to_string(&file)
+        .unwrap_or_else(|error| panic!("{}: {error}; it should hold:\n{written}", file.display()));
     assert_eq!(written, stored.trim_end(), "{name} has another shape now");
     // Compact, as it travels.
     let compact = serde_json::to_string(value).unwrap();
@@ -54,9 +57,23 @@ fn envelope() {
         changed: BTreeSet::from(["Amount".to_owned(), "BillingAddress.Street".to_owned()]),
         committed: Timestamp::from_millis(1_795_270_000_000),
     };
-    let record = |object, text: &str, cause| UnitRecord { object, id: id(text), cause, row: None, owners: BTreeSet::new(), last_word: false, entering: false };
+    let record = |object, text: &str, cause| UnitRecord {
+        object,
+        id: id(text),
+        cause,
+        row: None,
+        owners: BTreeSet::new(),
+        last_word: false,
+        entering: false,
+    };
     let read = UnitRecord {
-        row: Some(Row::of(&BTreeMap::from([("Id", "006000000000002AAA"), ("Name", "Ünï \"q\"")])).unwrap()),
+        row: Some(
+            Row::of(&BTreeMap::from([
+                ("Id", "006000000000002AAA"),
+                ("Name", "Ünï \"q\""),
+            ]))
+            .unwrap(),
+        ),
         owners: BTreeSet::from([id("005000000000001")]),
         last_word: true,
         entering: true,
@@ -72,7 +89,11 @@ fn envelope() {
         rereads: 1,
         attempts: 2,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
-        ticket: Some(Ticket { version: Version::at(at(1_795_270_000_123_456)), rule_revision: 4, snapshot: 9 }),
+        ticket: Some(Ticket {
+            version: Version::at(at(1_795_270_000_123_456)),
+            rule_revision: 4,
+            snapshot: 9,
+        }),
         records: vec![
             record(ObjectKind::Opportunity, "006000000000001", event),
             read,
@@ -91,7 +112,10 @@ fn envelope() {
 fn ids_follow_from_job_and_index() {
     let job = JobId::live(at(1_795_270_000_000_000));
     assert_eq!(job.as_str(), "live-2026-11-21T14");
-    assert_eq!(Envelope::id_of(&job, 7), Envelope::id_of(&JobId::of("live-2026-11-21T14"), 7));
+    assert_eq!(
+        Envelope::id_of(&job, 7),
+        Envelope::id_of(&JobId::of("live-2026-11-21T14"), 7)
+    );
     assert_ne!(Envelope::id_of(&job, 7), Envelope::id_of(&job, 8));
 }
 
@@ -99,46 +123,104 @@ fn ids_follow_from_job_and_index() {
 fn settings_revision() {
     let filter = Filter {
         conditions: vec![
-            Condition { field: "Amount".to_owned(), operator: Operator::GreaterOrEqual, values: vec!["1000".to_owned()] },
-            Condition { field: "Type".to_owned(), operator: Operator::NotEqual, values: vec!["Renewal".to_owned(), String::new()] },
+            Condition {
+                field: "Amount".to_owned(),
+                operator: Operator::GreaterOrEqual,
+                values: vec!["1000".to_owned()],
+            },
+            Condition {
+                field: "Type".to_owned(),
+                operator: Operator::NotEqual,
+                values: vec!["Renewal".to_owned(), String::new()],
+            },
         ],
         logic: Some("1 OR 2".to_owned()),
     };
-    let settings = Settings { disabled: false, run_in_sandbox: true, sync_closed: true, filter };
-    let types = BTreeMap::from([("Amount".to_owned(), FieldType::Currency), ("Type".to_owned(), FieldType::Picklist)]);
-    golden("settings_revision.json", &SettingsRevision::initial().next(settings, types, "somebody", at(1_795_270_000_000_000)));
+    let settings = Settings {
+        disabled: false,
+        run_in_sandbox: true,
+        sync_closed: true,
+        filter,
+    };
+    let types = BTreeMap::from([
+        ("Amount".to_owned(), FieldType::Currency),
+        ("Type".to_owned(), FieldType::Picklist),
+    ]);
+    golden(
+        "settings_revision.json",
+        &SettingsRevision::initial().next(settings, types, "somebody", at(1_795_270_000_000_000)),
+    );
 }
 
 #[test]
 fn a_settings_document_may_leave_everything_out_and_nothing_else() {
-    assert_eq!(serde_json::from_str::<Settings>("{}").unwrap(), Settings::default());
+    assert_eq!(
+        serde_json::from_str::<Settings>("{}").unwrap(),
+        Settings::default()
+    );
     let default = Settings::default();
-    assert!(!default.disabled && !default.run_in_sandbox && !default.sync_closed && default.filter.conditions.is_empty());
-    assert!(serde_json::from_str::<Settings>(r#"{"sync_close": true}"#).unwrap_err().to_string().contains("sync_close"));
+    assert!(
+        !default.disabled
+            && !default.run_in_sandbox
+            && !default.sync_closed
+            && default.filter.conditions.is_empty()
+    );
+    assert!(
+        serde_json::from_str::<Settings>(r#"{"sync_close": true}"#)
+            .unwrap_err()
+            .to_string()
+            .contains("sync_close")
+    );
 }
 
 #[test]
 fn only_what_qualifies_moves_the_rule_revision() {
     let first = SettingsRevision::initial();
-    let disabled = first.next(Settings { disabled: true, ..Settings::default() }, BTreeMap::new(), "somebody", at(1));
+    let disabled = first.next(
+        Settings {
+            disabled: true,
+            ..Settings::default()
+        },
+        BTreeMap::new(),
+        "somebody",
+        at(1),
+    );
     assert_eq!((disabled.revision, disabled.rule_revision), (1, 0));
-    let closed = disabled.next(Settings { sync_closed: true, ..Settings::default() }, BTreeMap::new(), "somebody", at(2));
+    let closed = disabled.next(
+        Settings {
+            sync_closed: true,
+            ..Settings::default()
+        },
+        BTreeMap::new(),
+        "somebody",
+        at(2),
+    );
     assert_eq!((closed.revision, closed.rule_revision), (2, 1));
 }
 
 #[test]
 fn job() {
-    let scope = JobScope::Owners { owners: BTreeSet::from([id("005000000000001")]) };
+    let scope = JobScope::Owners {
+        owners: BTreeSet::from([id("005000000000001")]),
+    };
     let job = Job {
         started: Some(at(2)),
         salesforce: SalesforceStatus::Extracting,
-        progress: Progress { after: Some(id("006000000000001")), next_index: 3 },
+        progress: Progress {
+            after: Some(id("006000000000001")),
+            next_index: 3,
+        },
         units: 3,
         counted: 1,
         abandoned: 1,
         last_counted: Some(at(3)),
         tally: tally(),
-        ..Job::queued(JobId::new(JobKind::Backfill, domain::job::uuid_of("golden")), JobKind::Backfill, scope, at(1))
+        ..Job::queued(
+            JobId::new(JobKind::Backfill, domain::job::uuid_of("golden")),
+            JobKind::Backfill,
+            scope,
+            at(1),
+        )
     };
     assert_eq!(job.pending(), 1);
     golden("job.json", &job);
@@ -165,9 +247,20 @@ fn parked_record() {
 
 #[test]
 fn permission_snapshot() {
-    let grant = Grant { permission_set: "mOS_User".to_owned(), group: Some("Sales_Apps".to_owned()), expires: Some(at(5)) };
+    let grant = Grant {
+        permission_set: "mOS_User".to_owned(),
+        group: Some("Sales_Apps".to_owned()),
+        expires: Some(at(5)),
+    };
     let holders = BTreeMap::from([(id("005000000000001"), BTreeSet::from([grant]))]);
-    golden("permission_snapshot.json", &PermissionSnapshot { number: 3, taken: at(1), holders });
+    golden(
+        "permission_snapshot.json",
+        &PermissionSnapshot {
+            number: 3,
+            taken: at(1),
+            holders,
+        },
+    );
 }
 
 mod job_status {
@@ -177,8 +270,19 @@ mod job_status {
     use domain::job::MosStatus;
 
     fn sealed(units: u64, counted: u64, tally: Tally) -> Job {
-        let queued = Job::queued(JobId::new(JobKind::SyncAll, domain::job::uuid_of("a")), JobKind::SyncAll, JobScope::Everything, at(1));
-        Job { salesforce: SalesforceStatus::Sealed, units, counted, tally, ..queued }
+        let queued = Job::queued(
+            JobId::new(JobKind::SyncAll, domain::job::uuid_of("a")),
+            JobKind::SyncAll,
+            JobScope::Everything,
+            at(1),
+        );
+        Job {
+            salesforce: SalesforceStatus::Sealed,
+            units,
+            counted,
+            tally,
+            ..queued
+        }
     }
 
     fn closed_tally() -> Tally {
@@ -193,10 +297,20 @@ mod job_status {
         assert_eq!(sealed(2, 2, closed_tally()).mos(), MosStatus::Completed);
         assert_eq!(sealed(2, 1, closed_tally()).mos(), MosStatus::Loading);
         assert_eq!(sealed(2, 0, Tally::default()).mos(), MosStatus::Waiting);
-        let extracting = Job { salesforce: SalesforceStatus::Extracting, ..sealed(2, 2, closed_tally()) };
+        let extracting = Job {
+            salesforce: SalesforceStatus::Extracting,
+            ..sealed(2, 2, closed_tally())
+        };
         assert_eq!(extracting.mos(), MosStatus::Loading);
-        assert_eq!(sealed(2, 2, tally()).mos(), MosStatus::Failed, "its sums do not close");
-        let failed = Job { salesforce: SalesforceStatus::Failed, ..sealed(0, 0, Tally::default()) };
+        assert_eq!(
+            sealed(2, 2, tally()).mos(),
+            MosStatus::Failed,
+            "its sums do not close"
+        );
+        let failed = Job {
+            salesforce: SalesforceStatus::Failed,
+            ..sealed(0, 0, Tally::default())
+        };
         assert_eq!(failed.mos(), MosStatus::Failed);
     }
 
