@@ -5,8 +5,8 @@
 #   deploy/make-secrets.sh --demo   the same, with the keys of the stand-ins (compose profile `demo`)
 #
 # Every service has a RabbitMQ user of its own that can do what it must and nothing else. RabbitMQ and
-# Redis are given hashes, never the passwords. What is there already is left alone: to change all
-# passwords, stop everything, delete the folder and RabbitMQ's volume, and run this again.
+# Redis are given hashes, never the passwords. What is there already is left alone: to change the
+# passwords, delete deploy/secrets/rabbitmq_* and redis_*, run this again and restart all containers.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
