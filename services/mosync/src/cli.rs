@@ -38,6 +38,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the service that runs with this configuration whether it is ready; exit code 0 when it is
+    Health(Configured),
     /// Settings: what is synced
     #[command(subcommand)]
     Settings(SettingsCommand),

@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 mod decode_event;
+mod health;
 mod parked;
 mod serve;
 mod settings;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Loader(configured) => serve::run(&load(&configured)?, &[Service::Loader]).await,
         Command::Status { configured, json } => status::run(&load(&configured)?, json).await,
+        Command::Health(configured) => health::run(&load(&configured)?).await,
         Command::Settings(SettingsCommand::Import {
             configured,
             file,
