@@ -1,0 +1,47 @@
+//! The one clock of a script: it moves with tokio's paused time, and by a microsecond whenever it
+//! is read, so that no two events share a moment.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use domain::Timestamp;
+use ports::Clock;
+use tokio::time::Instant;
+
+/// 2026-06-15T12:00:00.250Z, a Monday.
+const BEGINNING: i64 = 1_781_524_800_250_000;
+
+#[derive(Debug)]
+pub(crate) struct SimClock {
+    begun: Instant,
+    last: AtomicI64,
+}
+
+impl SimClock {
+    /// Begins now; inside the paused runtime.
+    pub(crate) fn begin() -> Arc<Self> {
+        Arc::new(Self {
+            begun: Instant::now(),
+            last: AtomicI64::new(BEGINNING),
+        })
+    }
+
+    pub(crate) fn micros(&self) -> i64 {
+        let elapsed = i64::try_from(self.begun.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let next = (self.last.load(Ordering::SeqCst) + 1).max(BEGINNING + elapsed);
+        self.last.store(next, Ordering::SeqCst);
+        next
+    }
+
+    /// For the stand-ins, which take the time from a closure.
+    pub(crate) fn closure(self: &Arc<Self>) -> Arc<dyn Fn() -> i64 + Send + Sync> {
+        let clock = Arc::clone(self);
+        Arc::new(move || clock.micros())
+    }
+}
+
+impl Clock for SimClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.micros())
+    }
+}

@@ -1,0 +1,31 @@
+//! Random scripts over the whole pipeline: the real services, workers and embedded adapters, an
+//! org and an mOS in the same thread, a simulated clock, faults and crashes from one seed; judged
+//! by the oracle once everything is at rest.
+//!
+//! `cargo test -p simulation` plays 100 seeds and those of `seeds.txt`, which have failed before;
+//! `MOSYNC_SIM_SCRIPTS=1000` plays more. A seed that fails prints the command that replays it.
+
+#[cfg(test)]
+mod chance;
+#[cfg(test)]
+mod clock;
+#[cfg(test)]
+mod judge;
+#[cfg(test)]
+mod mutants;
+#[cfg(test)]
+mod queue;
+#[cfg(test)]
+mod rest;
+#[cfg(test)]
+mod script;
+#[cfg(test)]
+mod source;
+#[cfg(test)]
+mod steps;
+#[cfg(test)]
+mod target;
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod world;

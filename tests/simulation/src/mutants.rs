@@ -1,0 +1,53 @@
+//! Planted faults, to prove that the simulation sees such faults.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::ObjectKind;
+use domain::tally::Count;
+use domain::unit::{Cause, Envelope, Stage};
+use runtime::gate::Gate;
+use runtime::worker::{Handler, Outage, Verdict};
+use tokio::sync::watch;
+
+/// Which fault is planted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mutant {
+    None,
+    /// Messages are acknowledged before the work.
+    AcksFirst,
+    /// mOS takes whatever comes last.
+    NoVersionGuard,
+    /// Accounts that belong to an opportunity are not sent along.
+    LosesCompanions,
+}
+
+/// The permission stage without its accounts; the sums are made to close.
+pub(crate) struct LosesCompanions(pub(crate) Arc<dyn Handler>);
+
+#[async_trait]
+impl Handler for LosesCompanions {
+    fn stage(&self) -> Stage {
+        self.0.stage()
+    }
+
+    fn gate(&self) -> watch::Receiver<Gate> {
+        self.0.gate()
+    }
+
+    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+        let mut verdict = self.0.handle(unit).await?;
+        for (_, unit) in &mut verdict.publish {
+            let tally = &mut unit.tally;
+            unit.records.retain(|record| {
+                let lost =
+                    record.object == ObjectKind::Account && record.cause == Cause::Companion;
+                if lost {
+                    tally.add(record.object, Count::Gone);
+                }
+                !lost
+            });
+        }
+        Ok(verdict)
+    }
+}

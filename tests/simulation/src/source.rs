@@ -1,0 +1,328 @@
+//! Salesforce as the port, in process. Every call sleeps before it reads and after, so that rows
+//! are read at odd moments; streams break off, events lose their detail, positions are refused.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::change::{ChangeEvent, ChangeType, EventRecords};
+use domain::filter::FieldType;
+use domain::{ObjectKind, Row, SalesforceId};
+use fake_salesforce::error::ApiError;
+use fake_salesforce::org::Org;
+use fake_salesforce::pubsub::{EventLog, StoredEvent};
+use fake_salesforce::schema;
+use ports::source::{
+    ApiAllowance, EventStream, FieldDescription, Organization, Page, ReplayId, Source,
+    SourceError, StreamBatch, StreamEvent, StreamStart, Undecodable,
+};
+use salesforce::EventSchema;
+
+use crate::chance::Chance;
+
+const LATENCY_MS: u64 = 200;
+const KEEP_ALIVE: Duration = Duration::from_secs(1);
+
+#[derive(Clone)]
+pub(crate) struct SimSource {
+    pub(crate) org: Arc<Org>,
+    pub(crate) log: Arc<EventLog>,
+    pub(crate) chance: Arc<Chance>,
+    pages: Arc<Mutex<BTreeMap<String, Vec<Row>>>>,
+    schemas: Arc<Mutex<BTreeMap<String, Arc<EventSchema>>>>,
+    locators: Arc<AtomicU64>,
+}
+
+impl SimSource {
+    pub(crate) fn new(org: Arc<Org>, log: Arc<EventLog>, chance: Arc<Chance>) -> Self {
+        Self {
+            org,
+            log,
+            chance,
+            pages: Arc::default(),
+            schemas: Arc::default(),
+            locators: Arc::default(),
+        }
+    }
+
+    async fn on_the_way(&self) -> Result<(), SourceError> {
+        self.chance.delay(LATENCY_MS).await;
+        if self.chance.fault(|rates| rates.source_unreachable / 2.0) {
+            return Err(SourceError::Unreachable("simulated".to_owned()));
+        }
+        Ok(())
+    }
+
+    fn page(&self, total: usize, mut rows: Vec<Row>) -> Page {
+        let size = if self.chance.happens(0.7) {
+            2_000
+        } else {
+            1 + self.chance.below(20)
+        };
+        let rest = rows.split_off(size.min(rows.len()));
+        let next = (!rest.is_empty()).then(|| {
+            let locator = format!("page-{}", self.locators.fetch_add(1, Ordering::SeqCst));
+            self.pages
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(locator.clone(), rest);
+            locator
+        });
+        Page {
+            total: total as u64,
+            rows,
+            next,
+        }
+    }
+
+    fn schema(&self, id: &str) -> Arc<EventSchema> {
+        let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
+        let schema = schemas.entry(id.to_owned()).or_insert_with(|| {
+            Arc::new(EventSchema::parse(&self.log.schema_json(id).unwrap()).unwrap())
+        });
+        Arc::clone(schema)
+    }
+}
+
+fn refused(error: ApiError) -> SourceError {
+    SourceError::Refused {
+        code: error.code.to_owned(),
+        message: error.message,
+    }
+}
+
+fn id(text: &str) -> SalesforceId {
+    SalesforceId::parse(text).unwrap()
+}
+
+#[async_trait]
+impl Source for SimSource {
+    async fn organization(&self) -> Result<Organization, SourceError> {
+        self.on_the_way().await?;
+        let org = self
+            .org
+            .record("Organization", self.org.org_id())
+            .unwrap();
+        Ok(Organization {
+            id: id(org.id()),
+            name: org.text("Name").unwrap().to_owned(),
+            is_sandbox: org.flag("IsSandbox"),
+            time_zone: org.text("TimeZoneSidKey").unwrap().to_owned(),
+        })
+    }
+
+    async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
+        self.on_the_way().await?;
+        let found = self.org.query(soql, deleted).map_err(|error| {
+            self.chance.note(format!("REFUSED {error}: {soql}"));
+            refused(error)
+        })?;
+        let rows = found
+            .iter()
+            .map(|row| Row::of(row).unwrap())
+            .collect::<Vec<_>>();
+        let page = self.page(rows.len(), rows);
+        self.on_the_way().await?;
+        Ok(page)
+    }
+
+    async fn next_page(&self, locator: &str) -> Result<Page, SourceError> {
+        self.on_the_way().await?;
+        let rows = self
+            .pages
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(locator)
+            .ok_or_else(|| SourceError::Expired(locator.to_owned()))?;
+        self.on_the_way().await?;
+        Ok(self.page(rows.len(), rows))
+    }
+
+    async fn retrieve(
+        &self,
+        object: ObjectKind,
+        ids: &[SalesforceId],
+        fields: &[String],
+    ) -> Result<Vec<Option<Row>>, SourceError> {
+        self.on_the_way().await?;
+        let ids = ids
+            .iter()
+            .map(|id| id.as_str().to_owned())
+            .collect::<Vec<_>>();
+        let found = self
+            .org
+            .retrieve(object.api_name(), &ids, fields)
+            .map_err(|error| {
+                self.chance.note(format!("REFUSED {error}: retrieve {object}"));
+                refused(error)
+            })?;
+        let rows = found
+            .iter()
+            .map(|row| row.as_ref().map(|row| Row::of(row).unwrap()))
+            .collect();
+        self.on_the_way().await?;
+        Ok(rows)
+    }
+
+    async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
+        self.on_the_way().await?;
+        Ok(schema::entity(object)
+            .unwrap()
+            .fields
+            .iter()
+            .map(|field| FieldDescription {
+                name: field.name.to_owned(),
+                label: field.name.to_owned(),
+                field_type: FieldType::of_describe(field.kind.name()),
+                filterable: field.filterable,
+                calculated: false,
+                reference_to: field
+                    .reference
+                    .iter()
+                    .map(|(target, _)| (*target).to_owned())
+                    .collect(),
+            })
+            .collect())
+    }
+
+    async fn limits(&self) -> Result<ApiAllowance, SourceError> {
+        self.on_the_way().await?;
+        Ok(ApiAllowance {
+            max: 100_000,
+            remaining: 100_000,
+        })
+    }
+
+    async fn subscribe(
+        &self,
+        _topic: &str,
+        from: StreamStart,
+    ) -> Result<Box<dyn EventStream>, SourceError> {
+        self.on_the_way().await?;
+        let after = match from {
+            StreamStart::Latest => Some(self.log.latest_replay_id()),
+            StreamStart::Earliest => None,
+            StreamStart::After(position) => Some(position.0),
+        };
+        self.log
+            .events_after(after.as_deref(), 1)
+            .map_err(|error| SourceError::PositionRejected(error.to_string()))?;
+        self.chance.note(format!(
+            "subscribed after {:?}",
+            after.as_ref().map(|after| ReplayId(after.clone()))
+        ));
+        Ok(Box::new(SimStream {
+            source: self.clone(),
+            after,
+        }))
+    }
+}
+
+struct SimStream {
+    source: SimSource,
+    after: Option<Vec<u8>>,
+}
+
+#[async_trait]
+impl EventStream for SimStream {
+    async fn next(&mut self) -> Result<StreamBatch, SourceError> {
+        let chance = Arc::clone(&self.source.chance);
+        let silent_since = tokio::time::Instant::now();
+        loop {
+            chance.delay(100).await;
+            if chance.fault(|rates| rates.stream_drop) {
+                chance.note("the stream breaks off");
+                return Err(SourceError::Unreachable("simulated".to_owned()));
+            }
+            let most = 1 + chance.below(40);
+            let events = self
+                .source
+                .log
+                .events_after(self.after.as_deref(), most)
+                .map_err(|error| SourceError::Unreachable(error.to_string()))?;
+            let latest = self.source.log.latest_replay_id();
+            if events.is_empty() {
+                if silent_since.elapsed() >= KEEP_ALIVE {
+                    self.after = Some(latest.clone());
+                    return Ok(StreamBatch {
+                        events: Vec::new(),
+                        latest: ReplayId(latest),
+                    });
+                }
+                continue;
+            }
+            self.after = events.last().map(|event| event.replay_id.clone());
+            return Ok(StreamBatch {
+                events: events.iter().map(|event| self.event(event)).collect(),
+                latest: ReplayId(latest),
+            });
+        }
+    }
+}
+
+impl SimStream {
+    fn event(&self, stored: &StoredEvent) -> StreamEvent {
+        let replay = ReplayId(stored.replay_id.clone());
+        let chance = &self.source.chance;
+        if chance.fault(|rates| rates.undecodable) {
+            chance.note(format!("event {replay:?} is made unreadable"));
+            return StreamEvent {
+                replay,
+                body: Err(Undecodable {
+                    schema_id: stored.schema_id.clone(),
+                    reason: "simulated".to_owned(),
+                    payload: stored.payload.clone(),
+                }),
+            };
+        }
+        let schema = self.source.schema(&stored.schema_id);
+        let event = schema.decode(&stored.payload).unwrap();
+        let event = self.with_less_detail(event);
+        chance.note(format!(
+            "event {replay:?} {:?} {} {:?} {:?}",
+            event.change_type, event.entity, event.records, event.changed
+        ));
+        StreamEvent {
+            replay,
+            body: Ok(event),
+        }
+    }
+
+    /// What Salesforce sends when it cannot describe a change.
+    fn with_less_detail(&self, event: ChangeEvent) -> ChangeEvent {
+        let chance = &self.source.chance;
+        let gap = match event.change_type {
+            ChangeType::Create => ChangeType::GapCreate,
+            ChangeType::Update => ChangeType::GapUpdate,
+            ChangeType::Delete => ChangeType::GapDelete,
+            ChangeType::Undelete => ChangeType::GapUndelete,
+            other @ (ChangeType::GapCreate
+            | ChangeType::GapUpdate
+            | ChangeType::GapDelete
+            | ChangeType::GapUndelete
+            | ChangeType::GapOverflow
+            | ChangeType::Snapshot) => other,
+        };
+        let bare = ChangeEvent {
+            changed: std::collections::BTreeSet::new(),
+            nulled: std::collections::BTreeSet::new(),
+            ..event.clone()
+        };
+        if chance.fault(|rates| rates.event_as_all) {
+            ChangeEvent {
+                change_type: ChangeType::GapOverflow,
+                records: EventRecords::All,
+                ..bare
+            }
+        } else if chance.fault(|rates| rates.event_as_gap) {
+            ChangeEvent {
+                change_type: gap,
+                ..bare
+            }
+        } else {
+            event
+        }
+    }
+}

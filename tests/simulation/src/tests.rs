@@ -1,0 +1,133 @@
+//! The scripts that are played, and the proof that they see.
+
+use crate::chance::Rates;
+use crate::mutants::Mutant;
+use crate::script::{Outcome, play};
+
+const SCRIPTS: u64 = 100;
+/// Scripts within which a planted fault must show.
+const MUTANT_SCRIPTS: u64 = 200;
+
+fn setting(name: &str) -> Option<u64> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test has no main that could read its environment"
+    )]
+    let value = std::env::var(name).ok()?;
+    Some(value.parse().unwrap())
+}
+
+fn report(seed: u64, outcome: &Outcome) -> String {
+    format!(
+        "seed {seed}: {}\n  replay: MOSYNC_SIM_SEED={seed} cargo test -p simulation replay -- --nocapture",
+        outcome.faults.join("; ")
+    )
+}
+
+/// Every fourth seed, so that the machine's cores share the work.
+fn quarter(number: u64) {
+    let scripts = setting("MOSYNC_SIM_SCRIPTS").unwrap_or(SCRIPTS);
+    let mut failed = Vec::new();
+    for seed in (number..scripts).step_by(4) {
+        let outcome = play(seed, Rates::FULL, Mutant::None);
+        if !outcome.faults.is_empty() {
+            println!("{}", report(seed, &outcome));
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "these scripts fail: {failed:?}");
+}
+
+#[test]
+fn scripts_end_as_the_oracle_says_1_of_4() {
+    quarter(0);
+}
+
+#[test]
+fn scripts_end_as_the_oracle_says_2_of_4() {
+    quarter(1);
+}
+
+#[test]
+fn scripts_end_as_the_oracle_says_3_of_4() {
+    quarter(2);
+}
+
+#[test]
+fn scripts_end_as_the_oracle_says_4_of_4() {
+    quarter(3);
+}
+
+#[test]
+fn scripts_that_once_failed_pass() {
+    for line in include_str!("../seeds.txt").lines() {
+        let seed = line.split('#').next().unwrap_or_default().trim();
+        if seed.is_empty() {
+            continue;
+        }
+        let seed = seed.parse().unwrap();
+        let outcome = play(seed, Rates::FULL, Mutant::None);
+        assert!(outcome.faults.is_empty(), "{}", report(seed, &outcome));
+    }
+}
+
+/// With `MOSYNC_SIM_SEED`, that script with its trace; else the first one.
+#[test]
+fn replay() {
+    let asked = setting("MOSYNC_SIM_SEED");
+    let outcome = play(asked.unwrap_or(0), Rates::FULL, Mutant::None);
+    if asked.is_some() {
+        for line in &outcome.trace {
+            println!("{line}");
+        }
+    }
+    assert!(outcome.faults.is_empty(), "{}", outcome.faults.join("\n"));
+}
+
+#[test]
+fn a_script_without_faults_ends_as_the_oracle_says() {
+    for seed in 0..5 {
+        let outcome = play(seed, Rates::NONE, Mutant::None);
+        assert!(outcome.faults.is_empty(), "{}", report(seed, &outcome));
+    }
+}
+
+#[test]
+fn a_seed_is_the_same_script_every_time() {
+    for seed in [1, 2, 3] {
+        let first = play(seed, Rates::FULL, Mutant::None);
+        let second = play(seed, Rates::FULL, Mutant::None);
+        let differs = first
+            .trace
+            .iter()
+            .zip(&second.trace)
+            .find(|(first, second)| first != second);
+        assert_eq!(differs, None, "seed {seed}");
+        assert_eq!(first, second, "seed {seed}");
+    }
+}
+
+fn is_seen(mutant: Mutant, sign: &str) {
+    let seen = (0..MUTANT_SCRIPTS).find(|seed| {
+        play(*seed, Rates::FULL, mutant)
+            .faults
+            .iter()
+            .any(|fault| fault.starts_with(sign))
+    });
+    assert!(seen.is_some(), "{mutant:?} goes unnoticed");
+}
+
+#[test]
+fn acknowledging_before_the_work_is_seen() {
+    is_seen(Mutant::AcksFirst, "no rest");
+}
+
+#[test]
+fn an_mos_without_version_guard_is_seen() {
+    is_seen(Mutant::NoVersionGuard, "stale");
+}
+
+#[test]
+fn lost_companions_are_seen() {
+    is_seen(Mutant::LosesCompanions, "missing");
+}

@@ -1,0 +1,266 @@
+//! Everything a script plays with: the org, mOS, the stores, and the four services as processes
+//! that can be killed.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
+use std::time::Duration;
+
+use domain::unit::Lane;
+use embedded::{Embedded, Location};
+use fake_mos::Mos;
+use fake_salesforce::org::Org;
+use fake_salesforce::pubsub::EventLog;
+use ports::Clock;
+use ports::queue::Queue;
+use ports::source::Source;
+use ports::stores::Stores;
+use ports::target::Target;
+use runtime::gate::Gates;
+use runtime::worker::{Handler, Worker};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::chance::{Chance, Rates};
+use crate::clock::SimClock;
+use crate::mutants::{LosesCompanions, Mutant};
+use crate::queue::{SimQueue, SimTickets};
+use crate::source::SimSource;
+use crate::target::SimTarget;
+
+pub(crate) const TOPIC: &str = "/data/ChangeEvents";
+pub(crate) const POLL: Duration = Duration::from_secs(60);
+const AT_A_TIME: u16 = 3;
+
+/// A service, as one process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Service {
+    Listener,
+    Filter,
+    Permission,
+    Loader,
+}
+
+impl Service {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Listener,
+        Self::Filter,
+        Self::Permission,
+        Self::Loader,
+    ];
+}
+
+struct Process {
+    service: Service,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+pub(crate) struct World {
+    pub(crate) clock: Arc<SimClock>,
+    pub(crate) chance: Arc<Chance>,
+    pub(crate) org: Arc<Org>,
+    pub(crate) log: Arc<EventLog>,
+    pub(crate) mos: Arc<Mos>,
+    pub(crate) embedded: Embedded,
+    /// As the services see it.
+    queue: Arc<dyn Queue>,
+    /// As the services see them.
+    service_stores: Stores,
+    /// As they are.
+    pub(crate) stores: Stores,
+    source: Arc<dyn Source>,
+    target: Arc<dyn Target>,
+    mutant: Mutant,
+    tracker: TaskTracker,
+    processes: Vec<Process>,
+    lives: u32,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, rates: Rates, mutant: Mutant) -> Self {
+        let clock = SimClock::begin();
+        let chance = Chance::of_seed(seed, rates, Arc::clone(&clock));
+        let org = Org::new(clock.closure(), seed);
+        let log = EventLog::attach(&org);
+        let mos = Mos::new(clock.closure(), "key");
+        let embedded = Embedded::open(Location::Memory, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let stores = embedded.stores();
+        let mut service_stores = stores.clone();
+        service_stores.ticket = Arc::new(SimTickets {
+            inner: Arc::clone(&stores.ticket),
+            chance: Arc::clone(&chance),
+        });
+        let queue = Arc::new(SimQueue {
+            inner: embedded.queue(),
+            chance: Arc::clone(&chance),
+            acks_first: mutant == Mutant::AcksFirst,
+        });
+        let source = Arc::new(SimSource::new(
+            Arc::clone(&org),
+            Arc::clone(&log),
+            Arc::clone(&chance),
+        ));
+        let target = Arc::new(SimTarget {
+            mos: Arc::clone(&mos),
+            chance: Arc::clone(&chance),
+            unguarded: (mutant == Mutant::NoVersionGuard).then(|| AtomicI64::new(1)),
+        });
+        Self {
+            clock,
+            chance,
+            org,
+            log,
+            mos,
+            embedded,
+            queue,
+            service_stores,
+            stores,
+            source,
+            target,
+            mutant,
+            tracker: TaskTracker::new(),
+            processes: Vec::new(),
+            lives: 0,
+        }
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        for service in Service::ALL {
+            self.start(service);
+        }
+    }
+
+    /// Starts a service, unless it runs.
+    pub(crate) fn start(&mut self, service: Service) {
+        if self
+            .processes
+            .iter()
+            .any(|process| process.service == service)
+        {
+            return;
+        }
+        self.lives += 1;
+        self.chance.note(format!("{service:?} starts"));
+        let tasks = match service {
+            Service::Listener => self.listener(),
+            Service::Filter => {
+                let handler = filter::Filter::new(
+                    Arc::clone(&self.source),
+                    self.service_stores.clone(),
+                );
+                self.workers(Arc::new(handler))
+            }
+            Service::Permission => self.permission(),
+            Service::Loader => self.loader(),
+        };
+        self.processes.push(Process { service, tasks });
+    }
+
+    /// Kills a service, wherever it is. Says whether it ran.
+    pub(crate) async fn kill(&mut self, service: Service) -> bool {
+        let Some(place) = self
+            .processes
+            .iter()
+            .position(|process| process.service == service)
+        else {
+            return false;
+        };
+        self.chance.note(format!("{service:?} is killed"));
+        let process = self.processes.remove(place);
+        for task in &process.tasks {
+            task.abort();
+        }
+        for task in process.tasks {
+            // Aborted, or already at its end.
+            drop(task.await);
+        }
+        true
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> JoinHandle<()> {
+        self.tracker.spawn(task)
+    }
+
+    fn listener(&self) -> Vec<JoinHandle<()>> {
+        let listener = Arc::new(listener::Listener::new(
+            Arc::clone(&self.source),
+            Arc::clone(&self.queue),
+            self.service_stores.clone(),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            TOPIC,
+            format!("life {}", self.lives),
+        ));
+        vec![self.spawn(listener.run(CancellationToken::new()))]
+    }
+
+    fn workers(&self, handler: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
+        [Lane::Live, Lane::Bulk]
+            .into_iter()
+            .map(|lane| {
+                let worker = Worker {
+                    queue: Arc::clone(&self.queue),
+                    stores: self.service_stores.clone(),
+                    clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+                    handler: Arc::clone(&handler),
+                    lane,
+                    concurrency: AT_A_TIME,
+                };
+                self.spawn(worker.run(CancellationToken::new()))
+            })
+            .collect()
+    }
+
+    fn permission(&self) -> Vec<JoinHandle<()>> {
+        let gate = permission::poll::closed_gate();
+        let stage = permission::Permission::new(
+            Arc::clone(&self.source),
+            self.service_stores.clone(),
+            gate.subscribe(),
+        );
+        let stage: Arc<dyn Handler> = Arc::new(stage);
+        let stage = if self.mutant == Mutant::LosesCompanions {
+            Arc::new(LosesCompanions(stage))
+        } else {
+            stage
+        };
+        let poll = permission::poll::Poll {
+            source: Arc::clone(&self.source),
+            stores: self.service_stores.clone(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            requirements: permission::poll::Requirements {
+                permission_sets: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
+                namespace: String::new(),
+                permission_set_licence: None,
+                package_namespace: None,
+            },
+            every: POLL,
+            gate,
+        };
+        let mut tasks = self.workers(stage);
+        tasks.push(self.spawn(poll.run(CancellationToken::new())));
+        tasks
+    }
+
+    fn loader(&self) -> Vec<JoinHandle<()>> {
+        let gates = Arc::new(Gates::default());
+        let circuit = Arc::new(loader::Circuit::new(Arc::clone(&gates)));
+        let stage = loader::Loader::new(
+            Arc::clone(&self.target),
+            Arc::clone(&self.source),
+            Arc::clone(&self.queue),
+            self.service_stores.clone(),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            Arc::clone(&circuit),
+            gates.watch(),
+        );
+        let mut tasks = self.workers(Arc::new(stage));
+        tasks.push(self.spawn(loader::gates::keep(
+            gates,
+            self.service_stores.clone(),
+            Arc::clone(&self.source),
+            CancellationToken::new(),
+        )));
+        tasks.push(self.spawn(circuit.run(Arc::clone(&self.target), CancellationToken::new())));
+        tasks
+    }
+}
