@@ -89,7 +89,7 @@ async fn open_and_read(active: &Active) -> Ended {
     // The reader only moves answers along, so that asking for more never waits for a publish.
     tokio::select! {
         biased;
-        error = read(stream, sender) => match takeover.rest().await {
+        error = read(active, stream, sender) => match takeover.rest().await {
             Ok(()) => Ended::Source(error, takeover.heard),
             Err(reason) => Ended::Ground(reason),
         },
@@ -97,11 +97,23 @@ async fn open_and_read(active: &Active) -> Ended {
     }
 }
 
-async fn read(mut stream: Box<dyn EventStream>, sender: mpsc::Sender<StreamBatch>) -> SourceError {
+/// An answer of the server, and when it came: what changed later it knows nothing of, however long
+/// it takes until its position is stored.
+struct Heard {
+    batch: StreamBatch,
+    at: Timestamp,
+}
+
+async fn read(
+    active: &Active,
+    mut stream: Box<dyn EventStream>,
+    sender: mpsc::Sender<Heard>,
+) -> SourceError {
     loop {
         match stream.next().await {
             Ok(batch) => {
-                if sender.send(batch).await.is_err() {
+                let at = active.listener.clock.now();
+                if sender.send(Heard { batch, at }).await.is_err() {
                     return SourceError::Unreachable("the listener has stopped reading".to_owned());
                 }
             }
@@ -113,7 +125,7 @@ async fn read(mut stream: Box<dyn EventStream>, sender: mpsc::Sender<StreamBatch
 /// Turns answers of the server into units and positions.
 struct Takeover<'a> {
     active: &'a Active,
-    receiver: mpsc::Receiver<StreamBatch>,
+    receiver: mpsc::Receiver<Heard>,
     state: Option<StreamState>,
     heard: bool,
 }
@@ -141,11 +153,12 @@ impl Takeover<'_> {
         Ok(())
     }
 
-    async fn take(&mut self, first: StreamBatch) -> Result<(), String> {
+    async fn take(&mut self, first: Heard) -> Result<(), String> {
         self.heard = true;
-        let StreamBatch { events, latest } = self.with_company(first).await;
+        let Heard { batch, at } = self.with_company(first).await;
+        let StreamBatch { events, latest } = batch;
         if events.is_empty() {
-            return self.settle(latest.clone(), latest, None).await;
+            return self.settle(at, latest.clone(), latest, None).await;
         }
         publish::room(self.active, Lane::Live).await?;
         let mut pending = Vec::new();
@@ -164,22 +177,22 @@ impl Takeover<'_> {
         }
         self.publish(pending).await?;
         let position = last.unwrap_or_else(|| latest.clone());
-        self.settle(position, latest, Some(self.active.listener.clock.now()))
-            .await
+        self.settle(at, position, latest, Some(at)).await
     }
 
     /// Waits a moment for further events, so that what happens together travels together.
-    async fn with_company(&mut self, first: StreamBatch) -> StreamBatch {
+    async fn with_company(&mut self, first: Heard) -> Heard {
         let mut all = first;
-        if all.events.is_empty() {
+        if all.batch.events.is_empty() {
             return all;
         }
         let until = tokio::time::Instant::now() + LINGER;
-        while all.events.len() < MAX_RECORDS {
+        while all.batch.events.len() < MAX_RECORDS {
             match tokio::time::timeout_at(until, self.receiver.recv()).await {
                 Ok(Some(next)) => {
-                    all.events.extend(next.events);
-                    all.latest = next.latest;
+                    all.batch.events.extend(next.batch.events);
+                    all.batch.latest = next.batch.latest;
+                    all.at = next.at;
                 }
                 Ok(None) | Err(_) => break,
             }
@@ -235,6 +248,7 @@ impl Takeover<'_> {
     /// asks for the first load, which therefore begins after it.
     async fn settle(
         &mut self,
+        heard: Timestamp,
         position: ReplayId,
         latest: ReplayId,
         event: Option<Timestamp>,
@@ -245,7 +259,7 @@ impl Takeover<'_> {
         let state = StreamState {
             at_end: position == latest,
             position,
-            heard: now,
+            heard,
             last_event: event.or_else(|| self.state.as_ref().and_then(|state| state.last_event)),
         };
         listener
