@@ -6,11 +6,14 @@
     reason = "harness and tests panic where a test would"
 )]
 
+mod bad_input;
 mod chance;
 mod clock;
 mod judge;
 mod kills;
+mod mos_faults;
 mod people;
+mod scripts;
 mod servers;
 // The steps that people take in an org are the simulation's.
 #[path = "../../../../tests/simulation/src/steps.rs"]

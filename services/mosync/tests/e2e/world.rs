@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
+use fake_salesforce::dml::Dml;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
@@ -75,7 +76,7 @@ impl World {
     pub(crate) async fn prepare(options: Options) -> Self {
         let servers = servers::take().await;
         let salesforce = fake_salesforce::server::Options {
-            opportunities: Some(options.opportunities),
+            opportunities: Some(options.opportunities).filter(|opportunities| *opportunities > 0),
             seed: options.seed,
             keepalive_s: 1,
             ..fake_salesforce::server::Options::default()
@@ -141,6 +142,11 @@ impl World {
     }
 
     pub(crate) fn start(&mut self, worker: &'static str) {
+        self.start_with(worker, &[]);
+    }
+
+    /// Starts a worker with further variables in its environment.
+    pub(crate) fn start_with(&mut self, worker: &'static str, variables: &[(&str, &str)]) {
         let log = File::options()
             .create(true)
             .append(true)
@@ -150,6 +156,7 @@ impl World {
             .arg(worker)
             .arg("--config")
             .arg(self.config())
+            .envs(variables.iter().copied())
             .stdin(Stdio::null())
             .stdout(log.try_clone().unwrap())
             .stderr(log)
@@ -246,6 +253,36 @@ impl World {
             faults.join("\n"),
             self.logs()
         );
+    }
+
+    /// Changes every opportunity, in one transaction: whoever is in scope, something is to be sent.
+    pub(crate) fn touch_all_deals(&self) {
+        let org = &self.salesforce.org;
+        let touched = org
+            .records("Opportunity")
+            .into_iter()
+            .filter(|deal| !deal.flag("IsDeleted"))
+            .map(|deal| {
+                let fields = serde_json::json!({"NextStep": format!("at {}", self.now())});
+                Dml::Update {
+                    entity: "Opportunity".to_owned(),
+                    id: deal.id().to_owned(),
+                    fields: fields.as_object().unwrap().clone(),
+                }
+            })
+            .collect();
+        org.transact(org.admin_id(), "test", touched).unwrap();
+    }
+
+    /// Imports a settings document, as the command does; the judge goes by it from then on.
+    pub(crate) async fn import(&mut self, settings: &str) {
+        let file = self.folder.path().join("settings.json");
+        std::fs::write(&file, settings).unwrap();
+        let answer = self
+            .mosync(&["settings", "import", file.to_str().unwrap()])
+            .await;
+        assert_eq!(answer.code, Some(0), "{answer:?}");
+        self.settings = settings.to_owned();
     }
 
     /// Does something to the servers that takes a while.
