@@ -63,6 +63,7 @@ impl Handler for Filter {
         skip_untouched(&mut unit, &rules);
         // Rows that the reader brought along are good under its ticket, as long as the rules are
         // still the same; everything else is read now, under the fresh ticket.
+        let mut void = Vec::new();
         let ticket = match unit.ticket {
             Some(ticket)
                 if ticket.rule_revision == fresh.rule_revision
@@ -71,12 +72,12 @@ impl Handler for Filter {
                 ticket
             }
             _ => {
-                read_rows(&*self.source, &mut unit, &rules).await?;
+                void.extend(read_rows(&*self.source, &mut unit, &rules).await?);
                 fresh
             }
         };
         unit.ticket = Some(ticket);
-        let void = judge(&*self.source, &mut unit, &rules).await?;
+        void.extend(judge(&*self.source, &mut unit, &rules).await?);
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
@@ -160,7 +161,12 @@ fn skip_untouched(unit: &mut Envelope, rules: &Rules) {
 }
 
 /// Puts the current row into every record; what has none any more is counted and leaves the unit.
-async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> Result<(), Outage> {
+/// Answers what is gone.
+async fn read_rows(
+    source: &dyn Source,
+    unit: &mut Envelope,
+    rules: &Rules,
+) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
     let mut ids = BTreeMap::<ObjectKind, BTreeSet<SalesforceId>>::new();
     for record in &unit.records {
         ids.entry(record.object).or_default().insert(record.id);
@@ -172,7 +178,15 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
             readback::read(source, object, &ids, &rules.fields_to_read(object)).await?,
         );
     }
+    let mut gone = Vec::new();
     for mut record in std::mem::take(&mut unit.records) {
+        let deleted = matches!(
+            record.cause,
+            Cause::Event {
+                change_type: ChangeType::Delete,
+                ..
+            }
+        );
         match rows
             .get_mut(&record.object)
             .and_then(|rows| rows.remove(&record.id))
@@ -182,25 +196,17 @@ async fn read_rows(source: &dyn Source, unit: &mut Envelope, rules: &Rules) -> R
                 record.row = Some(row);
                 unit.records.push(record);
             }
-            Read::Deleted => unit.tally.add(record.object, Count::Gone),
-            Read::Absent
-                if matches!(
-                    record.cause,
-                    Cause::Event {
-                        change_type: ChangeType::Delete,
-                        ..
-                    }
-                ) =>
-            {
-                unit.tally.add(record.object, Count::Gone)
+            read @ (Read::Deleted | Read::Absent) if read == Read::Deleted || deleted => {
+                unit.tally.add(record.object, Count::Gone);
+                gone.push((record.object, record.id));
             }
-            Read::Absent => {
+            Read::Deleted | Read::Absent => {
                 tracing::warn!(object = %record.object, record = %record.id, "a record that changed is not visible to the integration user, or was purged");
                 unit.tally.add(record.object, Count::Unreadable);
             }
         }
     }
-    Ok(())
+    Ok(gone)
 }
 
 /// Keeps the records that match, with their owners; answers those that do not.

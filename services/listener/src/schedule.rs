@@ -16,6 +16,13 @@ const RETRY_BATCH: usize = 2_000;
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
     while !stop.is_cancelled() {
+        // No query before a position is stored: what changes during a load must be in the stream.
+        let listener = &active.listener;
+        let position = listener.stores.position.stream(&listener.topic).await;
+        if position.map_err(in_words)?.is_none() {
+            tokio::time::sleep(EVERY).await;
+            continue;
+        }
         seal_past_hours(active).await?;
         take_up_parked(active).await?;
         gaps::close_filled(active).await?;

@@ -244,8 +244,8 @@ impl Takeover<'_> {
         publish::live(self.active, records, self.active.listener.clock.now()).await
     }
 
-    /// Everything up to `position` is with the broker: stores it. The very first position also
-    /// asks for the first load, which therefore begins after it.
+    /// Everything up to `position` is with the broker: stores it. The very first position comes with
+    /// the first load, which begins after it.
     async fn settle(
         &mut self,
         heard: Timestamp,
@@ -255,7 +255,11 @@ impl Takeover<'_> {
     ) -> Result<(), String> {
         let listener = &self.active.listener;
         let now = listener.clock.now();
-        let first = self.state.is_none();
+        if self.state.is_none() {
+            // Before the position, so that no moment shows a stream without its first load; the
+            // reader of jobs waits for the position.
+            first_load(self.active, now).await?;
+        }
         let state = StreamState {
             at_end: position == latest,
             position,
@@ -269,9 +273,6 @@ impl Takeover<'_> {
             .await
             .map_err(in_words)?;
         self.state = Some(state);
-        if first {
-            first_load(self.active, now).await?;
-        }
         Ok(())
     }
 }

@@ -15,19 +15,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::job::JobId;
+use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::permission::PermissionSnapshot;
 use domain::rule::is_permitted;
-use domain::tally::{Count, Tally};
-use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
+use domain::tally::Count;
+use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::Clock;
-use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::Stores;
 use ports::target::Target;
 use runtime::gate::Gate;
 use runtime::readback::RulesInForce;
-use runtime::worker::{Handler, Outage, Settle, Verdict, publish};
+use runtime::worker::{Handler, Outage, Settle, Verdict};
 use tokio::sync::watch;
 
 pub use circuit::Circuit;
@@ -47,7 +47,6 @@ const RETRIES: [Duration; 3] = [
 pub struct Loader {
     target: Arc<dyn Target>,
     stores: Stores,
-    queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
     rules: RulesInForce,
     limiter: Arc<Limiter>,
@@ -67,7 +66,6 @@ impl Loader {
     pub fn new(
         target: Arc<dyn Target>,
         source: Arc<dyn Source>,
-        queue: Arc<dyn Queue>,
         stores: Stores,
         clock: Arc<dyn Clock>,
         circuit: Arc<Circuit>,
@@ -77,7 +75,6 @@ impl Loader {
         Self {
             target,
             stores,
-            queue,
             clock,
             rules,
             limiter: Arc::new(Limiter::default()),
@@ -173,7 +170,8 @@ impl Loader {
         Ok(verdict)
     }
 
-    /// Children that waited for a record which has now arrived are read again.
+    /// Children that waited for a record which has now arrived are read again, as a job of their
+    /// own. Done again after a crash it is the same job, or finds the same children still parked.
     async fn release_children(
         &self,
         unit: &Envelope,
@@ -183,41 +181,25 @@ impl Loader {
             return Ok(());
         }
         let waiting = self.stores.parked.accepted(accepted).await?;
-        for children in waiting.chunks(domain::unit::MAX_RECORDS) {
-            let at = self.clock.now();
-            let job = JobId::live(at);
-            let index = self.stores.jobs.open_live_unit(&job, at).await?;
-            let records = children
-                .iter()
-                .map(|child| reread(child.object, child.id))
-                .collect::<Vec<_>>();
-            let mut tally = Tally::default();
-            for child in children {
-                tally.add(child.object, Count::Read);
-            }
-            let released = Envelope {
-                id: Envelope::id_of(&job, index),
-                job,
-                index,
-                generation: 0,
-                lane: Lane::Live,
-                published: at,
-                rereads: 0,
-                attempts: 0,
-                ticket: None,
-                records,
-                tally,
-                ..unit.clone()
-            };
-            publish(
-                &*self.queue,
-                QueueName::new(Stage::Filter, Lane::Live),
-                &released,
-            )
-            .await
-            .map_err(Outage::Other)?;
+        if waiting.is_empty() {
+            return Ok(());
         }
-        Ok(())
+        let records = waiting
+            .iter()
+            .map(|child| (child.object, child.id))
+            .collect::<BTreeSet<_>>();
+        let name = format!(
+            "children of {} at attempt {}.{}: {records:?}",
+            unit.id, unit.rereads, unit.attempts
+        );
+        let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
+        let job = Job::queued(
+            id,
+            JobKind::Retry,
+            JobScope::Records { records },
+            self.clock.now(),
+        );
+        Ok(self.stores.jobs.create(&job).await?)
     }
 }
 
@@ -237,6 +219,8 @@ impl Handler for Loader {
                 "a unit came to the load stage without a ticket; it was not filtered".to_owned(),
             ));
         };
+        // The place first: what is looked at next must not grow old while the unit waits for it.
+        let _permit = self.limiter.acquire(unit.lane).await;
         let now = self.stores.ticket.take().await?;
         if now.rule_revision != ticket.rule_revision {
             tracing::info!(unit = %unit.id, "the rules have changed since this unit was read; it is read again");
@@ -246,12 +230,14 @@ impl Handler for Loader {
             ));
         }
         let snapshot = self.stores.permissions.latest().await?;
-        drop_unpermitted(&mut unit, &snapshot, now.version.time());
-        if unit.records.is_empty() {
-            return Ok(Verdict::finished(unit));
-        }
-        let _permit = self.limiter.acquire(unit.lane).await;
-        self.load(unit, ticket).await
+        let void = drop_unpermitted(&mut unit, &snapshot, now.version.time());
+        let mut verdict = if unit.records.is_empty() {
+            Verdict::finished(unit)
+        } else {
+            self.load(unit, ticket).await?
+        };
+        verdict.unpark = void;
+        Ok(verdict)
     }
 }
 
@@ -265,19 +251,23 @@ fn rung(attempts: u32) -> Duration {
     }
 }
 
+/// Whose owners have lost their permission meanwhile leaves the unit.
 fn drop_unpermitted(
     unit: &mut Envelope,
-    snapshot: &domain::permission::PermissionSnapshot,
+    snapshot: &PermissionSnapshot,
     at: Timestamp,
-) {
+) -> Vec<(ObjectKind, SalesforceId)> {
+    let mut void = Vec::new();
     let tally = &mut unit.tally;
     unit.records.retain(|record| {
         let permitted = is_permitted(&record.owners, snapshot, at);
         if !permitted {
             tally.add(record.object, Count::NotPermitted);
+            void.push((record.object, record.id));
         }
         permitted
     });
+    void
 }
 
 /// The unit as it was before anything was read. Companions become records of their own: what they

@@ -117,8 +117,12 @@ impl Sorted {
     ) {
         self.tally.add(record.object, Count::Parked);
         let retry_at = match kind.policy() {
-            Policy::RetryByItself => retry_delay(0).map(|delay| self.now.after(delay)),
-            Policy::WaitForParent | Policy::Person => None,
+            // A parent that arrives releases its children at once; should it have arrived just
+            // before they were parked, the schedule finds them.
+            Policy::RetryByItself | Policy::WaitForParent => {
+                retry_delay(0).map(|delay| self.now.after(delay))
+            }
+            Policy::Person => None,
         };
         self.park.push(Parked {
             object: record.object,

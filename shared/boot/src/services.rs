@@ -124,7 +124,6 @@ pub fn start(
             let handler = Arc::new(loader::Loader::new(
                 Arc::clone(target),
                 Arc::clone(&source),
-                queue,
                 stores.clone(),
                 clock,
                 Arc::clone(&circuit),

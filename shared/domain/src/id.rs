@@ -158,12 +158,12 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_changed_capital_never_passes(body in "[0-9A-Za-z]{15}", place in 0_usize..15) {
+        fn a_changed_capital_never_passes(body in "[0-9A-Za-z]{15}", place in 0_usize..15, letter in "[A-Za-z]") {
+            let body = format!("{}{letter}{}", &body[..place], &body[place + 1..]);
             let id = SalesforceId::parse(&body).unwrap();
             let mut mangled = id.as_str().as_bytes().to_vec();
             let was = mangled[place];
             mangled[place] = if was.is_ascii_uppercase() { was.to_ascii_lowercase() } else { was.to_ascii_uppercase() };
-            prop_assume!(mangled[place] != was);
             prop_assert_eq!(SalesforceId::parse(std::str::from_utf8(&mangled).unwrap()), Err(IdError::Checksum));
         }
 

@@ -182,8 +182,12 @@ impl SettingsStore for Tables {
         Ok(self.0.run(settings).await?)
     }
 
-    async fn save(&self, next: &SettingsRevision) -> Result<(), StoreError> {
-        let next = next.clone();
+    async fn save(
+        &self,
+        next: &SettingsRevision,
+        backfill: Option<&Job>,
+    ) -> Result<(), StoreError> {
+        let (next, backfill) = (next.clone(), backfill.cloned());
         let saved = self.0.run(move |tx| {
             let current = settings(tx)?;
             if current == next {
@@ -199,6 +203,9 @@ impl SettingsStore for Tables {
                 "INSERT INTO settings (revision, doc) VALUES (?1, ?2)",
                 params![to_sql(next.revision), to_doc(&next)?],
             )?;
+            if let Some(job) = &backfill {
+                jobs::create(tx, job)?;
+            }
             Ok(())
         });
         Ok(saved.await?)

@@ -148,8 +148,10 @@ pub trait TicketStore: Send + Sync {
 pub trait SettingsStore: Send + Sync {
     /// What is in force; [`SettingsRevision::initial`] before the first save.
     async fn current(&self) -> Result<SettingsRevision, StoreError>;
-    /// Saves `next`, made from revision `next.revision - 1`, which must still be in force.
-    async fn save(&self, next: &SettingsRevision) -> Result<(), StoreError>;
+    /// Saves `next`, made from revision `next.revision - 1`, which must still be in force, and the
+    /// backfill it causes, in one step. Repeating the very same save is `Ok`.
+    async fn save(&self, next: &SettingsRevision, backfill: Option<&Job>)
+    -> Result<(), StoreError>;
 }
 
 /// Permission snapshots.

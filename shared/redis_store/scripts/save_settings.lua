@@ -1,4 +1,4 @@
--- ARGV: revision, rule revision, document
+-- ARGV: revision, rule revision, document, then of a backfill: id, requested, fields
 -- Answers '' when saved (or saved before), otherwise the revision in force.
 local key = prefix .. 'settings'
 local now = redis.call('HMGET', key, 'revision', 'document')
@@ -10,4 +10,7 @@ if tonumber(ARGV[1]) ~= tonumber(current) + 1 then
   return current
 end
 redis.call('HSET', key, 'revision', ARGV[1], 'rule_revision', ARGV[2], 'document', ARGV[3])
+if #ARGV > 3 then
+  create_job(ARGV[4], ARGV[5], 6, #ARGV)
+end
 return ''

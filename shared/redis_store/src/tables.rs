@@ -109,12 +109,19 @@ impl SettingsStore for Link {
         doc.map_or_else(|| Ok(SettingsRevision::initial()), |doc| of_doc(&doc))
     }
 
-    async fn save(&self, next: &SettingsRevision) -> Result<(), StoreError> {
-        let arguments = [
+    async fn save(
+        &self,
+        next: &SettingsRevision,
+        backfill: Option<&Job>,
+    ) -> Result<(), StoreError> {
+        let mut arguments = vec![
             next.revision.to_string(),
             next.rule_revision.to_string(),
             to_doc(next)?,
         ];
+        if let Some(job) = backfill {
+            arguments.extend(creation(job)?);
+        }
         conflict(self.run(script!("save_settings"), &arguments).await?)
     }
 }

@@ -35,10 +35,13 @@ pub(crate) async fn import(
     let current = adapters.stores.settings.current().await?;
     let now = adapters.clock.now();
     let next = current.next(settings, field_types, author, now);
-    adapters.stores.settings.save(&next).await?;
-    if next.rule_revision != current.rule_revision {
-        adapters.stores.jobs.create(&backfill(&next)).await?;
-    }
+    let rules_moved = next.rule_revision != current.rule_revision;
+    let backfill = rules_moved.then(|| backfill(&next));
+    adapters
+        .stores
+        .settings
+        .save(&next, backfill.as_ref())
+        .await?;
     let message = format!("settings revision {} saved by {author}", next.revision);
     let entry = LogEntry {
         at: now,

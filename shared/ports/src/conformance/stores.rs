@@ -47,6 +47,7 @@ macro_rules! store_conformance {
             ticket_names_rules_and_permissions
             ticket_is_refused_when_the_clock_stepped_back
             settings_are_initial_then_what_was_saved
+            settings_bring_their_backfill
             settings_refuse_a_save_on_an_outdated_revision
             permissions_are_empty_then_what_was_stored
             permissions_and_their_backfill_are_one_step
@@ -236,11 +237,11 @@ pub async fn ticket_names_rules_and_permissions(harness: &dyn StoreHarness) {
     let disabled = revision(&SettingsRevision::initial(), |settings| {
         settings.disabled = true;
     });
-    assert_eq!(stores.settings.save(&disabled).await, Ok(()));
+    assert_eq!(stores.settings.save(&disabled, None).await, Ok(()));
     let ticket = stores.ticket.take().await.expect("a ticket");
     assert_eq!(ticket.rule_revision, 0, "the rules are the same");
     let closed = revision(&disabled, |settings| settings.sync_closed = true);
-    assert_eq!(stores.settings.save(&closed).await, Ok(()));
+    assert_eq!(stores.settings.save(&closed, None).await, Ok(()));
     let stored = stores.permissions.store(&snapshot(1, at(1)), None).await;
     assert_eq!(stored, Ok(()));
     let ticket = stores.ticket.take().await.expect("a ticket");
@@ -288,11 +289,31 @@ pub async fn settings_are_initial_then_what_was_saved(harness: &dyn StoreHarness
     let first = revision(&initial, |settings| settings.sync_closed = true);
     let second = revision(&first, |settings| settings.run_in_sandbox = true);
     for next in [&first, &second, &second] {
-        assert_eq!(stores.settings.save(next).await, Ok(()));
+        assert_eq!(stores.settings.save(next, None).await, Ok(()));
     }
     harness.restart().await;
     let stores = harness.stores().await;
     assert_eq!(stores.settings.current().await, Ok(second));
+}
+
+/// A save and the backfill it causes are one step: both are there, or neither.
+pub async fn settings_bring_their_backfill(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let initial = SettingsRevision::initial();
+    let wider = revision(&initial, |settings| settings.sync_closed = true);
+    let refused = revision(&wider, |settings| settings.sync_closed = false);
+    let job = |name| {
+        let id = JobId::new(JobKind::Backfill, domain::job::uuid_of(name));
+        Job::queued(id, JobKind::Backfill, JobScope::Everything, at(7))
+    };
+    let (wanted, unwanted) = (job("wanted"), job("unwanted"));
+    assert_eq!(
+        stores.settings.save(&refused, Some(&unwanted)).await,
+        Err(StoreError::Conflict { current: 0 })
+    );
+    assert_eq!(stores.settings.save(&wider, Some(&wanted)).await, Ok(()));
+    assert_eq!(stores.jobs.get(&unwanted.id).await, Ok(None));
+    assert_eq!(stores.jobs.get(&wanted.id).await, Ok(Some(wanted)));
 }
 
 /// Of two saves made from the same revision the second is refused, and changes nothing.
@@ -303,12 +324,12 @@ pub async fn settings_refuse_a_save_on_an_outdated_revision(harness: &dyn StoreH
     let theirs = revision(&initial, |settings| settings.disabled = true);
     let ahead = revision(&theirs, |_| {});
     assert_eq!(
-        stores.settings.save(&ahead).await,
+        stores.settings.save(&ahead, None).await,
         Err(StoreError::Conflict { current: 0 })
     );
-    assert_eq!(stores.settings.save(&mine).await, Ok(()));
+    assert_eq!(stores.settings.save(&mine, None).await, Ok(()));
     assert_eq!(
-        stores.settings.save(&theirs).await,
+        stores.settings.save(&theirs, None).await,
         Err(StoreError::Conflict { current: 1 })
     );
     assert_eq!(stores.settings.current().await, Ok(mine));
@@ -774,6 +795,7 @@ pub async fn parked_entries_are_listed_in_pages(harness: &dyn StoreHarness) {
         let Some(last) = page.last() else { break };
         after = Some(key(last));
         seen.extend(page);
+        assert!(seen.len() <= ordered.len(), "a page begins after the last");
     }
     assert_eq!(seen, ordered);
     let absent = (ObjectKind::Account, id(ObjectKind::Account, 2));
