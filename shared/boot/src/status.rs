@@ -105,8 +105,9 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     }
     let waiting_to_retry = adapters.queue.waiting().await.map_err(out_of_reach)?;
     let dead = adapters.queue.dead_count().await.map_err(out_of_reach)?;
-    let unfinished = stores.jobs.unfinished().await?;
+    // Before the jobs: whoever sees this poll must see the backfill that it has asked for.
     let permissions_polled = stores.permissions.last_poll().await?;
+    let unfinished = stores.jobs.unfinished().await?;
     let mut waiting_for = Vec::new();
     match &stream {
         None => waiting_for.push("the first answer of the event stream".to_owned()),

@@ -82,6 +82,11 @@ pub enum Fault {
         #[serde(default)]
         count: Option<u64>,
     },
+    /// Answers 500 to every request that holds one of these records, and applies nothing of it.
+    FailOver {
+        /// Their external ids.
+        ids: Vec<String>,
+    },
     /// Everything but `/admin` is out of order until cleared.
     Down {
         /// Close each connection without a word, instead of a 503.
@@ -112,7 +117,10 @@ impl Fault {
             | Self::Truncated { count }
             | Self::Shuffled { count }
             | Self::Short { count } => *count,
-            Self::Down { .. } | Self::DeletedInMos { .. } | Self::Clear => None,
+            Self::FailOver { .. }
+            | Self::Down { .. }
+            | Self::DeletedInMos { .. }
+            | Self::Clear => None,
         }
     }
 }
@@ -235,6 +243,7 @@ impl Faults {
                     continue;
                 }
                 Fault::Reject { .. }
+                | Fault::FailOver { .. }
                 | Fault::Down { .. }
                 | Fault::DeletedInMos { .. }
                 | Fault::Clear => continue,
@@ -258,6 +267,13 @@ impl Faults {
         }
         self.active.retain(|active| !active.over());
         plan
+    }
+
+    /// Whether mOS fails over this record.
+    pub(crate) fn fails_over(&self, external_id: &str) -> bool {
+        self.active.iter().any(|active| {
+            matches!(&active.fault, Fault::FailOver { ids } if ids.iter().any(|id| id == external_id))
+        })
     }
 
     /// The scripted rejection of one record, if there is one.

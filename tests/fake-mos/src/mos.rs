@@ -167,6 +167,7 @@ impl Mos {
             | Fault::Truncated { .. }
             | Fault::Shuffled { .. }
             | Fault::Short { .. }
+            | Fault::FailOver { .. }
             | Fault::Down { .. }) => state.faults.add(fault)?,
         }
         Ok(())
@@ -351,8 +352,8 @@ impl Mos {
 pub(crate) const GARBAGE: &str = "<html><body>It works!</body></html>";
 
 impl State {
-    /// Decides over one request. The order is: out of order, key, scripted status, size,
-    /// idempotency, body, records.
+    /// Decides over one request. The order is: out of order, key, scripted status, records that it
+    /// fails over, size, idempotency, body, records.
     fn hear(
         &mut self,
         now: i64,
@@ -390,6 +391,14 @@ impl State {
         };
         if let Some(answer) = refusal {
             return not_applied(answer, body);
+        }
+        let failed = not_applied(scripted(500, None), body);
+        let holds_poison = failed
+            .records
+            .iter()
+            .any(|record| self.faults.fails_over(&record.external_id));
+        if holds_poison {
+            return failed;
         }
         match self.ingest(now, key, body) {
             Ok((records, replayed)) => Heard {

@@ -31,6 +31,11 @@ pub enum InjectedEvent {
         /// API name of the object.
         entity: String,
     },
+    /// An event whose payload ends too early.
+    Truncated {
+        /// API name of the object.
+        entity: String,
+    },
 }
 
 /// What an HTTP request meets instead of (or before) its answer.
@@ -114,6 +119,11 @@ pub enum Fault {
     },
     /// A wildcard event.
     Wildcard {
+        /// API name of the object.
+        entity: String,
+    },
+    /// An event whose payload ends too early.
+    Truncated {
         /// API name of the object.
         entity: String,
     },
@@ -231,6 +241,7 @@ impl Faults {
             }),
             Fault::Overflow { entity } => self.inject(&InjectedEvent::Overflow { entity }),
             Fault::Wildcard { entity } => self.inject(&InjectedEvent::Wildcard { entity }),
+            Fault::Truncated { entity } => self.inject(&InjectedEvent::Truncated { entity }),
             Fault::DuplicateNext { count } => {
                 *self
                     .duplicates

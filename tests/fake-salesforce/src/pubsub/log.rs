@@ -302,7 +302,7 @@ impl EventLog {
     /// The object has no change events.
     pub fn gap(&self, entity: &str, ids: &[String], kind: ChangeKind) -> Result<(), InjectError> {
         let name = format!("GAP_{}", event::change_name(kind));
-        self.publish_injected(entity, |schema| {
+        self.publish_injected(entity, 0, |schema| {
             let body = Body::header_only(schema, event::change_type(&name));
             Ok((ids.to_vec(), body))
         })
@@ -313,7 +313,7 @@ impl EventLog {
     /// # Errors
     /// The object has no change events.
     pub fn overflow(&self, entity: &str) -> Result<(), InjectError> {
-        self.publish_injected(entity, |schema| {
+        self.publish_injected(entity, 0, |schema| {
             let body = Body::header_only(schema, event::change_type("GAP_OVERFLOW"));
             Ok((vec![OVERFLOW_ID.to_owned()], body))
         })
@@ -325,9 +325,20 @@ impl EventLog {
     /// # Errors
     /// The object has no change events.
     pub fn wildcard(&self, entity: &str) -> Result<(), InjectError> {
-        self.publish_injected(entity, |schema| {
+        self.publish_injected(entity, 0, |schema| {
             let body = Body::header_only(schema, event::change_type("UPDATE"));
             Ok((vec![format!("{}*", schema.prefix)], body))
+        })
+    }
+
+    /// Publishes an event whose payload ends too early.
+    ///
+    /// # Errors
+    /// The object has no change events.
+    pub fn truncated(&self, entity: &str) -> Result<(), InjectError> {
+        self.publish_injected(entity, 3, |schema| {
+            let body = Body::header_only(schema, event::change_type("UPDATE"));
+            Ok((vec![OVERFLOW_ID.to_owned()], body))
         })
     }
 
@@ -338,7 +349,7 @@ impl EventLog {
     /// The object has no change events, or its events no such text field.
     pub fn diff(&self, entity: &str, id: &str, field: &str, diff: &str) -> Result<(), InjectError> {
         let stamp_ms = self.whole_second_ms();
-        self.publish_injected(entity, |schema| {
+        self.publish_injected(entity, 0, |schema| {
             let mut body = Body::header_only(schema, event::change_type("UPDATE"));
             let values = [
                 (field, Datum::Text(diff.to_owned())),
@@ -377,6 +388,7 @@ impl EventLog {
             InjectedEvent::Gap { entity, ids, kind } => self.gap(entity, ids, *kind),
             InjectedEvent::Overflow { entity } => self.overflow(entity),
             InjectedEvent::Wildcard { entity } => self.wildcard(entity),
+            InjectedEvent::Truncated { entity } => self.truncated(entity),
         }
     }
 
@@ -438,9 +450,11 @@ impl EventLog {
         }
     }
 
+    /// The payload lacks its last `missing` bytes.
     fn publish_injected(
         &self,
         entity: &str,
+        missing: usize,
         make: impl FnOnce(&EventSchema) -> Result<(Vec<String>, Body), InjectError>,
     ) -> Result<(), InjectError> {
         let stamp_ms = self.whole_second_ms();
@@ -457,11 +471,13 @@ impl EventLog {
             origin: "",
         };
         let schema = state.schema(entity)?;
+        let mut payload = event::write(schema, &transaction, 1, &ids, &body);
+        payload.truncate(payload.len().saturating_sub(missing));
         let encoded = event::Encoded {
             entity: entity.to_owned(),
             schema_id: schema.id.clone(),
             sequence: 1,
-            payload: event::write(schema, &transaction, 1, &ids, &body),
+            payload,
         };
         let event_id = uuid(&[b"event", key.as_bytes()]);
         self.publish(&mut state, &event_id, &encoded);

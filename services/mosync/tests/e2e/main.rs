@@ -1,0 +1,21 @@
+//! End to end: the real executable in processes of its own, a real `RabbitMQ` and Redis, stand-ins
+//! for Salesforce and mOS over real sockets. The oracle judges, once, whenever mosync itself says
+//! that it is at rest.
+#![expect(
+    clippy::unwrap_used,
+    reason = "harness and tests panic where a test would"
+)]
+
+mod bad_input;
+mod chance;
+mod clock;
+mod judge;
+mod kills;
+mod mos_faults;
+mod people;
+mod scripts;
+mod servers;
+// The steps that people take in an org are the simulation's.
+#[path = "../../../../tests/simulation/src/steps.rs"]
+mod steps;
+mod world;
