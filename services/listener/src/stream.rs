@@ -277,7 +277,6 @@ impl Takeover<'_> {
     /// the first load, which begins after it.
     async fn settle(
         &mut self,
-        heard: Timestamp,
         position: ReplayId,
         at_end: bool,
         heard: Timestamp,

@@ -252,6 +252,8 @@ impl World {
             gates,
             self.service_stores.clone(),
             Arc::clone(&self.source),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            permission::poll::too_old(POLL),
             CancellationToken::new(),
         )));
         tasks.push(self.spawn(circuit.run(Arc::clone(&self.target), CancellationToken::new())));
