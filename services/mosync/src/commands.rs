@@ -62,7 +62,7 @@ async fn run_fake(fake: crate::cli::FakeCommand) -> Result<ExitCode, Failure> {
     let _telemetry =
         runtime::telemetry::install(&log).map_err(|error| Failure::failed(error.to_string()))?;
     match fake {
-        crate::cli::FakeCommand::Salesforce(options) => fake_salesforce::server::run(options)
+        crate::cli::FakeCommand::Salesforce(options) => fake_salesforce::server::run(*options)
             .await
             .map_err(|error| chain(&*error))?,
         crate::cli::FakeCommand::Mos(options) => fake_mos::run(options)

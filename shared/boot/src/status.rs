@@ -112,7 +112,7 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     match &stream {
         None => waiting_for.push("the first answer of the event stream".to_owned()),
         Some(state) if !state.at_end => {
-            waiting_for.push("events that are not published yet".to_owned())
+            waiting_for.push("events that are not published yet".to_owned());
         }
         Some(_) => {}
     }
@@ -199,10 +199,10 @@ fn troubles(
             None => troubles.push(format!("the {} has never run", service.name())),
             Some(report) => match &report.state {
                 WorkerState::Paused(why) => {
-                    troubles.push(format!("the {} is paused: {why}", service.name()))
+                    troubles.push(format!("the {} is paused: {why}", service.name()));
                 }
                 WorkerState::Failing(why) => {
-                    troubles.push(format!("the {} fails: {why}", service.name()))
+                    troubles.push(format!("the {} fails: {why}", service.name()));
                 }
                 WorkerState::Running if now.since(report.at) > SILENT => {
                     troubles.push(format!(

@@ -50,12 +50,14 @@ async fn ask(address: SocketAddr) -> std::io::Result<String> {
 
 /// Who listens on every address is asked on this machine's own.
 fn reachable(listen: SocketAddr) -> SocketAddr {
-    let ip = match listen.ip() {
-        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
-        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
-        ip => ip,
+    if !listen.ip().is_unspecified() {
+        return listen;
+    }
+    let own: IpAddr = match listen {
+        SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+        SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
     };
-    SocketAddr::new(ip, listen.port())
+    SocketAddr::new(own, listen.port())
 }
 
 #[cfg(test)]

@@ -1,5 +1,11 @@
 //! The rules. Each is a function that lists faults, is held against the workspace, and is seen
 //! finding a planted fault.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::string_slice,
+    reason = "the rules are tests, and panic where a test would"
+)]
 
 mod compose;
 mod directions;
