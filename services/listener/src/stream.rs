@@ -86,14 +86,31 @@ async fn open_and_read(active: &Active) -> Ended {
         state: stored,
         heard: false,
     };
-    // The reader only moves answers along, so that asking for more never waits for a publish.
-    tokio::select! {
-        biased;
-        error = read(active, stream, sender) => match takeover.rest().await {
-            Ok(()) => Ended::Source(error, takeover.heard),
-            Err(reason) => Ended::Ground(reason),
-        },
-        reason = takeover.run() => Ended::Ground(reason),
+    // The reader only moves answers along, so that asking for more never waits for a publish. When
+    // the stream ends, what is in hand is finished first: positions are stored in order, so a batch
+    // dropped half-way would be passed over for ever.
+    let reading = read(active, stream, sender);
+    tokio::pin!(reading);
+    let mut ended = None;
+    let taken = {
+        let taking = takeover.run();
+        tokio::pin!(taking);
+        loop {
+            tokio::select! {
+                biased;
+                error = &mut reading, if ended.is_none() => ended = Some(error),
+                taken = &mut taking => break taken,
+            }
+        }
+    };
+    match taken {
+        Ok(()) => {
+            let error = ended.unwrap_or_else(|| {
+                SourceError::Unreachable("the event stream is not read any more".to_owned())
+            });
+            Ended::Source(error, takeover.heard)
+        }
+        Err(reason) => Ended::Ground(reason),
     }
 }
 
@@ -131,22 +148,8 @@ struct Takeover<'a> {
 }
 
 impl Takeover<'_> {
-    /// Runs until something on our side fails.
-    async fn run(&mut self) -> String {
-        loop {
-            let Some(first) = self.receiver.recv().await else {
-                std::future::pending::<()>().await;
-                continue;
-            };
-            if let Err(reason) = self.take(first).await {
-                return reason;
-            }
-        }
-    }
-
-    /// What had arrived before the stream ended.
-    async fn rest(&mut self) -> Result<(), String> {
-        self.receiver.close();
+    /// Takes answers until the reader has ended, or something on our side fails.
+    async fn run(&mut self) -> Result<(), String> {
         while let Some(batch) = self.receiver.recv().await {
             self.take(batch).await?;
         }
