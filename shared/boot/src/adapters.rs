@@ -77,7 +77,9 @@ impl Adapters {
                 deployment,
             } => {
                 let stores =
-                    redis_store::RedisStore::connect(redis_url.expose_secret(), deployment).await?;
+                    redis_store::RedisStore::connect(redis_url.expose_secret(), deployment)
+                        .await
+                        .map_err(of_redis)?;
                 let queue = amqp::Amqp::connect(rabbitmq_url.expose_secret(), Arc::clone(&clock))
                     .await
                     .map_err(of_broker)?;
@@ -89,6 +91,16 @@ impl Adapters {
                 })
             }
         }
+    }
+}
+
+fn of_redis(error: StoreError) -> BootError {
+    match error {
+        // Nothing runs yet that would try again.
+        StoreError::Unreachable(why) => BootError::OutOfReach(format!(
+            "Redis cannot be reached ({why}); check that it runs, and its address, user and password"
+        )),
+        other => other.into(),
     }
 }
 

@@ -388,6 +388,15 @@ async fn the_probe_is_an_upsert_of_nothing_under_the_bases_path() {
 }
 
 #[tokio::test]
+async fn an_mos_that_finds_fault_with_nothing_answers() {
+    let empty = r#"{"error":{"code":"malformed","message":"no records in the request"}}"#;
+    let healthy = server(move || status(422, &[], empty)).await;
+    assert_eq!(healthy.mos().probe().await, Ok(()));
+    let ill = server(|| status(503, &[], "")).await;
+    assert!(ill.mos().probe().await.is_err());
+}
+
+#[tokio::test]
 async fn more_than_the_contract_takes_is_not_sent() {
     let server = server(results(json!([]))).await;
     let many = vec![two_records().remove(0); 501];

@@ -1,7 +1,9 @@
 //! The oracle's verdict over a world: the audit, last words, and what was sent out of scope.
 
 use fake_mos::RecordType;
+use fake_salesforce::commit::Commit;
 use oracle::{History, Kind, MosLedger, MosRecord, MosState, Settings, Timeline};
+use serde_json::Value;
 
 use crate::world::World;
 
@@ -35,13 +37,55 @@ pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<St
     for found in timeline.last_words(in_mos) {
         faults.push(format!("no last word: {}", found.record.id));
     }
-    for sent in timeline.out_of_scope(&ledger(world), SLACK_MICROS) {
+    let ledger = ledger(world);
+    let out_of_scope = timeline.out_of_scope(&ledger, SLACK_MICROS);
+    let late = late_revocations(&commits);
+    let late = Timeline::new(&late, &settings, world.now()).unwrap();
+    let excused = late.out_of_scope(&ledger, SLACK_MICROS);
+    for sent in out_of_scope.iter().filter(|sent| {
+        excused
+            .iter()
+            .any(|other| (other.at_micros, &other.id) == (sent.at_micros, &sent.id))
+    }) {
         faults.push(format!(
             "sent out of scope: {} {} at {}",
             sent.kind, sent.id, sent.at_micros
         ));
     }
     faults
+}
+
+/// The same history, with every loss of permission as late as a poll may notice it: a record that
+/// came to somebody who had just lost his permission was in scope at no moment, and is excused.
+fn late_revocations(commits: &[&Commit]) -> History {
+    let mut all = Vec::<Value>::new();
+    for commit in commits {
+        let mut at_once = serde_json::to_value(commit).unwrap();
+        let mut late = at_once.clone();
+        late["at_micros"] = (commit.at_micros + SLACK_MICROS).into();
+        let removed = |change: &Value| {
+            let entity = change["entity"].as_str().unwrap();
+            change["kind"] == "DELETE"
+                && ["PermissionSetAssignment", "PermissionSetGroupComponent"].contains(&entity)
+        };
+        let deactivated =
+            |change: &Value| change["entity"] == "User" && change["after"]["IsActive"] == false;
+        let changes = at_once["changes"].as_array_mut().unwrap();
+        let mut delayed = changes.clone();
+        delayed.retain(|change| removed(change) || deactivated(change));
+        changes.retain(|change| !removed(change));
+        for change in changes.iter_mut().filter(|change| deactivated(change)) {
+            change["after"]["IsActive"] = true.into();
+        }
+        all.push(at_once);
+        if !delayed.is_empty() {
+            late["changes"] = delayed.into();
+            late["silent"] = Value::Array(Vec::new());
+            all.push(late);
+        }
+    }
+    all.sort_by_key(|commit| commit["at_micros"].as_i64());
+    History::from_json(&serde_json::to_string(&all).unwrap()).unwrap()
 }
 
 fn state(world: &World) -> MosState {

@@ -8,7 +8,9 @@
 
 mod bad_input;
 mod chance;
+mod cli;
 mod clock;
+mod demo;
 mod judge;
 mod kills;
 mod mos_faults;

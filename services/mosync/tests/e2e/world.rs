@@ -48,7 +48,7 @@ pub(crate) struct World {
     pub(crate) folder: TempDir,
     /// The settings in force, for the judge.
     pub(crate) settings: String,
-    rabbitmq: String,
+    pub(crate) rabbitmq: String,
     servers: Option<OwnedMutexGuard<Servers>>,
     workers: BTreeMap<&'static str, Worker>,
 }
