@@ -239,6 +239,7 @@ fn parked_record() {
             message: "contact_id points to a record mOS does not have".to_owned(),
             parent: Some((ObjectKind::Contact, id("003000000000001"))),
             rule_revision: 4,
+            version: Version::at(at(5)),
             since: at(1),
             retries: 0,
             retry_at: None,
