@@ -185,11 +185,11 @@ fn count(tx: &Tx<'_>, id: &JobId, index: i64, tally: &Tally, at: Timestamp) -> R
         return Ok(false);
     }
     create(tx, &unknown(id, at))?;
-    // 1 when it had been given up.
-    let taken_back = tx
+    let was_abandoned = tx
         .db
         .prepare_cached("DELETE FROM abandoned WHERE job = ?1 AND unit = ?2")?
-        .execute(params![id.as_str(), index])?;
+        .execute(params![id.as_str(), index])?
+        > 0;
     tx.db
         .prepare_cached(
             "UPDATE jobs SET counted = counted + 1,
@@ -197,7 +197,7 @@ fn count(tx: &Tx<'_>, id: &JobId, index: i64, tally: &Tally, at: Timestamp) -> R
              abandoned = abandoned - ?2
              WHERE id = ?1",
         )?
-        .execute(params![id.as_str(), taken_back, at.as_micros()])?;
+        .execute(params![id.as_str(), was_abandoned, at.as_micros()])?;
     add(tx, id, tally)?;
     Ok(true)
 }

@@ -59,6 +59,25 @@ impl Harness {
         (stores, proxy)
     }
 
+    /// Waits until the append-only file, switched on again, is written anew: a server that is
+    /// killed before begins with the old one.
+    async fn whole_on_disk(&self) {
+        loop {
+            let info: String = self.command(redis::cmd("INFO").arg("persistence")).await;
+            if [
+                "aof_enabled:1",
+                "aof_rewrite_in_progress:0",
+                "aof_rewrite_scheduled:0",
+            ]
+            .iter()
+            .all(|done| info.contains(done))
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
     async fn command<T: redis::FromRedisValue>(&self, command: &redis::Cmd) -> T {
         let client = redis::Client::open(self.url.as_str()).unwrap();
         let mut connection = client.get_multiplexed_async_connection().await.unwrap();
@@ -256,6 +275,7 @@ async fn a_forgetful_server_is_warned_of() {
         harness.command::<()>(&set(bad)).await;
         let warnings = RedisStore::warnings(&harness.url).await.unwrap();
         harness.command::<()>(&set(good)).await;
+        harness.whole_on_disk().await;
         assert_eq!(warnings.len(), 1);
         assert!(warnings.iter().all(|warning| warning.contains(setting)));
     }
