@@ -18,7 +18,7 @@ use domain::{ObjectKind, SalesforceId};
 use ports::source::Source;
 use runtime::gate::Gate;
 use runtime::readback::{self, Read, RulesInForce};
-use runtime::worker::{Handler, Outage, Verdict};
+use runtime::worker::{Handler, Outage, Verdict, Void};
 use tokio::sync::watch;
 
 /// The filter stage.
@@ -89,8 +89,11 @@ impl Filter {
         } else {
             Verdict::pass_on(QueueName::new(Stage::Permission, unit.lane), unit)
         };
-        verdict.unpark = lost.gone;
-        verdict.unpark.extend(void);
+        let records = lost.gone.into_iter().chain(void).collect();
+        verdict.unpark = Void {
+            records,
+            version: ticket.version,
+        };
         let unreadable = lost.unreadable.into_iter();
         verdict.park = unreadable
             .map(|(object, id)| readback::unreadable(object, id, Stage::Filter, fresh))

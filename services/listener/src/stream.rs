@@ -202,6 +202,8 @@ impl Takeover<'_> {
             last = Some(replay);
         }
         self.publish(pending).await?;
+        let jobs = &self.active.listener.stores.jobs;
+        jobs.confirm_live_units().await.map_err(in_words)?;
         Ok(last)
     }
 

@@ -27,14 +27,14 @@ use ports::stores::Stores;
 use ports::target::Target;
 use runtime::gate::Gate;
 use runtime::readback::RulesInForce;
-use runtime::worker::{Handler, Outage, Settle, Verdict};
+use runtime::worker::{Handler, Outage, Settle, Verdict, Void};
 use tokio::sync::watch;
 
 pub use circuit::Circuit;
 pub use limiter::Limiter;
 
 use outcome::Sorted;
-use request::{Mapped, Sent};
+use request::{Mapped, Round, Sent};
 
 /// The first wait of a record that mOS was too busy for; the ladder's next rungs follow.
 const RETRIES: [Duration; 3] = [
@@ -100,29 +100,104 @@ impl Loader {
     async fn load(&self, mut unit: Envelope, ticket: Ticket) -> Result<Verdict, Outage> {
         let mut sorted = Sorted::new(&unit, self.clock.now());
         let mapped = self.map(&mut unit, &mut sorted).await?;
-        let mut left = Vec::new();
-        let mut chunks = request::chunks(mapped).into_iter();
+        let (mut left, mut wait) = self
+            .send_all(&unit, ticket, Round::First, mapped, &mut sorted)
+            .await;
+        let skipped = std::mem::take(&mut sorted.skipped);
+        if !skipped.is_empty() {
+            // An older row that creates the deal may be on its way. Whoever creates it after this
+            // mark finds the mark; what was created before it is found by sending once more.
+            let deals = skipped.iter().map(|deal| (deal.record.id, ticket.version));
+            let deals = deals.collect::<Vec<_>>();
+            self.stores
+                .last_words
+                .mark(&deals, self.clock.now())
+                .await?;
+            let (again, trouble) = self
+                .send_all(&unit, ticket, Round::LastWordAgain, skipped, &mut sorted)
+                .await;
+            left.extend(again);
+            wait = wait.or(trouble);
+        }
+        self.say_overtaken_words(&unit, ticket, &sorted.created)
+            .await?;
+        if !sorted.accepted.is_empty() {
+            let now = self.clock.now();
+            let parked = &self.stores.parked;
+            parked
+                .accepted(&sorted.accepted, ticket.version, now)
+                .await?;
+        }
+        Ok(conclude(unit, sorted, left, wait))
+    }
+
+    /// Sends records in as many requests as they need, until one fails as a whole: what was not
+    /// answered then, and how long it waits.
+    async fn send_all(
+        &self,
+        unit: &Envelope,
+        ticket: Ticket,
+        round: Round,
+        records: Vec<Mapped>,
+        sorted: &mut Sorted,
+    ) -> (Vec<Mapped>, Option<Duration>) {
+        let mut chunks = request::chunks(records).into_iter();
         for chunk in chunks.by_ref() {
-            let sent = request::send(self, &unit, ticket.version, chunk).await;
             let Sent {
                 answered,
                 unsent,
                 trouble,
-            } = sent;
+            } = request::send(self, unit, ticket.version, round, chunk).await;
             for (record, outcome) in answered {
-                sorted.take(record, outcome);
+                sorted.take(record, outcome, round);
             }
             if let Some(trouble) = trouble {
-                left.extend(unsent);
-                let wait = self.circuit.failed(&trouble);
                 self.limiter.backed_off();
-                left.extend(chunks.flatten());
-                return self.conclude(unit, sorted, left, Some(wait)).await;
+                let wait = self.circuit.failed(&trouble);
+                return (
+                    unsent.into_iter().chain(chunks.flatten()).collect(),
+                    Some(wait),
+                );
             }
             self.circuit.succeeded();
             self.limiter.succeeded();
         }
-        self.conclude(unit, sorted, left, None).await
+        (Vec::new(), None)
+    }
+
+    /// Deals that have just been created from rows older than their last word are read again, so
+    /// that none stays open in mOS for ever.
+    async fn say_overtaken_words(
+        &self,
+        unit: &Envelope,
+        ticket: Ticket,
+        created: &[SalesforceId],
+    ) -> Result<(), Outage> {
+        if created.is_empty() {
+            return Ok(());
+        }
+        let versions = created.iter().map(|id| (*id, ticket.version));
+        let overtaken = self
+            .stores
+            .last_words
+            .overtaken(&versions.collect::<Vec<_>>())
+            .await?;
+        if overtaken.is_empty() {
+            return Ok(());
+        }
+        let records = overtaken
+            .into_iter()
+            .map(|id| (ObjectKind::Opportunity, id))
+            .collect::<BTreeSet<_>>();
+        // The same unit that is handled again asks for the same job.
+        let name = format!(
+            "last words after {} at attempt {}.{}: {records:?}",
+            unit.id, unit.rereads, unit.attempts
+        );
+        let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
+        let scope = JobScope::Records { records };
+        let job = Job::queued(id, JobKind::Retry, scope, self.clock.now());
+        Ok(self.stores.jobs.create(&job).await?)
     }
 
     /// Turns rows into mOS fields; what cannot be mapped is parked.
@@ -137,83 +212,48 @@ impl Loader {
         }
         Ok(mapped)
     }
+}
 
-    /// What is left of the unit decides how it goes on; everything else is terminal.
-    async fn conclude(
-        &self,
-        mut unit: Envelope,
-        sorted: Sorted,
-        unsent: Vec<Mapped>,
-        outage: Option<Duration>,
-    ) -> Result<Verdict, Outage> {
-        let Sorted {
-            tally,
-            park,
-            accepted,
-            left,
-            orphans,
-            ..
-        } = sorted;
-        self.release_children(&unit, &accepted).await?;
-        unit.tally.merge(&tally);
-        unit.records = left;
+/// What is left of the unit decides how it goes on; everything else is terminal.
+fn conclude(
+    mut unit: Envelope,
+    sorted: Sorted,
+    unsent: Vec<Mapped>,
+    outage: Option<Duration>,
+) -> Verdict {
+    let Sorted {
+        tally,
+        park,
+        left,
+        orphans,
+        ..
+    } = sorted;
+    unit.tally.merge(&tally);
+    unit.records = left;
+    unit.records
+        .extend(unsent.into_iter().map(|mapped| mapped.record));
+    let mut verdict = if !orphans.is_empty() {
+        // Back to where rows are read: with the companions, the missing parent comes along.
+        unit.records.extend(orphans);
+        unit.rereads += 1;
+        Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit))
+    } else if unit.records.is_empty() {
+        Verdict::finished(unit)
+    } else {
+        let wait = outage.unwrap_or_else(|| rung(unit.attempts));
+        unit.attempts += 1;
         unit.records
-            .extend(unsent.into_iter().map(|mapped| mapped.record));
-        let mut verdict = if !orphans.is_empty() {
-            // Back to where rows are read: with the companions, the missing parent comes along.
-            unit.records.extend(orphans);
-            unit.rereads += 1;
-            Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit))
-        } else if unit.records.is_empty() {
-            Verdict::finished(unit)
-        } else {
-            let wait = outage.unwrap_or_else(|| rung(unit.attempts));
-            unit.attempts += 1;
-            unit.records
-                .sort_by_key(|record| (record.object, record.id));
-            Verdict {
-                publish: Vec::new(),
-                park: Vec::new(),
-                unpark: Vec::new(),
-                count: None,
-                settle: Settle::RetryAfter(wait, Box::new(unit)),
-            }
-        };
-        verdict.park = park;
-        Ok(verdict)
-    }
-
-    /// Children that waited for a record which has now arrived are read again, as a job of their
-    /// own. Done again after a crash it is the same job, or finds the same children still parked.
-    async fn release_children(
-        &self,
-        unit: &Envelope,
-        accepted: &[(ObjectKind, SalesforceId)],
-    ) -> Result<(), Outage> {
-        if accepted.is_empty() {
-            return Ok(());
+            .sort_by_key(|record| (record.object, record.id));
+        Verdict {
+            publish: Vec::new(),
+            park: Vec::new(),
+            unpark: Void::default(),
+            count: None,
+            settle: Settle::RetryAfter(wait, Box::new(unit)),
         }
-        let waiting = self.stores.parked.accepted(accepted).await?;
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        let records = waiting
-            .iter()
-            .map(|child| (child.object, child.id))
-            .collect::<BTreeSet<_>>();
-        let name = format!(
-            "children of {} at attempt {}.{}: {records:?}",
-            unit.id, unit.rereads, unit.attempts
-        );
-        let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
-        let job = Job::queued(
-            id,
-            JobKind::Retry,
-            JobScope::Records { records },
-            self.clock.now(),
-        );
-        Ok(self.stores.jobs.create(&job).await?)
-    }
+    };
+    verdict.park = park;
+    verdict
 }
 
 #[async_trait]
@@ -256,7 +296,10 @@ impl Handler for Loader {
         } else {
             self.load(unit, ticket).await?
         };
-        verdict.unpark = void;
+        verdict.unpark = Void {
+            records: void,
+            version: ticket.version,
+        };
         Ok(verdict)
     }
 }

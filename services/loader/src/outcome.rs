@@ -4,10 +4,10 @@ use domain::failure::{FailureKind, MAX_ATTEMPTS, MAX_PARENT_REREADS, Policy, ret
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
 use domain::unit::{Cause, Envelope, Stage, UnitRecord};
-use domain::{ObjectKind, SalesforceId, Timestamp};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::target::{Outcome, RejectCode};
 
-use crate::request::Mapped;
+use crate::request::{Mapped, Round};
 
 /// The records of a unit, sorted by how they go on.
 pub(crate) struct Sorted {
@@ -17,6 +17,10 @@ pub(crate) struct Sorted {
     pub(crate) park: Vec<Parked>,
     /// Those that mOS holds now: whoever waits for them may go on.
     pub(crate) accepted: Vec<(ObjectKind, SalesforceId)>,
+    /// Deals among them that mOS did not have before.
+    pub(crate) created: Vec<SalesforceId>,
+    /// Last words for deals that mOS does not have.
+    pub(crate) skipped: Vec<Mapped>,
     /// Those to send again.
     pub(crate) left: Vec<UnitRecord>,
     /// Those whose parent mOS lacks, to be read again with it.
@@ -24,6 +28,7 @@ pub(crate) struct Sorted {
     attempts: u32,
     rereads: u32,
     rule_revision: u64,
+    version: Version,
     now: Timestamp,
 }
 
@@ -33,21 +38,30 @@ impl Sorted {
             tally: Tally::default(),
             park: Vec::new(),
             accepted: Vec::new(),
+            created: Vec::new(),
+            skipped: Vec::new(),
             left: Vec::new(),
             orphans: Vec::new(),
             attempts: unit.attempts,
             rereads: unit.rereads,
             rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
+            version: unit.ticket.map(|ticket| ticket.version).unwrap_or_default(),
             now,
         }
     }
 
-    pub(crate) fn take(&mut self, sent: Mapped, outcome: Outcome) {
+    pub(crate) fn take(&mut self, sent: Mapped, outcome: Outcome, round: Round) {
         let count = match outcome {
-            Outcome::Created => Count::Created,
+            Outcome::Created => {
+                if sent.record.object == ObjectKind::Opportunity {
+                    self.created.push(sent.record.id);
+                }
+                Count::Created
+            }
             Outcome::Updated => Count::Updated,
             Outcome::Unchanged => Count::Unchanged,
             Outcome::Stale => Count::Stale,
+            Outcome::Skipped if round == Round::First => return self.skipped.push(sent),
             // mOS never had the deal, so there is no last word to say.
             Outcome::Skipped => return self.tally.add(sent.record.object, Count::Unchanged),
             Outcome::Missing => {
@@ -132,6 +146,7 @@ impl Sorted {
             message,
             parent,
             rule_revision: self.rule_revision,
+            version: self.version,
             since: self.now,
             retries: 0,
             retry_at,

@@ -34,6 +34,16 @@ pub(crate) struct Mapped {
     pub(crate) fields: Box<RawValue>,
 }
 
+/// Which sending of a record within one attempt this is. mOS repeats its answer to a repeated
+/// request; the second time it has to look again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Round {
+    /// The first.
+    First,
+    /// A last word that found nothing in mOS, after it was marked.
+    LastWordAgain,
+}
+
 /// How a request, or the halves of it, went.
 #[derive(Debug)]
 pub(crate) struct Sent {
@@ -77,6 +87,7 @@ pub(crate) async fn send(
     loader: &Loader,
     unit: &Envelope,
     version: Version,
+    round: Round,
     chunk: Vec<Mapped>,
 ) -> Sent {
     let mut sent = Sent {
@@ -105,7 +116,7 @@ pub(crate) async fn send(
             .collect::<Vec<_>>();
         let error = match loader
             .target
-            .upsert(&idempotency_key(unit, &upserts), &upserts)
+            .upsert(&idempotency_key(unit, round, &upserts), &upserts)
             .await
         {
             Ok(outcomes) => {
@@ -186,11 +197,12 @@ fn upsert(mapped: &Mapped, version: Version) -> Upsert {
 }
 
 /// The same for the very same request, another for any other: unit, attempt and content.
-fn idempotency_key(unit: &Envelope, records: &[Upsert]) -> String {
+fn idempotency_key(unit: &Envelope, round: Round, records: &[Upsert]) -> String {
     let mut digest = Sha256::new();
     digest.update(unit.id.as_bytes());
     digest.update(unit.rereads.to_be_bytes());
     digest.update(unit.attempts.to_be_bytes());
+    digest.update([u8::from(round == Round::LastWordAgain)]);
     for record in records {
         digest.update(record.object.mos_type());
         digest.update(record.id.as_str());

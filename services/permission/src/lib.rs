@@ -16,7 +16,7 @@ use ports::source::Source;
 use ports::stores::Stores;
 use runtime::gate::Gate;
 use runtime::readback::{self, RulesInForce};
-use runtime::worker::{Handler, Outage, Verdict};
+use runtime::worker::{Handler, Outage, Verdict, Void};
 use tokio::sync::watch;
 
 /// The permission stage.
@@ -110,6 +110,10 @@ impl Permission {
             }
             permitted
         });
+        let void = Void {
+            records: void,
+            version: ticket.version,
+        };
         if unit.records.is_empty() {
             return Ok(Verdict {
                 unpark: void,

@@ -9,7 +9,9 @@ use crate::time::Timestamp;
 /// The version of a record that mOS keeps: the microsecond at which the ticket was taken under
 /// which the record was read, so whoever holds the higher version has seen every change that the
 /// lower one had. Nineteen digits on the wire, zero-padded, so that texts compare as numbers do.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize,
+)]
 #[serde(transparent)]
 pub struct Version(i64);
 

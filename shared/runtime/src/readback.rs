@@ -81,6 +81,7 @@ pub fn unreadable(object: ObjectKind, id: SalesforceId, stage: Stage, ticket: Ti
         message: "Salesforce neither shows this record nor has it in the recycle bin".to_owned(),
         parent: None,
         rule_revision: ticket.rule_revision,
+        version: ticket.version,
         since: now,
         retries: 0,
         retry_at: retry_delay(0).map(|delay| now.after(delay)),

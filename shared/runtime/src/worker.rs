@@ -14,7 +14,7 @@ use domain::job::JobId;
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
 use domain::unit::{Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord};
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Version};
 use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
@@ -43,8 +43,8 @@ pub struct Verdict {
     pub publish: Vec<(QueueName, Envelope)>,
     /// Records to park.
     pub park: Vec<Parked>,
-    /// Records whose parked entries are void: gone, or out of scope.
-    pub unpark: Vec<(ObjectKind, SalesforceId)>,
+    /// Records whose parked entries are void.
+    pub unpark: Void,
     /// The unit's tally, when its last record is terminal.
     pub count: Option<Counted>,
     /// Then settle it so.
@@ -58,7 +58,7 @@ impl Verdict {
         Self {
             publish: vec![(to, unit)],
             park: Vec::new(),
-            unpark: Vec::new(),
+            unpark: Void::default(),
             count: None,
             settle: Settle::Ack,
         }
@@ -75,11 +75,20 @@ impl Verdict {
         Self {
             publish: Vec::new(),
             park: Vec::new(),
-            unpark: Vec::new(),
+            unpark: Void::default(),
             count,
             settle: Settle::Ack,
         }
     }
+}
+
+/// Records that are gone, or out of scope, as of a version.
+#[derive(Debug, Default)]
+pub struct Void {
+    /// Which.
+    pub records: Vec<(ObjectKind, SalesforceId)>,
+    /// The version of the rows that showed it; what is parked from newer ones stays.
+    pub version: Version,
 }
 
 /// A unit that is to be counted.
@@ -344,6 +353,9 @@ impl Worker {
             message: "mosync failed while handling this record".to_owned(),
             parent: None,
             rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
+            version: unit
+                .ticket
+                .map_or_else(|| Version::at(self.clock.now()), |ticket| ticket.version),
             since: self.clock.now(),
             retries: 0,
             retry_at: None,
@@ -385,8 +397,9 @@ impl Worker {
         if !verdict.park.is_empty() {
             self.stores.parked.park(&verdict.park).await?;
         }
-        if !verdict.unpark.is_empty() {
-            self.stores.parked.clear(&verdict.unpark).await?;
+        let Void { records, version } = &verdict.unpark;
+        if !records.is_empty() {
+            self.stores.parked.clear(records, *version).await?;
         }
         if let Some(counted) = &verdict.count {
             let first = self
