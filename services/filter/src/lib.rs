@@ -58,12 +58,18 @@ impl Handler for Filter {
     }
 
     async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+        self.rules.seen_anew_if_refused(self.filter(unit).await)
+    }
+}
+
+impl Filter {
+    async fn filter(&self, unit: Envelope) -> Result<Verdict, Outage> {
         let (fresh, rules) = self.rules.ticket().await?;
         let mut unit = collapse(unit);
         skip_untouched(&mut unit, &rules);
         // Rows that the reader brought along are good under its ticket, as long as the rules are
         // still the same; everything else is read now, under the fresh ticket.
-        let mut void = Vec::new();
+        let mut lost = Lost::default();
         let ticket = match unit.ticket {
             Some(ticket)
                 if ticket.rule_revision == fresh.rule_revision
@@ -72,18 +78,23 @@ impl Handler for Filter {
                 ticket
             }
             _ => {
-                void.extend(read_rows(&*self.source, &mut unit, &rules).await?);
+                lost = read_rows(&*self.source, &mut unit, &rules).await?;
                 fresh
             }
         };
         unit.ticket = Some(ticket);
-        void.extend(judge(&*self.source, &mut unit, &rules).await?);
+        let void = judge(&*self.source, &mut unit, &rules).await?;
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
             Verdict::pass_on(QueueName::new(Stage::Permission, unit.lane), unit)
         };
-        verdict.unpark = void;
+        verdict.unpark = lost.gone;
+        verdict.unpark.extend(void);
+        let unreadable = lost.unreadable.into_iter();
+        verdict.park = unreadable
+            .map(|(object, id)| readback::unreadable(object, id, Stage::Filter, fresh))
+            .collect();
         Ok(verdict)
     }
 }
@@ -160,13 +171,19 @@ fn skip_untouched(unit: &mut Envelope, rules: &Rules) {
     });
 }
 
+/// Records that have left a unit because they have no row.
+#[derive(Default)]
+struct Lost {
+    gone: Vec<(ObjectKind, SalesforceId)>,
+    unreadable: Vec<(ObjectKind, SalesforceId)>,
+}
+
 /// Puts the current row into every record; what has none any more is counted and leaves the unit.
-/// Answers what is gone.
 async fn read_rows(
     source: &dyn Source,
     unit: &mut Envelope,
     rules: &Rules,
-) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
+) -> Result<Lost, Outage> {
     let mut ids = BTreeMap::<ObjectKind, BTreeSet<SalesforceId>>::new();
     for record in &unit.records {
         ids.entry(record.object).or_default().insert(record.id);
@@ -178,7 +195,7 @@ async fn read_rows(
             readback::read(source, object, &ids, &rules.fields_to_read(object)).await?,
         );
     }
-    let mut gone = Vec::new();
+    let mut lost = Lost::default();
     for mut record in std::mem::take(&mut unit.records) {
         let deleted = matches!(
             record.cause,
@@ -198,15 +215,16 @@ async fn read_rows(
             }
             read @ (Read::Deleted | Read::Absent) if read == Read::Deleted || deleted => {
                 unit.tally.add(record.object, Count::Gone);
-                gone.push((record.object, record.id));
+                lost.gone.push((record.object, record.id));
             }
             Read::Deleted | Read::Absent => {
                 tracing::warn!(object = %record.object, record = %record.id, "a record that changed is not visible to the integration user, or was purged");
                 unit.tally.add(record.object, Count::Unreadable);
+                lost.unreadable.push((record.object, record.id));
             }
         }
     }
-    Ok(gone)
+    Ok(lost)
 }
 
 /// Keeps the records that match, with their owners; answers those that do not.

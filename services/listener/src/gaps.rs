@@ -99,7 +99,12 @@ pub(crate) async fn undecodable(
         .set_aside(&aside, &listener.topic, reason)
         .await
         .map_err(in_words)?;
+    // Nobody can read when it was committed: not before the stream was last heard without it.
+    let stored = listener.stores.position.stream(&listener.topic).await;
     let now = listener.clock.now();
+    let since = stored
+        .map_err(in_words)?
+        .map_or(now, |state| state.heard.min(now));
     let evidence = format!(
         "the event at position {} with schema {schema_id} cannot be read: {reason}",
         replay.to_hex()
@@ -107,11 +112,11 @@ pub(crate) async fn undecodable(
     open(
         active,
         GapCause::Undecodable,
-        now,
+        since,
         evidence,
         JobKind::CatchUp,
         JobScope::Since {
-            since: now.before(MARGIN),
+            since: since.before(MARGIN),
         },
     )
     .await
@@ -126,11 +131,8 @@ async fn open(
     scope: JobScope,
 ) -> Result<(), String> {
     let opened = active.listener.clock.now();
-    // The same evidence is the same gap, however often the stream repeats it.
-    let uuid = uuid::Uuid::new_v5(
-        &uuid::Uuid::NAMESPACE_OID,
-        format!("{}{evidence}", active.org).as_bytes(),
-    );
+    // The same evidence at the same time is the same gap, however often the stream repeats it.
+    let uuid = domain::job::uuid_of(&format!("{} {since} {evidence}", active.org));
     let job = Job::queued(JobId::new(kind, uuid), kind, scope, opened);
     let gap = Gap {
         id: uuid.to_string(),

@@ -88,14 +88,19 @@ pub(crate) async fn live(
 
 /// Waits until the lane has room for more.
 pub(crate) async fn room(active: &Active, lane: Lane) -> Result<(), String> {
+    while !has_room(active, lane).await? {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    Ok(())
+}
+
+/// Whether the lane has room for more.
+pub(crate) async fn has_room(active: &Active, lane: Lane) -> Result<bool, String> {
     let window = match lane {
         Lane::Live => LIVE_WINDOW,
         Lane::Bulk => BULK_WINDOW,
     };
-    while on_the_way(&*active.listener.queue, lane).await? >= window {
-        tokio::time::sleep(LOOK_AGAIN).await;
-    }
-    Ok(())
+    Ok(on_the_way(&*active.listener.queue, lane).await? < window)
 }
 
 async fn on_the_way(queue: &dyn Queue, lane: Lane) -> Result<u64, String> {

@@ -1,13 +1,15 @@
 //! What happens by itself from time to time: jobs are read, parked records taken up again, live
 //! hours sealed, gaps closed.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use ports::stores::LogLevel;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Active, gaps, in_words, snapshot};
+use crate::snapshot::{self, Patience};
+use crate::{Active, gaps, in_words};
 
 const EVERY: Duration = Duration::from_millis(500);
 /// Parked records per retry job.
@@ -15,6 +17,7 @@ const RETRY_BATCH: usize = 2_000;
 
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
+    let mut patience = BTreeMap::new();
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
         let listener = &active.listener;
@@ -26,22 +29,9 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
         seal_past_hours(active).await?;
         take_up_parked(active).await?;
         gaps::close_filled(active).await?;
-        for job in active
-            .listener
-            .stores
-            .jobs
-            .unfinished()
-            .await
-            .map_err(in_words)?
-        {
-            if job.kind != JobKind::Live
-                && matches!(
-                    job.salesforce,
-                    SalesforceStatus::Queued | SalesforceStatus::Extracting
-                )
-            {
-                snapshot::read(active, job, stop).await?;
-            }
+        let more = read_jobs(active, &mut patience).await?;
+        if more {
+            continue;
         }
         tokio::select! {
             biased;
@@ -50,6 +40,30 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
         }
     }
     Ok(())
+}
+
+/// Gives every job that still has something to read a turn; whether any did read.
+async fn read_jobs(
+    active: &Active,
+    patience: &mut BTreeMap<JobId, Patience>,
+) -> Result<bool, String> {
+    let jobs = &active.listener.stores.jobs;
+    let mut still_reading = BTreeMap::new();
+    let mut read = false;
+    for job in jobs.unfinished().await.map_err(in_words)? {
+        let to_be_read = matches!(
+            job.salesforce,
+            SalesforceStatus::Queued | SalesforceStatus::Extracting
+        );
+        if job.kind == JobKind::Live || !to_be_read {
+            continue;
+        }
+        let mut patience = patience.remove(&job.id).unwrap_or_default();
+        read |= snapshot::turn(active, &job, &mut patience).await?;
+        still_reading.insert(job.id, patience);
+    }
+    *patience = still_reading;
+    Ok(read)
 }
 
 /// A live job is over when its hour is.

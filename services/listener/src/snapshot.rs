@@ -5,6 +5,7 @@
 //! reader has come is stored after each page's units are confirmed, so a listener that dies reads
 //! at most one page again, under the same indices.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use domain::job::{Job, JobScope, Progress, SalesforceStatus};
@@ -15,7 +16,7 @@ use domain::{ObjectKind, SalesforceId, Ticket};
 use ports::source::SourceError;
 use ports::stores::LogLevel;
 use runtime::worker::Outage;
-use tokio_util::sync::CancellationToken;
+use tokio::time::Instant;
 
 use crate::publish::{self, Place};
 use crate::{Active, in_words};
@@ -24,185 +25,200 @@ use crate::{Active, in_words};
 const PAGE: usize = 2_000;
 /// More owners than fit into one statement are left to the permission worker.
 const MAX_OWNERS: usize = 400;
+/// So often a page may be refused (what can be seen may just have changed) before the job fails.
+const REFUSALS: u32 = 4;
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LAST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Reads a job to its end, from where it was left.
-pub(crate) async fn read(
-    active: &Active,
-    job: Job,
-    stop: &CancellationToken,
-) -> Result<(), String> {
-    let jobs = &active.listener.stores.jobs;
-    if job.salesforce == SalesforceStatus::Queued {
-        jobs.set_salesforce(
-            &job.id,
-            SalesforceStatus::Extracting,
-            active.listener.clock.now(),
-            None,
-        )
-        .await
-        .map_err(in_words)?;
-        active
-            .log(
-                LogLevel::Info,
-                "job",
-                Some(&job.id),
-                format!("{} has begun", job.id),
-            )
-            .await
-            .map_err(in_words)?;
+/// How patient the reader is with one job: Salesforce may be out of reach, or refuse for a while.
+#[derive(Debug, Default)]
+pub(crate) struct Patience {
+    failures: u32,
+    refusals: u32,
+    not_before: Option<Instant>,
+}
+
+impl Patience {
+    fn is_waiting(&self) -> bool {
+        self.not_before.is_some_and(|until| Instant::now() < until)
     }
-    let sealed = match &job.scope {
-        JobScope::Records { records } => {
-            let records = records.iter().copied().collect::<Vec<_>>();
-            read_records(active, &job, &records).await?;
-            Ok(())
-        }
+
+    fn wait(&mut self) {
+        let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(10));
+        self.not_before = Some(Instant::now() + pause.min(LAST_PAUSE));
+        self.failures += 1;
+    }
+}
+
+/// What came of a turn.
+enum Turn {
+    /// There is more to read.
+    More,
+    /// Everything that there was is published.
+    Done,
+}
+
+/// Gives a job one turn, a page at most, so that no job keeps others waiting. Whether it read
+/// something.
+pub(crate) async fn turn(
+    active: &Active,
+    job: &Job,
+    patience: &mut Patience,
+) -> Result<bool, String> {
+    if patience.is_waiting() || !publish::has_room(active, Lane::Bulk).await? {
+        return Ok(false);
+    }
+    if job.salesforce == SalesforceStatus::Queued {
+        let begun = format!("{} has begun", job.id);
+        move_to(
+            active,
+            job,
+            SalesforceStatus::Extracting,
+            LogLevel::Info,
+            None,
+            begun,
+        )
+        .await?;
+    }
+    let turn = match &job.scope {
+        JobScope::Records { records } => read_records(active, job, records).await,
         JobScope::Everything
         | JobScope::Owners { .. }
         | JobScope::Since { .. }
-        | JobScope::Stream => read_pages(active, &job, stop).await,
+        | JobScope::Stream => read_page(active, job).await,
     };
-    let now = active.listener.clock.now();
-    match sealed {
-        Ok(()) if stop.is_cancelled() => Ok(()),
-        Ok(()) => {
-            jobs.set_salesforce(&job.id, SalesforceStatus::Sealed, now, None)
-                .await
-                .map_err(in_words)?;
-            active
-                .log(
-                    LogLevel::Info,
-                    "job",
-                    Some(&job.id),
-                    format!("{} has published everything there was to read", job.id),
-                )
-                .await
-                .map_err(in_words)
+    match active.rules.seen_anew_if_refused(turn) {
+        Ok(Turn::More) => {
+            *patience = Patience::default();
+            Ok(true)
         }
-        Err(PageError::Refused(reason)) => {
-            jobs.set_salesforce(&job.id, SalesforceStatus::Failed, now, Some(&reason))
-                .await
-                .map_err(in_words)?;
-            active
-                .log(
+        Ok(Turn::Done) => {
+            let done = format!("{} has published everything there was to read", job.id);
+            move_to(
+                active,
+                job,
+                SalesforceStatus::Sealed,
+                LogLevel::Info,
+                None,
+                done,
+            )
+            .await?;
+            Ok(true)
+        }
+        Err(Outage::Source(SourceError::Refused { code, message })) => {
+            patience.refusals += 1;
+            let reason = format!("{code}: {message}");
+            if patience.refusals >= REFUSALS {
+                let failed = format!("{} has failed: {reason}", job.id);
+                let failure = Some(reason.as_str());
+                move_to(
+                    active,
+                    job,
+                    SalesforceStatus::Failed,
                     LogLevel::Error,
-                    "job",
-                    Some(&job.id),
-                    format!("{} has failed: {reason}", job.id),
+                    failure,
+                    failed,
                 )
-                .await
-                .map_err(in_words)
+                .await?;
+                return Ok(false);
+            }
+            tracing::warn!(job = %job.id, "a page was refused and is asked for again: {reason}");
+            patience.wait();
+            Ok(false)
         }
-        Err(PageError::Ground(reason)) => Err(reason),
+        Err(Outage::Source(error)) => {
+            tracing::warn!(job = %job.id, "a page could not be read and is asked for again: {error}");
+            patience.wait();
+            Ok(false)
+        }
+        Err(error @ (Outage::Store(_) | Outage::Other(_))) => Err(error.to_string()),
     }
+}
+
+async fn move_to(
+    active: &Active,
+    job: &Job,
+    status: SalesforceStatus,
+    level: LogLevel,
+    failure: Option<&str>,
+    message: String,
+) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let jobs = &active.listener.stores.jobs;
+    jobs.set_salesforce(&job.id, status, now, failure)
+        .await
+        .map_err(in_words)?;
+    active
+        .log(level, "job", Some(&job.id), message)
+        .await
+        .map_err(in_words)
 }
 
 /// Records that are named: they are read back by the filter worker.
 async fn read_records(
     active: &Active,
     job: &Job,
-    records: &[(ObjectKind, SalesforceId)],
-) -> Result<(), String> {
-    for (index, chunk) in (0_u64..).zip(records.chunks(MAX_RECORDS)) {
-        if index < job.progress.next_index {
-            continue;
-        }
-        publish::room(active, Lane::Bulk).await?;
-        let units = chunk
-            .iter()
-            .map(|(object, id)| publish::record(*object, *id, Cause::Reread))
-            .collect();
-        publish::unit(
-            active,
-            Place {
-                job: job.id.clone(),
-                index,
-                lane: Lane::Bulk,
-            },
-            None,
-            units,
-        )
-        .await?;
-        let progress = Progress {
-            after: None,
-            next_index: index + 1,
-        };
-        active
-            .listener
-            .stores
-            .jobs
-            .advance(&job.id, &progress, active.listener.clock.now())
-            .await
-            .map_err(in_words)?;
+    records: &BTreeSet<(ObjectKind, SalesforceId)>,
+) -> Result<Turn, Outage> {
+    let index = job.progress.next_index;
+    let done = usize::try_from(index)
+        .unwrap_or(usize::MAX)
+        .saturating_mul(MAX_RECORDS);
+    let unit = records
+        .iter()
+        .skip(done)
+        .take(MAX_RECORDS)
+        .map(|(object, id)| publish::record(*object, *id, Cause::Reread))
+        .collect::<Vec<_>>();
+    if unit.is_empty() {
+        return Ok(Turn::Done);
     }
-    Ok(())
-}
-
-enum PageError {
-    /// Salesforce will not answer this query, however often it is asked.
-    Refused(String),
-    /// A store or the broker.
-    Ground(String),
-}
-
-async fn read_pages(active: &Active, job: &Job, stop: &CancellationToken) -> Result<(), PageError> {
+    let last = done.saturating_add(unit.len()) >= records.len();
     let mut progress = job.progress.clone();
-    let mut pause = FIRST_PAUSE;
-    while !stop.is_cancelled() {
-        publish::room(active, Lane::Bulk)
-            .await
-            .map_err(PageError::Ground)?;
-        let (ticket, rows) = match page(active, job, &progress).await {
-            Ok(page) => page,
-            Err(Outage::Source(SourceError::Refused { code, message })) => {
-                return Err(PageError::Refused(format!("{code}: {message}")));
-            }
-            Err(Outage::Source(error)) => {
-                tracing::warn!(job = %job.id, "a page could not be read and is asked for again: {error}");
-                tokio::select! {
-                    biased;
-                    () = stop.cancelled() => return Ok(()),
-                    () = tokio::time::sleep(pause) => {}
-                }
-                pause = (pause * 2).min(LAST_PAUSE);
-                continue;
-            }
-            Err(error @ (Outage::Store(_) | Outage::Other(_))) => {
-                return Err(PageError::Ground(error.to_string()));
-            }
-        };
-        pause = FIRST_PAUSE;
-        let full = rows.len() >= PAGE;
-        let Some(last) = rows.last().map(|record| record.id) else {
-            return Ok(());
-        };
-        for unit in units(rows) {
-            let place = Place {
-                job: job.id.clone(),
-                index: progress.next_index,
-                lane: Lane::Bulk,
-            };
-            publish::unit(active, place, Some(ticket), unit)
-                .await
-                .map_err(PageError::Ground)?;
-            progress.next_index += 1;
-        }
-        progress.after = Some(last);
-        let now = active.listener.clock.now();
-        active
-            .listener
-            .stores
-            .jobs
-            .advance(&job.id, &progress, now)
-            .await
-            .map_err(|error| PageError::Ground(error.to_string()))?;
-        if !full {
-            return Ok(());
-        }
+    publish_next(active, job, &mut progress, None, unit).await?;
+    advance(active, job, &progress).await?;
+    Ok(if last { Turn::Done } else { Turn::More })
+}
+
+/// The next page, published as units.
+async fn read_page(active: &Active, job: &Job) -> Result<Turn, Outage> {
+    let mut progress = job.progress.clone();
+    let (ticket, rows) = page(active, job, &progress).await?;
+    let full = rows.len() >= PAGE;
+    let Some(last) = rows.last().map(|record| record.id) else {
+        return Ok(Turn::Done);
+    };
+    for unit in units(rows) {
+        publish_next(active, job, &mut progress, Some(ticket), unit).await?;
     }
+    progress.after = Some(last);
+    advance(active, job, &progress).await?;
+    Ok(if full { Turn::More } else { Turn::Done })
+}
+
+async fn publish_next(
+    active: &Active,
+    job: &Job,
+    progress: &mut Progress,
+    ticket: Option<Ticket>,
+    unit: Vec<UnitRecord>,
+) -> Result<(), Outage> {
+    let place = Place {
+        job: job.id.clone(),
+        index: progress.next_index,
+        lane: Lane::Bulk,
+    };
+    publish::unit(active, place, ticket, unit)
+        .await
+        .map_err(Outage::Other)?;
+    progress.next_index += 1;
     Ok(())
+}
+
+async fn advance(active: &Active, job: &Job, progress: &Progress) -> Result<(), Outage> {
+    let now = active.listener.clock.now();
+    let jobs = &active.listener.stores.jobs;
+    Ok(jobs.advance(&job.id, progress, now).await?)
 }
 
 /// The next page, under the ticket taken before it was asked for.
@@ -244,7 +260,7 @@ fn statement(rules: &Rules, scope: &JobScope, after: Option<SalesforceId>) -> St
     if let Some(after) = after {
         conditions.push(format!("Id > {}", soql::quote(after.as_str())));
     }
-    if let JobScope::Owners { owners } = scope
+    if let JobScope::Owners { owners, .. } = scope
         && owners.len() <= MAX_OWNERS
     {
         conditions.push(format!(
@@ -255,14 +271,13 @@ fn statement(rules: &Rules, scope: &JobScope, after: Option<SalesforceId>) -> St
     match scope {
         _ if rules.sync_closed() => {}
         // What has closed meanwhile still gets its last word.
-        JobScope::Since { since } => conditions.push(format!(
+        JobScope::Since { since } | JobScope::Owners { since, .. } => conditions.push(format!(
             "(IsClosed = false OR SystemModstamp >= {})",
             since.to_soql()
         )),
-        JobScope::Everything
-        | JobScope::Owners { .. }
-        | JobScope::Records { .. }
-        | JobScope::Stream => conditions.push("IsClosed = false".to_owned()),
+        JobScope::Everything | JobScope::Records { .. } | JobScope::Stream => {
+            conditions.push("IsClosed = false".to_owned())
+        }
     }
     let conditions = if conditions.is_empty() {
         String::new()

@@ -86,51 +86,45 @@ async fn open_and_read(active: &Active) -> Ended {
         state: stored,
         heard: false,
     };
-    // The reader only moves answers along, so that asking for more never waits for a publish. When
-    // the stream ends, what is in hand is finished first: positions are stored in order, so a batch
-    // dropped half-way would be passed over for ever.
-    let reading = read(active, stream, sender);
-    tokio::pin!(reading);
-    let mut ended = None;
-    let taken = {
+    // The reader only moves answers along, so that asking for more never waits for a publish.
+    let ended = {
+        let reading = read(active, stream, sender);
         let taking = takeover.run();
-        tokio::pin!(taking);
-        loop {
-            tokio::select! {
-                biased;
-                error = &mut reading, if ended.is_none() => ended = Some(error),
-                taken = &mut taking => break taken,
-            }
+        tokio::pin!(reading, taking);
+        tokio::select! {
+            biased;
+            error = &mut reading => match taking.await {
+                // What had arrived before the stream ended was taken over to the last event: a
+                // takeover that has begun is never dropped.
+                Ok(()) => Ok(error),
+                Err(reason) => Err(reason),
+            },
+            ended = &mut taking => Err(ended.err().unwrap_or_else(|| "the stream's reader is gone".to_owned())),
         }
     };
-    match taken {
-        Ok(()) => {
-            let error = ended.unwrap_or_else(|| {
-                SourceError::Unreachable("the event stream is not read any more".to_owned())
-            });
-            Ended::Source(error, takeover.heard)
-        }
+    match ended {
+        Ok(error) => Ended::Source(error, takeover.heard),
         Err(reason) => Ended::Ground(reason),
     }
 }
 
-/// An answer of the server, and when it came: what changed later it knows nothing of, however long
-/// it takes until its position is stored.
-struct Heard {
-    batch: StreamBatch,
+/// An answer of the server and when it arrived here.
+struct Arrived {
     at: Timestamp,
+    batch: StreamBatch,
 }
 
+/// Reads until the stream ends. The channel closes with it.
 async fn read(
     active: &Active,
     mut stream: Box<dyn EventStream>,
-    sender: mpsc::Sender<Heard>,
+    sender: mpsc::Sender<Arrived>,
 ) -> SourceError {
     loop {
         match stream.next().await {
             Ok(batch) => {
                 let at = active.listener.clock.now();
-                if sender.send(Heard { batch, at }).await.is_err() {
+                if sender.send(Arrived { at, batch }).await.is_err() {
                     return SourceError::Unreachable("the listener has stopped reading".to_owned());
                 }
             }
@@ -142,28 +136,57 @@ async fn read(
 /// Turns answers of the server into units and positions.
 struct Takeover<'a> {
     active: &'a Active,
-    receiver: mpsc::Receiver<Heard>,
+    receiver: mpsc::Receiver<Arrived>,
     state: Option<StreamState>,
     heard: bool,
 }
 
+/// One or several answers of the server, taken over together.
+struct Together {
+    events: Vec<StreamEvent>,
+    latest: ReplayId,
+    /// When the last of them arrived.
+    at: Timestamp,
+    /// The last of them was a keep-alive: the server has nothing more for us at that time.
+    to_the_end: bool,
+}
+
 impl Takeover<'_> {
-    /// Takes answers until the reader has ended, or something on our side fails.
+    /// Runs until the reader is gone and everything it had brought is taken over.
     async fn run(&mut self) -> Result<(), String> {
-        while let Some(batch) = self.receiver.recv().await {
-            self.take(batch).await?;
+        while let Some(first) = self.receiver.recv().await {
+            self.take(first).await?;
         }
         Ok(())
     }
 
-    async fn take(&mut self, first: Heard) -> Result<(), String> {
+    async fn take(&mut self, first: Arrived) -> Result<(), String> {
         self.heard = true;
-        let Heard { batch, at } = self.with_company(first).await;
-        let StreamBatch { events, latest } = batch;
-        if events.is_empty() {
-            return self.settle(at, latest.clone(), latest, None).await;
+        let Together {
+            events,
+            latest,
+            at,
+            to_the_end,
+        } = self.with_company(first).await;
+        let had_events = !events.is_empty();
+        let mut last = None;
+        if had_events {
+            publish::room(self.active, Lane::Live).await?;
+            last = self.publish_all(events).await?;
         }
-        publish::room(self.active, Lane::Live).await?;
+        // An event's answer names that event as the latest, however many are still to come; only
+        // a keep-alive says that there are none.
+        let position = if to_the_end {
+            latest
+        } else {
+            last.unwrap_or(latest)
+        };
+        let at_end = to_the_end && self.receiver.is_empty();
+        self.settle(position, at_end, at, had_events).await
+    }
+
+    /// Publishes everything the events name; answers the position of the last.
+    async fn publish_all(&self, events: Vec<StreamEvent>) -> Result<Option<ReplayId>, String> {
         let mut pending = Vec::new();
         let mut last = None;
         for event in events {
@@ -179,23 +202,26 @@ impl Takeover<'_> {
             last = Some(replay);
         }
         self.publish(pending).await?;
-        let position = last.unwrap_or_else(|| latest.clone());
-        self.settle(at, position, latest, Some(at)).await
+        Ok(last)
     }
 
     /// Waits a moment for further events, so that what happens together travels together.
-    async fn with_company(&mut self, first: Heard) -> Heard {
-        let mut all = first;
-        if all.batch.events.is_empty() {
-            return all;
-        }
+    async fn with_company(&mut self, first: Arrived) -> Together {
+        let Arrived { at, batch } = first;
+        let mut all = Together {
+            to_the_end: batch.events.is_empty(),
+            events: batch.events,
+            latest: batch.latest,
+            at,
+        };
         let until = tokio::time::Instant::now() + LINGER;
-        while all.batch.events.len() < MAX_RECORDS {
+        while !all.to_the_end && all.events.len() < MAX_RECORDS {
             match tokio::time::timeout_at(until, self.receiver.recv()).await {
-                Ok(Some(next)) => {
-                    all.batch.events.extend(next.batch.events);
-                    all.batch.latest = next.batch.latest;
-                    all.at = next.at;
+                Ok(Some(Arrived { at, batch })) => {
+                    all.to_the_end = batch.events.is_empty();
+                    all.events.extend(batch.events);
+                    all.latest = batch.latest;
+                    all.at = at;
                 }
                 Ok(None) | Err(_) => break,
             }
@@ -251,23 +277,23 @@ impl Takeover<'_> {
     /// the first load, which begins after it.
     async fn settle(
         &mut self,
-        heard: Timestamp,
         position: ReplayId,
-        latest: ReplayId,
-        event: Option<Timestamp>,
+        at_end: bool,
+        heard: Timestamp,
+        had_events: bool,
     ) -> Result<(), String> {
         let listener = &self.active.listener;
-        let now = listener.clock.now();
         if self.state.is_none() {
             // Before the position, so that no moment shows a stream without its first load; the
             // reader of jobs waits for the position.
-            first_load(self.active, now).await?;
+            first_load(self.active, &position).await?;
         }
+        let before = self.state.as_ref().and_then(|state| state.last_event);
         let state = StreamState {
-            at_end: position == latest,
             position,
+            at_end,
             heard,
-            last_event: event.or_else(|| self.state.as_ref().and_then(|state| state.last_event)),
+            last_event: if had_events { Some(heard) } else { before },
         };
         listener
             .stores
@@ -280,15 +306,12 @@ impl Takeover<'_> {
     }
 }
 
-/// Asks for the first load, once per org.
-pub(crate) async fn first_load(active: &Active, now: Timestamp) -> Result<(), String> {
-    let id = JobId::new(
-        JobKind::SyncAll,
-        uuid::Uuid::new_v5(
-            &uuid::Uuid::NAMESPACE_OID,
-            format!("first load of {}", active.org).as_bytes(),
-        ),
-    );
+/// Asks for the first load: once for the first position of an org, and again where the stores have
+/// lost their history and with it the position.
+async fn first_load(active: &Active, position: &ReplayId) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let name = format!("first load of {} from {}", active.org, position.to_hex());
+    let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
     let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
     active
         .listener

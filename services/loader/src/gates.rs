@@ -1,8 +1,9 @@
-//! The administrator's gates: Disable mOS Sync, and Run In Sandbox.
+//! The loader's gates: Disable mOS Sync, Run In Sandbox, and permissions that are known.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use ports::Clock;
 use ports::source::{Organization, Source};
 use ports::stores::Stores;
 use runtime::gate::Gates;
@@ -10,14 +11,18 @@ use tokio_util::sync::CancellationToken;
 
 const SETTINGS: &str = "settings";
 const ORG: &str = "org";
+const PERMISSIONS: &str = "permissions";
 /// How often the settings are looked at; nothing reaches mOS within 2 s of a save that disables.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Keeps the gates until `stop`. Until the settings and the org are known, nothing is sent.
+/// Keeps the gates until `stop`. Until the settings and the org are known, nothing is sent; nor
+/// while permissions are older than `permissions_for`.
 pub async fn keep(
     gates: Arc<Gates>,
     stores: Stores,
     source: Arc<dyn Source>,
+    clock: Arc<dyn Clock>,
+    permissions_for: Duration,
     stop: CancellationToken,
 ) {
     gates.close(ORG, "the Salesforce org is not known yet");
@@ -37,6 +42,16 @@ pub async fn keep(
                 revision.settings.run_in_sandbox,
             ),
             Err(error) => gates.close(SETTINGS, &error.to_string()),
+        }
+        match stores.permissions.last_poll().await {
+            Ok(Some(polled)) if clock.now().since(polled) <= permissions_for => {
+                gates.open(PERMISSIONS);
+            }
+            Ok(_) => gates.close(
+                PERMISSIONS,
+                "permissions have not been read from Salesforce lately",
+            ),
+            Err(error) => gates.close(PERMISSIONS, &error.to_string()),
         }
         tokio::select! {
             biased;

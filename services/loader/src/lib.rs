@@ -43,6 +43,9 @@ const RETRIES: [Duration; 3] = [
     Duration::from_secs(120),
 ];
 
+/// Rows that were read longer ago are read again before they are sent.
+const MAX_AGE: Duration = Duration::from_secs(60);
+
 /// The load stage.
 pub struct Loader {
     target: Arc<dyn Target>,
@@ -52,6 +55,7 @@ pub struct Loader {
     limiter: Arc<Limiter>,
     circuit: Arc<Circuit>,
     gate: watch::Receiver<Gate>,
+    max_age: Duration,
 }
 
 impl std::fmt::Debug for Loader {
@@ -80,7 +84,16 @@ impl Loader {
             limiter: Arc::new(Limiter::default()),
             circuit,
             gate,
+            max_age: MAX_AGE,
         }
+    }
+
+    /// Another age than a minute after which rows are read again before they are sent. What is
+    /// sent must have been in scope within the poll interval and the request timeout before.
+    #[must_use]
+    pub const fn max_age(mut self, max_age: Duration) -> Self {
+        self.max_age = max_age;
+        self
     }
 
     /// Sends what is in the unit and sorts the answers.
@@ -229,6 +242,13 @@ impl Handler for Loader {
                 read_again(unit),
             ));
         }
+        if is_outdated(&unit, ticket, now, self.max_age) {
+            tracing::info!(unit = %unit.id, "this unit was read too long ago; it is read again");
+            return Ok(Verdict::pass_on(
+                QueueName::new(Stage::Filter, unit.lane),
+                read_again(unit),
+            ));
+        }
         let snapshot = self.stores.permissions.latest().await?;
         let void = drop_unpermitted(&mut unit, &snapshot, now.version.time());
         let mut verdict = if unit.records.is_empty() {
@@ -239,6 +259,14 @@ impl Handler for Loader {
         verdict.unpark = void;
         Ok(verdict)
     }
+}
+
+/// Whether so much time has passed since the unit was read that its records may have left the scope
+/// unnoticed, because mOS or a worker was out of reach. A unit that was slow to be read may be
+/// older, so that a backlog does not keep it from ever arriving.
+fn is_outdated(unit: &Envelope, ticket: Ticket, now: Ticket, max_age: Duration) -> bool {
+    let read = ticket.version.time();
+    now.version.time().since(read) > max_age.max(read.since(unit.published) / 4)
 }
 
 /// How long a record that mOS was too busy for waits, after so many attempts before.
@@ -263,7 +291,10 @@ fn drop_unpermitted(
         let permitted = is_permitted(&record.owners, snapshot, at);
         if !permitted {
             tally.add(record.object, Count::NotPermitted);
-            void.push((record.object, record.id));
+            // A companion came with the owners of one deal only: it may be in scope by another.
+            if record.cause != Cause::Companion {
+                void.push((record.object, record.id));
+            }
         }
         permitted
     });

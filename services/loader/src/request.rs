@@ -1,12 +1,15 @@
 //! Requests to mOS: a unit's records in order, in as few requests as the contract's limits allow,
 //! and, when mOS cannot take one, in halves down to the record at fault.
 
+use std::time::Duration;
+
 use domain::Version;
 use domain::mapping::Mapping;
 use domain::unit::{Envelope, UnitRecord};
 use ports::target::{Outcome, RejectCode, TargetError, Upsert};
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
+use tokio::time::Instant;
 
 use crate::Loader;
 
@@ -20,6 +23,9 @@ pub(crate) const UNPROCESSABLE: &str = "unprocessable";
 const SUSPECT_AFTER: u32 = 2;
 /// That many failures in a row without one success are mOS's fault, not a record's.
 const FAILURES_WITHOUT_SUCCESS: u32 = 12;
+
+/// No unit is sent for longer than this in one go; it must stay well below the runner's limit.
+const SENDING_LIMIT: Duration = Duration::from_secs(100);
 
 /// A record with its mOS fields.
 #[derive(Debug)]
@@ -81,8 +87,18 @@ pub(crate) async fn send(
     let mut failing = Vec::new();
     let mut failures = 0_u32;
     let mut succeeded = false;
-    let mut parts = vec![chunk];
+    let mut parts = suspect_parts(chunk, unit.attempts);
+    let deadline = Instant::now() + SENDING_LIMIT;
     while let Some(mut part) = parts.pop() {
+        if Instant::now() >= deadline {
+            // What is answered is kept, so that every attempt leaves less to do.
+            sent.unsent = part;
+            sent.unsent.extend(parts.into_iter().rev().flatten());
+            sent.trouble = Some(TargetError::Unreachable(
+                "the request took too long in all its parts".to_owned(),
+            ));
+            break;
+        }
         let upserts = part
             .iter()
             .map(|mapped| upsert(mapped, version))
@@ -139,6 +155,23 @@ pub(crate) async fn send(
         ));
     }
     sent
+}
+
+/// The parts to begin with, the first to send last: the whole, or, for a unit that mOS has failed to
+/// answer again and again, parts an eighth as large with every attempt, so that a record over which
+/// mOS hangs is alone after few of its time-outs.
+fn suspect_parts(chunk: Vec<Mapped>, attempts: u32) -> Vec<Vec<Mapped>> {
+    let eighths = attempts.saturating_sub(SUSPECT_AFTER).min(4);
+    let size = (chunk.len() >> (3 * eighths)).max(1);
+    let mut parts = Vec::new();
+    let mut rest = chunk;
+    while rest.len() > size {
+        let later = rest.split_off(size);
+        parts.push(std::mem::replace(&mut rest, later));
+    }
+    parts.push(rest);
+    parts.reverse();
+    parts
 }
 
 fn upsert(mapped: &Mapped, version: Version) -> Upsert {

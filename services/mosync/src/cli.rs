@@ -38,6 +38,8 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Ask the service that runs with this configuration whether it is ready; exit code 0 when it is
+    Health(Configured),
     /// Settings: what is synced
     #[command(subcommand)]
     Settings(SettingsCommand),
@@ -64,7 +66,7 @@ pub(crate) enum Command {
 
 #[derive(Debug, Args)]
 pub(crate) struct Configured {
-    /// The configuration file; every key can be overridden by MOSYNC_SECTION_KEY
+    /// The configuration file; every key can be overridden by `MOSYNC_SECTION_KEY`
     #[arg(long, value_name = "FILE", env = "MOSYNC_CONFIG")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -108,7 +110,7 @@ pub(crate) enum TopologyCommand {
 #[derive(Debug, Subcommand)]
 pub(crate) enum FakeCommand {
     /// A Salesforce org
-    Salesforce(fake_salesforce::server::Options),
+    Salesforce(Box<fake_salesforce::server::Options>),
     /// mOS
     Mos(fake_mos::Options),
 }

@@ -1,6 +1,7 @@
 //! What each subcommand does.
 
 mod decode_event;
+mod health;
 mod parked;
 mod serve;
 mod settings;
@@ -33,6 +34,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         }
         Command::Loader(configured) => serve::run(&load(&configured)?, &[Service::Loader]).await,
         Command::Status { configured, json } => status::run(&load(&configured)?, json).await,
+        Command::Health(configured) => health::run(&load(&configured)?).await,
         Command::Settings(SettingsCommand::Import {
             configured,
             file,
@@ -60,7 +62,7 @@ async fn run_fake(fake: crate::cli::FakeCommand) -> Result<ExitCode, Failure> {
     let _telemetry =
         runtime::telemetry::install(&log).map_err(|error| Failure::failed(error.to_string()))?;
     match fake {
-        crate::cli::FakeCommand::Salesforce(options) => fake_salesforce::server::run(options)
+        crate::cli::FakeCommand::Salesforce(options) => fake_salesforce::server::run(*options)
             .await
             .map_err(|error| chain(&*error))?,
         crate::cli::FakeCommand::Mos(options) => fake_mos::run(options)

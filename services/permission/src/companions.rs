@@ -15,12 +15,13 @@ type Owners = BTreeSet<SalesforceId>;
 /// The companions wanted of each object, with the owners they come in scope through.
 type Wanted = BTreeMap<ObjectKind, BTreeMap<SalesforceId, Owners>>;
 
-/// Adds the companions and puts the unit into dependency order.
+/// Adds the companions and puts the unit into dependency order. Answers those that cannot be seen.
 pub(crate) async fn add(
     source: &dyn Source,
     unit: &mut Envelope,
     rules: &Rules,
-) -> Result<(), SourceError> {
+) -> Result<Vec<(ObjectKind, SalesforceId)>, SourceError> {
+    let mut unreadable = Vec::new();
     let mut entering = entering_opportunities(unit);
     let mut wanted = Wanted::new();
     orphaned_opportunities(source, unit, rules, &mut entering, &mut wanted).await?;
@@ -72,6 +73,7 @@ pub(crate) async fn add(
                 Read::Absent => {
                     tracing::warn!(%object, record = %id, "a record that belongs to an opportunity in scope is not visible to the integration user");
                     unit.tally.add(object, Count::Unreadable);
+                    unreadable.push((object, id));
                 }
             }
         }
@@ -91,7 +93,7 @@ pub(crate) async fn add(
     }
     unit.records
         .sort_by_key(|record| (record.object, record.id));
-    Ok(())
+    Ok(unreadable)
 }
 
 fn entering_opportunities(unit: &Envelope) -> BTreeMap<SalesforceId, Owners> {

@@ -15,7 +15,7 @@ use domain::unit::{Envelope, QueueName, Stage};
 use ports::source::Source;
 use ports::stores::Stores;
 use runtime::gate::Gate;
-use runtime::readback::RulesInForce;
+use runtime::readback::{self, RulesInForce};
 use runtime::worker::{Handler, Outage, Verdict};
 use tokio::sync::watch;
 
@@ -86,7 +86,13 @@ impl Handler for Permission {
         self.gate.clone()
     }
 
-    async fn handle(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
+    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+        self.rules.seen_anew_if_refused(self.permit(unit).await)
+    }
+}
+
+impl Permission {
+    async fn permit(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
         let Some(ticket) = unit.ticket else {
             return Err(Outage::Other(
                 "a unit came to the permission stage without a ticket; it was not filtered"
@@ -111,9 +117,13 @@ impl Handler for Permission {
             });
         }
         let (_, rules) = self.rules.ticket().await?;
-        companions::add(&*self.source, &mut unit, &rules).await?;
+        let unreadable = companions::add(&*self.source, &mut unit, &rules).await?;
+        let park = unreadable.into_iter();
         Ok(Verdict {
             unpark: void,
+            park: park
+                .map(|(object, id)| readback::unreadable(object, id, Stage::Permission, ticket))
+                .collect(),
             ..Verdict::pass_on(QueueName::new(Stage::Load, unit.lane), unit)
         })
     }

@@ -18,6 +18,20 @@ use runtime::worker::Outage;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+/// However soon an assignment runs out, Salesforce is not asked more often than this.
+const SHORTEST: Duration = Duration::from_millis(200);
+/// A grant that runs out within this time of a poll counts as run out where it is renewed.
+const RENEWAL_MARGIN: Duration = Duration::from_secs(300);
+/// How far before the last poll a backfill looks for deals that have closed: stamps have whole
+/// seconds and become visible late.
+const CLOSED_MARGIN: Duration = Duration::from_secs(600);
+
+/// From when on permissions that could not be read again are too old to act on.
+#[must_use]
+pub fn too_old(every: Duration) -> Duration {
+    every * 2 + Duration::from_secs(30)
+}
+
 /// Which permission sets and licences count.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Requirements {
@@ -66,17 +80,22 @@ pub fn closed_gate() -> watch::Sender<Gate> {
 impl Poll {
     /// Polls until `stop`.
     pub async fn run(self, stop: CancellationToken) {
+        let mut succeeded = tokio::time::Instant::now();
         loop {
             let pause = match self.once().await {
-                Ok(next_expiry) => {
+                Ok(until_expiry) => {
+                    succeeded = tokio::time::Instant::now();
                     self.gate.send_replace(Gate::Open);
-                    let until_expiry = next_expiry.map_or(self.every, |end| {
-                        end.since(self.clock.now()) + Duration::from_millis(1)
-                    });
-                    self.every.min(until_expiry)
+                    self.every
+                        .min(until_expiry.unwrap_or(self.every).max(SHORTEST))
                 }
                 Err(error) => {
                     tracing::warn!("permissions could not be read: {error}");
+                    if succeeded.elapsed() > too_old(self.every) {
+                        // Who has lost permission since would still be sent.
+                        let why = format!("permissions cannot be read from Salesforce: {error}");
+                        self.gate.send_replace(Gate::Closed(why));
+                    }
                     self.every.min(Duration::from_secs(5))
                 }
             };
@@ -88,18 +107,18 @@ impl Poll {
         }
     }
 
-    /// One poll; answers when the next assignment runs out.
+    /// One poll; answers how long until the next assignment runs out.
     ///
     /// # Errors
     /// Salesforce's and the stores'. Another poller being first is none.
-    pub async fn once(&self) -> Result<Option<Timestamp>, Outage> {
+    pub async fn once(&self) -> Result<Option<Duration>, Outage> {
         // The time of the stores, not of this machine: snapshots and tickets are compared.
         let begun = self.stores.ticket.take().await?.version.time();
         let holders = self.read_holders().await?;
         let before = self.stores.permissions.latest().await?;
         if before.number > 0 && before.holders == holders {
             self.stores.permissions.mark_polled(begun).await?;
-            return Ok(before.next_expiry(begun));
+            return Ok(before.next_expiry(begun).map(|end| end.since(begun)));
         }
         let now = PermissionSnapshot {
             number: before.number + 1,
@@ -109,9 +128,18 @@ impl Poll {
         let entered = if before.number == 0 {
             BTreeSet::new()
         } else {
-            now.entered_since(begun, &before, begun)
+            // An old grant that runs out before this snapshot is in force may already have kept
+            // something back: its renewal enters anew.
+            now.entered_since(begun, &before, begun.after(RENEWAL_MARGIN))
         };
-        let backfill = (!entered.is_empty()).then(|| backfill(now.number, &entered, begun));
+        let backfill = (!entered.is_empty()).then(|| {
+            backfill(
+                now.number,
+                &entered,
+                begun,
+                before.taken.before(CLOSED_MARGIN),
+            )
+        });
         match self.stores.permissions.store(&now, backfill.as_ref()).await {
             Ok(()) => self.log(&before, &now, &entered).await?,
             Err(StoreError::Conflict { .. }) => {
@@ -123,7 +151,7 @@ impl Poll {
                 | StoreError::ClockSteppedBack(_)),
             ) => return Err(error.into()),
         }
-        Ok(now.next_expiry(begun))
+        Ok(now.next_expiry(begun).map(|end| end.since(begun)))
     }
 
     async fn log(
@@ -301,18 +329,25 @@ impl Poll {
     }
 }
 
-fn backfill(snapshot: u64, owners: &BTreeSet<SalesforceId>, at: Timestamp) -> Job {
+fn backfill(
+    snapshot: u64,
+    owners: &BTreeSet<SalesforceId>,
+    at: Timestamp,
+    since: Timestamp,
+) -> Job {
     // The same snapshot stored twice asks for the same job.
-    let uuid = uuid::Uuid::new_v5(
-        &uuid::Uuid::NAMESPACE_OID,
-        format!("permission snapshot {snapshot} of {}", at.as_micros()).as_bytes(),
-    );
+    let uuid = domain::job::uuid_of(&format!(
+        "permission snapshot {snapshot} of {}",
+        at.as_micros()
+    ));
+    let scope = JobScope::Owners {
+        owners: owners.clone(),
+        since,
+    };
     Job::queued(
         JobId::new(JobKind::Backfill, uuid),
         JobKind::Backfill,
-        JobScope::Owners {
-            owners: owners.clone(),
-        },
+        scope,
         at,
     )
 }

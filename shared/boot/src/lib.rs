@@ -7,3 +7,5 @@ pub mod status;
 
 pub use adapters::{Adapters, BootError, apply_topology, salesforce, target};
 pub use services::{Service, start};
+// A pure function of the adapter that a command offers as it is.
+pub use ::salesforce::decode_event;

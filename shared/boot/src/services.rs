@@ -119,23 +119,26 @@ pub fn start(
             run_worker(service, handler, adapters, lifecycle, readiness);
         }
         Service::Loader => {
+            let permissions_for = permission::poll::too_old(config.permissions.poll);
+            let max_age = config.permissions.poll + config.mos.request_timeout / 2;
             let gates = Arc::new(Gates::default());
             let circuit = Arc::new(loader::Circuit::new(Arc::clone(&gates)));
-            let handler = Arc::new(loader::Loader::new(
+            let handler = loader::Loader::new(
                 Arc::clone(target),
                 Arc::clone(&source),
                 stores.clone(),
-                clock,
+                Arc::clone(&clock),
                 Arc::clone(&circuit),
                 gates.watch(),
-            ));
+            );
+            let handler = Arc::new(handler.max_age(max_age));
             let (probing, probe_stop) = (Arc::clone(target), stop.clone());
             lifecycle.spawn("mOS circuit", async move {
                 circuit.run(probing, probe_stop).await;
                 Ok::<_, Infallible>(())
             });
             lifecycle.spawn("loader gates", async move {
-                loader::gates::keep(gates, stores, source, stop).await;
+                loader::gates::keep(gates, stores, source, clock, permissions_for, stop).await;
                 Ok::<_, Infallible>(())
             });
             run_worker(service, handler, adapters, lifecycle, readiness);

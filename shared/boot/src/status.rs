@@ -112,12 +112,15 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     match &stream {
         None => waiting_for.push("the first answer of the event stream".to_owned()),
         Some(state) if !state.at_end => {
-            waiting_for.push("events that are not published yet".to_owned())
+            waiting_for.push("events that are not published yet".to_owned());
         }
         Some(_) => {}
     }
+    let last_event = stream.as_ref().and_then(|state| state.last_event);
     if permissions_polled.is_none() {
         waiting_for.push("the first reading of permissions".to_owned());
+    } else if last_event > permissions_polled {
+        waiting_for.push("a reading of permissions after the last event".to_owned());
     }
     let ready = queues.values().sum::<u64>();
     if ready + waiting_to_retry > 0 {
@@ -140,6 +143,9 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         .into_iter()
         .filter(|gap| gap.closed.is_none())
         .collect::<Vec<_>>();
+    if !open_gaps.is_empty() {
+        waiting_for.push(format!("{} gaps to be caught up", open_gaps.len()));
+    }
     let jobs = stores
         .jobs
         .list(JOBS)
@@ -193,10 +199,10 @@ fn troubles(
             None => troubles.push(format!("the {} has never run", service.name())),
             Some(report) => match &report.state {
                 WorkerState::Paused(why) => {
-                    troubles.push(format!("the {} is paused: {why}", service.name()))
+                    troubles.push(format!("the {} is paused: {why}", service.name()));
                 }
                 WorkerState::Failing(why) => {
-                    troubles.push(format!("the {} fails: {why}", service.name()))
+                    troubles.push(format!("the {} fails: {why}", service.name()));
                 }
                 WorkerState::Running if now.since(report.at) > SILENT => {
                     troubles.push(format!(

@@ -91,10 +91,12 @@ impl JobKind {
 pub enum JobScope {
     /// Every opportunity that may qualify.
     Everything,
-    /// The opportunities of these owners.
+    /// The opportunities of these owners, with those that have closed meanwhile.
     Owners {
         /// Users who have just been given permission.
         owners: BTreeSet<SalesforceId>,
+        /// Since when a deal may have closed unnoticed.
+        since: Timestamp,
     },
     /// Every opportunity that may qualify, and those touched since, so that none stays open in mOS
     /// for ever.

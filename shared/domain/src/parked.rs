@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::failure::FailureKind;
 use crate::id::SalesforceId;
 use crate::object::ObjectKind;
+use crate::ticket::Version;
 use crate::time::Timestamp;
 use crate::unit::Stage;
 
@@ -26,6 +27,8 @@ pub struct Parked {
     pub parent: Option<(ObjectKind, SalesforceId)>,
     /// The rules in force when it failed.
     pub rule_revision: u64,
+    /// The version of the row it failed with; what is older cannot clear it.
+    pub version: Version,
     /// First time it was parked.
     pub since: Timestamp,
     /// How often it has been taken up again.

@@ -202,6 +202,7 @@ fn only_what_qualifies_moves_the_rule_revision() {
 fn job() {
     let scope = JobScope::Owners {
         owners: BTreeSet::from([id("005000000000001")]),
+        since: at(1),
     };
     let job = Job {
         started: Some(at(2)),
@@ -238,6 +239,7 @@ fn parked_record() {
             message: "contact_id points to a record mOS does not have".to_owned(),
             parent: Some((ObjectKind::Contact, id("003000000000001"))),
             rule_revision: 4,
+            version: Version::at(at(5)),
             since: at(1),
             retries: 0,
             retry_at: None,

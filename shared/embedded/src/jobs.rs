@@ -1,11 +1,12 @@
-//! Jobs: one row each, their sums in rows of their own, and a row for every unit that was counted.
+//! Jobs: one row each, their sums in rows of their own, and a row for every unit that was counted
+//! or abandoned.
 
 use async_trait::async_trait;
 use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
 use domain::tally::{Count, Tally};
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::stores::{JobStore, StoreError};
-use rusqlite::{Params, Row, params};
+use rusqlite::{OptionalExtension, Params, Row, params};
 
 use crate::core::{Fault, Tx, limit, of_doc, of_sql, to_doc, to_sql};
 use crate::stores::Tables;
@@ -61,19 +62,37 @@ impl JobStore for Tables {
                 .db
                 .prepare_cached("UPDATE jobs SET units = units + 1 WHERE id = ?1 RETURNING units")?
                 .query_row([id.as_str()], |row| row.get(0))?;
+            tx.db
+                .prepare_cached(
+                    "INSERT OR REPLACE INTO in_doubt (only, job, unit) VALUES (1, ?1, ?2)",
+                )?
+                .execute(params![id.as_str(), units - 1])?;
             Ok(of_sql(units - 1))
         });
         Ok(index.await?)
     }
 
+    async fn confirm_live_units(&self) -> Result<(), StoreError> {
+        Ok(self.0.run(no_doubt).await?)
+    }
+
     async fn abandon_live_units(&self) -> Result<(), StoreError> {
         let abandoned = self.0.run(|tx| {
-            tx.db.execute(
-                "UPDATE jobs SET abandoned = max(units - counted, 0), abandoned_below = units
-                 WHERE kind = ?1 AND units > counted + abandoned",
-                [JobKind::Live.name()],
-            )?;
-            Ok(())
+            let abandoned: Option<String> = tx
+                .db
+                .prepare_cached(
+                    "INSERT OR IGNORE INTO abandoned (job, unit) SELECT job, unit FROM in_doubt
+                     WHERE (job, unit) NOT IN (SELECT job, unit FROM counted)
+                     RETURNING job",
+                )?
+                .query_row([], |row| row.get(0))
+                .optional()?;
+            if let Some(job) = abandoned {
+                tx.db
+                    .prepare_cached("UPDATE jobs SET abandoned = abandoned + 1 WHERE id = ?1")?
+                    .execute([job])?;
+            }
+            no_doubt(tx)
         });
         Ok(abandoned.await?)
     }
@@ -152,6 +171,11 @@ impl JobStore for Tables {
     }
 }
 
+fn no_doubt(tx: &Tx<'_>) -> Result<(), Fault> {
+    tx.db.prepare_cached("DELETE FROM in_doubt")?.execute([])?;
+    Ok(())
+}
+
 fn count(tx: &Tx<'_>, id: &JobId, index: i64, tally: &Tally, at: Timestamp) -> Result<bool, Fault> {
     let new = tx
         .db
@@ -161,14 +185,19 @@ fn count(tx: &Tx<'_>, id: &JobId, index: i64, tally: &Tally, at: Timestamp) -> R
         return Ok(false);
     }
     create(tx, &unknown(id, at))?;
+    // 1 when it had been given up.
+    let taken_back = tx
+        .db
+        .prepare_cached("DELETE FROM abandoned WHERE job = ?1 AND unit = ?2")?
+        .execute(params![id.as_str(), index])?;
     tx.db
         .prepare_cached(
             "UPDATE jobs SET counted = counted + 1,
              last_counted = max(coalesce(last_counted, ?3), ?3),
-             abandoned = max(abandoned - (?2 < abandoned_below), 0)
+             abandoned = abandoned - ?2
              WHERE id = ?1",
         )?
-        .execute(params![id.as_str(), index, at.as_micros()])?;
+        .execute(params![id.as_str(), taken_back, at.as_micros()])?;
     add(tx, id, tally)?;
     Ok(true)
 }

@@ -9,6 +9,7 @@
 
 mod core;
 mod jobs;
+mod last_words;
 mod parked;
 mod queue;
 mod schema;
@@ -75,6 +76,7 @@ impl Embedded {
             permissions: tables(),
             jobs: tables(),
             parked: tables(),
+            last_words: tables(),
             log: tables(),
             lease: tables(),
             reports: tables(),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use domain::failure::{FailureKind, retry_delay};
 use domain::parked::Parked;
-use domain::{ObjectKind, SalesforceId, Timestamp};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::stores::{ParkedStore, StoreError};
 use rusqlite::{OptionalExtension, Params, params};
 
@@ -19,6 +19,9 @@ impl ParkedStore for Tables {
         let parked = self.0.run(move |tx| {
             for mut record in records {
                 if let Some(before) = get(tx, record.object, &record.id)? {
+                    if before.version > record.version {
+                        continue;
+                    }
                     record.since = before.since;
                     record.retries = before.retries;
                 }
@@ -32,34 +35,38 @@ impl ParkedStore for Tables {
     async fn accepted(
         &self,
         records: &[(ObjectKind, SalesforceId)],
-    ) -> Result<Vec<Parked>, StoreError> {
+        version: Version,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
         let records = records.to_owned();
         let released = self.0.run(move |tx| {
+            remove(tx, &records, version)?;
+            let mut released = 0;
             for (object, id) in &records {
-                remove(tx, *object, id)?;
-            }
-            let mut released = Vec::new();
-            for (object, id) in &records {
-                released.extend(select(
+                let children = select(
                     tx,
-                    "SELECT doc FROM parked WHERE parent_object = ?1 AND parent_id = ?2
-                     ORDER BY object, id",
+                    "SELECT doc FROM parked WHERE parent_object = ?1 AND parent_id = ?2",
                     params![place(*object), id.as_str()],
-                )?);
+                )?;
+                for mut child in children {
+                    child.parent = None;
+                    child.retry_at = Some(now);
+                    put(tx, &child)?;
+                    released += 1;
+                }
             }
             Ok(released)
         });
         Ok(released.await?)
     }
 
-    async fn clear(&self, records: &[(ObjectKind, SalesforceId)]) -> Result<(), StoreError> {
+    async fn clear(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        version: Version,
+    ) -> Result<(), StoreError> {
         let records = records.to_owned();
-        let cleared = self.0.run(move |tx| {
-            for (object, id) in &records {
-                remove(tx, *object, id)?;
-            }
-            Ok(())
-        });
+        let cleared = self.0.run(move |tx| remove(tx, &records, version));
         Ok(cleared.await?)
     }
 
@@ -135,13 +142,14 @@ fn put(tx: &Tx<'_>, record: &Parked) -> Result<(), Fault> {
     tx.db
         .prepare_cached(
             "INSERT OR REPLACE INTO parked
-             (object, id, kind, parent_object, parent_id, retry_at, doc)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+             (object, id, kind, version, parent_object, parent_id, retry_at, doc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
         )?
         .execute(params![
             place(record.object),
             record.id.as_str(),
             to_doc(&record.kind)?,
+            record.version.time().as_micros(),
             parent.map(|(object, _)| place(*object)),
             parent.map(|(_, id)| id.as_str()),
             record.retry_at.map(Timestamp::as_micros),
@@ -150,10 +158,22 @@ fn put(tx: &Tx<'_>, record: &Parked) -> Result<(), Fault> {
     Ok(())
 }
 
-fn remove(tx: &Tx<'_>, object: ObjectKind, id: &SalesforceId) -> Result<(), Fault> {
-    tx.db
-        .prepare_cached("DELETE FROM parked WHERE object = ?1 AND id = ?2")?
-        .execute(params![place(object), id.as_str()])?;
+/// Removes the entries of these records that are not newer than the version.
+fn remove(
+    tx: &Tx<'_>,
+    records: &[(ObjectKind, SalesforceId)],
+    version: Version,
+) -> Result<(), Fault> {
+    let mut remove = tx
+        .db
+        .prepare_cached("DELETE FROM parked WHERE object = ?1 AND id = ?2 AND version <= ?3")?;
+    for (object, id) in records {
+        remove.execute(params![
+            place(*object),
+            id.as_str(),
+            version.time().as_micros()
+        ])?;
+    }
     Ok(())
 }
 

@@ -40,7 +40,6 @@ CREATE TABLE settings (revision INTEGER PRIMARY KEY, doc TEXT NOT NULL);
 CREATE TABLE snapshots (number INTEGER PRIMARY KEY, doc TEXT NOT NULL);
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
--- abandoned_below: units of lower index are not waited for.
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -54,7 +53,6 @@ CREATE TABLE jobs (
     units INTEGER NOT NULL,
     counted INTEGER NOT NULL,
     abandoned INTEGER NOT NULL,
-    abandoned_below INTEGER NOT NULL DEFAULT 0,
     last_counted INTEGER,
     error TEXT
 );
@@ -62,6 +60,13 @@ CREATE INDEX jobs_requested ON jobs (requested);
 CREATE TABLE counted (
     job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
 ) WITHOUT ROWID;
+CREATE TABLE abandoned (
+    job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
+) WITHOUT ROWID;
+-- The live unit of which nobody knows yet whether it was published: one row, or none.
+CREATE TABLE in_doubt (
+    only INTEGER PRIMARY KEY CHECK (only = 1), job TEXT NOT NULL, unit INTEGER NOT NULL
+);
 CREATE TABLE tallies (
     job TEXT NOT NULL, object INTEGER NOT NULL, count TEXT NOT NULL, records INTEGER NOT NULL,
     PRIMARY KEY (job, object, count)
@@ -72,6 +77,7 @@ CREATE TABLE parked (
     object INTEGER NOT NULL,
     id TEXT NOT NULL,
     kind TEXT NOT NULL,
+    version INTEGER NOT NULL,
     parent_object INTEGER,
     parent_id TEXT,
     retry_at INTEGER,
@@ -80,6 +86,11 @@ CREATE TABLE parked (
 ) WITHOUT ROWID;
 CREATE INDEX parked_parent ON parked (parent_object, parent_id) WHERE parent_id IS NOT NULL;
 CREATE INDEX parked_retry ON parked (retry_at) WHERE retry_at IS NOT NULL;
+
+CREATE TABLE last_words (
+    id TEXT PRIMARY KEY, version INTEGER NOT NULL, until INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX last_words_until ON last_words (until);
 
 CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL);
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;

@@ -11,7 +11,7 @@ use domain::parked::Parked;
 use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
 use domain::tally::Tally;
-use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
+use domain::{ObjectKind, SalesforceId, Ticket, Timestamp, Version};
 use serde::{Deserialize, Serialize};
 
 use crate::source::ReplayId;
@@ -59,6 +59,8 @@ pub struct Stores {
     pub jobs: Arc<dyn JobStore>,
     /// Parked records.
     pub parked: Arc<dyn ParkedStore>,
+    /// Last words that mOS had no deal for.
+    pub last_words: Arc<dyn LastWordStore>,
     /// The integration log.
     pub log: Arc<dyn LogStore>,
     /// Leases.
@@ -186,10 +188,14 @@ pub trait JobStore: Send + Sync {
     /// Those that are not over: queued, extracting, or with units on the way. Oldest first.
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError>;
     /// Announces the next unit of a live job before it is published, creating the job with the
-    /// first: its index.
+    /// first: its index. From now on this is the one unit in doubt, whether it has been published:
+    /// a listener publishes live units strictly one after another, so the one before is confirmed.
     async fn open_live_unit(&self, id: &JobId, at: Timestamp) -> Result<u64, StoreError>;
-    /// A listener has taken over: the open units of live jobs before this moment are not waited
-    /// for any more. Their changes are read from the stream again.
+    /// The queue has confirmed every live unit that was opened: none is in doubt any more.
+    async fn confirm_live_units(&self) -> Result<(), StoreError>;
+    /// A listener has taken over: the unit in doubt, of whichever live job, is not waited for any
+    /// more unless it has been counted, and none is in doubt any more. Its changes are read from
+    /// the stream again; should it have been published all the same, its count takes it back.
     async fn abandon_live_units(&self) -> Result<(), StoreError>;
     /// The reader of a job has come this far; every unit below `progress.next_index` is
     /// published.
@@ -208,7 +214,8 @@ pub trait JobStore: Send + Sync {
         error: Option<&str>,
     ) -> Result<(), StoreError>;
     /// Counts a unit, once: `true` the first time for this index, `false` ever after. The job is
-    /// created when the store does not know it (its history was lost).
+    /// created when the store does not know it (its history was lost). An abandoned unit that is
+    /// counted is not abandoned any more.
     async fn count(
         &self,
         id: &JobId,
@@ -221,16 +228,26 @@ pub trait JobStore: Send + Sync {
 /// Parked records, at most one entry per record.
 #[async_trait]
 pub trait ParkedStore: Send + Sync {
-    /// Adds or replaces entries; an entry's `since` and `retries` outlive its replacement.
+    /// Adds or replaces entries; an entry's `since` and `retries` outlive its replacement. An
+    /// entry of a newer version stays as it is.
     async fn park(&self, records: &[Parked]) -> Result<(), StoreError>;
-    /// These records have been accepted by mOS: clears their entries, and answers the entries
-    /// that waited for one of them (which stay until they are accepted themselves).
+    /// mOS has accepted rows of this version of these records: clears their entries, except those
+    /// of a newer version. Entries that wait for one of these records as their parent are
+    /// released: they name no parent any more and are due `now`, for [`Self::take_due`] to take
+    /// up. Answers how many this call released; nobody is released twice, so a repeat answers 0.
     async fn accepted(
         &self,
         records: &[(ObjectKind, SalesforceId)],
-    ) -> Result<Vec<Parked>, StoreError>;
-    /// Clears entries without an acceptance: the record is gone or has left the scope.
-    async fn clear(&self, records: &[(ObjectKind, SalesforceId)]) -> Result<(), StoreError>;
+        version: Version,
+        now: Timestamp,
+    ) -> Result<u64, StoreError>;
+    /// Clears entries without an acceptance, except those of a newer version: as of this version
+    /// the record is gone or has left the scope. Releases nobody.
+    async fn clear(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        version: Version,
+    ) -> Result<(), StoreError>;
     /// Entries in the order of object and id, after the given one.
     async fn list(
         &self,
@@ -243,6 +260,29 @@ pub trait ParkedStore: Send + Sync {
     /// moved on by [`domain::failure::retry_delay`], in one step, so that two schedulers do not
     /// take up the same.
     async fn take_due(&self, now: Timestamp, max: usize) -> Result<Vec<Parked>, StoreError>;
+}
+
+/// How long a mark of a [`LastWordStore`] is kept, longer than a unit is on its way.
+pub const LAST_WORD_KEPT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Deals whose last word found nothing in mOS, because an older row that creates them was still on
+/// its way: such a deal would stay open in mOS for ever.
+#[async_trait]
+pub trait LastWordStore: Send + Sync {
+    /// mOS did not have these deals when their last word, of this version, was sent. The highest
+    /// version of a deal is kept, for [`LAST_WORD_KEPT`] after its newest mark.
+    async fn mark(
+        &self,
+        deals: &[(SalesforceId, Version)],
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
+    /// These deals have just been created in mOS from rows of these versions: which of them have a
+    /// mark of a higher version? Such marks stay, so that the question can be repeated; a mark
+    /// that is not higher is removed.
+    async fn overtaken(
+        &self,
+        created: &[(SalesforceId, Version)],
+    ) -> Result<Vec<SalesforceId>, StoreError>;
 }
 
 /// One line of the integration log. No field values, ever.

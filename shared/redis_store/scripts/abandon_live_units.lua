@@ -1,8 +1,11 @@
-for _, id in ipairs(redis.call('ZRANGE', prefix .. 'jobs:open', 0, -1)) do
-  local key = prefix .. 'job:' .. id
-  local job = redis.call('HMGET', key, 'kind', 'units', 'counted', 'abandoned')
-  local units, counted, abandoned = tonumber(job[2]), tonumber(job[3]), tonumber(job[4])
-  if job[1] == 'live' and units > counted + abandoned then
-    redis.call('HSET', key, 'abandoned', number(units - counted), 'abandoned_below', number(units))
-  end
+-- Gives up the unit in doubt, unless it has been counted.
+local doubt = redis.call('HMGET', prefix .. 'in_doubt', 'job', 'index')
+local job, index = doubt[1], doubt[2]
+if not job then
+  return
+end
+redis.call('DEL', prefix .. 'in_doubt')
+if redis.call('GETBIT', prefix .. 'marks:' .. job, index) == 0
+  and redis.call('SADD', prefix .. 'abandoned:' .. job, index) == 1 then
+  redis.call('HINCRBY', prefix .. 'job:' .. job, 'abandoned', 1)
 end

@@ -8,11 +8,11 @@ end
 local last = 4 + 2 * tonumber(ARGV[4])
 create_job(id, at, last + 1, #ARGV)
 redis.call('HINCRBY', key, 'counted', 1)
-local job = redis.call('HMGET', key, 'abandoned', 'abandoned_below', 'last_counted')
-if tonumber(index) < tonumber(job[2]) and tonumber(job[1]) > 0 then
+if redis.call('SREM', prefix .. 'abandoned:' .. id, index) == 1 then
   redis.call('HINCRBY', key, 'abandoned', -1)
 end
-if job[3] == '' or tonumber(job[3]) < tonumber(at) then
+local last_counted = redis.call('HGET', key, 'last_counted')
+if last_counted == '' or tonumber(last_counted) < tonumber(at) then
   redis.call('HSET', key, 'last_counted', at)
 end
 for place = 5, last, 2 do

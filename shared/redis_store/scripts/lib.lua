@@ -41,11 +41,19 @@ local function remove_parked(member)
   redis.call('DEL', key)
 end
 
+-- Removes the entry unless its row is newer than the version.
+local function remove_parked_until(member, version)
+  local known = redis.call('HGET', prefix .. 'parked:' .. member, 'version')
+  if known and tonumber(known) <= tonumber(version) then
+    remove_parked(member)
+  end
+end
+
 local function read_parked(members)
   local entries = {}
   for _, member in ipairs(members) do
     local key = prefix .. 'parked:' .. member
-    local entry = redis.call('HMGET', key, 'body', 'since', 'retries', 'due')
+    local entry = redis.call('HMGET', key, 'body', 'since', 'retries', 'due', 'parent')
     if entry[1] then
       entries[#entries + 1] = entry
     end

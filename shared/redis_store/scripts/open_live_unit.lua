@@ -1,5 +1,5 @@
 -- ARGV: id, requested, client, call, fields of a new job
--- A repeated call answers what it answered before.
+-- The unit is the one in doubt from now on. A repeated call answers what it answered before.
 local opened = prefix .. 'opened:' .. ARGV[3]
 local before = redis.call('HMGET', opened, 'call', 'index')
 if before[1] == ARGV[4] then
@@ -11,4 +11,5 @@ reopen_job(ARGV[1])
 local index = number(units - 1)
 redis.call('HSET', opened, 'call', ARGV[4], 'index', index)
 redis.call('EXPIRE', opened, 3600)
+redis.call('HSET', prefix .. 'in_doubt', 'job', ARGV[1], 'index', index)
 return index

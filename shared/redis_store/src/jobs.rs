@@ -1,4 +1,5 @@
-//! Jobs: one hash each, the tally in fields `Object.count`, and a bitmap of the counted units.
+//! Jobs: one hash each, the tally in fields `Object.count`, a bitmap of the counted units, and a
+//! set of the abandoned ones.
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -69,6 +70,10 @@ impl JobStore for Link {
         ];
         arguments.extend(fields(&unknown(id, at))?);
         self.run(script!("open_live_unit"), &arguments).await
+    }
+
+    async fn confirm_live_units(&self) -> Result<(), StoreError> {
+        self.ask(redis::cmd("DEL").arg(self.key("in_doubt"))).await
     }
 
     async fn abandon_live_units(&self) -> Result<(), StoreError> {
@@ -191,7 +196,6 @@ fn fields(job: &Job) -> Result<Vec<String>, StoreError> {
         ("units", job.units.to_string()),
         ("counted", job.counted.to_string()),
         ("abandoned", job.abandoned.to_string()),
-        ("abandoned_below", "0".to_owned()),
         ("last_counted", time(job.last_counted)),
         ("error", job.error.clone().unwrap_or_default()),
     ]

@@ -5,6 +5,7 @@
 //! `mosync:{deployment}:`; the hash tag keeps them on one node of a cluster.
 
 mod jobs;
+mod last_words;
 mod link;
 mod parked;
 mod tables;
@@ -37,6 +38,7 @@ impl RedisStore {
             permissions: Arc::clone(&link) as Arc<_>,
             jobs: Arc::clone(&link) as Arc<_>,
             parked: Arc::clone(&link) as Arc<_>,
+            last_words: Arc::clone(&link) as Arc<_>,
             log: Arc::clone(&link) as Arc<_>,
             lease: Arc::clone(&link) as Arc<_>,
             reports: link,

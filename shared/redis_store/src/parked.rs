@@ -6,13 +6,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::failure::{FailureKind, retry_delay};
 use domain::parked::Parked;
-use domain::{ObjectKind, SalesforceId, Timestamp};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::stores::{ParkedStore, StoreError};
 
 use crate::link::{Link, of_doc, script, to_doc};
 
-/// Body, since, retries, due.
-type Entry = (String, i64, u32, String);
+/// Body, since, retries, due, parent.
+type Entry = (String, i64, u32, String, String);
 
 #[async_trait]
 impl ParkedStore for Link {
@@ -24,6 +24,7 @@ impl ParkedStore for Link {
             arguments.extend([
                 member(record.object, &record.id),
                 to_doc(record)?,
+                record.version.time().as_micros().to_string(),
                 record.since.as_micros().to_string(),
                 record.retries.to_string(),
                 due.unwrap_or_default(),
@@ -37,17 +38,26 @@ impl ParkedStore for Link {
     async fn accepted(
         &self,
         records: &[(ObjectKind, SalesforceId)],
-    ) -> Result<Vec<Parked>, StoreError> {
-        let members: Vec<String> = records
-            .iter()
-            .map(|(object, id)| member(*object, id))
-            .collect();
-        read(self.run(script!("unpark"), &members).await?)
+        version: Version,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut arguments = vec![
+            version.time().as_micros().to_string(),
+            now.as_micros().to_string(),
+        ];
+        arguments.extend(members(records));
+        self.run(script!("accepted"), &arguments).await
     }
 
-    async fn clear(&self, records: &[(ObjectKind, SalesforceId)]) -> Result<(), StoreError> {
+    async fn clear(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        version: Version,
+    ) -> Result<(), StoreError> {
         // Those that wait for a record that is gone go on waiting, for a person to see.
-        self.accepted(records).await.map(|_waiting| ())
+        let mut arguments = vec![version.time().as_micros().to_string()];
+        arguments.extend(members(records));
+        self.run(script!("clear"), &arguments).await
     }
 
     async fn list(
@@ -92,6 +102,10 @@ impl ParkedStore for Link {
     }
 }
 
+fn members(records: &[(ObjectKind, SalesforceId)]) -> impl Iterator<Item = String> {
+    records.iter().map(|(object, id)| member(*object, id))
+}
+
 /// Sorts by the object's place in the dependency order, then by id.
 fn member(object: ObjectKind, id: &SalesforceId) -> String {
     let place = ObjectKind::ALL
@@ -104,12 +118,15 @@ fn member(object: ObjectKind, id: &SalesforceId) -> String {
 fn read(entries: Vec<Entry>) -> Result<Vec<Parked>, StoreError> {
     entries
         .into_iter()
-        .map(|(body, since, retries, due)| {
+        .map(|(body, since, retries, due, parent)| {
             let mut record: Parked = of_doc(&body)?;
             record.since = Timestamp::from_micros(since);
             record.retries = retries;
             // Empty: never.
             record.retry_at = due.parse().ok().map(Timestamp::from_micros);
+            if parent.is_empty() {
+                record.parent = None;
+            }
             Ok(record)
         })
         .collect()

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use domain::failure::{FailureKind, retry_delay};
+use domain::parked::Parked;
 use domain::rule::{Rules, Visible};
 use domain::soql;
+use domain::unit::Stage;
 use domain::{ObjectKind, Row, SalesforceId, Ticket};
 use ports::source::{Source, SourceError};
 use ports::stores::Stores;
@@ -63,6 +66,25 @@ pub async fn read(
         found.insert(deleted, Read::Deleted);
     }
     Ok(found)
+}
+
+/// A record that should be there and cannot be seen is parked: nobody knows whether it is in scope,
+/// and it may become visible again.
+#[must_use]
+pub fn unreadable(object: ObjectKind, id: SalesforceId, stage: Stage, ticket: Ticket) -> Parked {
+    let now = ticket.version.time();
+    Parked {
+        object,
+        id,
+        stage,
+        kind: FailureKind::Unreadable,
+        message: "Salesforce neither shows this record nor has it in the recycle bin".to_owned(),
+        parent: None,
+        rule_revision: ticket.rule_revision,
+        since: now,
+        retries: 0,
+        retry_at: retry_delay(0).map(|delay| now.after(delay)),
+    }
 }
 
 /// Which of these are in the recycle bin. Users never are: they cannot be deleted.
@@ -201,6 +223,18 @@ impl RulesInForce {
             })?;
             *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
         }
+    }
+
+    /// Passes an answer on. Where Salesforce has refused a query, what can be seen has changed, and
+    /// is looked up again for the next one.
+    ///
+    /// # Errors
+    /// The answer's own.
+    pub fn seen_anew_if_refused<T>(&self, answer: Result<T, Outage>) -> Result<T, Outage> {
+        if let Err(Outage::Source(SourceError::Refused { .. })) = &answer {
+            *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        }
+        answer
     }
 
     async fn visible(&self) -> Result<Visible, SourceError> {

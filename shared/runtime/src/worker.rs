@@ -175,9 +175,13 @@ impl Worker {
                     }
                 }
             }
-            match self.session(&mut gate, &stop).await {
+            let mut settled = false;
+            match self.session(&mut gate, &stop, &mut settled).await {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(reason) => {
+                    if settled {
+                        pause = FIRST_PAUSE;
+                    }
                     tracing::warn!(stage = ?self.handler.stage(), lane = ?self.lane, pause_ms = pause.as_millis(), "{reason}");
                     tokio::select! {
                         biased;
@@ -195,6 +199,7 @@ impl Worker {
         &self,
         gate: &mut watch::Receiver<Gate>,
         stop: &CancellationToken,
+        settled: &mut bool,
     ) -> Result<(), String> {
         let from = QueueName::new(self.handler.stage(), self.lane);
         let mut subscription = self
@@ -214,7 +219,7 @@ impl Worker {
                     break Ok(());
                 }
                 Some(done) = running.join_next() => match done {
-                    Ok(Ok(Ended::Settled)) => {}
+                    Ok(Ok(Ended::Settled)) => *settled = true,
                     Ok(Ok(Ended::Outage(reason))) => break Err(reason),
                     Ok(Err(LinkLost(reason))) => break Err(LinkLost(reason).to_string()),
                     Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),

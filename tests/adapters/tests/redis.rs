@@ -210,6 +210,10 @@ async fn a_killed_server_keeps_what_it_has_answered() {
             server.restart();
         })
         .await;
+    // Also which unit was in doubt.
+    stores.jobs.abandon_live_units().await.unwrap();
+    let found = stores.jobs.get(&job).await.unwrap().unwrap();
+    assert_eq!((found.units, found.abandoned), (50, 1));
     assert_eq!(stores.jobs.open_live_unit(&job, at(1)).await, Ok(50));
     let after = stores.ticket.take().await.unwrap();
     assert!(after.version > before.version);

@@ -40,8 +40,7 @@ impl Handler for LosesCompanions {
         for (_, unit) in &mut verdict.publish {
             let tally = &mut unit.tally;
             unit.records.retain(|record| {
-                let lost =
-                    record.object == ObjectKind::Account && record.cause == Cause::Companion;
+                let lost = record.object == ObjectKind::Account && record.cause == Cause::Companion;
                 if lost {
                     tally.add(record.object, Count::Gone);
                 }

@@ -32,7 +32,8 @@ impl Queue for SimQueue {
     async fn publish(&self, to: QueueName, message: &Message) -> Result<(), PublishError> {
         self.chance.delay(STEP_MS).await;
         if self.chance.fault(|rates| rates.publish_refused) {
-            self.chance.note(format!("publish to {} refused", to.name()));
+            self.chance
+                .note(format!("publish to {} refused", to.name()));
             return Err(lost().into());
         }
         self.inner.publish(to, message).await?;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
+use domain::failure::FailureKind;
 use domain::job::{JobId, JobKind};
 use domain::parked::Parked;
-use domain::failure::FailureKind;
 use domain::unit::QueueName;
 use ports::Clock;
 
@@ -14,6 +14,10 @@ use crate::world::{TOPIC, World};
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
 const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
+/// A unit that an earlier listener published is in nobody's count any more while a worker has it in
+/// hand, so rest must last.
+const IN_HAND: Duration = Duration::from_secs(10);
+
 /// Waits for rest after a last write at that moment.
 ///
 /// # Errors
@@ -21,7 +25,12 @@ const LOOK_AGAIN: Duration = Duration::from_secs(1);
 pub(crate) async fn wait(world: &World, last_write: domain::Timestamp) -> Result<(), String> {
     let until = tokio::time::Instant::now() + PATIENCE;
     loop {
-        let Err(why) = look(world, last_write).await else {
+        let mut looked = look(world, last_write).await;
+        if looked.is_ok() {
+            tokio::time::sleep(IN_HAND).await;
+            looked = look(world, last_write).await;
+        }
+        let Err(why) = looked else {
             return Ok(());
         };
         if tokio::time::Instant::now() > until {
@@ -70,6 +79,11 @@ async fn look(world: &World, last_write: domain::Timestamp) -> Result<(), String
                 job.pending(),
                 job.units
             ));
+        }
+    }
+    for gap in stores.position.gaps().await.unwrap() {
+        if gap.closed.is_none() {
+            return Err(format!("a gap stays open: {}", gap.evidence));
         }
     }
     let retried = parked(world)

@@ -76,7 +76,7 @@ impl Script {
             revision: self.world.stores.settings.current().await.unwrap(),
         });
         if self.world.chance.happens(0.8) {
-            self.save_settings().await;
+            self.save_settings(false).await;
             // Nothing was sent under the defaults.
             self.epochs.remove(0);
         }
@@ -100,8 +100,7 @@ impl Script {
                 self.world.embedded.restart().unwrap();
             }
             if changes_settings && self.world.chance.happens(0.05) {
-                self.save_settings().await;
-                self.backfill().await;
+                self.save_settings(true).await;
             }
             self.stir_the_stream(rates);
             self.people().step();
@@ -152,7 +151,7 @@ impl Script {
         }
     }
 
-    async fn save_settings(&mut self) {
+    async fn save_settings(&mut self, backfills: bool) {
         let settings = Settings {
             sync_closed: self.world.chance.happens(0.3),
             filter: self.filter(),
@@ -169,7 +168,13 @@ impl Script {
         let current = self.world.stores.settings.current().await.unwrap();
         let now = self.world.clock.now();
         let next = current.next(settings, types, "an administrator", now);
-        self.world.stores.settings.save(&next).await.unwrap();
+        let backfill = backfills.then(|| Self::backfill(now));
+        self.world
+            .stores
+            .settings
+            .save(&next, backfill.as_ref())
+            .await
+            .unwrap();
         self.world.chance.note(format!(
             "settings {} saved: {}",
             next.revision,
@@ -181,20 +186,18 @@ impl Script {
         });
     }
 
-    /// As `mosync settings import` does after a save.
-    async fn backfill(&self) {
-        let now = self.world.clock.now();
+    /// The backfill that `mosync settings import` stores with a save.
+    fn backfill(now: domain::Timestamp) -> Job {
         let uuid = uuid::Uuid::new_v5(
             &uuid::Uuid::NAMESPACE_OID,
             format!("import at {now}").as_bytes(),
         );
-        let job = Job::queued(
+        Job::queued(
             JobId::new(JobKind::Backfill, uuid),
             JobKind::Backfill,
             JobScope::Everything,
             now,
-        );
-        self.world.stores.jobs.create(&job).await.unwrap();
+        )
     }
 
     fn filter(&self) -> Filter {
@@ -223,4 +226,3 @@ impl Script {
         Filter { conditions, logic }
     }
 }
-

@@ -15,8 +15,8 @@ use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::{EventLog, StoredEvent};
 use fake_salesforce::schema;
 use ports::source::{
-    ApiAllowance, EventStream, FieldDescription, Organization, Page, ReplayId, Source,
-    SourceError, StreamBatch, StreamEvent, StreamStart, Undecodable,
+    ApiAllowance, EventStream, FieldDescription, Organization, Page, ReplayId, Source, SourceError,
+    StreamBatch, StreamEvent, StreamStart, Undecodable,
 };
 use salesforce::EventSchema;
 
@@ -101,10 +101,7 @@ fn id(text: &str) -> SalesforceId {
 impl Source for SimSource {
     async fn organization(&self) -> Result<Organization, SourceError> {
         self.on_the_way().await?;
-        let org = self
-            .org
-            .record("Organization", self.org.org_id())
-            .unwrap();
+        let org = self.org.record("Organization", self.org.org_id()).unwrap();
         Ok(Organization {
             id: id(org.id()),
             name: org.text("Name").unwrap().to_owned(),
@@ -155,7 +152,8 @@ impl Source for SimSource {
             .org
             .retrieve(object.api_name(), &ids, fields)
             .map_err(|error| {
-                self.chance.note(format!("REFUSED {error}: retrieve {object}"));
+                self.chance
+                    .note(format!("REFUSED {error}: retrieve {object}"));
                 refused(error)
             })?;
         let rows = found

@@ -32,10 +32,7 @@ pub(crate) struct People<'w> {
 }
 
 fn fields(value: Value) -> Row {
-    match value {
-        Value::Object(fields) => fields,
-        other => panic!("not an object: {other}"),
-    }
+    value.as_object().cloned().unwrap()
 }
 
 fn insert(entity: &str, value: Value) -> Dml {
@@ -64,7 +61,10 @@ impl People<'_> {
     /// Users with and without permission, accounts, contacts, deals and roles.
     pub(crate) fn set_up(&self) {
         for name in ["mOS_Admin", "mOS_User", "Other"] {
-            self.transact(vec![insert("PermissionSet", json!({ "Name": name, "Label": name }))]);
+            self.transact(vec![insert(
+                "PermissionSet",
+                json!({ "Name": name, "Label": name }),
+            )]);
         }
         self.transact(vec![insert(
             "PermissionSetGroup",
@@ -95,7 +95,7 @@ impl People<'_> {
         }
     }
 
-    /// One random step; `false` where the org refused it.
+    /// One random step; the org may refuse it.
     pub(crate) fn step(&self) {
         let ops = match self.chance.below(100) {
             0..15 => {
@@ -200,7 +200,10 @@ impl People<'_> {
     }
 
     fn new_account(&self) -> Dml {
-        insert("Account", json!({ "Name": self.word(), "BillingCity": self.word() }))
+        insert(
+            "Account",
+            json!({ "Name": self.word(), "BillingCity": self.word() }),
+        )
     }
 
     fn new_contact(&self) -> Dml {
@@ -306,7 +309,9 @@ impl People<'_> {
 
     pub(crate) fn any(&self, entity: &str) -> Option<String> {
         let alive = self.alive(entity);
-        self.chance.pick(&alive).map(|record| record.id().to_owned())
+        self.chance
+            .pick(&alive)
+            .map(|record| record.id().to_owned())
     }
 
     fn user(&self) -> Option<String> {

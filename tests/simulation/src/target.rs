@@ -1,8 +1,8 @@
 //! mOS as the port, in process: the real ingest rules behind delays, lost answers and refusals.
 
-use std::sync::atomic::{AtomicI64, Ordering};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;

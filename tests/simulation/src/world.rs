@@ -42,12 +42,8 @@ pub(crate) enum Service {
 }
 
 impl Service {
-    pub(crate) const ALL: [Self; 4] = [
-        Self::Listener,
-        Self::Filter,
-        Self::Permission,
-        Self::Loader,
-    ];
+    pub(crate) const ALL: [Self; 4] =
+        [Self::Listener, Self::Filter, Self::Permission, Self::Loader];
 }
 
 struct Process {
@@ -83,7 +79,8 @@ impl World {
         let org = Org::new(clock.closure(), seed);
         let log = EventLog::attach(&org);
         let mos = Mos::new(clock.closure(), "key");
-        let embedded = Embedded::open(Location::Memory, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let embedded =
+            Embedded::open(Location::Memory, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
         let stores = embedded.stores();
         let mut service_stores = stores.clone();
         service_stores.ticket = Arc::new(SimTickets {
@@ -144,10 +141,8 @@ impl World {
         let tasks = match service {
             Service::Listener => self.listener(),
             Service::Filter => {
-                let handler = filter::Filter::new(
-                    Arc::clone(&self.source),
-                    self.service_stores.clone(),
-                );
+                let handler =
+                    filter::Filter::new(Arc::clone(&self.source), self.service_stores.clone());
                 self.workers(Arc::new(handler))
             }
             Service::Permission => self.permission(),
@@ -247,7 +242,6 @@ impl World {
         let stage = loader::Loader::new(
             Arc::clone(&self.target),
             Arc::clone(&self.source),
-            Arc::clone(&self.queue),
             self.service_stores.clone(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             Arc::clone(&circuit),
@@ -258,6 +252,8 @@ impl World {
             gates,
             self.service_stores.clone(),
             Arc::clone(&self.source),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            permission::poll::too_old(POLL),
             CancellationToken::new(),
         )));
         tasks.push(self.spawn(circuit.run(Arc::clone(&self.target), CancellationToken::new())));

@@ -14,7 +14,7 @@ pub(crate) fn run(schema: &Path, payload: Option<&Path>) -> Result<ExitCode, Fai
     let payload = payload
         .map(|path| std::fs::read(path).map_err(|error| unreadable(path, error)))
         .transpose()?;
-    let event = salesforce::decode_event(&schema, payload.as_deref())
+    let event = boot::decode_event(&schema, payload.as_deref())
         .map_err(|error| Failure::failed(error.to_string()))?;
     print(
         &serde_json::to_string_pretty(&event)

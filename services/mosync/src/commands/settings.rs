@@ -67,7 +67,11 @@ async fn field_types(source: &dyn Source, settings: &Settings) -> Result<FieldTy
                 SourceError::SignIn(_) | SourceError::Refused { .. } => {
                     Failure::usage(error.to_string())
                 }
-                _ => Failure::out_of_reach(error.to_string()),
+                SourceError::Unreachable(_)
+                | SourceError::Quota(_)
+                | SourceError::PositionRejected(_)
+                | SourceError::Expired(_)
+                | SourceError::Garbled(_) => Failure::out_of_reach(error.to_string()),
             })?;
         types.extend(
             fields

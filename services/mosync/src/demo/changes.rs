@@ -327,8 +327,9 @@ fn pick(random: &mut StdRng, ids: &[String]) -> String {
 }
 
 fn row(fields: Value) -> Row {
-    match fields {
-        Value::Object(fields) => fields,
-        _ => Row::new(),
+    if let Value::Object(fields) = fields {
+        fields
+    } else {
+        Row::new()
     }
 }

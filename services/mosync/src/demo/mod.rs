@@ -21,7 +21,7 @@ const REST_LIMIT: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Plain lines instead of progress bars, and end after the audit
+    /// Plain lines instead of progress bars
     #[arg(long)]
     headless: bool,
     /// Seconds of live changes

@@ -31,7 +31,7 @@ pub(crate) struct World {
     _folder: tempfile::TempDir,
 }
 
-/// The machine's own RabbitMQ and Redis, ended with the demo.
+/// The machine's own `RabbitMQ` and Redis, ended with the demo.
 struct Servers {
     rabbit: testkit::Rabbit,
     redis: testkit::Redis,

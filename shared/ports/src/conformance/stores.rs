@@ -13,7 +13,7 @@ use domain::permission::{Grant, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
 use domain::unit::Stage;
-use domain::{ObjectKind, SalesforceId, Timestamp};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use tokio::task::JoinSet;
 
 use super::until;
@@ -59,15 +59,22 @@ macro_rules! store_conformance {
             jobs_are_listed_newest_first
             jobs_unfinished_are_those_not_over
             live_units_are_numbered_densely
-            live_units_are_abandoned_and_may_still_be_counted
+            live_unit_in_doubt_is_abandoned_alone
+            live_unit_abandoned_may_still_be_counted
+            live_units_confirmed_or_counted_are_not_abandoned
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
             parked_entry_keeps_since_and_retries
-            parked_entries_leave_when_accepted_and_release_children
+            parked_entry_is_not_replaced_by_an_older_one
+            parked_entries_leave_when_accepted
+            parked_children_are_released_once
             parked_entries_are_cleared
             parked_entries_are_listed_in_pages
             parked_entries_are_counted_by_reason
             parked_entries_are_taken_up_when_due_by_one
+            last_words_overtake_older_rows
+            last_words_keep_the_highest_version
+            last_words_are_forgotten_after_a_day
             log_answers_the_newest_first
             lease_has_one_holder
             lease_runs_out
@@ -104,7 +111,10 @@ fn job(name: &str, requested: Timestamp) -> Job {
     Job::queued(
         job_id(kind, name),
         kind,
-        JobScope::Owners { owners },
+        JobScope::Owners {
+            owners,
+            since: at(1),
+        },
         requested,
     )
 }
@@ -592,12 +602,19 @@ pub async fn live_units_are_numbered_densely(harness: &dyn StoreHarness) {
     assert_eq!(job.pending(), 4);
 }
 
-/// A new listener does not wait for the open units of the old one; when such a unit is counted all
-/// the same, the sums stay right. Other kinds of job give nothing up.
-pub async fn live_units_are_abandoned_and_may_still_be_counted(harness: &dyn StoreHarness) {
+async fn live(stores: &Stores, id: &JobId) -> (u64, u64, u64, u64) {
+    let job = get(stores, id).await;
+    (job.units, job.counted, job.abandoned, job.pending())
+}
+
+/// A new listener does not wait for the unit that the old one opened last, whatever its hour, and
+/// for no other: the ones before are confirmed. Repeating it, also over a restart, gives up no
+/// more; other kinds of job give nothing up.
+pub async fn live_unit_in_doubt_is_abandoned_alone(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
     let jobs = &stores.jobs;
-    let hour = JobId::live(at(0));
+    assert_eq!(jobs.abandon_live_units().await, Ok(()));
+    let (hour, next) = (JobId::live(at(0)), JobId::live(at(7200)));
     let other = job("one", at(0));
     assert_eq!(jobs.create(&other).await, Ok(()));
     let progress = Progress {
@@ -605,34 +622,82 @@ pub async fn live_units_are_abandoned_and_may_still_be_counted(harness: &dyn Sto
         next_index: 5,
     };
     assert_eq!(jobs.advance(&other.id, &progress, at(1)).await, Ok(()));
-    for index in 0..4 {
+    for index in 0..3 {
         assert_eq!(jobs.open_live_unit(&hour, at(0)).await, Ok(index));
     }
-    assert_eq!(jobs.count(&hour, 0, &tally(1), at(1)).await, Ok(true));
+    assert_eq!(jobs.open_live_unit(&next, at(7200)).await, Ok(0));
+    assert_eq!(jobs.open_live_unit(&next, at(7201)).await, Ok(1));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
     assert_eq!(jobs.abandon_live_units().await, Ok(()));
-    let numbers = async || {
-        let job = get(&stores, &hour).await;
-        (job.units, job.counted, job.abandoned, job.pending())
-    };
-    assert_eq!(numbers().await, (4, 1, 3, 0));
-    // One that was given up arrives after all; one is opened and counted by the new listener.
-    assert_eq!(jobs.count(&hour, 2, &tally(1), at(2)).await, Ok(true));
-    assert_eq!(numbers().await, (4, 2, 2, 0));
-    assert_eq!(jobs.count(&hour, 2, &tally(1), at(2)).await, Ok(false));
-    assert_eq!(jobs.open_live_unit(&hour, at(3)).await, Ok(4));
-    assert_eq!(numbers().await, (5, 2, 2, 1));
-    assert_eq!(jobs.count(&hour, 4, &tally(1), at(3)).await, Ok(true));
-    assert_eq!(numbers().await, (5, 3, 2, 0));
-    // The next takeover gives up what is open then, and what was given up before stays so.
-    assert_eq!(jobs.open_live_unit(&hour, at(4)).await, Ok(5));
+    assert_eq!(live(&stores, &hour).await, (3, 0, 0, 3));
+    assert_eq!(live(&stores, &next).await, (2, 0, 1, 1));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
     assert_eq!(jobs.abandon_live_units().await, Ok(()));
-    assert_eq!(jobs.abandon_live_units().await, Ok(()));
-    assert_eq!(numbers().await, (6, 3, 3, 0));
-    for index in [1, 3, 5] {
-        assert_eq!(jobs.count(&hour, index, &tally(1), at(5)).await, Ok(true));
-    }
-    assert_eq!(numbers().await, (6, 6, 0, 0));
+    assert_eq!(live(&stores, &hour).await, (3, 0, 0, 3));
+    assert_eq!(live(&stores, &next).await, (2, 0, 1, 1));
     assert_eq!(get(&stores, &other.id).await.pending(), 5);
+    // What was given up is all that the hour waited for.
+    assert_eq!(jobs.count(&next, 0, &tally(1), at(7202)).await, Ok(true));
+    assert_eq!(live(&stores, &next).await, (2, 1, 1, 0));
+}
+
+/// Once its count arrives, an abandoned unit is one like any other; no other unit's count takes it
+/// back, and its own does so once.
+pub async fn live_unit_abandoned_may_still_be_counted(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    let hour = JobId::live(at(0));
+    for last in [1, 3] {
+        for index in [last - 1, last] {
+            assert_eq!(jobs.open_live_unit(&hour, at(0)).await, Ok(index));
+        }
+        assert_eq!(jobs.abandon_live_units().await, Ok(()));
+    }
+    assert_eq!(live(&stores, &hour).await, (4, 0, 2, 2));
+    // Those below and between are counted as they always were.
+    for index in [2, 0] {
+        assert_eq!(jobs.count(&hour, index, &tally(1), at(1)).await, Ok(true));
+    }
+    assert_eq!(live(&stores, &hour).await, (4, 2, 2, 0));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    for new in [true, false] {
+        assert_eq!(jobs.count(&hour, 1, &tally(1), at(2)).await, Ok(new));
+        assert_eq!(live(&stores, &hour).await, (4, 3, 1, 0));
+    }
+    // The new listener's units are waited for.
+    assert_eq!(jobs.open_live_unit(&hour, at(3)).await, Ok(4));
+    assert_eq!(live(&stores, &hour).await, (5, 3, 1, 1));
+    assert_eq!(jobs.count(&hour, 4, &tally(1), at(3)).await, Ok(true));
+    assert_eq!(jobs.count(&hour, 3, &tally(1), at(4)).await, Ok(true));
+    assert_eq!(live(&stores, &hour).await, (5, 5, 0, 0));
+}
+
+/// A unit that is confirmed, or has been counted, is given up by nobody; a unit that is opened
+/// after a confirmation is in doubt again.
+pub async fn live_units_confirmed_or_counted_are_not_abandoned(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    let hour = JobId::live(at(0));
+    assert_eq!(jobs.confirm_live_units().await, Ok(()));
+    assert_eq!(jobs.open_live_unit(&hour, at(0)).await, Ok(0));
+    for _ in 0..2 {
+        assert_eq!(jobs.confirm_live_units().await, Ok(()));
+    }
+    assert_eq!(jobs.abandon_live_units().await, Ok(()));
+    assert_eq!(live(&stores, &hour).await, (1, 0, 0, 1));
+    assert_eq!(jobs.open_live_unit(&hour, at(1)).await, Ok(1));
+    assert_eq!(jobs.count(&hour, 1, &tally(1), at(1)).await, Ok(true));
+    assert_eq!(jobs.abandon_live_units().await, Ok(()));
+    assert_eq!(live(&stores, &hour).await, (2, 1, 0, 1));
+    assert_eq!(jobs.open_live_unit(&hour, at(2)).await, Ok(2));
+    assert_eq!(jobs.abandon_live_units().await, Ok(()));
+    assert_eq!(live(&stores, &hour).await, (3, 1, 1, 1));
 }
 
 /// Whoever counts a unit first counts it, whatever the others say at the same time, also over a
@@ -697,6 +762,7 @@ fn parked(object: ObjectKind, number: u32) -> Parked {
         message: "the \"amount\" is no number".to_owned(),
         parent: None,
         rule_revision: 3,
+        version: Version::at(at(5)),
         since: at(0),
         retries: 0,
         retry_at: None,
@@ -716,6 +782,7 @@ pub async fn parked_entry_keeps_since_and_retries(harness: &dyn StoreHarness) {
     let mut second = first.clone();
     second.kind = FailureKind::RetryLater;
     second.message = "busy".to_owned();
+    second.version = Version::at(at(6));
     second.since = at(50);
     second.retries = 0;
     second.retry_at = Some(at(60));
@@ -727,50 +794,165 @@ pub async fn parked_entry_keeps_since_and_retries(harness: &dyn StoreHarness) {
     assert_eq!(stores.parked.list(None, 10).await, Ok(vec![second]));
 }
 
-/// An acceptance clears the record's entry and answers the entries that waited for it, which stay.
-pub async fn parked_entries_leave_when_accepted_and_release_children(harness: &dyn StoreHarness) {
+async fn parked_ids(stores: &Stores) -> Vec<(ObjectKind, SalesforceId)> {
+    let list = stores.parked.list(None, 100).await;
+    list.expect("the store answers").iter().map(key).collect()
+}
+
+/// What failed with an older row does not replace what failed with a newer one; of the same
+/// version the last one stands.
+pub async fn parked_entry_is_not_replaced_by_an_older_one(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let newer = parked(ObjectKind::Account, 1);
+    let mut older = newer.clone();
+    older.version = Version::at(Timestamp::from_micros(at(5).as_micros() - 1));
+    older.kind = FailureKind::RetryLater;
+    older.parent = Some((ObjectKind::User, id(ObjectKind::User, 1)));
+    older.retry_at = Some(at(6));
+    // In one call the order of the entries makes no difference either.
+    for records in [
+        &[newer.clone(), older.clone()],
+        &[older.clone(), newer.clone()],
+    ] {
+        assert_eq!(stores.parked.park(records).await, Ok(()));
+        assert_eq!(stores.parked.park(&[older.clone()]).await, Ok(()));
+        let list = stores.parked.list(None, 10).await;
+        assert_eq!(list, Ok(vec![newer.clone()]));
+    }
+    let counts = BTreeMap::from([(newer.kind, 1)]);
+    assert_eq!(stores.parked.counts().await, Ok(counts));
+    assert_eq!(stores.parked.take_due(at(7), 10).await, Ok(vec![]));
+    let user = (ObjectKind::User, id(ObjectKind::User, 1));
+    let accepted = stores.parked.accepted(&[user], older.version, at(7)).await;
+    assert_eq!(accepted, Ok(0));
+    let mut same = older;
+    same.version = newer.version;
+    assert_eq!(stores.parked.park(&[same.clone()]).await, Ok(()));
+    assert_eq!(stores.parked.list(None, 10).await, Ok(vec![same]));
+}
+
+/// An acceptance clears the record's entry, unless it failed with a newer row than was accepted.
+pub async fn parked_entries_leave_when_accepted(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let (mut older, same, mut newer, other) = (
+        parked(ObjectKind::Account, 1),
+        parked(ObjectKind::Account, 2),
+        parked(ObjectKind::Account, 3),
+        parked(ObjectKind::Account, 4),
+    );
+    older.version = Version::at(at(4));
+    newer.version = Version::at(Timestamp::from_micros(at(5).as_micros() + 1));
+    let all = [older.clone(), same.clone(), newer.clone(), other.clone()];
+    assert_eq!(stores.parked.park(&all).await, Ok(()));
+    let unknown = (ObjectKind::User, id(ObjectKind::User, 9));
+    let records = [unknown, key(&older), key(&same), key(&newer)];
+    for _ in 0..2 {
+        let accepted = stores.parked.accepted(&records, same.version, at(9)).await;
+        assert_eq!(accepted, Ok(0), "nobody waits for them");
+        let list = stores.parked.list(None, 10).await;
+        assert_eq!(list, Ok(vec![newer.clone(), other.clone()]));
+    }
+    let accepted = stores.parked.accepted(&records, newer.version, at(9)).await;
+    assert_eq!(accepted, Ok(0));
+    assert_eq!(parked_ids(&stores).await, [key(&other)]);
+}
+
+/// Whoever waits for an accepted record, of whatever version, waits no longer: it is due, and
+/// taken up once. It stays until it is accepted itself.
+pub async fn parked_children_are_released_once(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
     let account = parked(ObjectKind::Account, 1);
     let mut contact = parked(ObjectKind::Contact, 1);
     contact.parent = Some(key(&account));
+    contact.version = Version::at(at(30));
     let mut deal = parked(ObjectKind::Opportunity, 1);
     deal.parent = Some(key(&account));
+    deal.retry_at = Some(at(9000));
+    deal.retries = domain::failure::MAX_RETRIES_BY_ITSELF;
     let mut other = parked(ObjectKind::Opportunity, 2);
     other.parent = Some((ObjectKind::Account, id(ObjectKind::Account, 2)));
-    let all = [account.clone(), contact.clone(), deal.clone(), other];
+    let mut role = parked(ObjectKind::OpportunityContactRole, 1);
+    role.parent = Some(key(&account));
+    let all = [
+        account.clone(),
+        contact.clone(),
+        deal.clone(),
+        other.clone(),
+        role.clone(),
+    ];
     assert_eq!(stores.parked.park(&all).await, Ok(()));
-    let unknown = (ObjectKind::User, id(ObjectKind::User, 9));
-    let mut released = stores
+    // One that waits for another parent by now, and one accepted together with its parent, are
+    // not released.
+    role.parent = other.parent;
+    assert_eq!(stores.parked.park(&[role.clone()]).await, Ok(()));
+    let mut together = parked(ObjectKind::Contact, 2);
+    together.parent = Some(key(&account));
+    assert_eq!(stores.parked.park(&[together.clone()]).await, Ok(()));
+    let accepted = async |records: &[(ObjectKind, SalesforceId)], now| {
+        let version = account.version;
+        stores.parked.accepted(records, version, now).await
+    };
+    let both = [key(&account), key(&together)];
+    assert_eq!(accepted(&both, at(20)).await, Ok(2));
+    contact.parent = None;
+    contact.retry_at = Some(at(20));
+    deal.parent = None;
+    deal.retry_at = Some(at(20));
+    let list = stores.parked.list(None, 10).await;
+    let expected = vec![contact.clone(), deal.clone(), other.clone(), role.clone()];
+    assert_eq!(list, Ok(expected));
+    assert_eq!(accepted(&both, at(21)).await, Ok(0));
+    assert_eq!(stores.parked.take_due(at(19), 10).await, Ok(vec![]));
+    let mut taken = stores
         .parked
-        .accepted(&[unknown, key(&account)])
+        .take_due(at(20), 10)
         .await
         .expect("the store answers");
-    released.sort_by_key(key);
-    assert_eq!(released, [contact.clone(), deal.clone()]);
-    let list = stores.parked.list(None, 10).await.expect("the list");
-    assert_eq!(list.len(), 3, "children stay until they are accepted");
-    // A repeat whose first answer was lost releases them again.
-    let again = stores.parked.accepted(&[key(&account)]).await;
-    assert_eq!(again.expect("the store answers").len(), 2);
-    // A child that no longer waits for that parent is not released any more.
-    contact.parent = None;
+    taken.sort_by_key(key);
+    contact.retries = 1;
+    contact.retry_at = retry_delay(1).map(|delay| at(20).after(delay));
+    deal.retries = domain::failure::MAX_RETRIES_BY_ITSELF + 1;
+    deal.retry_at = None;
+    assert_eq!(taken, [contact.clone(), deal]);
+    assert_eq!(accepted(&[key(&account)], at(22)).await, Ok(0));
+    assert_eq!(stores.parked.take_due(at(22), 10).await, Ok(vec![]));
+    // Parked under the same parent once more, it is released once more.
+    contact.parent = Some(key(&account));
+    contact.retry_at = None;
     assert_eq!(stores.parked.park(&[contact]).await, Ok(()));
-    assert_eq!(stores.parked.accepted(&[key(&deal)]).await, Ok(vec![]));
-    assert_eq!(stores.parked.accepted(&[key(&account)]).await, Ok(vec![]));
+    assert_eq!(accepted(&[key(&account)], at(23)).await, Ok(1));
 }
 
-/// A cleared entry is gone, and releases nobody.
+/// A cleared entry is gone, unless it failed with a newer row than was judged; nobody is released.
 pub async fn parked_entries_are_cleared(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
-    let (one, two) = (
+    let (one, mut two, mut newer, mut child) = (
         parked(ObjectKind::Account, 1),
         parked(ObjectKind::Account, 2),
+        parked(ObjectKind::Account, 3),
+        parked(ObjectKind::Contact, 1),
     );
-    let both = [one.clone(), two.clone()];
-    assert_eq!(stores.parked.park(&both).await, Ok(()));
+    two.version = Version::at(at(4));
+    newer.version = Version::at(Timestamp::from_micros(at(5).as_micros() + 1));
+    child.parent = Some(key(&one));
+    let all = [one.clone(), two.clone(), newer.clone(), child.clone()];
+    assert_eq!(stores.parked.park(&all).await, Ok(()));
     let unknown = (ObjectKind::User, id(ObjectKind::User, 9));
-    assert_eq!(stores.parked.clear(&[key(&one), unknown]).await, Ok(()));
-    assert_eq!(stores.parked.list(None, 10).await, Ok(vec![two]));
+    let records = [key(&one), key(&newer), unknown];
+    for _ in 0..2 {
+        assert_eq!(stores.parked.clear(&records, one.version).await, Ok(()));
+        let list = stores.parked.list(None, 10).await;
+        assert_eq!(list, Ok(vec![two.clone(), newer.clone(), child.clone()]));
+    }
+    let records = [key(&two), key(&newer)];
+    assert_eq!(stores.parked.clear(&records, newer.version).await, Ok(()));
+    assert_eq!(stores.parked.list(None, 10).await, Ok(vec![child.clone()]));
+    // It still waits, and an acceptance of the record that was cleared releases it.
+    let accepted = stores
+        .parked
+        .accepted(&[key(&one)], one.version, at(9))
+        .await;
+    assert_eq!(accepted, Ok(1));
 }
 
 /// The list is in the order of object and id, and goes on after any entry, present or not.
@@ -820,7 +1002,8 @@ pub async fn parked_entries_are_counted_by_reason(harness: &dyn StoreHarness) {
     // An entry that changes its reason leaves the old count, one that is cleared leaves both.
     busy.kind = FailureKind::InvalidField;
     assert_eq!(stores.parked.park(&[busy.clone()]).await, Ok(()));
-    assert_eq!(stores.parked.clear(&[key(&busy)]).await, Ok(()));
+    let cleared = stores.parked.clear(&[key(&busy)], busy.version).await;
+    assert_eq!(cleared, Ok(()));
     let expected = BTreeMap::from([(FailureKind::InvalidField, 2)]);
     assert_eq!(stores.parked.counts().await, Ok(expected));
 }
@@ -867,6 +1050,78 @@ pub async fn parked_entries_are_taken_up_when_due_by_one(harness: &dyn StoreHarn
     let other = stores.parked.take_due(far, 10).await.expect("the other");
     assert_eq!(other.len(), 1);
     assert_ne!(one, other);
+}
+
+fn deal(number: u32, seconds: i64) -> (SalesforceId, Version) {
+    let id = id(ObjectKind::Opportunity, number);
+    (id, Version::at(at(seconds)))
+}
+
+/// A deal created from a row older than its last word is named, however often it is asked, until
+/// it is created from a row as new as that; also over a restart.
+pub async fn last_words_overtake_older_rows(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let created = [deal(1, 1), deal(2, 2), deal(3, 3), deal(4, 4)];
+    let ask = async |stores: &Stores| stores.last_words.overtaken(&created).await;
+    assert_eq!(ask(&stores).await, Ok(vec![]));
+    // Older than the row, as old, newer, newer by a microsecond.
+    let newer_by_one = Version::at(Timestamp::from_micros(at(4).as_micros() + 1));
+    let marks = [
+        deal(1, 0),
+        deal(2, 2),
+        deal(3, 4),
+        (deal(4, 4).0, newer_by_one),
+    ];
+    assert_eq!(stores.last_words.mark(&marks, at(5)).await, Ok(()));
+    assert_eq!(stores.last_words.mark(&[], at(5)).await, Ok(()));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let overtaken = vec![deal(3, 3).0, deal(4, 4).0];
+    for _ in 0..2 {
+        assert_eq!(ask(&stores).await, Ok(overtaken.clone()));
+    }
+    // The first two have lost their marks, so an older row is not overtaken by them any more.
+    let older = [deal(1, -1), deal(2, 1)];
+    assert_eq!(stores.last_words.overtaken(&older).await, Ok(vec![]));
+    let same = [deal(3, 4), deal(4, 5)];
+    assert_eq!(stores.last_words.overtaken(&same).await, Ok(vec![]));
+    assert_eq!(ask(&stores).await, Ok(vec![]));
+    assert_eq!(stores.last_words.overtaken(&[]).await, Ok(vec![]));
+}
+
+/// Of several last words of a deal the one of the highest version counts, in whatever order they
+/// came.
+pub async fn last_words_keep_the_highest_version(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    for seconds in [5, 7, 6, 7] {
+        let marked = stores.last_words.mark(&[deal(1, seconds)], at(8)).await;
+        assert_eq!(marked, Ok(()));
+    }
+    let overtaken = stores.last_words.overtaken(&[deal(1, 6)]).await;
+    assert_eq!(overtaken, Ok(vec![deal(1, 6).0]));
+    assert_eq!(stores.last_words.overtaken(&[deal(1, 7)]).await, Ok(vec![]));
+    assert_eq!(stores.last_words.overtaken(&[deal(1, 6)]).await, Ok(vec![]));
+}
+
+/// A mark outlives a day less a second and not a day; marking again begins the day anew.
+pub async fn last_words_are_forgotten_after_a_day(harness: &dyn StoreHarness) {
+    const DAY: i64 = 24 * 60 * 60;
+    let stores = harness.stores().await;
+    let words = &stores.last_words;
+    let created = [deal(1, 1), deal(2, 1)];
+    assert_eq!(words.mark(&[deal(1, 3), deal(2, 3)], at(10)).await, Ok(()));
+    // Neither a lower version nor an earlier time shortens the day.
+    for (number, now) in [(2, DAY), (2, 11)] {
+        assert_eq!(words.mark(&[deal(number, 2)], at(now)).await, Ok(()));
+    }
+    let before = at(10 + DAY - 1);
+    assert_eq!(words.mark(&[deal(9, 1)], before).await, Ok(()));
+    let both = vec![deal(1, 1).0, deal(2, 1).0];
+    assert_eq!(words.overtaken(&created).await, Ok(both));
+    let after = at(10 + DAY);
+    assert_eq!(words.mark(&[deal(9, 1)], after).await, Ok(()));
+    let second = vec![deal(2, 1).0];
+    assert_eq!(words.overtaken(&created).await, Ok(second));
 }
 
 /// The newest lines, newest first, as many as asked for.
