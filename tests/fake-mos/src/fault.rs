@@ -117,10 +117,9 @@ impl Fault {
             | Self::Truncated { count }
             | Self::Shuffled { count }
             | Self::Short { count } => *count,
-            Self::FailOver { .. }
-            | Self::Down { .. }
-            | Self::DeletedInMos { .. }
-            | Self::Clear => None,
+            Self::FailOver { .. } | Self::Down { .. } | Self::DeletedInMos { .. } | Self::Clear => {
+                None
+            }
         }
     }
 }

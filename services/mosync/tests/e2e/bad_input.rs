@@ -17,12 +17,22 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
     let chance = Chance::of_seed(5);
     let account = || "Account".to_owned();
     for (fault, evidence) in [
-        (Fault::Overflow { entity: account() }, "all records of Account"),
-        (Fault::Wildcard { entity: account() }, "all records of Account"),
+        (
+            Fault::Overflow { entity: account() },
+            "all records of Account",
+        ),
+        (
+            Fault::Wildcard { entity: account() },
+            "all records of Account",
+        ),
         (Fault::Truncated { entity: account() }, "cannot be read"),
     ] {
         // While mOS is down the gap cannot close.
-        world.mos.mos.fault(MosFault::Down { refuse: false }).unwrap();
+        world
+            .mos
+            .mos
+            .fault(MosFault::Down { refuse: false })
+            .unwrap();
         people::work(&world, &chance, 3).await;
         world.salesforce.faults.apply(fault);
         people::work(&world, &chance, 3).await;
@@ -54,7 +64,10 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
             change: fake_salesforce::faults::GapKind::Update,
         });
     }
-    world.salesforce.faults.apply(Fault::DuplicateNext { count: 5 });
+    world
+        .salesforce
+        .faults
+        .apply(Fault::DuplicateNext { count: 5 });
     world.salesforce.faults.apply(Fault::DropStreams {});
     people::work(&world, &chance, 5).await;
     world.salesforce.faults.apply(Fault::ExpireTokens {});
@@ -66,7 +79,11 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
     world.kill9("listener");
     people::work(&world, &chance, 15).await;
     world.salesforce.faults.apply(Fault::InvalidateReplayIds {});
-    world.mos.mos.fault(MosFault::Down { refuse: true }).unwrap();
+    world
+        .mos
+        .mos
+        .fault(MosFault::Down { refuse: true })
+        .unwrap();
     world.start("listener");
     let status = world
         .until("the gap is shown", |status| !open_gaps(status).is_empty())
@@ -119,7 +136,9 @@ async fn a_message_that_nobody_can_read_is_set_aside_and_the_next_one_is_process
     connection.close(200, "bye".into()).await.unwrap();
     world.touch_all_deals();
     let status = world
-        .until("they are set aside", |status| status["dead"] == json!(published))
+        .until("they are set aside", |status| {
+            status["dead"] == json!(published)
+        })
         .await;
     assert_eq!(status["verdict"], "degraded");
     world.rest().await;

@@ -29,7 +29,10 @@ fn embedded(folder: &Path, more: &str) -> PathBuf {
 #[tokio::test]
 async fn a_bad_configuration_is_one_message_with_key_fault_and_fix() {
     let folder = tempfile::tempdir().unwrap();
-    let config = embedded(folder.path(), "[permissions]\npoll_s = \"often\"\npol_s = 3\n");
+    let config = embedded(
+        folder.path(),
+        "[permissions]\npoll_s = \"often\"\npol_s = 3\n",
+    );
     let answer = mosync(&["status", "--config", config.to_str().unwrap()]).await;
     assert_eq!(answer.code, Some(2), "{answer:?}");
     assert_eq!(answer.stdout, "");
@@ -122,20 +125,32 @@ async fn a_server_out_of_reach_is_exit_code_3() {
     let bare = without("rabbitmq_url", &format!("rabbitmq_url = \"{root}/%2f\""));
     let answer = run(bare, "filter").await;
     assert_eq!(answer.code, Some(2), "{answer:?}");
-    assert!(answer.stderr.contains("mosync topology apply"), "{answer:?}");
+    assert!(
+        answer.stderr.contains("mosync topology apply"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_event_is_decoded_by_name_or_refused() {
     let data = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/salesforce/tests/data");
-    let schema = data.join("AccountChangeEvent.85.avsc").display().to_string();
-    let wrong = data.join("AccountChangeEvent.87.avsc").display().to_string();
+    let schema = data
+        .join("AccountChangeEvent.85.avsc")
+        .display()
+        .to_string();
+    let wrong = data
+        .join("AccountChangeEvent.87.avsc")
+        .display()
+        .to_string();
     let payload = data.join("account-update.bin");
     let decode = async |schema: &str, payload: &Path| {
         let payload = payload.to_str().unwrap();
         mosync(&["decode-event", "--schema", schema, "--payload", payload]).await
     };
-    let decoded = [decode(&schema, &payload).await, decode(&wrong, &payload).await];
+    let decoded = [
+        decode(&schema, &payload).await,
+        decode(&wrong, &payload).await,
+    ];
     let well = decoded.iter().filter(|answer| answer.code == Some(0));
     let [event] = well.collect::<Vec<_>>()[..] else {
         panic!("one of the two schemas is the event's: {decoded:?}");
@@ -173,7 +188,13 @@ async fn a_filter_narrows_and_widens_what_is_synced() {
         world.start(worker);
     }
     world.rest_and_audit("the filter was there first").await;
-    let deals = |world: &World| world.mos.mos.records(fake_mos::RecordType::Opportunity).len();
+    let deals = |world: &World| {
+        world
+            .mos
+            .mos
+            .records(fake_mos::RecordType::Opportunity)
+            .len()
+    };
     let narrow = deals(&world);
     assert!(narrow > 0);
 

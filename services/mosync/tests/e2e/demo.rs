@@ -28,7 +28,10 @@ async fn demo(arguments: &[&str]) -> Value {
     }
     assert!(report["changes"].as_u64().unwrap() > 0, "{report:#}");
     assert!(report["changes_per_second"].as_f64().unwrap() > 0.0);
-    assert!(report["latency_ms"]["p50"].as_f64() > Some(0.0), "{report:#}");
+    assert!(
+        report["latency_ms"]["p50"].as_f64() > Some(0.0),
+        "{report:#}"
+    );
     assert!(report["latency_ms"]["p99"].as_f64() >= report["latency_ms"]["p50"].as_f64());
     assert!(report["peak_rss_mib"].as_f64().unwrap() > 1.0);
     assert!(report["salesforce_api_calls"].as_u64().unwrap() > 0);
@@ -45,7 +48,15 @@ async fn embedded() {
 async fn an_org_of_one_s_own() {
     let org = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/e2e/org");
     let org = org.to_str().unwrap();
-    demo(&["--load", org, "--duration", "3", "--changes-per-second", "20"]).await;
+    demo(&[
+        "--load",
+        org,
+        "--duration",
+        "3",
+        "--changes-per-second",
+        "20",
+    ])
+    .await;
 }
 
 #[tokio::test]

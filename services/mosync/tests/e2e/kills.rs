@@ -30,7 +30,7 @@ async fn a_worker_that_is_killed_amid_live_changes_costs_nothing() {
         world.touch_all_deals();
         let written = world.now();
         world
-            .until("units are in the frozen worker's hands", |status| {
+            .until_lasting("units are in the frozen worker's hands", |status| {
                 status["stream"]["heard"].as_i64() > Some(written)
                     && status["stream"]["at_end"] == true
                     && pending(status) > 0
@@ -44,7 +44,7 @@ async fn a_worker_that_is_killed_amid_live_changes_costs_nothing() {
             .rest_and_audit(&format!("{worker} was killed\n{}", chance.trace()))
             .await;
     }
-    for _ in 0..3 {
+    for _ in 0..2 {
         people::work(&world, &chance, 12).await;
         world.kill9("listener");
         people::work(&world, &chance, 8).await;
@@ -72,7 +72,7 @@ async fn a_worker_that_is_killed_in_the_first_load_costs_nothing() {
             world.start(other);
         }
         world
-            .until("the load is in the frozen worker's hands", |status| {
+            .until_lasting("the load is in the frozen worker's hands", |status| {
                 pending(status) > 0 && ready(status) == 0 && sealed(status)
             })
             .await;

@@ -89,7 +89,9 @@ impl World {
             http: ([127, 0, 0, 1], 0).into(),
             api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
         };
-        let mos = fake_mos::start(mos, fake_mos::system_clock()).await.unwrap();
+        let mos = fake_mos::start(mos, fake_mos::system_clock())
+            .await
+            .unwrap();
         let rabbitmq = servers.rabbit.vhost();
         let folder = tempfile::tempdir().unwrap();
         let text = format!(
@@ -191,9 +193,10 @@ impl World {
     pub(crate) async fn status(&self) -> Option<Value> {
         let answer = self.mosync(&["status", "--json"]).await;
         match answer.code {
-            Some(0 | 1) => Some(serde_json::from_str(&answer.stdout).unwrap_or_else(|error| {
-                panic!("{error}: {} {}", answer.stdout, answer.stderr)
-            })),
+            Some(0 | 1) => Some(
+                serde_json::from_str(&answer.stdout)
+                    .unwrap_or_else(|error| panic!("{error}: {} {}", answer.stdout, answer.stderr)),
+            ),
             Some(3) => None,
             _ => panic!("{answer:?}"),
         }
@@ -218,6 +221,21 @@ impl World {
             );
             tokio::time::sleep(LOOK_AGAIN).await;
         }
+    }
+
+    /// Waits until so many statuses in a row fulfil the condition: what is on its way between two
+    /// workers has arrived by then.
+    pub(crate) async fn until_lasting(&self, what: &str, condition: impl Fn(&Value) -> bool) {
+        let in_a_row = std::cell::Cell::new(0);
+        self.until(what, |status| {
+            in_a_row.set(if condition(status) {
+                in_a_row.get() + 1
+            } else {
+                0
+            });
+            in_a_row.get() == 8
+        })
+        .await;
     }
 
     /// Waits until mosync says that everything written before now is in mOS or parked.
@@ -298,7 +316,9 @@ impl World {
     /// A channel of the test's own.
     pub(crate) async fn channel(&self) -> (Connection, Channel) {
         let properties = ConnectionProperties::default();
-        let connection = Connection::connect(&self.rabbitmq, properties).await.unwrap();
+        let connection = Connection::connect(&self.rabbitmq, properties)
+            .await
+            .unwrap();
         let channel = connection.create_channel().await.unwrap();
         (connection, channel)
     }
@@ -383,7 +403,9 @@ pub(crate) async fn mosync(arguments: &[&str]) -> Answer {
 /// Units that have been published and are not counted yet.
 pub(crate) fn pending(status: &Value) -> u64 {
     let jobs = status["jobs"].as_array().unwrap();
-    jobs.iter().map(|job| job["pending"].as_u64().unwrap()).sum()
+    jobs.iter()
+        .map(|job| job["pending"].as_u64().unwrap())
+        .sum()
 }
 
 /// Messages that nobody holds.
