@@ -7,7 +7,7 @@ use domain::unit::{Cause, Envelope, Stage, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::target::{Outcome, RejectCode};
 
-use crate::request::{Mapped, Round};
+use crate::request::{self, Mapped, Round};
 
 /// The records of a unit, sorted by how they go on.
 pub(crate) struct Sorted {
@@ -19,7 +19,7 @@ pub(crate) struct Sorted {
     pub(crate) accepted: Vec<(ObjectKind, SalesforceId)>,
     /// Deals among them that mOS did not have before.
     pub(crate) created: Vec<SalesforceId>,
-    /// Last words for deals that mOS does not have.
+    /// Last words that did not arrive: mOS does not have the deal, or not its owner.
     pub(crate) skipped: Vec<Mapped>,
     /// Those to send again.
     pub(crate) left: Vec<UnitRecord>,
@@ -71,13 +71,24 @@ impl Sorted {
                 code,
                 message,
                 field,
-            } => return self.rejected(sent, &code, message, field.as_deref()),
+            } => return self.rejected(sent, &code, message, field.as_deref(), round),
         };
         self.tally.add(sent.record.object, count);
         self.accepted.push((sent.record.object, sent.record.id));
     }
 
-    fn rejected(&mut self, sent: Mapped, code: &RejectCode, message: String, field: Option<&str>) {
+    fn rejected(
+        &mut self,
+        sent: Mapped,
+        code: &RejectCode,
+        message: String,
+        field: Option<&str>,
+        round: Round,
+    ) {
+        if *code == RejectCode::ParentMissing && sent.record.last_word && round == Round::First {
+            // The deal leaves the scope with this word, and so need not bring its new owner.
+            return self.skipped.push(request::without_owner(sent));
+        }
         let kind = match code {
             RejectCode::Busy => return self.again_or_later(sent, &message),
             RejectCode::ParentMissing if self.rereads < MAX_PARENT_REREADS => {
@@ -91,7 +102,7 @@ impl Sorted {
             RejectCode::ValueTooLong => FailureKind::ValueTooLong,
             RejectCode::UnknownType => FailureKind::UnknownType,
             RejectCode::DeletedInMos => FailureKind::DeletedInMos,
-            RejectCode::Other(code) if code == crate::request::UNPROCESSABLE => {
+            RejectCode::Other(code) if code == request::UNPROCESSABLE => {
                 FailureKind::Unprocessable
             }
             RejectCode::Other(_) => FailureKind::Refused,

@@ -1,6 +1,7 @@
 //! Requests to mOS: a unit's records in order, in as few requests as the contract's limits allow,
 //! and, when mOS cannot take one, in halves down to the record at fault.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Version;
@@ -40,7 +41,7 @@ pub(crate) struct Mapped {
 pub(crate) enum Round {
     /// The first.
     First,
-    /// A last word that found nothing in mOS, after it was marked.
+    /// A last word that did not arrive, after it was marked.
     LastWordAgain,
 }
 
@@ -59,6 +60,20 @@ pub(crate) fn map(record: &UnitRecord, mapping: &Mapping) -> Result<Box<RawValue
     mapping
         .map(record.object, &fields)
         .map_err(|fault| fault.to_string())
+}
+
+/// The record without the reference to its owner, which mOS then leaves as it is.
+pub(crate) fn without_owner(mut mapped: Mapped) -> Mapped {
+    let fields = serde_json::from_str::<BTreeMap<&str, &RawValue>>(mapped.fields.get());
+    let stripped = fields.and_then(|mut fields| {
+        fields.remove("owner_id");
+        serde_json::value::to_raw_value(&fields)
+    });
+    // What was written by the mapping can be read; if not, mOS says what it thinks of it.
+    if let Ok(stripped) = stripped {
+        mapped.fields = stripped;
+    }
+    mapped
 }
 
 /// Splits a unit's records into requests, in order.
