@@ -3,6 +3,7 @@
 //! that it is at rest.
 #![expect(
     clippy::unwrap_used,
+    clippy::indexing_slicing,
     reason = "harness and tests panic where a test would"
 )]
 
