@@ -276,7 +276,7 @@ fn statement(rules: &Rules, scope: &JobScope, after: Option<SalesforceId>) -> St
             since.to_soql()
         )),
         JobScope::Everything | JobScope::Records { .. } | JobScope::Stream => {
-            conditions.push("IsClosed = false".to_owned())
+            conditions.push("IsClosed = false".to_owned());
         }
     }
     let conditions = if conditions.is_empty() {

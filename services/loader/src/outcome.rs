@@ -102,9 +102,7 @@ impl Sorted {
             RejectCode::ValueTooLong => FailureKind::ValueTooLong,
             RejectCode::UnknownType => FailureKind::UnknownType,
             RejectCode::DeletedInMos => FailureKind::DeletedInMos,
-            RejectCode::Other(code) if code == request::UNPROCESSABLE => {
-                FailureKind::Unprocessable
-            }
+            RejectCode::Other(code) if code == request::UNPROCESSABLE => FailureKind::Unprocessable,
             RejectCode::Other(_) => FailureKind::Refused,
         };
         let parent = if kind == FailureKind::ParentMissing {

@@ -143,7 +143,7 @@ impl Poll {
         match self.stores.permissions.store(&now, backfill.as_ref()).await {
             Ok(()) => self.log(&before, &now, &entered).await?,
             Err(StoreError::Conflict { .. }) => {
-                tracing::info!("another permission worker stored its snapshot first")
+                tracing::info!("another permission worker stored its snapshot first");
             }
             Err(
                 error @ (StoreError::Unreachable(_)

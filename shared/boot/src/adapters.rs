@@ -100,7 +100,9 @@ fn of_redis(error: StoreError) -> BootError {
         StoreError::Unreachable(why) => BootError::OutOfReach(format!(
             "Redis cannot be reached ({why}); check that it runs, and its address, user and password"
         )),
-        other => other.into(),
+        error @ (StoreError::Corrupt(_)
+        | StoreError::ClockSteppedBack(_)
+        | StoreError::Conflict { .. }) => error.into(),
     }
 }
 

@@ -159,7 +159,9 @@ mod tests {
     proptest! {
         #[test]
         fn a_changed_capital_never_passes(body in "[0-9A-Za-z]{15}", place in 0_usize..15, letter in "[A-Za-z]") {
-            let body = format!("{}{letter}{}", &body[..place], &body[place + 1..]);
+            let mut body = body.into_bytes();
+            body[place] = letter.as_bytes()[0];
+            let body = String::from_utf8(body).unwrap();
             let id = SalesforceId::parse(&body).unwrap();
             let mut mangled = id.as_str().as_bytes().to_vec();
             let was = mangled[place];
@@ -170,7 +172,7 @@ mod tests {
         #[test]
         fn anything_is_read_or_refused(text in ".{0,24}") {
             if let Ok(id) = SalesforceId::parse(&text) {
-                prop_assert!(text.starts_with(&id.as_str()[..15]));
+                prop_assert!(id.as_str().starts_with(&text) || text.starts_with(id.as_str()));
             }
         }
     }

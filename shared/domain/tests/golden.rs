@@ -2,6 +2,11 @@
 //! per kind; a change here is a change of the wire, and needs a new version number or a reader for
 //! both.
 
+#![expect(
+    clippy::unwrap_used,
+    reason = "a helper of these tests is not marked as one"
+)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 

@@ -381,7 +381,7 @@ impl Worker {
                 Ok(body) => {
                     delivery
                         .retry_at(self.clock.now().after(after), Some(body))
-                        .await?
+                        .await?;
                 }
                 Err(error) => {
                     return Ok(Ended::Outage(format!(

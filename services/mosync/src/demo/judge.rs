@@ -1,8 +1,10 @@
 //! The verdict: what the independent oracle says of both ledgers, once.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use domain::Timestamp;
+use fake_salesforce::commit::ChangeKind as CommitKind;
 use oracle::{
     ChangeKind, History, LedgerEntry, LedgerRecord, MosLedger, Outcome, Settings, Timeline,
 };
@@ -66,8 +68,8 @@ pub(crate) async fn judge(
         .map_err(|error| Failure::failed(error.to_string()))?;
     let settings = Settings::from_json(&document)
         .map_err(|error| Failure::failed(format!("the judge cannot read the settings: {error}")))?;
-    let history = history(world)?;
-    let timeline = Timeline::new(&history, &settings, world.now().as_micros())
+    let at_once = history(world, Duration::ZERO)?;
+    let timeline = Timeline::new(&at_once, &settings, world.now().as_micros())
         .map_err(|error| Failure::failed(error.to_string()))?;
     let ledger = ledger(world);
     let in_mos = |kind: oracle::Kind, id: &str| {
@@ -88,7 +90,15 @@ pub(crate) async fn judge(
     let unclosed = timeline.last_words(in_mos);
     let slack =
         i64::try_from((PERMISSION_POLL_S + REQUEST_TIMEOUT_S) * 1_000_000).unwrap_or(i64::MAX);
-    let out_of_scope = timeline.out_of_scope(&ledger, slack);
+    let mut out_of_scope = timeline.out_of_scope(&ledger, slack);
+    // Two polls: one that has just begun, and its own length.
+    let noticed = history(world, Duration::from_secs(2 * PERMISSION_POLL_S))?;
+    let noticed = Timeline::new(&noticed, &settings, world.now().as_micros())
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    let flagged = noticed.out_of_scope(&ledger, slack);
+    let flagged = flagged.iter().map(|sent| (sent.at_micros, &sent.id));
+    let flagged = flagged.collect::<BTreeSet<_>>();
+    out_of_scope.retain(|sent| flagged.contains(&(sent.at_micros, &sent.id)));
     let samples = timeline.latency(&ledger, began.as_micros());
     let finite = |share| {
         oracle::percentile(&samples, share)
@@ -204,37 +214,48 @@ async fn parked(world: &World) -> Result<BTreeSet<(&'static str, String)>, Failu
     }
 }
 
-fn history(world: &World) -> Result<History, Failure> {
-    use fake_salesforce::commit::ChangeKind as Kind;
-    let kind = |kind: Kind| match kind {
-        Kind::Create => ChangeKind::Create,
-        Kind::Update => ChangeKind::Update,
-        Kind::Delete => ChangeKind::Delete,
-        Kind::Undelete => ChangeKind::Undelete,
-    };
-    let mut history = History::default();
-    for commit in world.salesforce.org.commits_since(0) {
-        history
-            .begin(commit.at_micros)
-            .map_err(|error| Failure::failed(error.to_string()))?;
-        for change in &commit.changes {
-            history.change(
-                &change.entity,
-                &change.id,
-                kind(change.kind),
-                &change.after.row(),
-            );
+/// What happened in Salesforce, with every revocation of a permission as late as `noticed_after`: a
+/// record that came to somebody who had just lost his permission was in scope at no moment, yet no
+/// poll could have known.
+fn history(world: &World, noticed_after: Duration) -> Result<History, Failure> {
+    let delay = i64::try_from(noticed_after.as_micros()).unwrap_or(i64::MAX);
+    let commits = world.salesforce.org.commits_since(0);
+    let mut moments = Vec::new();
+    for commit in &commits {
+        let (late, at_once): (Vec<_>, Vec<_>) = commit.changes.iter().partition(|change| {
+            change.entity == "PermissionSetAssignment" && change.kind == CommitKind::Delete
+        });
+        let silent = commit.silent.iter().collect::<Vec<_>>();
+        moments.push((commit.at_micros, at_once, silent));
+        if !late.is_empty() {
+            moments.push((commit.at_micros + delay, late, Vec::new()));
         }
-        for change in &commit.silent {
-            history.silent_change(
-                &change.entity,
-                &change.id,
-                kind(change.kind),
-                &change.after.row(),
-            );
+    }
+    moments.sort_by_key(|(at, ..)| *at);
+    let mut history = History::default();
+    for (at, changes, silent) in moments {
+        history
+            .begin(at)
+            .map_err(|error| Failure::failed(error.to_string()))?;
+        for change in changes {
+            let row = change.after.row();
+            history.change(&change.entity, &change.id, kind(change.kind), &row);
+        }
+        for change in silent {
+            let row = change.after.row();
+            history.silent_change(&change.entity, &change.id, kind(change.kind), &row);
         }
     }
     Ok(history)
+}
+
+const fn kind(kind: CommitKind) -> ChangeKind {
+    match kind {
+        CommitKind::Create => ChangeKind::Create,
+        CommitKind::Update => ChangeKind::Update,
+        CommitKind::Delete => ChangeKind::Delete,
+        CommitKind::Undelete => ChangeKind::Undelete,
+    }
 }
 
 fn ledger(world: &World) -> MosLedger {

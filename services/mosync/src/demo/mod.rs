@@ -47,13 +47,13 @@ pub(crate) struct Options {
     /// Writes what was measured as JSON
     #[arg(long, value_name = "FILE")]
     report: Option<PathBuf>,
-    /// Uses this RabbitMQ instead of the embedded queue
+    /// Uses this `RabbitMQ` instead of the embedded queue
     #[arg(long, value_name = "URL", requires = "redis")]
     rabbitmq: Option<String>,
     /// Uses this Redis instead of the embedded store
     #[arg(long, value_name = "URL", requires = "rabbitmq")]
     redis: Option<String>,
-    /// Starts this machine's own RabbitMQ and Redis on private ports and uses them
+    /// Starts this machine's own `RabbitMQ` and Redis on private ports and uses them
     #[arg(long, conflicts_with_all = ["rabbitmq", "redis"])]
     real: bool,
 }
