@@ -74,9 +74,9 @@ check_compiler() {
 test_all() {
     if cargo nextest --version >/dev/null 2>&1; then
         # nextest gives each test a process, and so a broker of its own, which takes ten seconds to
-        # start. The tests of the adapters share one within a process instead.
-        cargo nextest run --workspace --locked --filterset 'not package(adapters)'
-        cargo test --workspace --locked --no-fail-fast --test rabbit --test redis
+        # start. What needs brokers shares one within a process instead.
+        cargo nextest run --workspace --locked --filterset 'not (package(adapters) | binary(e2e))'
+        cargo test --workspace --locked --no-fail-fast --test rabbit --test redis --test e2e
     else
         # The same tests; `--no-fail-fast` because nextest does not stop at the first either.
         cargo test --workspace --locked --no-fail-fast --lib --bins --tests
