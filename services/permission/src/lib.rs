@@ -3,6 +3,7 @@
 //! permission snapshot up to date ([`poll`]).
 
 mod companions;
+mod holders;
 pub mod poll;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -2,21 +2,23 @@
 //! and again, and whenever an assignment runs out. Whoever newly holds permission gets a backfill,
 //! stored together with the snapshot that lets them in.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::job::{Job, JobId, JobKind, JobScope};
-use domain::permission::{Grant, PermissionSnapshot};
-use domain::{SalesforceId, Timestamp, soql};
+use domain::permission::PermissionSnapshot;
+use domain::{SalesforceId, Timestamp};
 use ports::Clock;
-use ports::source::{Source, SourceError};
+use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
 use runtime::gate::Gate;
-use runtime::readback::for_each_row;
 use runtime::worker::Outage;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::holders;
+pub use crate::holders::Requirements;
 
 /// However soon an assignment runs out, Salesforce is not asked more often than this.
 const SHORTEST: Duration = Duration::from_millis(200);
@@ -30,19 +32,6 @@ const CLOSED_MARGIN: Duration = Duration::from_secs(600);
 #[must_use]
 pub fn too_old(every: Duration) -> Duration {
     every * 2 + Duration::from_secs(30)
-}
-
-/// Which permission sets and licences count.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Requirements {
-    /// API names of the permission sets, any of which gives permission.
-    pub permission_sets: Vec<String>,
-    /// The namespace of the package they come from; empty for the org's own.
-    pub namespace: String,
-    /// Holders must also have this permission set licence (developer name), if any is named.
-    pub permission_set_licence: Option<String>,
-    /// Holders must also have a licence of the package of this namespace, if any is named.
-    pub package_namespace: Option<String>,
 }
 
 /// The poller.
@@ -114,7 +103,7 @@ impl Poll {
     pub async fn once(&self) -> Result<Option<Duration>, Outage> {
         // The time of the stores, not of this machine: snapshots and tickets are compared.
         let begun = self.stores.ticket.take().await?.version.time();
-        let holders = self.read_holders().await?;
+        let holders = holders::read(&*self.source, &self.requirements).await?;
         let before = self.stores.permissions.latest().await?;
         if before.number > 0 && before.holders == holders {
             self.stores.permissions.mark_polled(begun).await?;
@@ -180,152 +169,6 @@ impl Poll {
             message,
         };
         self.stores.log.append(&entry).await
-    }
-
-    async fn read_holders(&self) -> Result<BTreeMap<SalesforceId, BTreeSet<Grant>>, SourceError> {
-        let mut holders = BTreeMap::<SalesforceId, BTreeSet<Grant>>::new();
-        self.direct(&mut holders).await?;
-        self.through_groups(&mut holders).await?;
-        if let Some(licence) = &self.requirements.permission_set_licence {
-            let condition = format!(
-                "PermissionSetLicense.DeveloperName = {}",
-                soql::quote(licence)
-            );
-            let licensed = self
-                .users("AssigneeId", "PermissionSetLicenseAssign", &condition)
-                .await?;
-            holders.retain(|user, _| licensed.contains(user));
-        }
-        if let Some(namespace) = &self.requirements.package_namespace {
-            let condition = format!(
-                "PackageLicense.NamespacePrefix = {}",
-                soql::quote(namespace)
-            );
-            let licensed = self
-                .users("UserId", "UserPackageLicense", &condition)
-                .await?;
-            holders.retain(|user, _| licensed.contains(user));
-        }
-        Ok(holders)
-    }
-
-    /// Assignments of the sets themselves.
-    async fn direct(
-        &self,
-        holders: &mut BTreeMap<SalesforceId, BTreeSet<Grant>>,
-    ) -> Result<(), SourceError> {
-        let soql = format!(
-            "SELECT AssigneeId, PermissionSet.Name, ExpirationDate FROM PermissionSetAssignment WHERE {} AND Assignee.IsActive = true AND IsActive = true",
-            self.names_a_set()
-        );
-        for_each_row(&*self.source, &soql, false, |row| {
-            if let Ok(fields) = row.fields()
-                && let (Some(user), Some(set)) =
-                    (fields.id("AssigneeId"), fields.text("PermissionSet.Name"))
-            {
-                let expires = fields
-                    .text("ExpirationDate")
-                    .and_then(|text| Timestamp::parse(&text));
-                holders.entry(user).or_default().insert(Grant {
-                    permission_set: set,
-                    group: None,
-                    expires,
-                });
-            }
-            true
-        })
-        .await
-    }
-
-    /// Assignments of groups that hold a set: their rows name the group, not the set (Object
-    /// Reference, `PermissionSetAssignment`).
-    async fn through_groups(
-        &self,
-        holders: &mut BTreeMap<SalesforceId, BTreeSet<Grant>>,
-    ) -> Result<(), SourceError> {
-        let mut sets_of = BTreeMap::<SalesforceId, BTreeSet<String>>::new();
-        let soql = format!(
-            "SELECT PermissionSetGroupId, PermissionSet.Name FROM PermissionSetGroupComponent WHERE {}",
-            self.names_a_set()
-        );
-        for_each_row(&*self.source, &soql, false, |row| {
-            if let Ok(fields) = row.fields()
-                && let (Some(group), Some(set)) = (
-                    fields.id("PermissionSetGroupId"),
-                    fields.text("PermissionSet.Name"),
-                )
-            {
-                sets_of.entry(group).or_default().insert(set);
-            }
-            true
-        })
-        .await?;
-        if sets_of.is_empty() {
-            return Ok(());
-        }
-        let groups = sets_of.keys().copied().collect::<Vec<_>>();
-        let soql = format!(
-            "SELECT AssigneeId, PermissionSetGroupId, PermissionSetGroup.DeveloperName, ExpirationDate FROM PermissionSetAssignment WHERE PermissionSetGroupId IN {} AND Assignee.IsActive = true AND IsActive = true",
-            soql::in_list(groups.iter().map(SalesforceId::as_str))
-        );
-        for_each_row(&*self.source, &soql, false, |row| {
-            if let Ok(fields) = row.fields()
-                && let (Some(user), Some(group)) =
-                    (fields.id("AssigneeId"), fields.id("PermissionSetGroupId"))
-            {
-                let expires = fields
-                    .text("ExpirationDate")
-                    .and_then(|text| Timestamp::parse(&text));
-                let name = fields
-                    .text("PermissionSetGroup.DeveloperName")
-                    .unwrap_or_else(|| group.to_string());
-                for set in sets_of.get(&group).into_iter().flatten() {
-                    let grant = Grant {
-                        permission_set: set.clone(),
-                        group: Some(name.clone()),
-                        expires,
-                    };
-                    holders.entry(user).or_default().insert(grant);
-                }
-            }
-            true
-        })
-        .await
-    }
-
-    async fn users(
-        &self,
-        field: &str,
-        from: &str,
-        condition: &str,
-    ) -> Result<BTreeSet<SalesforceId>, SourceError> {
-        let mut users = BTreeSet::new();
-        for_each_row(
-            &*self.source,
-            &format!("SELECT {field} FROM {from} WHERE {condition}"),
-            false,
-            |row| {
-                users.extend(row.fields().ok().and_then(|fields| fields.id(field)));
-                true
-            },
-        )
-        .await?;
-        Ok(users)
-    }
-
-    fn names_a_set(&self) -> String {
-        let names = self
-            .requirements
-            .permission_sets
-            .iter()
-            .map(|name| soql::quote(name))
-            .collect::<Vec<_>>()
-            .join(", ");
-        let namespace = match self.requirements.namespace.as_str() {
-            "" => "null".to_owned(),
-            namespace => soql::quote(namespace),
-        };
-        format!("PermissionSet.Name IN ({names}) AND PermissionSet.NamespacePrefix = {namespace}")
     }
 }
 
