@@ -14,6 +14,8 @@ mod judge;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
+mod poison;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod rest;
