@@ -122,7 +122,7 @@ async function writes(conn) {
     await check('creates, updates and deletes records in one request each', async () => {
         const created = await Account.create([{ Name: 'jsforce a' }, { Name: 'jsforce b' }, {}]);
         assert.deepEqual(created.map((one) => one.success), [true, true, false]);
-        assert.equal(created[2].errors[0].statusCode ?? created[2].errors[0].errorCode, 'REQUIRED_FIELD_MISSING');
+        assert.equal(created[2].errors[0].statusCode, 'REQUIRED_FIELD_MISSING');
         const ids = created.slice(0, 2).map((one) => one.id);
         const updated = await Account.update(ids.map((Id) => ({ Id, Phone: '1' })));
         assert.deepEqual(updated.map((one) => one.success), [true, true]);

@@ -9,6 +9,9 @@
 # openssl. PATH_TO_MOSYNC is an executable built with the stand-ins; `target/debug/mosync` where not
 # given. The stand-in runs twice on free ports of the loopback: in plain text and with TLS.
 #
+# What these clients also can, the stand-in does not have: sign-in over SOAP or by OAuth with a
+# password, the Bulk API, CometD, publishing events and managed subscriptions.
+#
 # Prints `ok CLIENT: what` or `FAIL CLIENT: what` for each check.
 # Exit codes: 0 all good, 1 a check failed, 2 something is missing or could not be installed.
 set -euo pipefail
