@@ -14,3 +14,17 @@ pub mod redis;
 pub use proxy::TcpProxy;
 pub use rabbit::Rabbit;
 pub use redis::Redis;
+
+/// The Debian packages that are missing for [`Rabbit::start`] and [`Redis::start`].
+#[must_use]
+pub fn missing_packages() -> Vec<&'static str> {
+    let redis = std::process::Command::new("redis-server")
+        .arg("--version")
+        .output();
+    let missing = [
+        ("rabbitmq-server", !rabbit::is_installed()),
+        ("redis-server", redis.is_err()),
+    ];
+    let missing = missing.into_iter().filter(|(_, missing)| *missing);
+    missing.map(|(package, _)| package).collect()
+}

@@ -35,6 +35,21 @@ pub struct Rabbit {
     guardian: Option<Guardian>,
 }
 
+/// The start script of the version installed below a root.
+fn start_script(root: &Path) -> Option<PathBuf> {
+    let versions = root.join("usr/lib/rabbitmq/lib");
+    std::fs::read_dir(versions)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path().join("sbin/rabbitmq-server"))
+        .find(|script| script.is_file())
+}
+
+/// Whether this machine has what [`Rabbit::start`] starts.
+pub(crate) fn is_installed() -> bool {
+    start_script(Path::new("/")).is_some()
+}
+
 impl Rabbit {
     /// Starts the `RabbitMQ` that this machine's Debian package installed.
     ///
@@ -200,14 +215,7 @@ impl Rabbit {
     /// The start script behind the package's wrapper, which would change the user.
     fn program(&self) -> String {
         let root = self.root.clone().unwrap_or_else(|| PathBuf::from("/"));
-        let versions = root.join("usr/lib/rabbitmq/lib");
-        let found = std::fs::read_dir(&versions).ok().and_then(|entries| {
-            entries
-                .flatten()
-                .map(|entry| entry.path().join("sbin/rabbitmq-server"))
-                .find(|script| script.is_file())
-        });
-        let script = found.expect(
+        let script = start_script(&root).expect(
             "RabbitMQ is not installed: run tests/brokers.sh, or install the Debian package rabbitmq-server",
         );
         let inside = script.strip_prefix(&root).expect("it lies inside");

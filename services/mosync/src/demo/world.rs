@@ -65,6 +65,15 @@ impl World {
         let folder = tempfile::tempdir().map_err(|error| {
             Failure::failed(format!("no temporary folder can be made: {error}"))
         })?;
+        if options.real {
+            let missing = testkit::missing_packages();
+            if !missing.is_empty() {
+                return Err(Failure::out_of_reach(format!(
+                    "--real needs this machine's own servers; install the Debian packages {}, or leave --real out: the embedded queue and store need nothing",
+                    missing.join(" and ")
+                )));
+            }
+        }
         let servers = options.real.then(|| Servers {
             rabbit: testkit::Rabbit::start(),
             redis: testkit::Redis::start(),
