@@ -47,6 +47,7 @@ pub(crate) async fn unit(
         published: active.listener.clock.now(),
         rereads: 0,
         attempts: 0,
+        outages: 0,
         ticket,
         records,
         tally,

@@ -24,7 +24,7 @@ use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::Clock;
 use ports::source::Source;
 use ports::stores::Stores;
-use ports::target::Target;
+use ports::target::{Target, TargetError};
 use runtime::gate::Gate;
 use runtime::readback::RulesInForce;
 use runtime::worker::{Handler, Outage, Settle, Verdict, Void};
@@ -45,6 +45,18 @@ const RETRIES: [Duration; 3] = [
 
 /// Rows that were read longer ago are read again before they are sent.
 const MAX_AGE: Duration = Duration::from_secs(60);
+
+/// After so many times without any answer, what is left of a unit is parked as `retry_later`.
+const MAX_OUTAGES: u32 = 6;
+
+/// Why sending stopped before its end.
+#[derive(Debug, Clone, Copy)]
+struct Stopped {
+    /// How long what is left waits.
+    wait: Duration,
+    /// mOS gave no answer; it did not ask for a pause, nor refuse the key.
+    unanswered: bool,
+}
 
 /// The load stage.
 pub struct Loader {
@@ -100,7 +112,7 @@ impl Loader {
     async fn load(&self, mut unit: Envelope, ticket: Ticket) -> Result<Verdict, Outage> {
         let mut sorted = Sorted::new(&unit, self.clock.now());
         let mapped = self.map(&mut unit, &mut sorted).await?;
-        let (mut left, mut wait) = self
+        let (mut left, mut stopped) = self
             .send_all(&unit, ticket, Round::First, mapped, &mut sorted)
             .await;
         let skipped = std::mem::take(&mut sorted.skipped);
@@ -117,7 +129,7 @@ impl Loader {
                 .send_all(&unit, ticket, Round::LastWordAgain, skipped, &mut sorted)
                 .await;
             left.extend(again);
-            wait = wait.or(trouble);
+            stopped = stopped.or(trouble);
         }
         self.say_overtaken_words(&unit, ticket, &sorted.created)
             .await?;
@@ -128,7 +140,16 @@ impl Loader {
                 .accepted(&sorted.accepted, ticket.version, now)
                 .await?;
         }
-        Ok(conclude(unit, sorted, left, wait))
+        if stopped.is_some_and(|stopped| stopped.unanswered) {
+            unit.outages += 1;
+        }
+        if unit.outages >= MAX_OUTAGES {
+            // mOS answers others, or nothing would be sent; these are taken up again later.
+            for record in left.drain(..) {
+                sorted.unanswered(&record.record);
+            }
+        }
+        Ok(conclude(unit, sorted, left, stopped))
     }
 
     /// Sends records in as many requests as they need, until one fails as a whole: what was not
@@ -140,24 +161,29 @@ impl Loader {
         round: Round,
         records: Vec<Mapped>,
         sorted: &mut Sorted,
-    ) -> (Vec<Mapped>, Option<Duration>) {
+    ) -> (Vec<Mapped>, Option<Stopped>) {
         let mut chunks = request::chunks(records).into_iter();
         for chunk in chunks.by_ref() {
             let Sent {
                 answered,
+                at_fault,
                 unsent,
                 trouble,
             } = request::send(self, unit, ticket.version, round, chunk).await;
             for (record, outcome) in answered {
                 sorted.take(record, outcome, round);
             }
+            for record in at_fault {
+                sorted.unanswered(&record.record);
+            }
             if let Some(trouble) = trouble {
                 self.limiter.backed_off();
-                let wait = self.circuit.failed(&trouble);
-                return (
-                    unsent.into_iter().chain(chunks.flatten()).collect(),
-                    Some(wait),
-                );
+                let stopped = Stopped {
+                    wait: self.circuit.failed(&trouble),
+                    unanswered: matches!(trouble, TargetError::Unreachable(_)),
+                };
+                let left = unsent.into_iter().chain(chunks.flatten());
+                return (left.collect(), Some(stopped));
             }
             self.circuit.succeeded();
             self.limiter.succeeded();
@@ -219,7 +245,7 @@ fn conclude(
     mut unit: Envelope,
     sorted: Sorted,
     unsent: Vec<Mapped>,
-    outage: Option<Duration>,
+    stopped: Option<Stopped>,
 ) -> Verdict {
     let Sorted {
         tally,
@@ -240,8 +266,9 @@ fn conclude(
     } else if unit.records.is_empty() {
         Verdict::finished(unit)
     } else {
-        let wait = outage.unwrap_or_else(|| rung(unit.attempts));
-        unit.attempts += 1;
+        let wait = stopped.map_or_else(|| rung(unit.attempts), |stopped| stopped.wait);
+        // Only what mOS was too busy for uses up attempts; silence and pauses are nobody's fault.
+        unit.attempts += u32::from(stopped.is_none());
         unit.records
             .sort_by_key(|record| (record.object, record.id));
         Verdict {

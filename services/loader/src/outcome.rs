@@ -126,6 +126,12 @@ impl Sorted {
         }
     }
 
+    /// Parks a record for which mOS gave no answer, time and again.
+    pub(crate) fn unanswered(&mut self, record: &UnitRecord) {
+        let message = "mOS does not answer when this record is sent".to_owned();
+        self.park(record, FailureKind::RetryLater, message, None);
+    }
+
     /// Parks a record whose row has no place in mOS.
     pub(crate) fn unmappable(&mut self, record: &UnitRecord, reason: String) {
         self.park(record, FailureKind::Unmappable, reason, None);

@@ -19,7 +19,7 @@ const MAX_RECORDS: usize = 500;
 const MAX_BYTES: usize = 3_670_016;
 /// The code under which a record that mOS cannot even read is sorted.
 pub(crate) const UNPROCESSABLE: &str = "unprocessable";
-/// After so many attempts a unit that mOS does not answer is suspected to hold a record that mOS
+/// After so many times without an answer a unit is suspected to hold a record that mOS
 /// fails over, and is halved.
 const SUSPECT_AFTER: u32 = 2;
 /// That many failures in a row without one success are mOS's fault, not a record's.
@@ -49,6 +49,8 @@ pub(crate) enum Round {
 #[derive(Debug)]
 pub(crate) struct Sent {
     pub(crate) answered: Vec<(Mapped, Outcome)>,
+    /// mOS fails over these, and not over the others.
+    pub(crate) at_fault: Vec<Mapped>,
     pub(crate) unsent: Vec<Mapped>,
     pub(crate) trouble: Option<TargetError>,
 }
@@ -97,7 +99,7 @@ pub(crate) fn chunks(records: Vec<Mapped>) -> Vec<Vec<Mapped>> {
 }
 
 /// Sends a chunk. What mOS refuses to read or to swallow is halved until the records at fault are
-/// alone; so is, after repeated attempts, what makes mOS fail.
+/// alone; so is, after repeated silence, what makes mOS fail.
 pub(crate) async fn send(
     loader: &Loader,
     unit: &Envelope,
@@ -107,13 +109,14 @@ pub(crate) async fn send(
 ) -> Sent {
     let mut sent = Sent {
         answered: Vec::new(),
+        at_fault: Vec::new(),
         unsent: Vec::new(),
         trouble: None,
     };
     let mut failing = Vec::new();
     let mut failures = 0_u32;
     let mut succeeded = false;
-    let mut parts = suspect_parts(chunk, unit.attempts);
+    let mut parts = suspect_parts(chunk, unit.outages);
     let deadline = Instant::now() + SENDING_LIMIT;
     while let Some(mut part) = parts.pop() {
         if Instant::now() >= deadline {
@@ -145,7 +148,7 @@ pub(crate) async fn send(
         let at_fault = match &error {
             TargetError::TooLarge | TargetError::Unprocessable(_) => true,
             TargetError::Unreachable(_) => {
-                unit.attempts >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
+                unit.outages >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
             }
             TargetError::Throttled(_) | TargetError::Forbidden(_) => false,
         };
@@ -171,8 +174,7 @@ pub(crate) async fn send(
         }
     }
     if succeeded {
-        sent.answered
-            .extend(failing.into_iter().map(|mapped| (mapped, Outcome::Missing)));
+        sent.at_fault = failing;
     } else if !failing.is_empty() {
         failing.append(&mut sent.unsent);
         sent.unsent = failing;
@@ -184,10 +186,10 @@ pub(crate) async fn send(
 }
 
 /// The parts to begin with, the first to send last: the whole, or, for a unit that mOS has failed to
-/// answer again and again, parts an eighth as large with every attempt, so that a record over which
+/// answer again and again, parts an eighth as large every time, so that a record over which
 /// mOS hangs is alone after few of its time-outs.
-fn suspect_parts(chunk: Vec<Mapped>, attempts: u32) -> Vec<Vec<Mapped>> {
-    let eighths = attempts.saturating_sub(SUSPECT_AFTER).min(4);
+fn suspect_parts(chunk: Vec<Mapped>, outages: u32) -> Vec<Vec<Mapped>> {
+    let eighths = outages.saturating_sub(SUSPECT_AFTER).min(4);
     let size = (chunk.len() >> (3 * eighths)).max(1);
     let mut parts = Vec::new();
     let mut rest = chunk;
@@ -217,6 +219,7 @@ fn idempotency_key(unit: &Envelope, round: Round, records: &[Upsert]) -> String 
     digest.update(unit.id.as_bytes());
     digest.update(unit.rereads.to_be_bytes());
     digest.update(unit.attempts.to_be_bytes());
+    digest.update(unit.outages.to_be_bytes());
     digest.update([u8::from(round == Round::LastWordAgain)]);
     for record in records {
         digest.update(record.object.mos_type());

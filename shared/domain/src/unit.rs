@@ -110,8 +110,10 @@ pub struct Envelope {
     pub published: Timestamp,
     /// How often it was sent back for another read.
     pub rereads: u32,
-    /// How often the loader has tried to write what is left of it.
+    /// How often mOS was too busy for what is left of it.
     pub attempts: u32,
+    /// How often mOS did not answer for it at all.
+    pub outages: u32,
     /// W3C trace context.
     pub traceparent: String,
     /// The ticket under which the rows were read; absent while nothing has been read.

@@ -72,6 +72,7 @@ fn unit(ids: &[SalesforceId]) -> Envelope {
         published: domain::Timestamp::default(),
         rereads: 0,
         attempts: 0,
+        outages: 0,
         traceparent: String::new(),
         ticket: None,
         records: ids.iter().map(record).collect(),

@@ -262,8 +262,32 @@ impl World {
         status
     }
 
-    /// Nothing in scope is missing or stale, nothing was sent out of scope.
+    /// I10: no worker's log holds a secret or anything about a person.
+    fn assert_discreet(&self) {
+        let org = &self.salesforce.org;
+        let people = ["Contact", "User"]
+            .into_iter()
+            .flat_map(|object| org.records(object));
+        let mut secrets = people
+            .flat_map(|person| {
+                ["Email", "Phone"].map(|field| person.text(field).map(str::to_owned))
+            })
+            .flatten()
+            .filter(|value| !value.is_empty())
+            .collect::<Vec<_>>();
+        assert!(!secrets.is_empty(), "nobody in the org has an address");
+        secrets.push(fake_salesforce::server::DEFAULT_CLIENT_SECRET.to_owned());
+        secrets.push(fake_mos::DEFAULT_API_KEY.to_owned());
+        for worker in WORKERS {
+            let log = std::fs::read_to_string(self.folder.path().join(worker)).unwrap_or_default();
+            let told = secrets.iter().find(|secret| log.contains(secret.as_str()));
+            assert_eq!(told, None, "the log of the {worker} tells it");
+        }
+    }
+
+    /// Nothing in scope is missing or stale, nothing was sent out of scope, no log tells too much.
     pub(crate) fn audit(&self, context: &str, parked: &[String]) {
+        self.assert_discreet();
         let faults = judge::faults(self, &self.settings, parked);
         assert!(
             faults.is_empty(),
