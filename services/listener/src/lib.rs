@@ -131,16 +131,18 @@ impl Listener {
     async fn keep_lease(&self) -> Result<(), String> {
         loop {
             tokio::time::sleep(LEASE_RENEWED).await;
-            if !self
-                .stores
-                .lease
-                .hold(LEASE, &self.holder, LEASE_FOR)
-                .await
-                .map_err(in_words)?
-            {
-                return Err("another listener has taken over".to_owned());
-            }
+            self.renew_lease().await?;
             self.report_again().await;
+        }
+    }
+
+    async fn renew_lease(&self) -> Result<(), String> {
+        let lease = &self.stores.lease;
+        let held = lease.hold(LEASE, &self.holder, LEASE_FOR).await;
+        if held.map_err(in_words)? {
+            Ok(())
+        } else {
+            Err("another listener has taken over".to_owned())
         }
     }
 
@@ -164,15 +166,7 @@ impl Listener {
                     .to_owned(),
             ))
             .await;
-            if !self
-                .stores
-                .lease
-                .hold(LEASE, &self.holder, LEASE_FOR)
-                .await
-                .map_err(in_words)?
-            {
-                return Err("another listener has taken over".to_owned());
-            }
+            self.renew_lease().await?;
             tokio::select! {
                 biased;
                 () = stop.cancelled() => return Ok(()),

@@ -207,6 +207,38 @@ impl Job {
         }
     }
 
+    /// A job that a store has to make up from a unit of it: the first unit of a live hour opens it,
+    /// or its history was lost while its units were on their way.
+    #[must_use]
+    pub fn of_lost_history(id: &JobId, at: Timestamp) -> Self {
+        let kind = [
+            JobKind::SyncAll,
+            JobKind::Backfill,
+            JobKind::CatchUp,
+            JobKind::Retry,
+        ]
+        .into_iter()
+        .find(|kind| {
+            id.as_str()
+                .strip_prefix(kind.name())
+                .is_some_and(|rest| rest.starts_with('-'))
+        })
+        .unwrap_or(JobKind::Live);
+        let mut job = Self::queued(id.clone(), kind, JobScope::Stream, at);
+        if kind == JobKind::Live {
+            job.salesforce = SalesforceStatus::Extracting;
+            job.started = Some(at);
+        } else {
+            // Nobody knows any more what it was to read, so nobody must take it for one to begin.
+            job.salesforce = SalesforceStatus::Failed;
+            job.error = Some(
+                "the job's history was lost with the store; the stream's position was lost with it, so a new first load brings everything over, see that it completes"
+                    .to_owned(),
+            );
+        }
+        job
+    }
+
     /// Units on the way.
     #[must_use]
     pub const fn pending(&self) -> u64 {

@@ -2,7 +2,7 @@
 //! or abandoned.
 
 use async_trait::async_trait;
-use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
+use domain::job::{Job, JobId, Progress, SalesforceStatus};
 use domain::tally::{Count, Tally};
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::stores::{JobStore, StoreError};
@@ -57,7 +57,7 @@ impl JobStore for Tables {
     async fn open_live_unit(&self, id: &JobId, at: Timestamp) -> Result<u64, StoreError> {
         let id = id.clone();
         let index = self.0.run(move |tx| {
-            create(tx, &unknown(&id, at))?;
+            create(tx, &Job::of_lost_history(&id, at))?;
             let units: i64 = tx
                 .db
                 .prepare_cached("UPDATE jobs SET units = units + 1 WHERE id = ?1 RETURNING units")?
@@ -184,7 +184,7 @@ fn count(tx: &Tx<'_>, id: &JobId, index: i64, tally: &Tally, at: Timestamp) -> R
     if new == 0 {
         return Ok(false);
     }
-    create(tx, &unknown(id, at))?;
+    create(tx, &Job::of_lost_history(id, at))?;
     let was_abandoned = tx
         .db
         .prepare_cached("DELETE FROM abandoned WHERE job = ?1 AND unit = ?2")?
@@ -200,37 +200,6 @@ fn count(tx: &Tx<'_>, id: &JobId, index: i64, tally: &Tally, at: Timestamp) -> R
         .execute(params![id.as_str(), was_abandoned, at.as_micros()])?;
     add(tx, id, tally)?;
     Ok(true)
-}
-
-/// A job that the store has to make up: the first unit of a live hour opens it, or its history was
-/// lost while its units were on their way.
-fn unknown(id: &JobId, at: Timestamp) -> Job {
-    let kind = [
-        JobKind::SyncAll,
-        JobKind::Backfill,
-        JobKind::CatchUp,
-        JobKind::Retry,
-    ]
-    .into_iter()
-    .find(|kind| {
-        id.as_str()
-            .strip_prefix(kind.name())
-            .is_some_and(|rest| rest.starts_with('-'))
-    })
-    .unwrap_or(JobKind::Live);
-    let mut job = Job::queued(id.clone(), kind, JobScope::Stream, at);
-    if kind == JobKind::Live {
-        job.salesforce = SalesforceStatus::Extracting;
-        job.started = Some(at);
-    } else {
-        // Nobody knows any more what it was to read, so nobody must take it for one to begin.
-        job.salesforce = SalesforceStatus::Failed;
-        job.error = Some(
-            "the job's history was lost with the store; start a sync-all to be sure that nothing is missing"
-                .to_owned(),
-        );
-    }
-    job
 }
 
 /// Adds a job unless there is one of that id.

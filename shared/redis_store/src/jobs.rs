@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use async_trait::async_trait;
-use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
+use domain::job::{Job, JobId, JobKind, Progress, SalesforceStatus};
 use domain::tally::{Count, Tally};
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::stores::{JobStore, StoreError};
@@ -68,7 +68,7 @@ impl JobStore for Link {
             self.client(),
             self.next_call(),
         ];
-        arguments.extend(fields(&unknown(id, at))?);
+        arguments.extend(fields(&Job::of_lost_history(id, at))?);
         self.run(script!("open_live_unit"), &arguments).await
     }
 
@@ -133,40 +133,9 @@ impl JobStore for Link {
             arguments.push(format!("{object}.{}", count.name()));
             arguments.push(records.to_string());
         }
-        arguments.extend(fields(&unknown(id, at))?);
+        arguments.extend(fields(&Job::of_lost_history(id, at))?);
         self.run(script!("count"), &arguments).await
     }
-}
-
-/// A job that the store has to make up: the first unit of a live hour opens it, or its history was
-/// lost while its units were on their way.
-fn unknown(id: &JobId, at: Timestamp) -> Job {
-    let kind = [
-        JobKind::SyncAll,
-        JobKind::Backfill,
-        JobKind::CatchUp,
-        JobKind::Retry,
-    ]
-    .into_iter()
-    .find(|kind| {
-        id.as_str()
-            .strip_prefix(kind.name())
-            .is_some_and(|rest| rest.starts_with('-'))
-    })
-    .unwrap_or(JobKind::Live);
-    let mut job = Job::queued(id.clone(), kind, JobScope::Stream, at);
-    if kind == JobKind::Live {
-        job.salesforce = SalesforceStatus::Extracting;
-        job.started = Some(at);
-    } else {
-        // Nobody knows any more what it was to read, so nobody must take it for one to begin.
-        job.salesforce = SalesforceStatus::Failed;
-        job.error = Some(
-            "the job's history was lost with the store; start a sync-all to be sure that nothing is missing"
-                .to_owned(),
-        );
-    }
-    job
 }
 
 /// The arguments that create a job: id, time of request, fields.
