@@ -1,5 +1,6 @@
 //! Faults that a test asks for, shared by the HTTP doors and the Pub/Sub server.
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -90,6 +91,12 @@ pub enum Fault {
         /// How late, in milliseconds.
         ms: u64,
     },
+    /// The org's API allowance is used up, or there again: every call of the data API is answered
+    /// 403 `REQUEST_LIMIT_EXCEEDED` meanwhile.
+    Quota {
+        /// Whether it is used up.
+        exhausted: bool,
+    },
     /// Every token handed out so far stops working.
     ExpireTokens {},
     /// Every open subscription ends with `UNAVAILABLE`.
@@ -179,6 +186,7 @@ type Injector = Box<dyn Fn(&InjectedEvent) + Send + Sync>;
 pub struct Faults {
     http: Mutex<VecDeque<HttpFault>>,
     duplicates: Mutex<usize>,
+    quota_exhausted: AtomicBool,
     injectors: Mutex<Vec<Injector>>,
     drops: watch::Sender<u64>,
     stalled_until: watch::Sender<Option<Instant>>,
@@ -197,6 +205,7 @@ impl Default for Faults {
         Faults {
             http: Mutex::default(),
             duplicates: Mutex::default(),
+            quota_exhausted: AtomicBool::new(false),
             injectors: Mutex::default(),
             drops: watch::Sender::new(0),
             stalled_until: watch::Sender::new(None),
@@ -223,6 +232,7 @@ impl Faults {
                     delay: Duration::from_millis(ms),
                 },
             ),
+            Fault::Quota { exhausted } => self.quota_exhausted.store(exhausted, Ordering::Relaxed),
             Fault::ExpireTokens {} => self.token_epoch.send_modify(|epoch| *epoch += 1),
             Fault::DropStreams {} => self.drops.send_modify(|drops| *drops += 1),
             Fault::StallStreams { ms } => {
@@ -288,6 +298,11 @@ impl Faults {
         let any = *left > 0;
         *left = left.saturating_sub(1);
         any
+    }
+
+    /// Whether the org's API allowance is used up.
+    pub fn quota_exhausted(&self) -> bool {
+        self.quota_exhausted.load(Ordering::Relaxed)
     }
 
     /// What the HTTP request in hand meets; counts down.

@@ -110,24 +110,21 @@ impl Org {
     /// Fills the org with this many opportunities and about 0.4 accounts, 1.2 contacts and 1.2
     /// contact roles for each, owned by 30 users: 18 of them hold a permission set of mOS, three
     /// of these through a group, three by an assignment that has expired, and four of the 30 are
-    /// inactive. One transaction. The same seed on the same day makes the same org.
+    /// inactive. One transaction, or several where it is more than 100,000 records. The same seed
+    /// on the same day makes the same org.
     pub fn generate(&self, opportunities: usize, seed: u64) {
-        let mut writer = self.writer();
         let at = self.now_micros();
-        let written = {
-            let state = self.state();
-            let transaction = Transaction::trusted(&state, &mut writer, self.admin_id(), at);
-            let mut generator = Generator {
-                transaction,
-                random: StdRng::seed_from_u64(seed),
-                today_ms: time::whole_second_ms(at).div_euclid(DAY_MS) * DAY_MS,
-            };
-            if let Err(error) = generator.run(opportunities) {
-                tracing::error!(%error, "a generated record was refused");
-            }
-            generator.transaction.finish()
+        let mut generator = Generator {
+            org: self,
+            at,
+            waiting: Vec::new(),
+            random: StdRng::seed_from_u64(seed),
+            today_ms: time::whole_second_ms(at).div_euclid(DAY_MS) * DAY_MS,
         };
-        self.commit(&mut writer, at, self.admin_id(), "", written);
+        let made = generator.run(opportunities).and_then(|()| generator.write());
+        if let Err(error) = made {
+            tracing::error!(%error, "a generated record was refused");
+        }
     }
 }
 
