@@ -87,6 +87,11 @@ impl<'a> Transaction<'a> {
         transaction
     }
 
+    /// Goes on with what an earlier transaction staged and nobody committed.
+    pub(crate) fn resume(&mut self, written: Written) {
+        self.written = written;
+    }
+
     pub(crate) fn finish(self) -> Written {
         self.written
     }

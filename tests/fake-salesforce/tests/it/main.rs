@@ -4,9 +4,13 @@
 #[cfg(test)]
 mod common;
 #[cfg(test)]
+mod corpus;
+#[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod scale;
 #[cfg(test)]
 mod soql;
 #[cfg(test)]
