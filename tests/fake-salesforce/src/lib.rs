@@ -6,6 +6,7 @@
 //! shares no code with the client it tests but the generated protobuf types.
 #![recursion_limit = "256"]
 
+pub mod bulk;
 pub mod commit;
 mod derive;
 mod describe;

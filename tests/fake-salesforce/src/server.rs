@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bulk::Jobs;
 use crate::commit::Clock;
 use crate::dml::Dml;
 use crate::faults::Faults;
@@ -186,7 +187,14 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
         Arc::clone(&faults),
         options.seed,
     ));
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let app = Arc::new(App {
+        jobs: Arc::new(Jobs::new(
+            Arc::clone(&org),
+            Arc::clone(&faults),
+            tasks.clone(),
+            stop.clone(),
+        )),
         org: Arc::clone(&org),
         faults: Arc::clone(&faults),
         tokens: Arc::clone(&tokens),
@@ -201,7 +209,6 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
         cursors: Default::default(),
         codes: Default::default(),
     });
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let grpc_server = pubsub::serve(
         grpc_listener,
         Arc::clone(&org),

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::{App, Incoming};
+use crate::bulk::faults::BulkFault;
 use crate::dml::Dml;
 use crate::error::ApiError;
 use crate::faults::Fault;
@@ -39,6 +40,15 @@ const HISTORY_PAGE: usize = 1000;
 /// Answers a request below `/admin`.
 pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
     match (&incoming.method, path) {
+        (&Method::POST, ["faults"]) if is_bulk_fault(incoming) => {
+            match body::<BulkFault>(incoming) {
+                Ok(fault) => {
+                    app.jobs.apply(fault);
+                    Reply::status(204)
+                }
+                Err(error) => Reply::from(error),
+            }
+        }
         (&Method::POST, ["faults"]) => match body::<Fault>(incoming) {
             Ok(fault) => {
                 app.faults.apply(fill_ids(app, fault));
@@ -93,6 +103,14 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         ),
         _ => Reply::not_found(),
     }
+}
+
+/// The kinds of the Bulk API's faults all begin with its name.
+fn is_bulk_fault(incoming: &Incoming) -> bool {
+    let fault: Option<Value> = serde_json::from_slice(&incoming.body).ok();
+    let kind = fault.as_ref().and_then(|fault| fault.get("kind"));
+    kind.and_then(Value::as_str)
+        .is_some_and(|kind| kind.starts_with("bulk_"))
 }
 
 /// A gap of no ids given is one of the object's first record.

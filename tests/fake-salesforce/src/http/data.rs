@@ -3,7 +3,8 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
-use super::{App, DAILY_API_REQUESTS, Incoming, collections, composite, query};
+use super::{App, DAILY_API_REQUESTS, Incoming, bulk, collections, composite, query};
+use crate::bulk::MAX_QUERY_JOBS;
 use crate::commit::Row;
 use crate::dml::Dml;
 use crate::error::ApiError;
@@ -95,6 +96,7 @@ pub(crate) fn route(
         }
         (&Method::POST, ["composite"]) => composite::composite(app, incoming, caller),
         (&Method::POST, ["composite", "batch"]) => composite::batch(app, incoming, caller),
+        (_, ["jobs", rest @ ..]) => bulk::answer(app, incoming, caller, rest),
         (_, ["composite", "sobjects", rest @ ..]) => {
             collections::answer(app, incoming, caller, rest)
         }
@@ -273,7 +275,14 @@ fn versions() -> Reply {
 }
 
 fn resources(version: &str) -> Reply {
-    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+    let names = [
+        "sobjects",
+        "query",
+        "queryAll",
+        "limits",
+        "composite",
+        "jobs",
+    ];
     let entries = names.iter().map(|name| {
         let url = format!("/services/data/v{version}/{name}");
         ((*name).to_owned(), Value::from(url))
@@ -295,7 +304,10 @@ fn limits(app: &App) -> Reply {
             "DailyAsyncApexExecutions": untouched(250_000),
             "DailyBulkApiBatches": untouched(15_000),
             "DailyBulkV2QueryFileStorageMB": untouched(976_562),
-            "DailyBulkV2QueryJobs": untouched(10_000),
+            "DailyBulkV2QueryJobs": {
+                "Max": MAX_QUERY_JOBS,
+                "Remaining": app.jobs.quota.left(app.org.now_micros().div_euclid(1000)),
+            },
             "DailyDeliveredPlatformEvents": untouched(50_000),
             "DataStorageMB": untouched(10_240),
             "FileStorageMB": untouched(10_240),

@@ -12,6 +12,8 @@ pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
     body: Vec<u8>,
+    /// A body that comes by and by, in place of `body`.
+    stream: Option<Body>,
 }
 
 impl Reply {
@@ -21,6 +23,7 @@ impl Reply {
             status,
             headers: Vec::new(),
             body: Vec::new(),
+            stream: None,
         }
     }
 
@@ -38,6 +41,17 @@ impl Reply {
             status,
             headers: vec![("content-type", content_type.to_owned())],
             body,
+            stream: None,
+        }
+    }
+
+    /// A document of any type that comes by and by.
+    pub(crate) fn stream(content_type: &str, stream: Body) -> Self {
+        Reply {
+            status: 200,
+            headers: vec![("content-type", content_type.to_owned())],
+            body: Vec::new(),
+            stream: Some(stream),
         }
     }
 
@@ -61,7 +75,8 @@ impl Reply {
     }
 
     pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+        let body = self.stream.unwrap_or_else(|| Body::from(self.body));
+        let mut response = Response::new(body);
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in self.headers {
@@ -82,6 +97,8 @@ impl From<ApiError> for Reply {
             "REQUEST_LIMIT_EXCEEDED" => 403,
             "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
             "METHOD_NOT_ALLOWED" => 405,
+            "VERSION_CONFLICT" => 409,
+            "UNSUPPORTED_MEDIA_TYPE" => 415,
             "UNSUPPORTED_API_VERSION" => 410,
             _ => 400,
         };

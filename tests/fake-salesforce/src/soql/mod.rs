@@ -1,4 +1,5 @@
 //! SOQL: text to answer.
+mod bulk;
 mod dates;
 mod filter;
 mod lexer;
@@ -6,4 +7,5 @@ mod parser;
 mod path;
 mod run;
 
+pub(crate) use bulk::{BulkQuery, RowStyle};
 pub(crate) use run::{Answer, known_entity};

@@ -132,7 +132,7 @@ impl Org {
         Ok(Answer::Rows)
     }
 
-    fn scope<'a>(&self, state: &'a State, soql: &'a str, all_rows: bool) -> Scope<'a> {
+    pub(crate) fn scope<'a>(&self, state: &'a State, soql: &'a str, all_rows: bool) -> Scope<'a> {
         let now_ms = self.now_micros().div_euclid(1000);
         let user = state.by_id(self.admin_id());
         let zone = user
@@ -195,15 +195,19 @@ pub(crate) fn known_entity(name: &str) -> Result<&'static Entity, ApiError> {
 }
 
 /// Where a query's records come from.
-struct Plan<'q> {
-    root: &'static Entity,
-    alias: Option<&'q str>,
+pub(crate) struct Plan<'q> {
+    pub(crate) root: &'static Entity,
+    pub(crate) alias: Option<&'q str>,
     test: Option<Test>,
     narrowed: Narrowed,
 }
 
 impl<'q> Plan<'q> {
-    fn new(scope: &Scope<'_>, query: &'q Query, inside_join: bool) -> Result<Self, ApiError> {
+    pub(crate) fn new(
+        scope: &Scope<'_>,
+        query: &'q Query,
+        inside_join: bool,
+    ) -> Result<Self, ApiError> {
         let root = known_entity(&query.from)?;
         let alias = query.alias.as_deref();
         let mut compiler = Compiler {
@@ -272,7 +276,7 @@ impl<'q> Plan<'q> {
     }
 
     /// Hands the matching records on in the order asked for, within OFFSET and LIMIT.
-    fn sorted(
+    pub(crate) fn sorted(
         &self,
         scope: &Scope<'_>,
         query: &Query,
@@ -314,7 +318,7 @@ impl<'q> Plan<'q> {
         Ok(())
     }
 
-    fn keys<'o>(
+    pub(crate) fn keys<'o>(
         &self,
         scope: &Scope<'_>,
         orders: &'o [Order],
