@@ -8,6 +8,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::bulk::faults::BulkFaults;
 use crate::commit::ChangeKind;
 
 /// A change event without a record change behind it.
@@ -184,6 +185,8 @@ type Injector = Box<dyn Fn(&InjectedEvent) + Send + Sync>;
 
 /// The faults in force.
 pub struct Faults {
+    /// Those of the Bulk API.
+    pub bulk: BulkFaults,
     http: Mutex<VecDeque<HttpFault>>,
     duplicates: Mutex<usize>,
     quota_exhausted: AtomicBool,
@@ -203,6 +206,7 @@ impl std::fmt::Debug for Faults {
 impl Default for Faults {
     fn default() -> Self {
         Faults {
+            bulk: BulkFaults::default(),
             http: Mutex::default(),
             duplicates: Mutex::default(),
             quota_exhausted: AtomicBool::new(false),

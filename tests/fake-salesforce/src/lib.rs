@@ -6,6 +6,7 @@
 //! shares no code with the client it tests but the generated protobuf types.
 #![recursion_limit = "256"]
 
+pub mod bulk;
 pub mod commit;
 mod derive;
 mod describe;
@@ -25,8 +26,8 @@ pub mod server;
 pub mod setup;
 pub mod setup_fields;
 mod soap;
-mod sorted;
 mod soql;
+mod sorted;
 mod table;
 mod time;
 pub mod tokens;

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bulk::Jobs;
 use crate::commit::Clock;
 use crate::dml::Dml;
 use crate::faults::Faults;
@@ -213,7 +214,14 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
     let log = EventLog::attach_in(&org, options.data.as_deref())
         .context("cannot make the file of the events; choose another --data")?;
     log.obey(&faults, &org);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let app = Arc::new(App {
+        jobs: Arc::new(Jobs::new(
+            Arc::clone(&org),
+            Arc::clone(&faults),
+            tasks.clone(),
+            stop.clone(),
+        )),
         org: Arc::clone(&org),
         log: Arc::clone(&log),
         faults: Arc::clone(&faults),
@@ -232,7 +240,6 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
         cursors: Default::default(),
         codes: Default::default(),
     });
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let grpc_server = pubsub::serve_log(
         grpc_listener,
         log,

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::{App, Incoming};
+use crate::bulk::faults::BulkFault;
 use crate::dml::Dml;
 use crate::error::ApiError;
 use crate::faults::Fault;
@@ -54,6 +55,15 @@ const HISTORY_PAGE: usize = 1000;
 /// Answers a request below `/admin`.
 pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
     match (&incoming.method, path) {
+        (&Method::POST, ["faults"]) if is_bulk_fault(incoming) => {
+            match body::<BulkFault>(incoming) {
+                Ok(fault) => {
+                    app.jobs.apply(fault);
+                    Reply::status(204)
+                }
+                Err(error) => Reply::from(error),
+            }
+        }
         (&Method::POST, ["faults"]) => match body::<Fault>(incoming) {
             Ok(fault) => {
                 app.faults.apply(fill_ids(app, fault));
@@ -96,9 +106,7 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         (&Method::POST, ["fields"]) => {
             done(body::<CustomField>(incoming).and_then(|field| app.org.add_field(&field)))
         }
-        (&Method::DELETE, ["fields", entity, field]) => {
-            done(app.org.remove_field(entity, field))
-        }
+        (&Method::DELETE, ["fields", entity, field]) => done(app.org.remove_field(entity, field)),
         (&Method::POST, ["field-security"]) => done(
             body::<FieldSecurity>(incoming)
                 .and_then(|wish| app.org.hide_field(&wish.entity, &wish.field, wish.hidden)),
@@ -114,6 +122,14 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         ),
         _ => Reply::not_found(),
     }
+}
+
+/// The kinds of the Bulk API's faults all begin with its name.
+fn is_bulk_fault(incoming: &Incoming) -> bool {
+    let fault: Option<Value> = serde_json::from_slice(&incoming.body).ok();
+    let kind = fault.as_ref().and_then(|fault| fault.get("kind"));
+    kind.and_then(Value::as_str)
+        .is_some_and(|kind| kind.starts_with("bulk_"))
 }
 
 /// A gap of no ids given is one of the object's first record.
@@ -150,7 +166,9 @@ fn transact(app: &App, incoming: &Incoming, ops: Vec<Dml>) -> Reply {
 /// where that is asked.
 fn state(app: &App, incoming: &Incoming, entity: &'static Entity) -> Reply {
     let limit = incoming.parameter("limit");
-    let mut left = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
+    let mut left = limit
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(usize::MAX);
     let after = incoming.parameter("after").map(Key::of);
     let mut from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let org = Arc::clone(&app.org);
@@ -182,7 +200,7 @@ fn list(items: impl Iterator<Item = String> + Send + 'static) -> Reply {
     });
     let open = std::iter::once(Bytes::from_static(b"["));
     let close = std::iter::once(Bytes::from_static(b"]"));
-    Reply::stream(open.chain(items).chain(close))
+    Reply::pieces(open.chain(items).chain(close))
 }
 
 fn done(result: Result<(), ApiError>) -> Reply {

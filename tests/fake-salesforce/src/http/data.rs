@@ -4,8 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
 use super::{
-    App, DAILY_API_REQUESTS, Incoming, collections, composite, query, replication, schemas, tree,
+    App, DAILY_API_REQUESTS, Incoming, bulk, collections, composite, query, replication, schemas,
+    tree,
 };
+use crate::bulk::MAX_QUERY_JOBS;
 use crate::commit::Row;
 use crate::dml::Dml;
 use crate::error::ApiError;
@@ -82,7 +84,9 @@ pub(crate) fn route(
         }
         (&Method::GET, ["limits"]) => Ok(limits(app)),
         (&Method::GET, ["sobjects"]) => Ok(Reply::json(200, &describe::global(version))),
-        (&Method::GET, ["sobjects", entity, "describe"]) => describe(app, incoming, version, entity),
+        (&Method::GET, ["sobjects", entity, "describe"]) => {
+            describe(app, incoming, version, entity)
+        }
         (&Method::GET, ["sobjects", entity]) => {
             let mut described = app.org.describe_as(found(entity)?.name, version)?;
             if let Value::Object(described) = &mut described {
@@ -117,6 +121,7 @@ pub(crate) fn route(
         (&Method::POST, ["composite", "tree", entity]) => {
             tree::tree(app, incoming, caller, found(entity)?)
         }
+        (_, ["jobs", rest @ ..]) => bulk::answer(app, incoming, caller, rest),
         (_, ["composite", "sobjects", rest @ ..]) => {
             collections::answer(app, incoming, caller, rest)
         }
@@ -229,7 +234,10 @@ fn describe(
     entity: &str,
 ) -> Result<Reply, ApiError> {
     let entity = found(entity)?;
-    let changed_s = app.org.described_at_micros(entity.name).div_euclid(1_000_000);
+    let changed_s = app
+        .org
+        .described_at_micros(entity.name)
+        .div_euclid(1_000_000);
     let known = incoming.header("if-modified-since");
     let known = known.and_then(|known| jiff::fmt::rfc2822::parse(known).ok());
     if known.is_some_and(|known| known.timestamp().as_second() >= changed_s) {
@@ -364,7 +372,14 @@ fn versions() -> Reply {
 }
 
 fn resources(version: &str) -> Reply {
-    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+    let names = [
+        "sobjects",
+        "query",
+        "queryAll",
+        "limits",
+        "composite",
+        "jobs",
+    ];
     let entries = names.iter().map(|name| {
         let url = format!("/services/data/v{version}/{name}");
         ((*name).to_owned(), Value::from(url))
@@ -386,7 +401,10 @@ fn limits(app: &App) -> Reply {
             "DailyAsyncApexExecutions": untouched(250_000),
             "DailyBulkApiBatches": untouched(15_000),
             "DailyBulkV2QueryFileStorageMB": untouched(976_562),
-            "DailyBulkV2QueryJobs": untouched(10_000),
+            "DailyBulkV2QueryJobs": {
+                "Max": MAX_QUERY_JOBS,
+                "Remaining": app.jobs.quota.left(app.org.now_micros().div_euclid(1000)),
+            },
             "DailyDeliveredPlatformEvents": untouched(50_000),
             "DataStorageMB": untouched(10_240),
             "FileStorageMB": untouched(10_240),

@@ -1,6 +1,7 @@
 //! The HTTP doors: sign-in, REST API, and the test's own admin door.
 mod admin;
 mod auth;
+mod bulk;
 mod collections;
 mod composite;
 mod data;
@@ -20,6 +21,7 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::{Router, body};
 
+use crate::bulk::Jobs;
 use crate::faults::{Faults, HttpFault};
 use crate::org::Org;
 use crate::pubsub::EventLog;
@@ -28,6 +30,7 @@ use reply::Reply;
 
 /// What the doors work on.
 pub(crate) struct App {
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) org: Arc<Org>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) tokens: Arc<Tokens>,
@@ -142,7 +145,12 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = body::to_bytes(body, MAX_BODY).await else {
+    let most = if bulk::is_upload(parts.uri.path()) {
+        bulk::MAX_UPLOAD
+    } else {
+        MAX_BODY
+    };
+    let Ok(body) = body::to_bytes(body, most).await else {
         return Reply::status(413).into_response();
     };
     let target = parts

@@ -17,7 +17,7 @@ pub(crate) struct Reply {
 enum Content {
     Whole(Vec<u8>),
     /// Written while it is sent.
-    Pieces(Box<dyn Iterator<Item = Bytes> + Send>),
+    Stream(Body),
 }
 
 impl Reply {
@@ -48,11 +48,18 @@ impl Reply {
     }
 
     /// A JSON document in pieces, each made when the one before it was sent.
-    pub(crate) fn stream(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+    pub(crate) fn pieces(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+        let pieces = pieces.map(Ok::<_, std::convert::Infallible>);
+        let body = Body::from_stream(futures::stream::iter(pieces));
+        Reply::stream("application/json;charset=UTF-8", body)
+    }
+
+    /// A document of any type that comes by and by.
+    pub(crate) fn stream(content_type: &str, body: Body) -> Self {
         Reply {
             status: 200,
-            headers: vec![("content-type", "application/json;charset=UTF-8".to_owned())],
-            body: Content::Pieces(Box::new(pieces)),
+            headers: vec![("content-type", content_type.to_owned())],
+            body: Content::Stream(body),
         }
     }
 
@@ -68,8 +75,8 @@ impl Reply {
     pub(crate) fn into_parts(self) -> (u16, serde_json::Value) {
         let body = match self.body {
             Content::Whole(body) => serde_json::from_slice(&body).unwrap_or_default(),
-            // Only the test's own door answers in pieces.
-            Content::Pieces(_) => serde_json::Value::Null,
+            // No part of a composite request answers so.
+            Content::Stream(_) => serde_json::Value::Null,
         };
         (self.status, body)
     }
@@ -82,10 +89,7 @@ impl Reply {
     pub(crate) fn into_response(self) -> Response {
         let body = match self.body {
             Content::Whole(body) => Body::from(body),
-            Content::Pieces(pieces) => {
-                let pieces = pieces.map(Ok::<_, std::convert::Infallible>);
-                Body::from_stream(futures::stream::iter(pieces))
-            }
+            Content::Stream(body) => body,
         };
         let mut response = Response::new(body);
         *response.status_mut() =
@@ -108,6 +112,8 @@ impl From<ApiError> for Reply {
             "REQUEST_LIMIT_EXCEEDED" => 403,
             "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
             "METHOD_NOT_ALLOWED" => 405,
+            "VERSION_CONFLICT" => 409,
+            "UNSUPPORTED_MEDIA_TYPE" => 415,
             "UNSUPPORTED_API_VERSION" => 410,
             _ => 400,
         };

@@ -1,4 +1,5 @@
 //! SOQL: text to answer.
+mod bulk;
 mod dates;
 mod filter;
 mod functions;
@@ -11,4 +12,5 @@ mod plan;
 mod run;
 mod shape;
 
+pub(crate) use bulk::{BulkQuery, RowStyle};
 pub(crate) use run::{Answer, known_entity};

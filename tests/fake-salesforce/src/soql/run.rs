@@ -126,7 +126,7 @@ impl Org {
         Ok(Answer::Rows)
     }
 
-    fn scope<'a>(&self, state: &'a State, soql: &'a str, all_rows: bool) -> Scope<'a> {
+    pub(crate) fn scope<'a>(&self, state: &'a State, soql: &'a str, all_rows: bool) -> Scope<'a> {
         let now_ms = self.now_micros().div_euclid(1000);
         let user = state.by_id(self.admin_id());
         let zone = user

@@ -2,6 +2,8 @@
 //!
 //! The `cfg(test)` marks tell the lints that helpers, too, are test code.
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod common;
 #[cfg(test)]
 mod corpus;
