@@ -12,6 +12,8 @@ mod doors;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
+mod more_doors;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod soql;
