@@ -47,7 +47,7 @@ pub(crate) fn answer(
             (&Method::GET, [id, "resultPages"]) if major >= FIRST_RESULT_PAGES => {
                 query::result_pages(app, incoming, caller, id)
             }
-            (_, [] | [_] | [_, "results" | "resultPages"]) => Err(not_allowed(incoming)),
+            (_, [] | [_] | [_, "results"]) => Err(not_allowed(incoming)),
             _ => Ok(Reply::not_found()),
         },
         ["ingest", rest @ ..] if major >= FIRST_INGEST => match (&incoming.method, rest) {
