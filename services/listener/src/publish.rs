@@ -49,6 +49,7 @@ pub(crate) async fn unit(
         attempts: 0,
         outages: 0,
         ticket,
+        scoped: None,
         records,
         tally,
     };

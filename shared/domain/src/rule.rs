@@ -123,7 +123,11 @@ impl Rules {
             } if !changed.is_empty() => {
                 mapping::touches(object, changed, &self.fields_to_read(object))
             }
-            Cause::Event { .. } | Cause::Snapshot | Cause::Reread | Cause::Companion => true,
+            Cause::Event { .. }
+            | Cause::Snapshot
+            | Cause::FullLoad
+            | Cause::Reread
+            | Cause::Companion => true,
         }
     }
 
@@ -151,7 +155,7 @@ impl Rules {
                 mapping::touches(object, changed, &entering)
             }
             Cause::Snapshot | Cause::Reread => true,
-            Cause::Companion => false,
+            Cause::FullLoad | Cause::Companion => false,
         }
     }
 }

@@ -100,6 +100,7 @@ fn envelope() {
             rule_revision: 4,
             snapshot: 9,
         }),
+        scoped: Some(at(1_795_270_030_123_456)),
         records: vec![
             record(ObjectKind::Opportunity, "006000000000001", event),
             read,

@@ -74,6 +74,7 @@ fn unit(ids: &[SalesforceId]) -> Envelope {
         attempts: 0,
         outages: 0,
         traceparent: String::new(),
+        scoped: None,
         ticket: None,
         records: ids.iter().map(record).collect(),
         tally,
