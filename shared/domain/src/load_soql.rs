@@ -347,7 +347,7 @@ mod tests {
     #[test]
     fn owners_are_named_in_chunks_that_fit_a_url() {
         let short = rules(false, &[]);
-        let long: Vec<String> = (0..200).map(|number| format!("Stage {number}")).collect();
+        let long: Vec<String> = (0..240).map(|number| format!("Stage {number}")).collect();
         let long = rules(false, &long);
         let many = owners(1_001);
         let narrowed = Narrowed {
