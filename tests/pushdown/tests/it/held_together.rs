@@ -14,7 +14,7 @@ use rand::{Rng as _, SeedableRng as _};
 use crate::filters;
 use crate::org::{Filled, OWNERS, id, types};
 
-const FILTERS: u64 = 300;
+const FILTERS: u64 = 250;
 const OPPORTUNITIES: usize = 60;
 
 type Ids = BTreeSet<SalesforceId>;

@@ -96,7 +96,7 @@ const TIMES: [&str; 5] = [
 ];
 pub(crate) const ITEMS: [&str; 7] = [
     "North",
-    "north",
+    "Northern",
     "South",
     "East West",
     "O'Region",
