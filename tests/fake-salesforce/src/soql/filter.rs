@@ -230,6 +230,7 @@ impl Scope<'_> {
                 Some((name, number)) => Some(self.days(name, number, true)?),
                 None => literal.plain().and_then(time::datetime).map(Operand::Exact),
             },
+            FieldType::Time => literal.plain().and_then(time::of_day).map(Operand::Exact),
             FieldType::Id | FieldType::Reference => literal
                 .raw()
                 .map(|raw| id_operand(field, comparison, raw))
@@ -304,6 +305,7 @@ pub(crate) fn check_operator(field: &Typed<'_>, comparison: Comparison) -> Resul
         | FieldType::Percent
         | FieldType::Date
         | FieldType::DateTime
+        | FieldType::Time
         | FieldType::Id
         | FieldType::Reference => comparison != Comparison::Like,
         FieldType::Text
@@ -340,6 +342,7 @@ fn wrong_type(field: &Typed<'_>) -> ApiError {
         }
         FieldType::Date => ("date", "should not be enclosed in quotes"),
         FieldType::DateTime => ("dateTime", "should not be enclosed in quotes"),
+        FieldType::Time => ("time", "should not be enclosed in quotes"),
         FieldType::Id
         | FieldType::Reference
         | FieldType::Text
