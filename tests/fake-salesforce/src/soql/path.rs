@@ -184,6 +184,7 @@ impl Scope<'_> {
                     | FieldType::Percent
                     | FieldType::Email
                     | FieldType::Phone
+                    | FieldType::Time
                     | FieldType::Url => false,
                 };
                 if !fits {
