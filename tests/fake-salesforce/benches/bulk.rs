@@ -96,7 +96,10 @@ impl Bench {
         ];
         let url = format!("{}/services/oauth2/token", running.instance_url());
         let answer: Value = client.post(url).form(&form).send().await?.json().await?;
-        let token = answer["access_token"].as_str().context("no token")?;
+        let token = answer
+            .get("access_token")
+            .and_then(Value::as_str)
+            .context("no token")?;
         Ok(Bench {
             token: token.to_owned(),
             running,
@@ -112,17 +115,25 @@ impl Bench {
         let body = json!({"operation": "query", "query": SOQL});
         let request = self.client.post(self.url("")).bearer_auth(&self.token);
         let job: Value = request.json(&body).send().await?.json().await?;
-        let id = job["id"].as_str().context("no job")?.to_owned();
+        let id = job
+            .get("id")
+            .and_then(Value::as_str)
+            .context("no job")?
+            .to_owned();
         let path = self.url(&format!("/{id}"));
         loop {
             let request = self.client.get(&path).bearer_auth(&self.token);
             let job: Value = request.send().await?.json().await?;
-            if job["state"] == "JobComplete" {
-                let took = job["totalProcessingTime"].as_u64().context("no time")?;
+            let state = job.get("state").and_then(Value::as_str);
+            if state == Some("JobComplete") {
+                let took = job
+                    .get("totalProcessingTime")
+                    .and_then(Value::as_u64)
+                    .context("no time")?;
                 print_rate("computed", rows, Duration::from_millis(took));
                 return Ok(id);
             }
-            ensure!(job["state"] != "Failed", "the job failed: {job}");
+            ensure!(state != Some("Failed"), "the job failed: {job}");
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
