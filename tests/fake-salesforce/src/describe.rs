@@ -3,8 +3,8 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::org::Org;
-use crate::schema::{self, Entity, Field, FieldType};
 use crate::org::State;
+use crate::schema::{self, Entity, Field, FieldType};
 use crate::soql::known_entity;
 
 impl Org {

@@ -344,7 +344,8 @@ impl Generator<'_> {
         let written = std::mem::take(&mut self.written);
         if !written.records.is_empty() {
             let user = self.org.admin_id();
-            self.org.commit(&mut self.writer, self.at, user, "", written);
+            self.org
+                .commit(&mut self.writer, self.at, user, "", written);
         }
     }
 

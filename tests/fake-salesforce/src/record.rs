@@ -325,9 +325,10 @@ fn pack_number(packed: &mut Vec<u8>, number: f64) {
         clippy::cast_possible_truncation,
         reason = "whole and far below 2^53, which the line before checks"
     )]
-    let whole =
-        (number.fract() == 0.0 && number.abs() < 1e12 && !(number == 0.0 && number.is_sign_negative()))
-            .then_some(number as i64);
+    let whole = (number.fract() == 0.0
+        && number.abs() < 1e12
+        && !(number == 0.0 && number.is_sign_negative()))
+    .then_some(number as i64);
     if let Some(whole) = whole {
         packed.push(WHOLE);
         push_signed(packed, whole);
@@ -339,8 +340,7 @@ fn pack_number(packed: &mut Vec<u8>, number: f64) {
 
 /// Whether a field has few values for many records.
 fn is_repeated(field: &Field) -> bool {
-    field.kind == FieldType::Picklist
-        || matches!(field.reference, Some(("User" | "Profile", _)))
+    field.kind == FieldType::Picklist || matches!(field.reference, Some(("User" | "Profile", _)))
 }
 
 pub(crate) fn push_number(packed: &mut Vec<u8>, mut number: u64) {
@@ -496,17 +496,25 @@ mod tests {
         for stamp in ["CreatedDate", "LastModifiedDate", "SystemModstamp"] {
             set(stamp, Cell::from("2026-01-01T00:00:00.000+0000"));
         }
-        set("LastStageChangeDate", Cell::from("2026-01-02T00:00:00.000+0000"));
+        set(
+            "LastStageChangeDate",
+            Cell::from("2026-01-02T00:00:00.000+0000"),
+        );
         set("Description", Cell::from("x".repeat(70_000).as_str()));
         set("LastViewedDate", Cell::from("2026-01-03T00:00:00.000+0000"));
-        set("LastReferencedDate", Cell::from("2026-01-03T00:00:00.000+0000"));
+        set(
+            "LastReferencedDate",
+            Cell::from("2026-01-03T00:00:00.000+0000"),
+        );
         let record = Record::new(entity, &cells);
         assert_eq!(record.cells_for(entity), cells);
         assert_eq!(record.id(), "006000000000001AAA");
         let again = Record::from_packed(entity, record.packed());
         assert_eq!(again, record);
         assert_eq!(record.at(1000), CellRef::Null);
-        let without = cells.iter().filter(|cell| cell.text().is_none_or(|text| text.len() < 70_000));
+        let without = cells
+            .iter()
+            .filter(|cell| cell.text().is_none_or(|text| text.len() < 70_000));
         assert!(record.packed().len() < 70_000 + 16 * without.count());
     }
 }

@@ -138,9 +138,7 @@ impl<K: Ord + Clone, V: Clone> Sorted<K, V> {
         let first = pages.first();
         let last = pages.last().filter(|_| pages.len() > 1);
         let ends = first.into_iter().chain(last);
-        let partly: usize = ends
-            .map(|page| within(&page.entries, from, to).len())
-            .sum();
+        let partly: usize = ends.map(|page| within(&page.entries, from, to).len()).sum();
         whole + partly
     }
 

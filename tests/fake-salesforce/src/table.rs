@@ -18,7 +18,9 @@ impl Key {
     /// The key of an id in 15 or 18 characters.
     pub(crate) fn of(id: &str) -> Key {
         let mut key = [0; 15];
-        key.iter_mut().zip(id.bytes()).for_each(|(place, byte)| *place = byte);
+        key.iter_mut()
+            .zip(id.bytes())
+            .for_each(|(place, byte)| *place = byte);
         Key(key)
     }
 }
@@ -100,7 +102,8 @@ impl Table {
         position: usize,
         id: &str,
     ) -> Option<impl Iterator<Item = &Record>> {
-        let keys = self.referring_keys(position, Key::of(id), Bound::Unbounded, Bound::Unbounded)?;
+        let keys =
+            self.referring_keys(position, Key::of(id), Bound::Unbounded, Bound::Unbounded)?;
         Some(keys.filter_map(|key| self.rows.get(&key)))
     }
 
@@ -134,8 +137,12 @@ impl Table {
         let from = Bound::Included((Arc::clone(&lower), Key::LOWEST));
         let to = Bound::Included((lower, Key::HIGHEST));
         let index = self.externals.get(&position);
-        let found = index.into_iter().flat_map(|index| index.range(from.clone(), to.clone()));
-        found.filter_map(|((_, key), ())| self.rows.get(key)).collect()
+        let found = index
+            .into_iter()
+            .flat_map(|index| index.range(from.clone(), to.clone()));
+        found
+            .filter_map(|((_, key), ())| self.rows.get(key))
+            .collect()
     }
 
     /// Where `SystemModstamp` is, when every record is in its index.

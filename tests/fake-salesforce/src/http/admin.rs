@@ -96,9 +96,7 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         (&Method::POST, ["fields"]) => {
             done(body::<CustomField>(incoming).and_then(|field| app.org.add_field(&field)))
         }
-        (&Method::DELETE, ["fields", entity, field]) => {
-            done(app.org.remove_field(entity, field))
-        }
+        (&Method::DELETE, ["fields", entity, field]) => done(app.org.remove_field(entity, field)),
         (&Method::POST, ["field-security"]) => done(
             body::<FieldSecurity>(incoming)
                 .and_then(|wish| app.org.hide_field(&wish.entity, &wish.field, wish.hidden)),
@@ -150,7 +148,9 @@ fn transact(app: &App, incoming: &Incoming, ops: Vec<Dml>) -> Reply {
 /// where that is asked.
 fn state(app: &App, incoming: &Incoming, entity: &'static Entity) -> Reply {
     let limit = incoming.parameter("limit");
-    let mut left = limit.and_then(|text| text.parse().ok()).unwrap_or(usize::MAX);
+    let mut left = limit
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(usize::MAX);
     let after = incoming.parameter("after").map(Key::of);
     let mut from = after.map_or(Bound::Unbounded, Bound::Excluded);
     let org = Arc::clone(&app.org);

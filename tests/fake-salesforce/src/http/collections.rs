@@ -44,7 +44,9 @@ pub(crate) fn answer(
             let entity = found(entity)?;
             let by_id = field.eq_ignore_ascii_case("Id");
             let known = app.org.entity(entity.name).unwrap_or(entity);
-            let external = known.visible(field).is_some_and(|(_, field)| field.external_id);
+            let external = known
+                .visible(field)
+                .is_some_and(|(_, field)| field.external_id);
             if !by_id && !external {
                 return Err(no_external_id(field));
             }
@@ -62,7 +64,13 @@ pub(crate) fn answer(
                     })
                 }
             });
-            Ok(write_as(app, caller, writes.all_or_none, ops.collect(), true))
+            Ok(write_as(
+                app,
+                caller,
+                writes.all_or_none,
+                ops.collect(),
+                true,
+            ))
         }
         (&Method::DELETE, []) => delete(app, incoming, caller),
         (&Method::POST, [entity]) => {

@@ -86,9 +86,7 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
     let mut answers: Vec<Option<(u16, Value)>> = Vec::new();
     for (place, part) in parts.iter().enumerate() {
         let early = part.method == "GET" && place < last_write;
-        answers.push(
-            early.then(|| run(app, caller, "GET", &part.url, &Value::Null).into_parts()),
-        );
+        answers.push(early.then(|| run(app, caller, "GET", &part.url, &Value::Null).into_parts()));
     }
     let writes: Vec<usize> = (0..parts.len())
         .filter(|place| parts.get(*place).is_some_and(|part| part.method != "GET"))
@@ -107,9 +105,9 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
     let known = known_so_far(&parts, &writes, &answers, &results);
     for (order, place) in writes.iter().enumerate() {
         let answer = match results.get(order) {
-            Some(DmlResult { error: Some(error), .. }) => {
-                Reply::from(error.clone()).into_parts()
-            }
+            Some(DmlResult {
+                error: Some(error), ..
+            }) => Reply::from(error.clone()).into_parts(),
             Some(result) if !failed => written(parts.get(*place), result),
             Some(_) | None => halted(),
         };
@@ -161,7 +159,10 @@ fn known_so_far(
 fn halted() -> (u16, Value) {
     let message =
         "The transaction was rolled back since another operation in the same transaction failed.";
-    (400, json!([{"errorCode": "PROCESSING_HALTED", "message": message}]))
+    (
+        400,
+        json!([{"errorCode": "PROCESSING_HALTED", "message": message}]),
+    )
 }
 
 /// The answer to a part that was done.

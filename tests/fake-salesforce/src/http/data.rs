@@ -82,7 +82,9 @@ pub(crate) fn route(
         }
         (&Method::GET, ["limits"]) => Ok(limits(app)),
         (&Method::GET, ["sobjects"]) => Ok(Reply::json(200, &describe::global(version))),
-        (&Method::GET, ["sobjects", entity, "describe"]) => describe(app, incoming, version, entity),
+        (&Method::GET, ["sobjects", entity, "describe"]) => {
+            describe(app, incoming, version, entity)
+        }
         (&Method::GET, ["sobjects", entity]) => {
             let mut described = app.org.describe_as(found(entity)?.name, version)?;
             if let Value::Object(described) = &mut described {
@@ -229,7 +231,10 @@ fn describe(
     entity: &str,
 ) -> Result<Reply, ApiError> {
     let entity = found(entity)?;
-    let changed_s = app.org.described_at_micros(entity.name).div_euclid(1_000_000);
+    let changed_s = app
+        .org
+        .described_at_micros(entity.name)
+        .div_euclid(1_000_000);
     let known = incoming.header("if-modified-since");
     let known = known.and_then(|known| jiff::fmt::rfc2822::parse(known).ok());
     if known.is_some_and(|known| known.timestamp().as_second() >= changed_s) {

@@ -8,9 +8,8 @@ use crate::error::ApiError;
 /// `GET /event/eventSchema/<id>`.
 pub(crate) fn by_id(app: &App, incoming: &Incoming, id: &str) -> Result<Reply, ApiError> {
     let schema = app.log.schema_json(id);
-    let schema = schema.ok_or_else(|| {
-        ApiError::new("NOT_FOUND", "The requested resource does not exist")
-    })?;
+    let schema = schema
+        .ok_or_else(|| ApiError::new("NOT_FOUND", "The requested resource does not exist"))?;
     compact(incoming, &schema, id)
 }
 
@@ -19,9 +18,8 @@ pub(crate) fn by_event(app: &App, incoming: &Incoming, event: &str) -> Result<Re
     let id = event
         .strip_suffix("ChangeEvent")
         .and_then(|entity| app.log.schema_id(entity));
-    let id = id.ok_or_else(|| {
-        ApiError::new("NOT_FOUND", "The requested resource does not exist")
-    })?;
+    let id =
+        id.ok_or_else(|| ApiError::new("NOT_FOUND", "The requested resource does not exist"))?;
     by_id(app, incoming, &id)
 }
 

@@ -13,7 +13,8 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, version: &str) -> Reply {
     let call = ["login", "logout", "getUserInfo", "undelete"]
         .into_iter()
         .find(|call| element(&body, call).is_some());
-    app.counters.add(&format!("soap.{}", call.unwrap_or("unknown")));
+    app.counters
+        .add(&format!("soap.{}", call.unwrap_or("unknown")));
     match call {
         Some("login") => login(app, &body, version),
         Some(call) => match session(app, &body) {
@@ -78,7 +79,12 @@ fn login(app: &App, body: &str, version: &str) -> Reply {
         return refused("INVALID_LOGIN", WRONG);
     }
     let org_15 = app.org.org_id().get(..15).unwrap_or_default();
-    let url = |kind: &str| escaped(&format!("{}/services/Soap/{kind}/{version}/{org_15}", app.instance_url));
+    let url = |kind: &str| {
+        escaped(&format!(
+            "{}/services/Soap/{kind}/{version}/{org_15}",
+            app.instance_url
+        ))
+    };
     let result = format!(
         "<loginResponse><result>\
          <metadataServerUrl>{}</metadataServerUrl>\
@@ -154,7 +160,9 @@ fn undelete(app: &App, body: &str, user: &str) -> Reply {
     let ids = elements(call, "ids").into_iter().map(unescaped);
     let ids: Vec<String> = ids.collect();
     let ops = ids.iter().map(|record| Dml::Undelete {
-        entity: id::entity_of(record).map_or("", |entity| entity.name).to_owned(),
+        entity: id::entity_of(record)
+            .map_or("", |entity| entity.name)
+            .to_owned(),
         id: record.clone(),
     });
     let origin = "com/salesforce/api/soap/67.0";
@@ -163,7 +171,10 @@ fn undelete(app: &App, body: &str, user: &str) -> Reply {
         .iter()
         .zip(&ids)
         .map(|(result, id)| match &result.error {
-            None => format!("<result><id>{}</id><success>true</success></result>", escaped(id)),
+            None => format!(
+                "<result><id>{}</id><success>true</success></result>",
+                escaped(id)
+            ),
             Some(error) => format!(
                 "<result><errors><message>{}</message><statusCode>{}</statusCode></errors>\
                  <id xsi:nil=\"true\"/><success>false</success></result>",
@@ -172,7 +183,10 @@ fn undelete(app: &App, body: &str, user: &str) -> Reply {
             ),
         })
         .collect();
-    envelope(200, &format!("<undeleteResponse>{results}</undeleteResponse>"))
+    envelope(
+        200,
+        &format!("<undeleteResponse>{results}</undeleteResponse>"),
+    )
 }
 
 fn refused(code: &str, message: &str) -> Reply {
@@ -250,9 +264,9 @@ fn unescaped(text: &str) -> String {
         ("&#34;", "\""),
         ("&amp;", "&"),
     ];
-    named
-        .iter()
-        .fold(plain.to_owned(), |text, (entity, sign)| text.replace(entity, sign))
+    named.iter().fold(plain.to_owned(), |text, (entity, sign)| {
+        text.replace(entity, sign)
+    })
 }
 
 fn escaped(text: &str) -> String {
@@ -262,7 +276,7 @@ fn escaped(text: &str) -> String {
         (">", "&gt;"),
         ("\"", "&quot;"),
     ];
-    signs
-        .iter()
-        .fold(text.to_owned(), |text, (sign, entity)| text.replace(sign, entity))
+    signs.iter().fold(text.to_owned(), |text, (sign, entity)| {
+        text.replace(sign, entity)
+    })
 }

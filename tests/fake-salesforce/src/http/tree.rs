@@ -81,7 +81,10 @@ pub(crate) fn tree(
     let made: Vec<Value> = answers
         .map(|(reference, result)| json!({"referenceId": reference, "id": result.id}))
         .collect();
-    Ok(Reply::json(201, &json!({"hasErrors": false, "results": made})))
+    Ok(Reply::json(
+        201,
+        &json!({"hasErrors": false, "results": made}),
+    ))
 }
 
 fn flatten(
@@ -101,7 +104,10 @@ fn flatten(
     let attributes = record.get("attributes").cloned().unwrap_or_default();
     let reference = attributes.get("referenceId").and_then(Value::as_str);
     let reference = reference.ok_or_else(|| {
-        ApiError::new("INVALID_ARGUMENT", "every record needs attributes.referenceId")
+        ApiError::new(
+            "INVALID_ARGUMENT",
+            "every record needs attributes.referenceId",
+        )
     })?;
     if nodes.iter().any(|node| node.reference == reference) {
         return Err(ApiError::new(

@@ -366,7 +366,10 @@ fn delta(schema: &EventSchema, change: &Collapsed, kind: usize) -> Result<Body, 
 /// Whether field-level security keeps a field from subscribers: its schema lists it, its events
 /// never do.
 fn is_hidden(record: &Record, leaf: &str) -> bool {
-    record.entity().field(leaf).is_some_and(|field| field.hidden)
+    record
+        .entity()
+        .field(leaf)
+        .is_some_and(|field| field.hidden)
 }
 
 /// A field's value, of a compound one the parts that `wanted` names.

@@ -14,7 +14,7 @@ use crate::soql::parser::{
     Comparison, Condition, Function, Item, Literal, Names, Order, Query, Totals,
 };
 use crate::soql::path::{Path, Scope};
-use crate::soql::plan::{Plan, by_keys, by_value, number};
+use crate::soql::plan::{Plan, SortKey, by_keys, by_value, number};
 
 /// Rows of one answer: there is no second page of a grouped query.
 const MAX_ROWS: usize = 2000;
@@ -108,19 +108,12 @@ impl<'q> Groups<'q> {
         Ok(groups)
     }
 
-    fn source(
-        &mut self,
-        scope: &Scope<'_>,
-        plan: &Plan,
-        item: &Item,
-    ) -> Result<Source, ApiError> {
+    fn source(&mut self, scope: &Scope<'_>, plan: &Plan, item: &Item) -> Result<Source, ApiError> {
         match item {
             Item::Field(names) | Item::Date(_, names) => {
                 let path = scope.resolve_item(plan.root, alias(plan), item)?;
                 let place = self.by.iter().position(|by| by.is(&path));
-                place
-                    .map(Source::Key)
-                    .ok_or_else(|| not_grouped(names))
+                place.map(Source::Key).ok_or_else(|| not_grouped(names))
             }
             Item::Grouping(names) => {
                 let path = scope.resolve(plan.root, alias(plan), names)?;
@@ -134,9 +127,9 @@ impl<'q> Groups<'q> {
                 self.aggregates.push(aggregate);
                 Ok(Source::Sum(self.aggregates.len() - 1))
             }
-            Item::Group(_) | Item::TypeOf(..) | Item::Children(_) => {
-                Err(malformed("only fields and sums can be selected from groups"))
-            }
+            Item::Group(_) | Item::TypeOf(..) | Item::Children(_) => Err(malformed(
+                "only fields and sums can be selected from groups",
+            )),
         }
     }
 
@@ -166,8 +159,7 @@ impl<'q> Groups<'q> {
             Condition::In(item, negated, literals) => {
                 let source = self.source(scope, plan, item)?;
                 let typed = self.typed(source);
-                let operand =
-                    |literal: &Literal| scope.operand(&typed, Comparison::Equal, literal);
+                let operand = |literal: &Literal| scope.operand(&typed, Comparison::Equal, literal);
                 let operands = literals.iter().map(operand).collect::<Result<_, _>>()?;
                 Ok(Having::In(source, *negated, operands))
             }
@@ -208,7 +200,10 @@ impl<'q> Groups<'q> {
         if let Some(having) = &self.having {
             groups.retain(|group| having.holds(group, self));
         }
-        let orders: Vec<&Order> = self.orders.iter().map(|(_, order)| *order).collect();
+        let orders = self.orders.iter();
+        let orders: Vec<SortKey<'_>> = orders
+            .map(|(source, order)| (*order, self.typed(*source).kind.is_id()))
+            .collect();
         groups.sort_by(|left, right| {
             let keys = |group: &Group| {
                 let sources = self.orders.iter();
@@ -277,7 +272,10 @@ impl<'q> Groups<'q> {
         let all = (1_usize << keys) - 1;
         match totals {
             Totals::None => vec![0],
-            Totals::Rollup => (0..=keys).map(|first| all & !((1 << first) - 1)).rev().collect(),
+            Totals::Rollup => (0..=keys)
+                .map(|first| all & !((1 << first) - 1))
+                .rev()
+                .collect(),
             Totals::Cube => (0..=all).collect(),
         }
     }

@@ -88,7 +88,10 @@ impl Asked {
             let record = table.get(id);
             record.is_some_and(|record| self.plan.finds(scope, record))
         } else {
-            let mut referring = table.referring(self.path.position, id).into_iter().flatten();
+            let mut referring = table
+                .referring(self.path.position, id)
+                .into_iter()
+                .flatten();
             referring.any(|record| self.plan.finds(scope, record))
         };
         self.answers.borrow_mut().insert(key, found);

@@ -341,7 +341,10 @@ impl Parser<'_> {
         if self.peek_sign("(") {
             return Ok((self.children()?, None));
         }
-        if self.peek_word().is_some_and(|word| word.eq_ignore_ascii_case("TYPEOF")) {
+        if self
+            .peek_word()
+            .is_some_and(|word| word.eq_ignore_ascii_case("TYPEOF"))
+        {
             self.place += 1;
             return Ok((self.type_of()?, None));
         }
@@ -657,7 +660,10 @@ impl Parser<'_> {
     fn peek_call(&self, name: &str) -> bool {
         let opens = matches!(
             self.tokens.get(self.place + 1),
-            Some(Token { kind: Kind::Sign("("), .. })
+            Some(Token {
+                kind: Kind::Sign("("),
+                ..
+            })
         );
         opens
             && self

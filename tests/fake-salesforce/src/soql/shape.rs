@@ -221,8 +221,7 @@ impl Shape {
             cases.push((entity.name, shape(entity, fields)?));
         }
         let otherwise = shape(target, otherwise)?;
-        self.parts
-            .push(Part::TypeOf(name, hop, cases, otherwise));
+        self.parts.push(Part::TypeOf(name, hop, cases, otherwise));
         Ok(())
     }
 
@@ -356,4 +355,3 @@ pub(crate) fn address(record: &Record, prefix: &str) -> Value {
         .is_some_and(|parts| parts.values().all(Value::is_null));
     if empty { Value::Null } else { address }
 }
-

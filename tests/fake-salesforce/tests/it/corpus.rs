@@ -40,7 +40,12 @@ fn every_statement_is_answered_as_worked_out_elsewhere() {
         .iter()
         .filter_map(|statement| fault(&org, statement))
         .collect();
-    assert!(wrong.is_empty(), "{}\n{} wrong", wrong.join("\n"), wrong.len());
+    assert!(
+        wrong.is_empty(),
+        "{}\n{} wrong",
+        wrong.join("\n"),
+        wrong.len()
+    );
 }
 
 fn fault(org: &Org, statement: &Statement) -> Option<String> {
@@ -71,7 +76,13 @@ fn fault(org: &Org, statement: &Statement) -> Option<String> {
         found.sort_by_key(|row| json!(row).to_string());
         wanted.sort_by_key(|row| json!(row).to_string());
     }
-    (found != wanted).then(|| format!("{soql}\n  found  {}\n  wanted {}", json!(found), json!(wanted)))
+    (found != wanted).then(|| {
+        format!(
+            "{soql}\n  found  {}\n  wanted {}",
+            json!(found),
+            json!(wanted)
+        )
+    })
 }
 
 /// A column of a row: over parents by dots, of children by `[]`.

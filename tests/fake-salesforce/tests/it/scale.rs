@@ -10,7 +10,9 @@ use crate::common::{org, update};
 
 fn names(org: &Org, soql: &str, column: &str) -> Vec<String> {
     let rows = org.query(soql, false).unwrap();
-    let texts = rows.iter().map(|row| row[column].as_str().unwrap().to_owned());
+    let texts = rows
+        .iter()
+        .map(|row| row[column].as_str().unwrap().to_owned());
     texts.collect()
 }
 
@@ -24,7 +26,8 @@ fn pages(org: &Org, condition: &str, entity: &str, size: usize) -> Vec<String> {
         } else {
             format!(" AND Id > '{after}'")
         };
-        let soql = format!("SELECT Id FROM {entity} WHERE {condition}{keyset} ORDER BY Id LIMIT {size}");
+        let soql =
+            format!("SELECT Id FROM {entity} WHERE {condition}{keyset} ORDER BY Id LIMIT {size}");
         let page = names(org, &soql, "Id");
         if page.is_empty() {
             return found;
@@ -50,8 +53,16 @@ fn joins_and_pages_agree_with_plain_scans() {
     let others = pages(&org, anti, "Account", 400);
     assert_eq!(by_join.len() + others.len(), org.records("Account").len());
 
-    let owners: Vec<&str> = deals.iter().take(3).filter_map(|deal| deal.text("OwnerId")).collect();
-    let list = owners.iter().map(|id| format!("'{id}'")).collect::<Vec<_>>().join(", ");
+    let owners: Vec<&str> = deals
+        .iter()
+        .take(3)
+        .filter_map(|deal| deal.text("OwnerId"))
+        .collect();
+    let list = owners
+        .iter()
+        .map(|id| format!("'{id}'"))
+        .collect::<Vec<_>>()
+        .join(", ");
     let expected: Vec<String> = deals
         .iter()
         .filter(|deal| owners.contains(&deal.text("OwnerId").unwrap()))
@@ -66,33 +77,52 @@ fn joins_and_pages_agree_with_plain_scans() {
         .records("OpportunityContactRole")
         .iter()
         .filter(|role| {
-            let deal = org.record("Opportunity", role.text("OpportunityId").unwrap()).unwrap();
-            deal.text("StageName") == Some("Closed Won") && owners.contains(&deal.text("OwnerId").unwrap())
+            let deal = org
+                .record("Opportunity", role.text("OpportunityId").unwrap())
+                .unwrap();
+            deal.text("StageName") == Some("Closed Won")
+                && owners.contains(&deal.text("OwnerId").unwrap())
         })
         .map(|role| role.text("ContactId").unwrap().to_owned())
         .collect();
-    assert_eq!(pages(&org, &contacts, "Contact", 50), wanted.into_iter().collect::<Vec<_>>());
+    assert_eq!(
+        pages(&org, &contacts, "Contact", 50),
+        wanted.into_iter().collect::<Vec<_>>()
+    );
 }
 
 #[test]
 fn a_poll_by_stamp_and_id_reads_every_record_once() {
     let (org, hands) = org();
     org.generate(500, 5);
-    let deals: Vec<String> = org.records("Opportunity").iter().map(|deal| deal.id().to_owned()).collect();
+    let deals: Vec<String> = org
+        .records("Opportunity")
+        .iter()
+        .map(|deal| deal.id().to_owned())
+        .collect();
     hands.forward_s(60);
     for deal in deals.iter().skip(100).take(30) {
         update(&org, "Opportunity", deal, json!({"NextStep": "again"}));
     }
-    let (mut found, mut since) = (Vec::new(), String::from("SystemModstamp > 1999-01-01T00:00:00Z"));
+    let (mut found, mut since) = (
+        Vec::new(),
+        String::from("SystemModstamp > 1999-01-01T00:00:00Z"),
+    );
     loop {
         let soql = format!(
             "SELECT Id, SystemModstamp FROM Opportunity WHERE {since} ORDER BY SystemModstamp, Id LIMIT 40"
         );
         let rows = org.query(&soql, false).unwrap();
         let Some(last) = rows.last() else { break };
-        let (stamp, id) = (last["SystemModstamp"].as_str().unwrap(), last["Id"].as_str().unwrap());
+        let (stamp, id) = (
+            last["SystemModstamp"].as_str().unwrap(),
+            last["Id"].as_str().unwrap(),
+        );
         since = format!("(SystemModstamp > {stamp} OR (SystemModstamp = {stamp} AND Id > '{id}'))");
-        found.extend(rows.iter().map(|row| row["Id"].as_str().unwrap().to_owned()));
+        found.extend(
+            rows.iter()
+                .map(|row| row["Id"].as_str().unwrap().to_owned()),
+        );
     }
     assert_eq!(found.len(), deals.len());
     assert_eq!(found.iter().collect::<BTreeSet<_>>().len(), deals.len());
@@ -135,18 +165,30 @@ fn the_ledger_on_disk_gives_back_what_was_committed() {
     let told = Arc::new(std::sync::Mutex::new(Vec::new()));
     let hook = Arc::clone(&told);
     org.on_commit(Box::new(move |commit| {
-        hook.lock().unwrap().push(serde_json::to_value(&**commit).unwrap());
+        hook.lock()
+            .unwrap()
+            .push(serde_json::to_value(&**commit).unwrap());
     }));
     let first = org.commits();
     org.generate(40, 3);
     let deal = org.records("Opportunity")[3].id().to_owned();
     hands.forward_s(5);
-    update(&org, "Opportunity", &deal, json!({"Amount": 12.5, "NextStep": null, "Name": "Ünï"}));
+    update(
+        &org,
+        "Opportunity",
+        &deal,
+        json!({"Amount": 12.5, "NextStep": null, "Name": "Ünï"}),
+    );
     let read: Vec<Value> = org
         .history(first, usize::MAX)
         .map(|commit| serde_json::to_value(&commit).unwrap())
         .collect();
     assert_eq!(read, *told.lock().unwrap());
     assert_eq!(org.history(first, 1).count(), 1);
-    assert!(std::fs::metadata(folder.path().join("commits")).unwrap().len() > 10_000);
+    assert!(
+        std::fs::metadata(folder.path().join("commits"))
+            .unwrap()
+            .len()
+            > 10_000
+    );
 }
