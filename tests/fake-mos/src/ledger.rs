@@ -159,7 +159,9 @@ impl Ledger {
         let start = *self.starts.get(place)?;
         let end = self.starts.get(place + 1).copied().unwrap_or(self.end);
         // Without the line's end.
-        let length = usize::try_from(end.checked_sub(start)?).ok()?.checked_sub(1)?;
+        let length = usize::try_from(end.checked_sub(start)?)
+            .ok()?
+            .checked_sub(1)?;
         let mut line = vec![0; length];
         match self.file.read_exact_at(&mut line, start) {
             Ok(()) => Some(line),

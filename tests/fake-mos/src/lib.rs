@@ -133,7 +133,8 @@ pub async fn start(options: Options, clock: Clock) -> Result<Running, Error> {
     };
     let listener = TcpListener::bind(options.http).await.map_err(bind)?;
     let http = listener.local_addr().map_err(bind)?;
-    let mos = Mos::new_in(clock, options.api_key, options.data.as_deref()).map_err(Error::Ledger)?;
+    let mos =
+        Mos::new_in(clock, options.api_key, options.data.as_deref()).map_err(Error::Ledger)?;
     let stopping = CancellationToken::new();
     let tasks = TaskTracker::new();
     let router = http::router(http::Shared {

@@ -8,7 +8,12 @@ use fake_salesforce::org::Org;
 use fake_salesforce::server::system_clock;
 use tokio::time::Instant;
 
-const OBJECTS: [&str; 4] = ["Account", "Contact", "Opportunity", "OpportunityContactRole"];
+const OBJECTS: [&str; 4] = [
+    "Account",
+    "Contact",
+    "Opportunity",
+    "OpportunityContactRole",
+];
 
 #[expect(
     clippy::print_stdout,
@@ -26,7 +31,9 @@ fn main() {
         let soql = format!("SELECT COUNT() FROM {entity}");
         let rows = org.query(&soql, false).unwrap_or_default();
         let first = rows.first().and_then(|row| row.get("expr0"));
-        first.and_then(serde_json::Value::as_u64).unwrap_or_default()
+        first
+            .and_then(serde_json::Value::as_u64)
+            .unwrap_or_default()
     };
     let records: u64 = OBJECTS.iter().map(|entity| count(entity)).sum();
     let bytes = resident_bytes().saturating_sub(before);
@@ -40,7 +47,10 @@ fn main() {
         let start = Instant::now();
         let rows = org.query(&soql, false).map_or(0, |rows| rows.len());
         let shown: String = soql.chars().take(110).collect();
-        println!("{:>10.2} ms  {rows:>7} rows  {shown}", start.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "{:>10.2} ms  {rows:>7} rows  {shown}",
+            start.elapsed().as_secs_f64() * 1e3
+        );
     }
 }
 
@@ -73,6 +83,9 @@ fn statements(org: &Org) -> Vec<String> {
 /// What the process holds of the machine's memory.
 fn resident_bytes() -> u64 {
     let text = std::fs::read_to_string("/proc/self/statm").unwrap_or_default();
-    let pages = text.split_whitespace().nth(1).and_then(|text| text.parse::<u64>().ok());
+    let pages = text
+        .split_whitespace()
+        .nth(1)
+        .and_then(|text| text.parse::<u64>().ok());
     pages.unwrap_or_default() * 4096
 }

@@ -206,6 +206,8 @@ impl<'a> Transaction<'a> {
         entity: &'static Entity,
         fields: &Row,
     ) -> Result<String, ApiError> {
+        // Loaders name the objects of the table; the org may describe them anew.
+        let entity = self.state.entity(entity.name).unwrap_or(entity);
         if !entity.can.create && !self.trusted {
             return Err(not_supported(entity, "create"));
         }

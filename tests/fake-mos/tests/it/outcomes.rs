@@ -14,7 +14,10 @@ fn a_request_and_its_repetitions_count_once() {
     desk.mos.fault(lost).unwrap();
     desk.mos.handle_upsert(Some("k"), body.as_bytes());
     let tallies = desk.mos.outcomes();
-    assert_eq!((tallies.keys, tallies.applied.0[&RecordType::User].created), (1, 1));
+    assert_eq!(
+        (tallies.keys, tallies.applied.0[&RecordType::User].created),
+        (1, 1)
+    );
     // The caller knows nothing of it yet.
     assert_eq!(tallies.delivered.0[&RecordType::User].created, 0);
     for _ in 0..3 {
@@ -32,7 +35,11 @@ fn a_request_and_its_repetitions_count_once() {
     desk.one(&owner(1));
     desk.one(&owner(2));
     desk.send_raw("nonsense");
-    let status = Fault::Status { status: 503, retry_after_s: None, count: Some(1) };
+    let status = Fault::Status {
+        status: 503,
+        retry_after_s: None,
+        count: Some(1),
+    };
     desk.mos.fault(status).unwrap();
     desk.send(&[owner(3)]);
     let users = desk.mos.outcomes().applied.0[&RecordType::User].clone();

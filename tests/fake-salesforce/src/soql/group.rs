@@ -14,7 +14,7 @@ use crate::soql::parser::{
     Comparison, Condition, Function, Item, Literal, Names, Order, Query, Totals,
 };
 use crate::soql::path::{Path, Scope};
-use crate::soql::plan::{Plan, by_keys, by_value, number};
+use crate::soql::plan::{Plan, SortKey, by_keys, by_value, number};
 
 /// Rows of one answer: there is no second page of a grouped query.
 const MAX_ROWS: usize = 2000;
@@ -200,7 +200,10 @@ impl<'q> Groups<'q> {
         if let Some(having) = &self.having {
             groups.retain(|group| having.holds(group, self));
         }
-        let orders: Vec<&Order> = self.orders.iter().map(|(_, order)| *order).collect();
+        let orders = self.orders.iter();
+        let orders: Vec<SortKey<'_>> = orders
+            .map(|(source, order)| (*order, self.typed(*source).kind.is_id()))
+            .collect();
         groups.sort_by(|left, right| {
             let keys = |group: &Group| {
                 let sources = self.orders.iter();

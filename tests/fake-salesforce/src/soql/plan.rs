@@ -210,7 +210,7 @@ impl Plan {
                 (cells.collect(), record)
             })
             .collect();
-        let orders: Vec<&Order> = keys.iter().map(|(_, order)| *order).collect();
+        let orders = sort_keys(&keys);
         found.sort_by(|left, right| by_keys(&left.0, &right.0, &orders));
         let mut sorted = found.into_iter().map(|(_, record)| record);
         hand_on(&mut sorted, receiver);
@@ -231,7 +231,7 @@ impl Plan {
     ) -> Vec<&'r Record> {
         // `check_order` refused what can not be sorted by.
         let keys = self.keys(scope, &query.order_by).unwrap_or_default();
-        let orders: Vec<&Order> = keys.iter().map(|(_, order)| *order).collect();
+        let orders = sort_keys(&keys);
         let cells = |record: &&Record| -> Vec<Cell> {
             let values = keys.iter().map(|(path, _)| scope.value(record, path));
             values.collect()
@@ -305,6 +305,12 @@ impl Plan {
     }
 }
 
+fn sort_keys<'o>(keys: &[(Path, &'o Order)]) -> Vec<SortKey<'o>> {
+    let keys = keys.iter();
+    keys.map(|(path, order)| (*order, path.kind().is_id()))
+        .collect()
+}
+
 /// Sorted lists as one.
 struct Merged<'s> {
     heap: BinaryHeap<Reverse<(Key, usize)>>,
@@ -333,8 +339,12 @@ impl Iterator for Merged<'_> {
     }
 }
 
-pub(crate) fn by_keys(left: &[Cell], right: &[Cell], orders: &[&Order]) -> Ordering {
-    for ((left, right), order) in left.iter().zip(right).zip(orders) {
+/// A sort key, and whether its values are compared letter for letter: ids are.
+pub(crate) type SortKey<'o> = (&'o Order, bool);
+
+pub(crate) fn by_keys(left: &[Cell], right: &[Cell], orders: &[SortKey<'_>]) -> Ordering {
+    for ((left, right), (order, exact)) in left.iter().zip(right).zip(orders) {
+        let by_value = if *exact { to_the_letter } else { by_value };
         let ordering = match (left.is_null(), right.is_null()) {
             (true, true) => Ordering::Equal,
             (true, false) if order.nulls_last => Ordering::Greater,
@@ -349,6 +359,10 @@ pub(crate) fn by_keys(left: &[Cell], right: &[Cell], orders: &[&Order]) -> Order
         }
     }
     Ordering::Equal
+}
+
+fn to_the_letter(left: &Cell, right: &Cell) -> Ordering {
+    left.text().cmp(&right.text())
 }
 
 pub(crate) fn by_value(left: &Cell, right: &Cell) -> Ordering {

@@ -73,7 +73,12 @@ impl Door {
         read(self.ask(Method::GET, path).send().await.unwrap()).await
     }
 
-    pub(crate) async fn send(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         read(self.ask(method, path).json(&body).send().await.unwrap()).await
     }
 
