@@ -63,6 +63,8 @@ pub enum CustomType {
     Date,
     /// `datetime`
     DateTime,
+    /// `time`
+    Time,
     /// `email`
     Email,
     /// `phone`
@@ -92,6 +94,7 @@ impl CustomType {
             CustomType::Percent => FieldType::Percent,
             CustomType::Date => FieldType::Date,
             CustomType::DateTime => FieldType::DateTime,
+            CustomType::Time => FieldType::Time,
             CustomType::Email => FieldType::Email,
             CustomType::Phone => FieldType::Phone,
             CustomType::Url => FieldType::Url,
@@ -111,6 +114,7 @@ impl CustomType {
             CustomType::Percent => "Percent",
             CustomType::Date => "DateOnly",
             CustomType::DateTime => "DateTime",
+            CustomType::Time => "TimeOnly",
             CustomType::Email => "Email",
             CustomType::Phone => "Phone",
             CustomType::Url => "Url",
