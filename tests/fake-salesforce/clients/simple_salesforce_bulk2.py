@@ -6,7 +6,7 @@ from time import sleep
 
 import requests
 from simple_salesforce import Salesforce
-from simple_salesforce.exceptions import SalesforceBulkV2ExtractError
+from simple_salesforce.exceptions import SalesforceOperationError
 
 from at_the_fake import DOMAIN, session
 from checks import CLIENT_ID, CLIENT_SECRET, OPPORTUNITIES, URL, Checks, expect, refused
@@ -129,7 +129,7 @@ def failing_job():
     fault = {"kind": "bulk_job_failed", "object": "Opportunity"}
     requests.post(f"{URL}/admin/faults", json=fault, timeout=60).raise_for_status()
     query = sf.bulk2.Opportunity.query("SELECT Id FROM Opportunity", wait=0.05)
-    refused(SalesforceBulkV2ExtractError, lambda: next(query))
+    refused(SalesforceOperationError, lambda: next(query))
 
 
 checks.check("understands a failed job", failing_job)
