@@ -118,6 +118,7 @@ fn produce(
     };
     pieces.flush()?;
     if let End::Cut { clean: false } = end {
+        pieces.wait_until_sent();
         let broken = io::Error::new(io::ErrorKind::ConnectionReset, "cut off as asked for");
         pieces.send(Err(broken))?;
     }
@@ -134,6 +135,15 @@ impl Pieces {
     fn send(&self, piece: Piece) -> io::Result<()> {
         let gone = || io::Error::new(io::ErrorKind::BrokenPipe, "the client went away");
         self.sender.blocking_send(piece).or(Err(gone()))
+    }
+
+    /// An error takes with it what the server still holds, the head included: what came before must
+    /// be on the wire. The server flushes when it has taken every piece and finds no other.
+    fn wait_until_sent(&self) {
+        while self.sender.capacity() < PIECES && !self.sender.is_closed() {
+            std::thread::sleep(GLANCE);
+        }
+        std::thread::sleep(GLANCE);
     }
 
     /// Takes back the last bytes that were not sent yet: the checksum and some.
