@@ -1,11 +1,12 @@
-//! Salesforce, as the port [`Source`]: sign-in ([`mod@config`]), the REST data API, the Pub/Sub API,
-//! and change events from Avro ([`avro`]).
+//! Salesforce, as the port [`Source`]: sign-in ([`mod@config`]), the REST data API, bulk queries, the
+//! Pub/Sub API, and change events from Avro ([`avro`]).
 //!
 //! The process installs a rustls crypto provider before the first connection.
 
 mod auth;
 pub mod avro;
 mod bitmap;
+mod bulk;
 pub mod config;
 mod fault;
 mod http;
@@ -20,8 +21,8 @@ use async_trait::async_trait;
 use domain::{ObjectKind, Row, SalesforceId};
 use ports::Clock;
 use ports::source::{
-    ApiAllowance, EventStream, FieldDescription, Organization, Page, Source, SourceError,
-    StreamStart,
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
+    Page, Source, SourceError, StreamStart,
 };
 use url::Url;
 
@@ -124,6 +125,28 @@ impl Source for Salesforce {
 
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         self.core.limits().await
+    }
+
+    async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
+        self.core.create_bulk_query(soql).await
+    }
+
+    async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
+        self.core.bulk_query(id).await
+    }
+
+    async fn bulk_results(
+        &self,
+        id: &BulkQueryId,
+        columns: &[String],
+        locator: Option<&str>,
+        max_rows: u32,
+    ) -> Result<Box<dyn BulkPage>, SourceError> {
+        self.core.bulk_results(id, columns, locator, max_rows).await
+    }
+
+    async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
+        self.core.remove_bulk_query(id).await
     }
 
     async fn subscribe(

@@ -168,15 +168,22 @@ impl Core {
         })
     }
 
-    /// Sends a request until it succeeds, fails for good, has been repeated often enough or its
-    /// time is up.
-    async fn call(
+    /// Sends a request, and again if need be, and reads its answer.
+    pub(crate) async fn call(
         &self,
         request: impl Fn(&Session) -> Result<reqwest::RequestBuilder, SourceError>,
     ) -> Result<Answer, Fault> {
+        self.repeated(|| self.attempt(&request)).await
+    }
+
+    /// Attempts until one succeeds or fails for good, there have been enough or the time is up.
+    pub(crate) async fn repeated<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
         let allowed = self.request_timeout * 2;
         let deadline = Instant::now() + allowed;
-        let repeated = (|| self.attempt(&request))
+        let repeated = attempt
             .retry(self.delays())
             .when(|fault: &Fault| fault.transient)
             .adjust(|fault, delay| delay.map(|delay| fault.retry_after.unwrap_or(delay)).filter(|delay| Instant::now() + *delay < deadline))
@@ -233,7 +240,7 @@ impl Core {
         self.http.call(request).await
     }
 
-    fn data_url(&self, session: &Session, resource: &str) -> Result<Url, SourceError> {
+    pub(crate) fn data_url(&self, session: &Session, resource: &str) -> Result<Url, SourceError> {
         joined(
             session,
             &format!("/services/data/v{}/{resource}", self.api_version),
@@ -286,7 +293,7 @@ fn page(answer: &Answer) -> Result<Page, SourceError> {
     })
 }
 
-fn parse<T: DeserializeOwned>(what: &str, answer: &Answer) -> Result<T, SourceError> {
+pub(crate) fn parse<T: DeserializeOwned>(what: &str, answer: &Answer) -> Result<T, SourceError> {
     serde_json::from_slice(&answer.body).map_err(|error| garbled(what, &error))
 }
 

@@ -13,6 +13,12 @@ use crate::clock::SimClock;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rates {
     pub(crate) source_unreachable: f64,
+    /// Per step of a bulk query job.
+    pub(crate) bulk_fails: f64,
+    /// Per question after a complete bulk query job, and a quarter per page.
+    pub(crate) bulk_expires: f64,
+    /// Per piece of a page.
+    pub(crate) bulk_breaks: f64,
     pub(crate) stream_drop: f64,
     pub(crate) event_as_gap: f64,
     pub(crate) event_as_all: f64,
@@ -35,6 +41,9 @@ pub(crate) struct Rates {
 impl Rates {
     pub(crate) const NONE: Self = Self {
         source_unreachable: 0.0,
+        bulk_fails: 0.0,
+        bulk_expires: 0.0,
+        bulk_breaks: 0.0,
         stream_drop: 0.0,
         event_as_gap: 0.0,
         event_as_all: 0.0,
@@ -54,6 +63,9 @@ impl Rates {
 
     pub(crate) const FULL: Self = Self {
         source_unreachable: 0.02,
+        bulk_fails: 0.02,
+        bulk_expires: 0.02,
+        bulk_breaks: 0.02,
         stream_drop: 0.02,
         event_as_gap: 0.03,
         event_as_all: 0.01,

@@ -6,6 +6,8 @@
 //! `MOSYNC_SIM_SCRIPTS=1000` plays more. A seed that fails prints the command that replays it.
 
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod clock;
