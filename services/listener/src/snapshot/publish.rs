@@ -1,0 +1,135 @@
+//! The exact cut: units are announced in the job, then published, then confirmed. So after a crash
+//! it is known which units may be with the queue and which are.
+//!
+//! The confirmation of one batch and the announcement of the next are one step of the store.
+
+use domain::job::{Cursor, Job, PageRead, Progress};
+use domain::unit::{Lane, UnitRecord};
+use domain::{ObjectKind, Ticket};
+use futures::future::join_all;
+use runtime::worker::Outage;
+
+use crate::Active;
+use crate::publish::{self, Place};
+
+/// Units announced and published together: so many wait for their confirmations at the same time.
+pub(super) const BATCH: usize = 10;
+
+/// A job's progress on its way through a turn.
+pub(super) struct Reading<'a> {
+    pub(super) active: &'a Active,
+    pub(super) job: &'a Job,
+    /// How far it has come, in part not written yet.
+    pub(super) progress: Progress,
+    written: bool,
+}
+
+/// Units that follow one another, cut from the rows between two places of a statement.
+pub(super) struct Batch {
+    pub(super) object: ObjectKind,
+    /// Under which its rows were read; `None` for records that are named and not read yet.
+    pub(super) ticket: Option<Ticket>,
+    pub(super) units: Vec<Vec<UnitRecord>>,
+    /// Where the rows begin, if a page begins there.
+    pub(super) page: Option<Cursor>,
+    /// Where the reader is once they are published.
+    pub(super) then: Cursor,
+}
+
+impl<'a> Reading<'a> {
+    pub(super) fn of(active: &'a Active, job: &'a Job) -> Self {
+        Self {
+            active,
+            job,
+            progress: job.progress.clone(),
+            written: true,
+        }
+    }
+
+    /// Changes what will be written with the next step.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut Progress)) {
+        change(&mut self.progress);
+        self.written = false;
+    }
+
+    /// Announces a batch, publishes its units all at once and takes their confirmations to be
+    /// written next.
+    pub(super) async fn publish(&mut self, batch: Batch) -> Result<(), Outage> {
+        let Batch {
+            object,
+            ticket,
+            units,
+            page,
+            then,
+        } = batch;
+        let first = self.progress.next_index;
+        let end = first + units.len() as u64;
+        let page = page.map(|at| PageRead {
+            first_index: first,
+            units: units.len() as u64,
+            phase: self.progress.phase,
+            statement: self.progress.statement,
+            generation: self.progress.generation,
+            at,
+        });
+        // What was announced before a crash stays announced: it is published again here.
+        self.change(|progress| progress.announced = progress.announced.max(end));
+        self.write(page.as_ref()).await?;
+        let rows = units.iter().map(Vec::len).sum::<usize>() as u64;
+        let published = (first..end).zip(units).map(|(index, records)| {
+            let place = Place {
+                job: self.job.id.clone(),
+                index,
+                generation: self.progress.generation,
+                lane: Lane::Bulk,
+            };
+            publish::unit(self.active, place, ticket, records)
+        });
+        for published in join_all(published).await {
+            published.map_err(Outage::Other)?;
+        }
+        self.change(|progress| {
+            progress.next_index = end;
+            progress.cursor = then;
+            let read = progress.objects.entry(object).or_default();
+            read.read += rows;
+            read.units += end - first;
+        });
+        Ok(())
+    }
+
+    /// Writes what is not written yet.
+    pub(super) async fn flush(&mut self) -> Result<(), Outage> {
+        if self.written {
+            return Ok(());
+        }
+        self.write(None).await
+    }
+
+    async fn write(&mut self, page: Option<&PageRead>) -> Result<(), Outage> {
+        let now = self.active.listener.clock.now();
+        let jobs = &self.active.listener.stores.jobs;
+        jobs.advance(&self.job.id, &self.progress, page, now).await?;
+        self.written = true;
+        Ok(())
+    }
+
+    /// Gives up waiting for units that may or may not have been published: what they hold is read
+    /// again under other indices.
+    pub(super) async fn abandon_doubtful(&mut self) -> Result<(), Outage> {
+        let Progress {
+            next_index,
+            announced,
+            ..
+        } = self.progress;
+        if next_index == announced {
+            return Ok(());
+        }
+        let doubtful = (next_index..announced).collect::<Vec<_>>();
+        let jobs = &self.active.listener.stores.jobs;
+        jobs.abandon(&self.job.id, &doubtful).await?;
+        tracing::info!(job = %self.job.id, units = doubtful.len(), "units that may not have been published are not waited for");
+        self.change(|progress| progress.next_index = announced);
+        Ok(())
+    }
+}
