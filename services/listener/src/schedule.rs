@@ -8,7 +8,7 @@ use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use ports::stores::LogLevel;
 use tokio_util::sync::CancellationToken;
 
-use crate::snapshot::{self, Patience};
+use crate::snapshot::{self, Reader};
 use crate::{Active, gaps, in_words};
 
 const EVERY: Duration = Duration::from_millis(500);
@@ -17,7 +17,7 @@ const RETRY_BATCH: usize = 2_000;
 
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
-    let mut patience = BTreeMap::new();
+    let mut readers = BTreeMap::new();
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
         let listener = &active.listener;
@@ -29,7 +29,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
         seal_past_hours(active).await?;
         take_up_parked(active).await?;
         gaps::close_filled(active).await?;
-        let more = read_jobs(active, &mut patience).await?;
+        let more = read_jobs(active, &mut readers).await?;
         if more {
             continue;
         }
@@ -42,28 +42,26 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     Ok(())
 }
 
-/// Gives every job that still has something to read a turn; whether any did read.
+/// Gives every job that is not over a turn; whether any did something.
 async fn read_jobs(
     active: &Active,
-    patience: &mut BTreeMap<JobId, Patience>,
+    readers: &mut BTreeMap<JobId, Reader>,
 ) -> Result<bool, String> {
     let jobs = &active.listener.stores.jobs;
-    let mut still_reading = BTreeMap::new();
-    let mut read = false;
+    let mut still_open = BTreeMap::new();
+    let mut busy = false;
     for job in jobs.unfinished().await.map_err(in_words)? {
-        let to_be_read = matches!(
-            job.salesforce,
-            SalesforceStatus::Queued | SalesforceStatus::Extracting
-        );
-        if job.kind == JobKind::Live || !to_be_read {
+        if job.kind == JobKind::Live {
             continue;
         }
-        let mut patience = patience.remove(&job.id).unwrap_or_default();
-        read |= snapshot::turn(active, &job, &mut patience).await?;
-        still_reading.insert(job.id, patience);
+        let mut reader = readers.remove(&job.id).unwrap_or_default();
+        busy |= snapshot::turn(active, &job, &mut reader).await?;
+        still_open.insert(job.id, reader);
     }
-    *patience = still_reading;
-    Ok(read)
+    for over in std::mem::replace(readers, still_open).into_keys() {
+        snapshot::leave(active, &over).await?;
+    }
+    Ok(busy)
 }
 
 /// A live job is over when its hour is.

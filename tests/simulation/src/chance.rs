@@ -130,6 +130,11 @@ impl Chance {
         from.get(self.below(from.len()))
     }
 
+    /// From how many rows on a script reads by bulk queries: all, some or none of them.
+    pub(crate) fn bulk_from(&self) -> u64 {
+        *self.pick(&[0, 0, 2, 5, 10_000]).unwrap()
+    }
+
     /// Whether a fault happens now.
     pub(crate) fn fault(&self, rate: impl FnOnce(&Rates) -> f64) -> bool {
         self.faulty.load(Ordering::SeqCst) && self.happens(rate(&self.rates))

@@ -70,6 +70,8 @@ pub(crate) struct World {
     tracker: TaskTracker,
     processes: Vec<Process>,
     lives: u32,
+    /// Statements with more rows are read by bulk queries.
+    bulk_from: u64,
 }
 
 impl World {
@@ -77,6 +79,7 @@ impl World {
         let clock = SimClock::begin();
         let chance = Chance::of_seed(seed, rates, Arc::clone(&clock));
         let org = Org::new(clock.closure(), seed);
+        let bulk_from = chance.bulk_from();
         let log = EventLog::attach(&org);
         let mos = Mos::new(clock.closure(), "key");
         let embedded =
@@ -118,6 +121,7 @@ impl World {
             tracker: TaskTracker::new(),
             processes: Vec::new(),
             lives: 0,
+            bulk_from,
         }
     }
 
@@ -177,14 +181,15 @@ impl World {
     }
 
     fn listener(&self) -> Vec<JoinHandle<()>> {
-        let listener = Arc::new(listener::Listener::new(
+        let listener = listener::Listener::new(
             Arc::clone(&self.source),
             Arc::clone(&self.queue),
             self.service_stores.clone(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             TOPIC,
             format!("life {}", self.lives),
-        ));
+        );
+        let listener = Arc::new(listener.with_bulk_from(self.bulk_from));
         vec![self.spawn(listener.run(CancellationToken::new()))]
     }
 

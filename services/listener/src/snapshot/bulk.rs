@@ -109,7 +109,6 @@ impl Query {
                 let ticket = Some(place.ticket);
                 reading
                     .publish(Batch {
-                        object,
                         ticket,
                         units,
                         page,

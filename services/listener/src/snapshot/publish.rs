@@ -3,6 +3,8 @@
 //!
 //! The confirmation of one batch and the announcement of the next are one step of the store.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use domain::job::{Cursor, Job, PageRead, Progress};
 use domain::unit::{Lane, UnitRecord};
 use domain::{ObjectKind, Ticket};
@@ -26,7 +28,6 @@ pub(super) struct Reading<'a> {
 
 /// Units that follow one another, cut from the rows between two places of a statement.
 pub(super) struct Batch {
-    pub(super) object: ObjectKind,
     /// Under which its rows were read; `None` for records that are named and not read yet.
     pub(super) ticket: Option<Ticket>,
     pub(super) units: Vec<Vec<UnitRecord>>,
@@ -34,6 +35,25 @@ pub(super) struct Batch {
     pub(super) page: Option<Cursor>,
     /// Where the reader is once they are published.
     pub(super) then: Cursor,
+}
+
+/// How many records of each object, in how many units.
+struct Rows(BTreeMap<ObjectKind, (u64, u64)>);
+
+impl Rows {
+    fn of(units: &[Vec<UnitRecord>]) -> Self {
+        let mut rows = BTreeMap::<ObjectKind, (u64, u64)>::new();
+        for unit in units {
+            let objects = unit.iter().map(|record| record.object);
+            for object in objects.clone() {
+                rows.entry(object).or_default().0 += 1;
+            }
+            for object in objects.collect::<BTreeSet<_>>() {
+                rows.entry(object).or_default().1 += 1;
+            }
+        }
+        Self(rows)
+    }
 }
 
 impl<'a> Reading<'a> {
@@ -56,7 +76,6 @@ impl<'a> Reading<'a> {
     /// written next.
     pub(super) async fn publish(&mut self, batch: Batch) -> Result<(), Outage> {
         let Batch {
-            object,
             ticket,
             units,
             page,
@@ -75,7 +94,7 @@ impl<'a> Reading<'a> {
         // What was announced before a crash stays announced: it is published again here.
         self.change(|progress| progress.announced = progress.announced.max(end));
         self.write(page.as_ref()).await?;
-        let rows = units.iter().map(Vec::len).sum::<usize>() as u64;
+        let rows = Rows::of(&units);
         let published = (first..end).zip(units).map(|(index, records)| {
             let place = Place {
                 job: self.job.id.clone(),
@@ -91,9 +110,11 @@ impl<'a> Reading<'a> {
         self.change(|progress| {
             progress.next_index = end;
             progress.cursor = then;
-            let read = progress.objects.entry(object).or_default();
-            read.read += rows;
-            read.units += end - first;
+            for (object, (read, units)) in rows.0 {
+                let extracted = progress.objects.entry(object).or_default();
+                extracted.read += read;
+                extracted.units += units;
+            }
         });
         Ok(())
     }

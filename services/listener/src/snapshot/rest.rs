@@ -42,7 +42,6 @@ pub(super) async fn read(
         };
         reading
             .publish(Batch {
-                object: statement.object,
                 ticket: Some(ticket),
                 units: batch,
                 page: page.take(),
