@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
+use domain::job::{JobId, JobKind, JobScope, SalesforceStatus};
 use ports::stores::LogLevel;
 use tokio_util::sync::CancellationToken;
 
@@ -72,9 +72,9 @@ async fn seal_past_hours(active: &Active) -> Result<(), String> {
     for job in jobs.unfinished().await.map_err(in_words)? {
         if job.kind == JobKind::Live
             && job.id != current
-            && job.salesforce != SalesforceStatus::Sealed
+            && job.salesforce == SalesforceStatus::Extracting
         {
-            jobs.set_salesforce(&job.id, SalesforceStatus::Sealed, now, None)
+            jobs.transition(&job.id, SalesforceStatus::Sealed, now, None)
                 .await
                 .map_err(in_words)?;
         }
@@ -86,47 +86,20 @@ async fn seal_past_hours(active: &Active) -> Result<(), String> {
 async fn take_up_parked(active: &Active) -> Result<(), String> {
     let listener = &active.listener;
     let now = listener.clock.now();
-    let due = listener
-        .stores
-        .parked
-        .take_due(now, RETRY_BATCH)
-        .await
-        .map_err(in_words)?;
-    if due.is_empty() {
+    let taken = listener.stores.parked.take_due(now, RETRY_BATCH).await;
+    let Some(job) = taken.map_err(in_words)? else {
         return Ok(());
-    }
-    let records = due
-        .iter()
-        .map(|parked| (parked.object, parked.id))
-        .collect();
-    let name = format!(
-        "retry at {} of {:?}",
-        now.as_micros(),
-        due.iter().map(|parked| parked.id).collect::<Vec<_>>()
-    );
-    let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
-    listener
-        .stores
-        .jobs
-        .create(&Job::queued(
-            id.clone(),
-            JobKind::Retry,
-            JobScope::Records { records },
-            now,
-        ))
-        .await
-        .map_err(in_words)?;
-    let kinds = due
-        .iter()
-        .map(|parked| parked.kind.name())
-        .collect::<std::collections::BTreeSet<_>>();
-    let message = format!(
-        "{} parked records are tried again ({})",
-        due.len(),
-        kinds.into_iter().collect::<Vec<_>>().join(", ")
-    );
+    };
+    let records = match &job.scope {
+        JobScope::Records { records } => records.len(),
+        JobScope::Everything
+        | JobScope::Owners { .. }
+        | JobScope::Since { .. }
+        | JobScope::Stream => 0,
+    };
+    let message = format!("{records} parked records are tried again");
     active
-        .log(LogLevel::Info, "parked", Some(&id), message)
+        .log(LogLevel::Info, "parked", Some(&job.id), message)
         .await
         .map_err(in_words)
 }
