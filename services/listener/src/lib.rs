@@ -15,6 +15,7 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::{Organization, Source};
 use ports::stores::{LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
+use runtime::config::Retention;
 use runtime::readback::RulesInForce;
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,7 @@ pub struct Listener {
     topic: String,
     holder: String,
     bulk_from: u64,
+    retention: Retention,
     state: Mutex<WorkerState>,
 }
 
@@ -75,6 +77,7 @@ impl Listener {
             topic: topic.to_owned(),
             holder,
             bulk_from: BULK_FROM,
+            retention: Retention::default(),
             state,
         }
     }
@@ -83,6 +86,13 @@ impl Listener {
     #[must_use]
     pub const fn with_bulk_from(mut self, rows: u64) -> Self {
         self.bulk_from = rows;
+        self
+    }
+
+    /// Keeps history for so long, and not for as long as by default.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = retention;
         self
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::Timestamp;
 use domain::failure::FailureKind;
-use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
+use domain::job::{Job, JobKind, MosStatus, SalesforceShown, SalesforceStatus};
 use domain::tally::Tally;
 use domain::unit::QueueName;
 use ports::stores::{Gap, Report, StreamState, WorkerState};
@@ -74,7 +74,7 @@ pub struct JobStatus {
     /// Why it runs.
     pub kind: JobKind,
     /// Salesforce Job Status.
-    pub salesforce: SalesforceStatus,
+    pub salesforce: SalesforceShown,
     /// mOS Job Status.
     pub mos: MosStatus,
     /// Units published, and on the way.
@@ -83,7 +83,7 @@ pub struct JobStatus {
     pub pending: u64,
     /// What has become of the records.
     pub tally: Tally,
-    /// Why it failed.
+    /// Why it failed, or by how much its sums do not close.
     pub error: Option<String>,
 }
 
@@ -131,7 +131,12 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
     for job in &unfinished {
         if job.pending() > 0 {
             waiting_for.push(format!("{} units of {}", job.pending(), job.id));
-        } else if job.kind != JobKind::Live && job.salesforce != SalesforceStatus::Sealed {
+        } else if job.kind != JobKind::Live
+            && !matches!(
+                job.salesforce,
+                SalesforceStatus::Sealed | SalesforceStatus::Cancelled
+            )
+        {
             waiting_for.push(format!("{} to be read", job.id));
         }
     }
@@ -151,7 +156,7 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         .list(JOBS)
         .await?
         .into_iter()
-        .map(JobStatus::from)
+        .map(|job| JobStatus::of(job, read_at))
         .collect::<Vec<_>>();
     let parked = stores.parked.counts().await?;
     let troubles = troubles(&workers, read_at, dead, &open_gaps, &parked, &jobs);
@@ -235,28 +240,25 @@ fn troubles(
     troubles.extend(
         jobs.iter()
             .filter(|job| job.mos == MosStatus::Failed)
-            .map(|job| format!("{} has failed: {}", job.id, why(job))),
+            .map(|job| {
+                let why = job.error.as_deref().unwrap_or_default();
+                format!("{} has failed: {why}", job.id)
+            }),
     );
     troubles
 }
 
-fn why(job: &JobStatus) -> String {
-    job.error
-        .clone()
-        .unwrap_or_else(|| format!("its sums do not close: {:?}", job.tally.difference()))
-}
-
-impl From<Job> for JobStatus {
-    fn from(job: Job) -> Self {
+impl JobStatus {
+    fn of(job: Job, now: Timestamp) -> Self {
         Self {
             kind: job.kind,
-            salesforce: job.salesforce,
-            mos: job.mos(),
+            salesforce: job.salesforce_shown(),
+            mos: job.mos(now),
             units: job.units,
             pending: job.pending(),
             id: job.id.to_string(),
+            error: job.failure(),
             tally: job.tally,
-            error: job.error,
         }
     }
 }

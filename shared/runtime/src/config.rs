@@ -37,6 +37,8 @@ pub struct Config {
     pub permissions: Permissions,
     /// Health answers.
     pub http: Http,
+    /// How long history is kept.
+    pub retention: Retention,
     /// Log lines.
     pub log: Log,
 }
@@ -144,6 +146,29 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
 }
 
+/// How long history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Jobs, after they have ended.
+    pub jobs: Duration,
+    /// Lines of the integration log, at most.
+    pub log_lines: u64,
+    /// Lines of the integration log, no longer than this.
+    pub log: Duration,
+}
+
+impl Default for Retention {
+    /// What the configuration says when it says nothing.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            jobs: DAY * 90,
+            log_lines: 100_000,
+            log: DAY * 30,
+        }
+    }
+}
+
 /// Log lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -225,6 +250,7 @@ impl Config {
         let transport = values::transport(reader, allow_plaintext, environment);
         let permissions = values::permissions(reader);
         let http = values::http(reader);
+        let retention = values::retention(reader);
         let log = values::log(reader);
         Some(Self {
             environment: environment?,
@@ -234,6 +260,7 @@ impl Config {
             transport: transport?,
             permissions: permissions?,
             http: http?,
+            retention: retention?,
             log: log?,
         })
     }

@@ -265,8 +265,14 @@ impl Worker {
                 return Ok(Ended::Settled);
             }
         };
-        match self.judge(unit.clone()).await {
-            Ok(verdict) => self.carry_out(verdict, delivery).await,
+        let job = unit.job.clone();
+        match self.judge(unit).await {
+            Ok(mut verdict) => {
+                for parked in &mut verdict.park {
+                    parked.job = Some(job.clone());
+                }
+                self.carry_out(verdict, delivery).await
+            }
             Err(outage) => {
                 delivery
                     .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
@@ -350,6 +356,7 @@ impl Worker {
             id: record.id,
             stage: self.handler.stage(),
             kind: FailureKind::Poison,
+            code: None,
             message: "mosync failed while handling this record".to_owned(),
             parent: None,
             rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
@@ -359,6 +366,8 @@ impl Worker {
             since: self.clock.now(),
             retries: 0,
             retry_at: None,
+            job: None,
+            dismissed: None,
         }
     }
 

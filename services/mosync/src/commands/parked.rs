@@ -2,6 +2,7 @@
 
 use std::process::ExitCode;
 
+use ports::stores::ParkedFilter;
 use runtime::config::Config;
 
 use crate::exit::{Failure, print};
@@ -14,7 +15,11 @@ pub(crate) async fn list(config: &Config, json: bool) -> Result<ExitCode, Failur
     let mut after = None;
     let mut records = 0_usize;
     loop {
-        let page = adapters.stores.parked.list(after, PAGE).await?;
+        let page = adapters
+            .stores
+            .parked
+            .list(&ParkedFilter::default(), after, PAGE)
+            .await?;
         let Some(last) = page.last() else { break };
         after = Some((last.object, last.id));
         records += page.len();

@@ -85,8 +85,11 @@ fn show(status: &Status) {
             .collect::<Vec<_>>()
             .join(", ");
         print(&format!(
-            "job {}: Salesforce {:?}, mOS {:?}, {} units on the way; {counts}",
-            job.id, job.salesforce, job.mos, job.pending
+            "job {}: Salesforce {}, mOS {}, {} units on the way; {counts}",
+            job.id,
+            job.salesforce.name(),
+            job.mos.name(),
+            job.pending
         ));
     }
 }

@@ -127,6 +127,9 @@ pub(crate) const KEYS: &[Key] = &[
     bare("embedded.folder"),
     number("permissions.poll_s", 60),
     bare("http.listen"),
+    number("retention.jobs_days", 90),
+    number("retention.log_lines", 100_000),
+    number("retention.log_days", 30),
     text("log.format", "text"),
     text("log.filter", "info"),
 ];

@@ -8,7 +8,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::reader::Reader;
-use super::{Environment, Http, Log, LogFormat, Mos, Permissions, Salesforce, SignIn, Transport};
+use super::{Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn, Transport};
 use crate::telemetry;
 
 const PRIVATE_KEY_MARKS: [&str; 2] = [
@@ -195,6 +195,17 @@ pub(super) fn http(reader: &mut Reader) -> Option<Http> {
     })
 }
 
+pub(super) fn retention(reader: &mut Reader) -> Option<Retention> {
+    let jobs = days(reader, "retention.jobs_days");
+    let log_lines = reader.number("retention.log_lines");
+    let log = days(reader, "retention.log_days");
+    Some(Retention {
+        jobs: jobs?,
+        log_lines: log_lines?,
+        log: log?,
+    })
+}
+
 pub(super) fn log(reader: &mut Reader) -> Option<Log> {
     let format = reader.choice(
         "log.format",
@@ -349,6 +360,12 @@ fn deployment(reader: &mut Reader) -> Option<String> {
         );
     }
     right.then_some(text)
+}
+
+fn days(reader: &mut Reader, name: &'static str) -> Option<Duration> {
+    const DAY: u64 = 24 * 60 * 60;
+    let days = reader.number(name)?;
+    Some(Duration::from_secs(days.saturating_mul(DAY)))
 }
 
 fn seconds(reader: &mut Reader, name: &'static str) -> Option<Duration> {
