@@ -182,6 +182,10 @@ pub(super) struct Place {
 }
 
 impl Place {
+    pub(super) const fn id(&self) -> &BulkQueryId {
+        &self.query
+    }
+
     pub(super) fn of(cursor: &Cursor) -> Option<Self> {
         match cursor {
             Cursor::Start | Cursor::Rest { .. } => None,

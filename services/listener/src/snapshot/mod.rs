@@ -7,6 +7,7 @@
 
 mod bulk;
 mod cut;
+mod lost;
 mod plan;
 mod publish;
 mod rest;
@@ -16,7 +17,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::job::{Cursor, Job, JobScope, PausedBy, Plan, SalesforceStatus, Statement, Way};
-use domain::unit::{Cause, Lane, MAX_RECORDS};
+use domain::unit::{Lane, MAX_RECORDS};
 use domain::{ObjectKind, SalesforceId};
 use ports::source::BulkQueryId;
 use ports::stores::{LogLevel, Moved};
@@ -34,6 +35,7 @@ pub(crate) struct Reader {
     draft: Option<plan::Draft>,
     plan: Option<Arc<Plan>>,
     query: bulk::Query,
+    watch: lost::Watch,
     /// It has been said that the job waits for the first permissions.
     waits: bool,
 }
@@ -52,9 +54,13 @@ enum Turn {
 /// something.
 pub(crate) async fn turn(active: &Active, job: &Job, reader: &mut Reader) -> Result<bool, String> {
     match job.salesforce {
-        SalesforceStatus::Queued | SalesforceStatus::Counting | SalesforceStatus::Extracting => {}
-        SalesforceStatus::Sealed => return Ok(false),
-        SalesforceStatus::Failed | SalesforceStatus::Cancelled => return end(active, job).await,
+        SalesforceStatus::Queued
+        | SalesforceStatus::Counting
+        | SalesforceStatus::Extracting
+        | SalesforceStatus::Sealed => {}
+        SalesforceStatus::Failed | SalesforceStatus::Cancelled => {
+            return end(active, job, reader).await;
+        }
     }
     if is_held(active, job).await? {
         reader.query = bulk::Query::default();
@@ -114,15 +120,24 @@ async fn is_held(active: &Active, job: &Job) -> Result<bool, String> {
     Ok(true)
 }
 
-/// A job that ended before everything was published: nobody waits for what may not have been.
-async fn end(active: &Active, job: &Job) -> Result<bool, String> {
+/// A job that ended before everything was published: nobody waits for what may not have been, nor
+/// for what was lost.
+async fn end(active: &Active, job: &Job, reader: &mut Reader) -> Result<bool, String> {
     let mut reading = Reading::of(active, job);
     reading.abandon_doubtful().await.map_err(in_words)?;
     reading.flush().await.map_err(in_words)?;
-    Ok(false)
+    match lost::look(&mut reading, reader).await {
+        Ok(found) => Ok(found),
+        Err(trouble) => trouble::meet(&mut reading, reader, trouble)
+            .await
+            .map(|()| false),
+    }
 }
 
 async fn step(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Turn, Trouble> {
+    if reading.job.salesforce == SalesforceStatus::Sealed {
+        return look_for_lost(reading, reader).await;
+    }
     if let JobScope::Records { records } = &reading.job.scope {
         return read_records(reading, records).await;
     }
@@ -130,6 +145,15 @@ async fn step(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Turn, Tr
         SalesforceStatus::Extracting => read_plan(reading, reader).await,
         _ => count(reading, reader).await,
     }
+}
+
+/// Everything is published; what the queue has lost of it is published again.
+async fn look_for_lost(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Turn, Trouble> {
+    Ok(if lost::look(reading, reader).await? {
+        Turn::More
+    } else {
+        Turn::Waits
+    })
 }
 
 /// Asks how much there is to read.
@@ -213,7 +237,7 @@ async fn read_plan(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Tur
         return Ok(Turn::Done);
     };
     let Some(statement) = statements.get(at(reading.progress.statement)) else {
-        return next_phase(reading, plan.phases.len()).await;
+        return next_phase(reading, reader, plan.phases.len()).await;
     };
     let object = statement.object;
     let ended = match reading.progress.cursor.clone() {
@@ -295,7 +319,11 @@ async fn end_statement(reading: &mut Reading<'_>, statements: &[Statement]) {
 
 /// The next phase begins when every unit of this one is counted, so that parents are in mOS before
 /// their children.
-async fn next_phase(reading: &mut Reading<'_>, phases: usize) -> Result<Turn, Trouble> {
+async fn next_phase(
+    reading: &mut Reading<'_>,
+    reader: &mut Reader,
+    phases: usize,
+) -> Result<Turn, Trouble> {
     let (active, job) = (reading.active, reading.job);
     let phase = reading.progress.phase;
     let last = usize::try_from(phase).is_ok_and(|phase| phase + 1 >= phases);
@@ -303,7 +331,7 @@ async fn next_phase(reading: &mut Reading<'_>, phases: usize) -> Result<Turn, Tr
         return Ok(Turn::Done);
     }
     if job.pending() > 0 {
-        return Ok(Turn::Waits);
+        return look_for_lost(reading, reader).await;
     }
     remove_queries(active, &job.id, Some(phase)).await?;
     reading.change(|progress| {
@@ -341,19 +369,13 @@ async fn read_records(
             }
         });
     }
-    let done = usize::try_from(reading.progress.next_index)
-        .unwrap_or(usize::MAX)
-        .saturating_mul(MAX_RECORDS);
-    let mut units = Vec::new();
-    let mut rest = records.iter().skip(done).peekable();
-    while rest.peek().is_some() && units.len() < BATCH {
-        let unit = rest.by_ref().take(MAX_RECORDS);
-        units.push(
-            unit.map(|(object, id)| crate::publish::record(*object, *id, Cause::Reread))
-                .collect::<Vec<_>>(),
-        );
-    }
-    let ended = rest.peek().is_none();
+    let first = reading.progress.next_index;
+    let needed = records.len().div_ceil(MAX_RECORDS) as u64;
+    let units = (first..needed)
+        .take(BATCH)
+        .map(|index| lost::records_of(records, index))
+        .collect::<Vec<_>>();
+    let ended = first + units.len() as u64 >= needed;
     if !units.is_empty() {
         let then = Cursor::Start;
         reading

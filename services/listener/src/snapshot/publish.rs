@@ -75,6 +75,16 @@ impl<'a> Reading<'a> {
     /// Announces a batch, publishes its units all at once and takes their confirmations to be
     /// written next.
     pub(super) async fn publish(&mut self, batch: Batch) -> Result<(), Outage> {
+        let run = (self.progress.statement, self.progress.generation);
+        self.publish_of(batch, run).await
+    }
+
+    /// The same for rows of a statement, and a run of its phase, that are not those of the cursor.
+    pub(super) async fn publish_of(
+        &mut self,
+        batch: Batch,
+        (statement, generation): (u32, u32),
+    ) -> Result<(), Outage> {
         let Batch {
             ticket,
             units,
@@ -87,8 +97,8 @@ impl<'a> Reading<'a> {
             first_index: first,
             units: units.len() as u64,
             phase: self.progress.phase,
-            statement: self.progress.statement,
-            generation: self.progress.generation,
+            statement,
+            generation,
             at,
         });
         // What was announced before a crash stays announced: it is published again here.
@@ -99,7 +109,7 @@ impl<'a> Reading<'a> {
             let place = Place {
                 job: self.job.id.clone(),
                 index,
-                generation: self.progress.generation,
+                generation,
                 lane: Lane::Bulk,
             };
             publish::unit(self.active, place, ticket, records)

@@ -1,9 +1,9 @@
 //! Statements with few rows: REST pages in the order of ids, each under a ticket of its own.
 
-use domain::ObjectKind;
-use domain::SalesforceId;
 use domain::job::{Cursor, Statement};
+use domain::soql;
 use domain::unit::{Cause, UnitRecord};
+use domain::{ObjectKind, SalesforceId, Ticket};
 use ports::source::{Source, SourceError};
 use runtime::worker::Outage;
 
@@ -20,31 +20,18 @@ pub(super) async fn read(
     statement: &Statement,
     after: Option<SalesforceId>,
 ) -> Result<bool, Outage> {
-    let active = reading.active;
-    let (ticket, rules) = active.rules.ticket().await?;
-    let soql = plan::soql(&rules, statement, &reading.job.scope).page_soql(after, PAGE);
-    let cause = plan::cause(reading.job);
-    let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
-    let rows = active.rules.seen_anew_if_refused(rows.map_err(Outage::from))?;
+    let (ticket, rows) = page(reading, statement, after, None).await?;
     let last = rows.len() < PAGE;
-    let mut cutter = Cutter::default();
-    let mut units = rows
-        .into_iter()
-        .filter_map(|row| cutter.push(row))
-        .collect::<Vec<_>>();
-    units.extend(cutter.rest());
-    let mut page = Some(reading.progress.cursor.clone());
-    while !units.is_empty() {
-        let later = units.split_off(units.len().min(BATCH));
-        let batch = std::mem::replace(&mut units, later);
+    let mut at = Some(reading.progress.cursor.clone());
+    for units in batches(rows) {
         let then = Cursor::Rest {
-            after: batch.last().and_then(|unit| unit.last()).map(|record| record.id),
+            after: units.last().and_then(|unit| unit.last()).map(|record| record.id),
         };
         reading
             .publish(Batch {
                 ticket: Some(ticket),
-                units: batch,
-                page: page.take(),
+                units,
+                page: at.take(),
                 then,
             })
             .await?;
@@ -52,8 +39,51 @@ pub(super) async fn read(
     Ok(last)
 }
 
+/// A page of a statement, under the ticket taken before it was asked for: rows after one id, and
+/// none after another.
+pub(super) async fn page(
+    reading: &Reading<'_>,
+    statement: &Statement,
+    after: Option<SalesforceId>,
+    until: Option<SalesforceId>,
+) -> Result<(Ticket, Vec<UnitRecord>), Outage> {
+    let active = reading.active;
+    let (ticket, rules) = active.rules.ticket().await?;
+    let mut query = plan::soql(&rules, statement, &reading.job.scope);
+    if let Some(until) = until {
+        let bound = format!("Id <= {}", soql::quote(until.as_str()));
+        query.condition = Some(match query.condition {
+            Some(condition) => format!("{bound} AND {condition}"),
+            None => bound,
+        });
+    }
+    let soql = query.page_soql(after, PAGE);
+    let cause = plan::cause(reading.job);
+    let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
+    let rows = active.rules.seen_anew_if_refused(rows.map_err(Outage::from))?;
+    Ok((ticket, rows))
+}
+
+/// Rows as units, as many together as are published together.
+pub(super) fn batches(rows: Vec<UnitRecord>) -> Vec<Vec<Vec<UnitRecord>>> {
+    let mut cutter = Cutter::default();
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    for row in rows {
+        batch.extend(cutter.push(row));
+        if batch.len() == BATCH {
+            batches.push(std::mem::take(&mut batch));
+        }
+    }
+    batch.extend(cutter.rest());
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
 /// All rows of a query, of which a server may send less at a time.
-pub(super) async fn rows(
+async fn rows(
     source: &dyn Source,
     soql: &str,
     object: ObjectKind,
