@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, StoreError};
+use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
 use rusqlite::{OptionalExtension, params};
 
 use crate::core::{Fault, Tx, limit, of_doc, to_doc, to_sql};
@@ -212,6 +212,14 @@ impl JobStore for Tables {
             .0
             .run(move |tx| units::count(tx, &id, index, &tally, at));
         Ok(counted.await?)
+    }
+
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
+        let id = id.clone();
+        Ok(self
+            .0
+            .run(move |tx| units::standing(tx, &id, index))
+            .await?)
     }
 
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {

@@ -20,6 +20,15 @@ pub enum Moved {
     Unknown,
 }
 
+/// How things stand with a unit, before anybody works on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Its job is cancelled: nothing more is done for it.
+    pub cancelled: bool,
+    /// It is counted already: this is another copy of it.
+    pub counted: bool,
+}
+
 /// A place in the history: when a job was requested, and its id.
 pub type HistoryPosition = (Timestamp, JobId);
 
@@ -103,6 +112,9 @@ pub trait JobStore: Send + Sync {
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// How things stand with a unit: whether its job is cancelled, whether it is counted. A unit of
+    /// an unknown job is neither.
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError>;
     /// Indices below `progress.next_index` that are neither counted nor abandoned, ascending.
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError>;
     /// These announced units are not waited for any more, unless they are counted; a later count

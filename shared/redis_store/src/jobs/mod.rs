@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, StoreError};
+use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
 
 use crate::link::{Link, of_doc, script, to_doc};
 use fields::Fields;
@@ -210,6 +210,15 @@ impl JobStore for Link {
         }
         arguments.extend(fields::write(&Job::of_lost_history(id, at))?);
         self.run(script!("count"), &arguments).await
+    }
+
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
+        let arguments = [id.to_string(), index.to_string()];
+        let (cancelled, counted): (u8, u8) = self.run(script!("standing"), &arguments).await?;
+        Ok(Standing {
+            cancelled: cancelled == 1,
+            counted: counted == 1,
+        })
     }
 
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {

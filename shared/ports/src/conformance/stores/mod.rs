@@ -92,6 +92,7 @@ macro_rules! store_conformance {
             live_units_confirmed_or_counted_are_not_abandoned
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
+            unit_standing_is_told
             units_missing_are_named
             units_missing_are_found_among_many
             units_abandoned_are_not_waited_for
