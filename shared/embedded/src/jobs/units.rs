@@ -1,8 +1,8 @@
 //! The units of a job: counted once, abandoned, missing.
 
+use domain::Timestamp;
 use domain::job::{Job, JobId, SalesforceStatus};
 use domain::tally::Tally;
-use domain::Timestamp;
 use ports::stores::Standing;
 use rusqlite::{OptionalExtension, params};
 

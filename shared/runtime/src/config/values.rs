@@ -8,7 +8,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::reader::Reader;
-use super::{Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn, Transport};
+use super::{
+    Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn, Transport,
+};
 use crate::telemetry;
 
 const PRIVATE_KEY_MARKS: [&str; 2] = [
