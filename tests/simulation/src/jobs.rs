@@ -40,6 +40,11 @@ impl SimJobs {
         answer
     }
 
+    async fn announced(&self, id: &JobId) -> Result<u64, StoreError> {
+        let job = self.inner.get(id).await?;
+        Ok(job.map(|job| job.progress.announced).unwrap_or_default())
+    }
+
     fn as_seen(&self, mut job: Job) -> Job {
         if self.mutant == Mutant::ForgetsAnnounced {
             job.progress.announced = job.progress.next_index;
@@ -120,6 +125,23 @@ impl JobStore for SimJobs {
     ) -> Result<(), StoreError> {
         self.chance.note(format!("{id} has come to {progress:?}"));
         self.step(self.inner.advance(id, progress, page, at)).await
+    }
+
+    async fn announce(
+        &self,
+        id: &JobId,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        self.chance.note(format!("{id} announces {progress:?}"));
+        let known = match self.mutant {
+            // What the store knows and the reader has forgotten.
+            Mutant::ForgetsAnnounced => self.announced(id).await?,
+            _ => known,
+        };
+        self.step(self.inner.announce(id, known, progress, page, at)).await
     }
 
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError> {

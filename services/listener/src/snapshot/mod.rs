@@ -360,6 +360,8 @@ async fn read_records(
         move_to(active, job, extracting, LogLevel::Info, None, begun)
             .await
             .map_err(Outage::Other)?;
+    }
+    if reading.progress.objects.is_empty() {
         let now = active.listener.clock.now();
         reading.change(|progress| {
             for (object, _) in records {

@@ -101,9 +101,14 @@ impl<'a> Reading<'a> {
             generation,
             at,
         });
+        let known = self.progress.announced;
         // What was announced before a crash stays announced: it is published again here.
         self.change(|progress| progress.announced = progress.announced.max(end));
-        self.write(page.as_ref()).await?;
+        if end > known {
+            self.announce(known, page.as_ref()).await?;
+        } else {
+            self.write(page.as_ref()).await?;
+        }
         let rows = Rows::of(&units);
         let published = (first..end).zip(units).map(|(index, records)| {
             let place = Place {
@@ -135,6 +140,19 @@ impl<'a> Reading<'a> {
             return Ok(());
         }
         self.write(None).await
+    }
+
+    async fn announce(&mut self, known: u64, page: Option<&PageRead>) -> Result<(), Outage> {
+        let now = self.active.listener.clock.now();
+        let jobs = &self.active.listener.stores.jobs;
+        let (id, progress) = (&self.job.id, &self.progress);
+        if !jobs.announce(id, known, progress, page, now).await? {
+            return Err(Outage::Other(format!(
+                "another listener reads {id}; this one starts again"
+            )));
+        }
+        self.written = true;
+        Ok(())
     }
 
     async fn write(&mut self, page: Option<&PageRead>) -> Result<(), Outage> {

@@ -157,6 +157,21 @@ impl JobStore for Tables {
         Ok(advanced.await?)
     }
 
+    async fn announce(
+        &self,
+        id: &JobId,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (id, progress, page) = (id.clone(), progress.clone(), page.cloned());
+        let announced = self
+            .0
+            .run(move |tx| announce(tx, &id, known, (&progress, page.as_ref()), at));
+        Ok(announced.await?)
+    }
+
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError> {
         let id = id.clone();
         let pages = self.0.run(move |tx| {
@@ -313,6 +328,24 @@ fn advance(
             ])?;
     }
     Ok(())
+}
+
+/// Advances, unless another reader has announced more than this one knows.
+fn announce(
+    tx: &Tx<'_>,
+    id: &JobId,
+    known: u64,
+    (progress, page): (&Progress, Option<&PageRead>),
+    at: Timestamp,
+) -> Result<bool, Fault> {
+    let Some(stored) = row::get(tx, id)? else {
+        return Ok(false);
+    };
+    if stored.progress.announced != known && stored.progress != *progress {
+        return Ok(false);
+    }
+    advance(tx, id, progress, page, at)?;
+    Ok(true)
 }
 
 fn hold(tx: &Tx<'_>, id: &JobId, pause: &Pause) -> Result<bool, Fault> {

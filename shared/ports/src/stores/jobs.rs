@@ -92,6 +92,18 @@ pub trait JobStore: Send + Sync {
         page: Option<&PageRead>,
         at: Timestamp,
     ) -> Result<(), StoreError>;
+    /// As [`JobStore::advance`], by a reader that is about to publish the units from `known` on,
+    /// which nobody has announced before: `false`, and nothing changes, when another reader has. So
+    /// of two readers, one of which does not know that its lease is gone, only one uses an index.
+    /// Repeating the same announcement is `true`.
+    async fn announce(
+        &self,
+        id: &JobId,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// The ledger of the job's pages, by first index.
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError>;
     /// Holds a job, if it is not over; `false` when it is, when there is none, or when the pause
