@@ -221,3 +221,195 @@ fn all_of<const N: usize>(parts: [Option<String>; N]) -> Option<String> {
 fn clause(condition: Option<&str>) -> String {
     condition.map_or_else(String::new, |condition| format!(" WHERE {condition}"))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::filter::{Condition, FieldType, Filter, Operator};
+    use crate::settings::{Settings, SettingsRevision};
+
+    fn rules(sync_closed: bool, values: &[String]) -> Rules {
+        let mut revision = SettingsRevision::initial();
+        let condition = Condition {
+            field: "StageName".to_owned(),
+            operator: Operator::Equals,
+            values: values.to_vec(),
+        };
+        revision.settings = Settings {
+            sync_closed,
+            filter: Filter {
+                conditions: if values.is_empty() {
+                    vec![]
+                } else {
+                    vec![condition]
+                },
+                logic: None,
+            },
+            ..Settings::default()
+        };
+        revision
+            .field_types
+            .insert("StageName".to_owned(), FieldType::Picklist);
+        Rules::of(&revision, BTreeMap::new()).unwrap()
+    }
+
+    fn owners(count: usize) -> Vec<SalesforceId> {
+        (0..count)
+            .map(|number| SalesforceId::parse(&format!("005{number:012}")).unwrap())
+            .collect()
+    }
+
+    fn condition_of(rules: &Rules, object: ObjectKind, narrowed: Narrowed<'_>) -> Option<String> {
+        let mut all = statements(rules, object, narrowed);
+        assert_eq!(all.len(), 1, "{object}");
+        all.remove(0).condition
+    }
+
+    #[test]
+    fn each_object_is_asked_for_by_the_opportunities_in_scope() {
+        let rules = rules(false, &["a".to_owned(), "b".to_owned()]);
+        let owners = owners(2);
+        let list = "('005000000000000AAA','005000000000001AAA')";
+        let narrowed = |form| Narrowed {
+            owners: Some(&owners),
+            closed_since: None,
+            form,
+        };
+        let own = "StageName IN ('a','b') AND IsClosed = false";
+        let of_role = "Opportunity.StageName IN ('a','b') AND Opportunity.IsClosed = false";
+        for (object, joined, plain) in [
+            (
+                ObjectKind::User,
+                format!("Id IN {list} AND Id IN (SELECT OwnerId FROM Opportunity WHERE {own})"),
+                Some(format!("Id IN {list}")),
+            ),
+            (
+                ObjectKind::Account,
+                format!(
+                    "Id IN (SELECT AccountId FROM Opportunity WHERE {own} AND OwnerId IN {list})"
+                ),
+                None,
+            ),
+            (
+                ObjectKind::Contact,
+                format!(
+                    "Id IN (SELECT ContactId FROM OpportunityContactRole WHERE {of_role} AND Opportunity.OwnerId IN {list})"
+                ),
+                None,
+            ),
+            (
+                ObjectKind::Opportunity,
+                format!("{own} AND OwnerId IN {list}"),
+                Some(format!("{own} AND OwnerId IN {list}")),
+            ),
+            (
+                ObjectKind::OpportunityContactRole,
+                format!("{of_role} AND Opportunity.OwnerId IN {list}"),
+                Some(format!("{of_role} AND Opportunity.OwnerId IN {list}")),
+            ),
+        ] {
+            let found = condition_of(&rules, object, narrowed(Form::SemiJoin));
+            assert_eq!(found, Some(joined), "{object}");
+            assert_eq!(
+                condition_of(&rules, object, narrowed(Form::Plain)),
+                plain,
+                "{object}"
+            );
+        }
+    }
+
+    #[test]
+    fn closed_deals_are_asked_for_where_they_count() {
+        let since = Timestamp::parse("2026-01-31T12:00:00Z");
+        let narrowed = |closed_since| Narrowed {
+            closed_since,
+            ..Narrowed::default()
+        };
+        let own = |rules: &Rules, narrowed| condition_of(rules, ObjectKind::Opportunity, narrowed);
+        assert_eq!(own(&rules(true, &[]), narrowed(since)), None);
+        assert_eq!(
+            own(&rules(false, &[]), narrowed(None)).as_deref(),
+            Some("IsClosed = false")
+        );
+        assert_eq!(
+            own(&rules(false, &[]), narrowed(since)).as_deref(),
+            Some("(IsClosed = false OR SystemModstamp >= 2026-01-31T12:00:00Z)")
+        );
+        assert_eq!(
+            condition_of(&rules(true, &[]), ObjectKind::Account, narrowed(None)).as_deref(),
+            Some("Id IN (SELECT AccountId FROM Opportunity)"),
+            "accounts without an opportunity are in nobody's scope"
+        );
+    }
+
+    #[test]
+    fn a_statement_is_read_whole_by_the_page_or_counted() {
+        let mut statement = Statement {
+            select: vec!["Id".to_owned(), "Name".to_owned()],
+            from: ObjectKind::Account,
+            condition: Some("Name != null".to_owned()),
+        };
+        let after = owners(1).pop();
+        assert_eq!(
+            statement.to_soql(),
+            "SELECT Id, Name FROM Account WHERE Name != null"
+        );
+        assert_eq!(
+            statement.count_soql(),
+            "SELECT COUNT() FROM Account WHERE Name != null"
+        );
+        assert_eq!(
+            statement.page_soql(after, 2_000),
+            "SELECT Id, Name FROM Account WHERE Id > '005000000000000AAA' AND Name != null ORDER BY Id LIMIT 2000"
+        );
+        statement.condition = None;
+        assert_eq!(
+            statement.page_soql(None, 5),
+            "SELECT Id, Name FROM Account ORDER BY Id LIMIT 5"
+        );
+    }
+
+    #[test]
+    fn owners_are_named_in_chunks_that_fit_a_url() {
+        let short = rules(false, &[]);
+        let long: Vec<String> = (0..240).map(|number| format!("Stage {number}")).collect();
+        let long = rules(false, &long);
+        let many = owners(1_001);
+        let narrowed = Narrowed {
+            owners: Some(&many),
+            ..Narrowed::default()
+        };
+        for (rules, fewest) in [(&short, 3), (&long, 4)] {
+            for object in ObjectKind::ALL {
+                let all = statements(rules, object, narrowed);
+                assert!(all.len() >= fewest, "{object}: {}", all.len());
+                for statement in &all {
+                    let page = statement.page_soql(many.first().copied(), 2_000);
+                    for query in [page, statement.count_soql()] {
+                        assert!(soql::length_in_url(&query) <= MAX_IN_URL, "{object}");
+                        assert!(query.len() <= soql::MAX_QUERY, "{object}");
+                    }
+                }
+                let named: usize = all
+                    .iter()
+                    .map(|statement| statement.to_soql().matches("'005").count())
+                    .sum();
+                assert_eq!(named, many.len(), "{object}: each owner once");
+            }
+        }
+        assert!(
+            statements(
+                &short,
+                ObjectKind::Account,
+                Narrowed {
+                    owners: Some(&[]),
+                    form: Form::Plain,
+                    closed_since: None
+                }
+            )
+            .is_empty()
+        );
+    }
+}
