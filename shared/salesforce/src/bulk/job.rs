@@ -33,7 +33,7 @@ impl Core {
                     .json(&body))
             })
             .await
-            .map_err(|fault| without_allowance(fault.error))?;
+            .map_err(|fault| with_allowances(fault.error))?;
         let created: CreatedJob = parse("a new bulk query", &answer)?;
         let id = BulkQueryId(created.id);
         job_path(&id)?;
@@ -44,7 +44,7 @@ impl Core {
         let job = self.bulk_job(id).await?;
         Ok(BulkQuery {
             state: job.state,
-            records: job.number_records_processed,
+            records: job.number_records_processed.unwrap_or(0),
             error: job
                 .error_message
                 .filter(|message| !message.trim().is_empty())
@@ -121,23 +121,21 @@ pub(super) fn job_path(id: &BulkQueryId) -> Result<String, SourceError> {
 
 /// What a fault means for a job that was there.
 pub(super) fn of_known_job(fault: Fault) -> SourceError {
-    match fault.error {
-        SourceError::Refused { code, message } if fault.status == Some(StatusCode::NOT_FOUND) => {
-            SourceError::Expired(format!("{code}: {message}"))
-        }
-        error => without_allowance(error),
+    if let SourceError::Refused { code, message } = &fault.error
+        && fault.status == Some(StatusCode::NOT_FOUND)
+    {
+        return SourceError::Expired(format!("{code}: {message}"));
     }
+    with_allowances(fault.error)
 }
 
-fn without_allowance(error: SourceError) -> SourceError {
-    match error {
-        SourceError::Refused { code, message }
-            if message.to_ascii_lowercase().contains(ALLOWANCE) =>
-        {
-            SourceError::Quota(format!("{code}: {message}"))
-        }
-        error => error,
+fn with_allowances(error: SourceError) -> SourceError {
+    if let SourceError::Refused { code, message } = &error
+        && message.to_ascii_lowercase().contains(ALLOWANCE)
+    {
+        return SourceError::Quota(format!("{code}: {message}"));
     }
+    error
 }
 
 fn gone_is_fine<T>(answer: Result<T, Fault>) -> Result<(), SourceError> {
@@ -172,7 +170,6 @@ struct CreatedJob {
 pub(super) struct JobAnswer {
     pub(super) object: String,
     state: BulkState,
-    #[serde(default)]
-    number_records_processed: u64,
+    number_records_processed: Option<u64>,
     error_message: Option<String>,
 }

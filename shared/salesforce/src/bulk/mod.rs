@@ -1,27 +1,10 @@
-//! Bulk API 2.0 query jobs.
+//! Bulk API 2.0 query jobs and their results.
 
+mod columns;
+mod csv;
 mod job;
+mod number;
+mod page;
+mod row;
 
-use ports::source::{BulkPage, BulkQueryId, SourceError};
-
-use crate::Core;
-
-impl Core {
-    #[expect(
-        clippy::unused_async,
-        reason = "the reader of results comes with the next commit"
-    )]
-    pub(crate) async fn bulk_results(
-        &self,
-        _id: &BulkQueryId,
-        _columns: &[String],
-        _locator: Option<&str>,
-        _max_rows: u32,
-    ) -> Result<Box<dyn BulkPage>, SourceError> {
-        Err(SourceError::Unreachable(
-            "no reader of results yet".to_owned(),
-        ))
-    }
-
-    fn forget_columns(&self, _id: &BulkQueryId) {}
-}
+pub(crate) use columns::Remembered;
