@@ -23,6 +23,8 @@ const LEASE: &str = "listener";
 const LEASE_FOR: Duration = Duration::from_secs(15);
 const LEASE_RENEWED: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_secs(2);
+/// Fewer rows are read sooner by REST than a bulk query is ready.
+const BULK_FROM: u64 = 10_000;
 
 /// Everything the listener works with.
 pub struct Listener {
@@ -32,6 +34,7 @@ pub struct Listener {
     clock: Arc<dyn Clock>,
     topic: String,
     holder: String,
+    bulk_from: u64,
     retention: Retention,
     state: Mutex<WorkerState>,
 }
@@ -73,9 +76,17 @@ impl Listener {
             clock,
             topic: topic.to_owned(),
             holder,
+            bulk_from: BULK_FROM,
             retention: Retention::default(),
             state,
         }
+    }
+
+    /// Statements with more rows than this are read by the Bulk API, others by REST pages.
+    #[must_use]
+    pub const fn with_bulk_from(mut self, rows: u64) -> Self {
+        self.bulk_from = rows;
+        self
     }
 
     /// Keeps history for so long, and not for as long as by default.

@@ -20,6 +20,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) struct Place {
     pub(crate) job: JobId,
     pub(crate) index: u64,
+    /// Which run of the job's phase it is from.
+    pub(crate) generation: u32,
     pub(crate) lane: Lane,
 }
 
@@ -30,7 +32,12 @@ pub(crate) async fn unit(
     ticket: Option<Ticket>,
     records: Vec<UnitRecord>,
 ) -> Result<(), String> {
-    let Place { job, index, lane } = place;
+    let Place {
+        job,
+        index,
+        generation,
+        lane,
+    } = place;
     let mut tally = Tally::default();
     for record in &records {
         tally.add(record.object, Count::Read);
@@ -41,7 +48,7 @@ pub(crate) async fn unit(
         id,
         job,
         index,
-        generation: 0,
+        generation,
         lane,
         org: active.org,
         published: active.listener.clock.now(),
@@ -80,6 +87,7 @@ pub(crate) async fn live(
         Place {
             job,
             index,
+            generation: 0,
             lane: Lane::Live,
         },
         None,

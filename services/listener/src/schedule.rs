@@ -9,7 +9,7 @@ use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::snapshot::{self, Patience};
+use crate::snapshot::{self, Reader};
 use crate::{Active, gaps, in_words};
 
 const EVERY: Duration = Duration::from_millis(500);
@@ -22,7 +22,7 @@ const FORGET_BATCH: usize = 200;
 
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
-    let mut patience = BTreeMap::new();
+    let mut readers = BTreeMap::new();
     let mut forget_at = Instant::now();
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
@@ -39,7 +39,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             forget(active).await?;
             forget_at = Instant::now() + FORGET_EVERY;
         }
-        let more = read_jobs(active, &mut patience).await?;
+        let more = read_jobs(active, &mut readers).await?;
         if more {
             continue;
         }
@@ -52,34 +52,26 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     Ok(())
 }
 
-/// Gives every job that still has something to read a turn; whether any did read.
+/// Gives every job that is not over a turn; whether any did something.
 async fn read_jobs(
     active: &Active,
-    patience: &mut BTreeMap<JobId, Patience>,
+    readers: &mut BTreeMap<JobId, Reader>,
 ) -> Result<bool, String> {
     let jobs = &active.listener.stores.jobs;
-    let mut still_reading = BTreeMap::new();
-    let mut read = false;
+    let mut still_open = BTreeMap::new();
+    let mut busy = false;
     for job in jobs.unfinished().await.map_err(in_words)? {
-        if job.salesforce == SalesforceStatus::Cancelled {
-            // Nobody publishes now, so what is in doubt will not become clear by itself.
-            snapshot::give_up_doubtful(active, &job)
-                .await
-                .map_err(in_words)?;
-        }
-        let to_be_read = matches!(
-            job.salesforce,
-            SalesforceStatus::Queued | SalesforceStatus::Counting | SalesforceStatus::Extracting
-        );
-        if job.kind == JobKind::Live || !to_be_read || job.paused.is_some() {
+        if job.kind == JobKind::Live {
             continue;
         }
-        let mut patience = patience.remove(&job.id).unwrap_or_default();
-        read |= snapshot::turn(active, &job, &mut patience).await?;
-        still_reading.insert(job.id, patience);
+        let mut reader = readers.remove(&job.id).unwrap_or_default();
+        busy |= snapshot::turn(active, &job, &mut reader).await?;
+        still_open.insert(job.id, reader);
     }
-    *patience = still_reading;
-    Ok(read)
+    for over in std::mem::replace(readers, still_open).into_keys() {
+        snapshot::leave(active, &over).await?;
+    }
+    Ok(busy)
 }
 
 /// A live job is over when its hour is.

@@ -87,7 +87,10 @@ pub fn start(
                 &config.salesforce.topic,
                 holder,
             );
-            let listener = Arc::new(listener.keeping(config.retention));
+            let listener = listener
+                .with_bulk_from(config.salesforce.bulk_from)
+                .keeping(config.retention);
+            let listener = Arc::new(listener);
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;
                 Ok::<_, Infallible>(())

@@ -91,19 +91,46 @@ impl Statement {
 /// one for each chunk of owners that a query can name.
 #[must_use]
 pub fn statements(rules: &Rules, object: ObjectKind, narrowed: Narrowed<'_>) -> Vec<Statement> {
-    let statement = |owners: Option<&[SalesforceId]>| Statement {
+    owner_chunks(rules, object, narrowed)
+        .into_iter()
+        .map(|owners| statement(rules, object, Narrowed { owners, ..narrowed }))
+        .collect()
+}
+
+/// The owners that each of the [`statements`] names; `None` where a statement names none. Who has
+/// to go on in the middle of a statement, when the rules may be others, keeps these and asks for the
+/// [`statement`] of each.
+#[must_use]
+pub fn owner_chunks<'o>(
+    rules: &Rules,
+    object: ObjectKind,
+    narrowed: Narrowed<'o>,
+) -> Vec<Option<&'o [SalesforceId]>> {
+    match narrowed.owners {
+        None => vec![None],
+        Some([]) => Vec::new(),
+        Some(_) if !names_owners(object, narrowed.form) => vec![None],
+        Some(owners) => {
+            let of_nobody = Narrowed {
+                owners: Some(&[]),
+                ..narrowed
+            };
+            owners
+                .chunks(owners_in_one(&statement(rules, object, of_nobody)))
+                .map(Some)
+                .collect()
+        }
+    }
+}
+
+/// The one statement that names all of these owners, however many; none are named where there are
+/// `None`.
+#[must_use]
+pub fn statement(rules: &Rules, object: ObjectKind, narrowed: Narrowed<'_>) -> Statement {
+    Statement {
         select: rules.fields_to_read(object).into_iter().collect(),
         from: object,
-        condition: condition(rules, object, owners, &narrowed),
-    };
-    match narrowed.owners {
-        None => vec![statement(None)],
-        Some([]) => Vec::new(),
-        Some(_) if !names_owners(object, narrowed.form) => vec![statement(None)],
-        Some(owners) => owners
-            .chunks(owners_in_one(&statement(Some(&[]))))
-            .map(|chunk| statement(Some(chunk)))
-            .collect(),
+        condition: condition(rules, object, narrowed.owners, &narrowed),
     }
 }
 

@@ -266,6 +266,7 @@ fn job() {
 fn cursor() -> Cursor {
     Cursor::Bulk {
         query: "750000000000001AAA".to_owned(),
+        columns: vec!["Id".to_owned(), "Name".to_owned()],
         ticket: Ticket {
             version: Version::at(at(1)),
             rule_revision: 4,

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, StoreError};
+use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
 
 use crate::link::{Link, of_doc, script, to_doc};
 use fields::Fields;
@@ -150,17 +150,25 @@ impl JobStore for Link {
         page: Option<&PageRead>,
         at: Timestamp,
     ) -> Result<(), StoreError> {
-        let first_index = page.map(|page| page.first_index.to_string());
-        let arguments = [
-            id.to_string(),
-            to_doc(progress)?,
-            progress.next_index.to_string(),
-            progress.announced.max(progress.next_index).to_string(),
-            at.as_micros().to_string(),
-            first_index.unwrap_or_default(),
-            page.map(to_doc).transpose()?.unwrap_or_default(),
-        ];
-        self.run(script!("advance"), &arguments).await
+        let arguments = advance(id, progress, page, at)?;
+        self.run::<i64>(script!("advance"), &arguments)
+            .await
+            .map(|_announced| ())
+    }
+
+    async fn announce(
+        &self,
+        id: &JobId,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let mut arguments = advance(id, progress, page, at)?;
+        arguments.push(known.to_string());
+        self.run::<i64>(script!("advance"), &arguments)
+            .await
+            .map(|announced| announced == 1)
     }
 
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError> {
@@ -212,6 +220,15 @@ impl JobStore for Link {
         self.run(script!("count"), &arguments).await
     }
 
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
+        let arguments = [id.to_string(), index.to_string()];
+        let (cancelled, counted): (u8, u8) = self.run(script!("standing"), &arguments).await?;
+        Ok(Standing {
+            cancelled: cancelled == 1,
+            counted: counted == 1,
+        })
+    }
+
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {
         let arguments = [id.to_string(), max.to_string()];
         self.run(script!("missing"), &arguments).await
@@ -234,6 +251,25 @@ pub(crate) fn creation(job: &Job) -> Result<Vec<String>, StoreError> {
     let mut arguments = vec![job.id.to_string(), job.requested.as_micros().to_string()];
     arguments.extend(fields::write(job)?);
     Ok(arguments)
+}
+
+/// The arguments of `scripts/advance.lua`, but for what the reader knows.
+fn advance(
+    id: &JobId,
+    progress: &Progress,
+    page: Option<&PageRead>,
+    at: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let first_index = page.map(|page| page.first_index.to_string());
+    Ok(vec![
+        id.to_string(),
+        to_doc(progress)?,
+        progress.next_index.to_string(),
+        progress.announced.max(progress.next_index).to_string(),
+        at.as_micros().to_string(),
+        first_index.unwrap_or_default(),
+        page.map(to_doc).transpose()?.unwrap_or_default(),
+    ])
 }
 
 /// What `move_job` in `scripts/lib.lua` answers.

@@ -81,6 +81,8 @@ pub struct Salesforce {
     pub request_timeout: Duration,
     /// The event stream counts as dead after so much silence.
     pub watchdog: Duration,
+    /// A job's statements with more rows than this are read by the Bulk API.
+    pub bulk_from: u64,
 }
 
 /// How mosync signs in to Salesforce.

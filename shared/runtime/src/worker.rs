@@ -19,7 +19,7 @@ use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
 use ports::source::SourceError;
-use ports::stores::{StoreError, Stores};
+use ports::stores::{Standing, StoreError, Stores};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -266,7 +266,19 @@ impl Worker {
             }
         };
         let job = unit.job.clone();
-        match self.judge(unit).await {
+        let judged = match self.standing(&unit).await {
+            Ok(Standing { counted: true, .. }) => {
+                tracing::debug!(%job, index = unit.index, "a copy of a unit that is counted already");
+                delivery.ack().await?;
+                return Ok(Ended::Settled);
+            }
+            Ok(Standing {
+                cancelled: true, ..
+            }) => Ok(cancelled(unit)),
+            Ok(Standing { .. }) => self.judge(unit).await,
+            Err(error) => Err(error.into()),
+        };
+        match judged {
             Ok(mut verdict) => {
                 for parked in &mut verdict.park {
                     parked.job = Some(job.clone());
@@ -279,6 +291,16 @@ impl Worker {
                     .await?;
                 Ok(Ended::Outage(outage.to_string()))
             }
+        }
+    }
+
+    /// What is done about a unit before its stage looks at it: nothing more for a cancelled job,
+    /// nothing twice for what is counted already, so that a job's counts are mOS's own. Live units
+    /// are not asked about: they are counted as often as they are redelivered after a crash.
+    async fn standing(&self, unit: &Envelope) -> Result<Standing, StoreError> {
+        match self.lane {
+            Lane::Live => Ok(Standing::default()),
+            Lane::Bulk => self.stores.jobs.standing(&unit.job, unit.index).await,
         }
     }
 
@@ -427,6 +449,14 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Nothing more is done for what is left of a cancelled job's unit.
+fn cancelled(mut unit: Envelope) -> Verdict {
+    for record in std::mem::take(&mut unit.records) {
+        unit.tally.add(record.object, Count::Cancelled);
+    }
+    Verdict::finished(unit)
 }
 
 struct Panicked;

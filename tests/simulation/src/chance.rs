@@ -10,7 +10,7 @@ use rand::{Rng, SeedableRng};
 use crate::clock::SimClock;
 
 /// How often each fault happens, as a share of the occasions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) source_unreachable: f64,
     /// Per step of a bulk query job.
@@ -130,9 +130,18 @@ impl Chance {
         from.get(self.below(from.len()))
     }
 
+    /// From how many rows on a script reads by bulk queries: all, some or none of them.
+    pub(crate) fn bulk_from(&self) -> u64 {
+        *self.pick(&[0, 0, 2, 5, 10_000]).unwrap()
+    }
+
     /// Whether a fault happens now.
     pub(crate) fn fault(&self, rate: impl FnOnce(&Rates) -> f64) -> bool {
         self.faulty.load(Ordering::SeqCst) && self.happens(rate(&self.rates))
+    }
+
+    pub(crate) fn is_faultless(&self) -> bool {
+        self.rates == Rates::NONE
     }
 
     pub(crate) fn set_faulty(&self, faulty: bool) {

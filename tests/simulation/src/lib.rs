@@ -12,6 +12,8 @@ mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod jobs;
+#[cfg(test)]
 mod judge;
 #[cfg(test)]
 mod mutants;
@@ -21,6 +23,8 @@ mod poison;
 mod queue;
 #[cfg(test)]
 mod rest;
+#[cfg(test)]
+mod reader;
 #[cfg(test)]
 mod script;
 #[cfg(test)]

@@ -120,11 +120,19 @@ impl Source for SimSource {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
         })?;
-        let rows = found
-            .iter()
-            .map(|row| Row::of(row).unwrap())
-            .collect::<Vec<_>>();
-        let page = self.page(rows.len(), rows);
+        let page = if soql.starts_with("SELECT COUNT() ") {
+            Page {
+                total: found[0]["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            }
+        } else {
+            let rows = found
+                .iter()
+                .map(|row| Row::of(row).unwrap())
+                .collect::<Vec<_>>();
+            self.page(rows.len(), rows)
+        };
         self.on_the_way().await?;
         Ok(page)
     }

@@ -23,8 +23,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
-use crate::mutants::{LosesCompanions, Mutant};
-use crate::queue::{SimQueue, SimTickets};
+use crate::jobs::SimJobs;
+use crate::mutants::{CountsEarly, LosesCompanions, Mutant};
+use crate::queue::{SimQueue, SimTickets, Units};
 use crate::source::SimSource;
 use crate::target::SimTarget;
 
@@ -60,6 +61,8 @@ pub(crate) struct World {
     pub(crate) embedded: Embedded,
     /// As the services see it.
     queue: Arc<dyn Queue>,
+    /// What the listener has published.
+    pub(crate) units: Arc<Units>,
     /// As the services see them.
     service_stores: Stores,
     /// As they are.
@@ -70,6 +73,8 @@ pub(crate) struct World {
     tracker: TaskTracker,
     processes: Vec<Process>,
     lives: u32,
+    /// Statements with more rows are read by bulk queries.
+    bulk_from: u64,
 }
 
 impl World {
@@ -77,6 +82,7 @@ impl World {
         let clock = SimClock::begin();
         let chance = Chance::of_seed(seed, rates, Arc::clone(&clock));
         let org = Org::new(clock.closure(), seed);
+        let bulk_from = chance.bulk_from();
         let log = EventLog::attach(&org);
         let mos = Mos::new(clock.closure(), "key");
         let embedded =
@@ -87,9 +93,16 @@ impl World {
             inner: Arc::clone(&stores.ticket),
             chance: Arc::clone(&chance),
         });
+        service_stores.jobs = Arc::new(SimJobs::new(
+            Arc::clone(&stores.jobs),
+            Arc::clone(&chance),
+            mutant,
+        ));
+        let units = Arc::new(Units::default());
         let queue = Arc::new(SimQueue {
             inner: embedded.queue(),
             chance: Arc::clone(&chance),
+            units: Arc::clone(&units),
             acks_first: mutant == Mutant::AcksFirst,
         });
         let source = Arc::new(SimSource::new(
@@ -110,6 +123,7 @@ impl World {
             mos,
             embedded,
             queue,
+            units,
             service_stores,
             stores,
             source,
@@ -118,7 +132,13 @@ impl World {
             tracker: TaskTracker::new(),
             processes: Vec::new(),
             lives: 0,
+            bulk_from,
         }
+    }
+
+    /// Whether nothing ever goes wrong in this script.
+    pub(crate) fn is_faultless(&self) -> bool {
+        self.chance.is_faultless()
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -177,14 +197,15 @@ impl World {
     }
 
     fn listener(&self) -> Vec<JoinHandle<()>> {
-        let listener = Arc::new(listener::Listener::new(
+        let listener = listener::Listener::new(
             Arc::clone(&self.source),
             Arc::clone(&self.queue),
             self.service_stores.clone(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             TOPIC,
             format!("life {}", self.lives),
-        ));
+        );
+        let listener = Arc::new(listener.with_bulk_from(self.bulk_from));
         vec![self.spawn(listener.run(CancellationToken::new()))]
     }
 
@@ -213,10 +234,14 @@ impl World {
             gate.subscribe(),
         );
         let stage: Arc<dyn Handler> = Arc::new(stage);
-        let stage = if self.mutant == Mutant::LosesCompanions {
-            Arc::new(LosesCompanions(stage))
-        } else {
-            stage
+        let stage = match self.mutant {
+            Mutant::LosesCompanions => Arc::new(LosesCompanions(stage)),
+            Mutant::CountsEarly => Arc::new(CountsEarly(stage)),
+            Mutant::None
+            | Mutant::AcksFirst
+            | Mutant::NoVersionGuard
+            | Mutant::CountsTwice
+            | Mutant::ForgetsAnnounced => stage,
         };
         let poll = permission::poll::Poll {
             source: Arc::clone(&self.source),

@@ -52,6 +52,8 @@ pub enum Cursor {
     Bulk {
         /// The query job's id.
         query: String,
+        /// The fields of its SELECT, in their order.
+        columns: Vec<String>,
         /// The ticket taken before the query job was created.
         ticket: Ticket,
         /// The page of results being read; `None` for the first.

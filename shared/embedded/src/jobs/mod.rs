@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, StoreError};
+use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
 use rusqlite::{OptionalExtension, params};
 
 use crate::core::{Fault, Tx, limit, of_doc, to_doc, to_sql};
@@ -157,6 +157,21 @@ impl JobStore for Tables {
         Ok(advanced.await?)
     }
 
+    async fn announce(
+        &self,
+        id: &JobId,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError> {
+        let (id, progress, page) = (id.clone(), progress.clone(), page.cloned());
+        let announced = self
+            .0
+            .run(move |tx| announce(tx, &id, known, (&progress, page.as_ref()), at));
+        Ok(announced.await?)
+    }
+
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError> {
         let id = id.clone();
         let pages = self.0.run(move |tx| {
@@ -205,6 +220,14 @@ impl JobStore for Tables {
             .0
             .run(move |tx| units::count(tx, &id, index, &tally, at));
         Ok(counted.await?)
+    }
+
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
+        let id = id.clone();
+        Ok(self
+            .0
+            .run(move |tx| units::standing(tx, &id, index))
+            .await?)
     }
 
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {
@@ -305,6 +328,24 @@ fn advance(
             ])?;
     }
     Ok(())
+}
+
+/// Advances, unless another reader has announced more than this one knows.
+fn announce(
+    tx: &Tx<'_>,
+    id: &JobId,
+    known: u64,
+    (progress, page): (&Progress, Option<&PageRead>),
+    at: Timestamp,
+) -> Result<bool, Fault> {
+    let Some(stored) = row::get(tx, id)? else {
+        return Ok(false);
+    };
+    if stored.progress.announced != known && stored.progress != *progress {
+        return Ok(false);
+    }
+    advance(tx, id, progress, page, at)?;
+    Ok(true)
 }
 
 fn hold(tx: &Tx<'_>, id: &JobId, pause: &Pause) -> Result<bool, Fault> {

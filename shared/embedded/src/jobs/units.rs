@@ -1,8 +1,9 @@
 //! The units of a job: counted once, abandoned, missing.
 
 use domain::Timestamp;
-use domain::job::{Job, JobId};
+use domain::job::{Job, JobId, SalesforceStatus};
 use domain::tally::Tally;
+use ports::stores::Standing;
 use rusqlite::{OptionalExtension, params};
 
 use super::row;
@@ -42,6 +43,23 @@ pub(super) fn abandon_live(tx: &Tx<'_>) -> Result<(), Fault> {
 pub(super) fn no_doubt(tx: &Tx<'_>) -> Result<(), Fault> {
     tx.db.prepare_cached("DELETE FROM in_doubt")?.execute([])?;
     Ok(())
+}
+
+/// How things stand with a unit.
+pub(super) fn standing(tx: &Tx<'_>, id: &JobId, index: u64) -> Result<Standing, Fault> {
+    let counted = tx
+        .db
+        .prepare_cached("SELECT 1 FROM counted WHERE job = ?1 AND unit = ?2")?
+        .exists(params![id.as_str(), to_sql(index)])?;
+    let status: Option<String> = tx
+        .db
+        .prepare_cached("SELECT salesforce FROM jobs WHERE id = ?1")?
+        .query_row([id.as_str()], |row| row.get(0))
+        .optional()?;
+    Ok(Standing {
+        cancelled: status.as_deref() == Some(SalesforceStatus::Cancelled.name()),
+        counted,
+    })
 }
 
 /// Gives up announced units that are not counted.

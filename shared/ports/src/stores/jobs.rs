@@ -20,6 +20,15 @@ pub enum Moved {
     Unknown,
 }
 
+/// How things stand with a unit, before anybody works on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Standing {
+    /// Its job is cancelled: nothing more is done for it.
+    pub cancelled: bool,
+    /// It is counted already: this is another copy of it.
+    pub counted: bool,
+}
+
 /// A place in the history: when a job was requested, and its id.
 pub type HistoryPosition = (Timestamp, JobId);
 
@@ -83,6 +92,18 @@ pub trait JobStore: Send + Sync {
         page: Option<&PageRead>,
         at: Timestamp,
     ) -> Result<(), StoreError>;
+    /// As [`JobStore::advance`], by a reader that is about to publish the units from `known` on,
+    /// which nobody has announced before: `false`, and nothing changes, when another reader has. So
+    /// of two readers, one of which does not know that its lease is gone, only one uses an index.
+    /// Repeating the same announcement is `true`.
+    async fn announce(
+        &self,
+        id: &JobId,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
+        at: Timestamp,
+    ) -> Result<bool, StoreError>;
     /// The ledger of the job's pages, by first index.
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError>;
     /// Holds a job, if it is not over; `false` when it is, when there is none, or when the pause
@@ -103,6 +124,9 @@ pub trait JobStore: Send + Sync {
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
+    /// How things stand with a unit: whether its job is cancelled, whether it is counted. A unit of
+    /// an unknown job is neither.
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError>;
     /// Indices below `progress.next_index` that are neither counted nor abandoned, ascending.
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError>;
     /// These announced units are not waited for any more, unless they are counted; a later count

@@ -117,6 +117,7 @@ pub(crate) const KEYS: &[Key] = &[
     text("salesforce.package_namespace", ""),
     number("salesforce.request_timeout_s", 30),
     number("salesforce.watchdog_s", 330),
+    number("salesforce.bulk_from", 10_000),
     bare("mos.url"),
     secret("mos.api_key"),
     number("mos.request_timeout_s", 30),

@@ -61,6 +61,7 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!(config.salesforce.audience, None);
     assert_eq!(config.salesforce.request_timeout, Duration::from_secs(30));
     assert_eq!(config.salesforce.watchdog, Duration::from_secs(330));
+    assert_eq!(config.salesforce.bulk_from, 10_000);
     assert_eq!(config.mos.request_timeout, Duration::from_secs(30));
     assert_eq!(config.permissions.poll, Duration::from_secs(60));
     assert_eq!(config.http.listen, None);

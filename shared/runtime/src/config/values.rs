@@ -44,6 +44,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
     let package_namespace = api_name(reader, "salesforce.package_namespace");
     let request_timeout = seconds(reader, "salesforce.request_timeout_s");
     let watchdog = seconds(reader, "salesforce.watchdog_s");
+    let bulk_from = reader.number("salesforce.bulk_from");
     Some(Salesforce {
         login_url: login_url?,
         api_version: api_version?,
@@ -58,6 +59,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
         package_namespace: package_namespace?,
         request_timeout: request_timeout?,
         watchdog: watchdog?,
+        bulk_from: bulk_from?,
     })
 }
 

@@ -110,6 +110,14 @@ fn own_value(random: &mut StdRng, field: &str, rows: &[Row]) -> Option<String> {
 
 /// A text, a piece of it, or the same in other letters.
 fn text(random: &mut StdRng, own: Option<String>, operator: Operator) -> String {
+    let in_pattern = matches!(
+        operator,
+        Operator::StartsWith | Operator::Contains | Operator::NotContain
+    );
+    if in_pattern && random.random_bool(0.25) {
+        // Each is a wildcard or has one, and would fit more rows if it were read as one.
+        return any(random, &["_", "%", "a_b", "100%", "n_c", "a%b"]);
+    }
     let whole = own.unwrap_or_else(|| any(random, &TEXTS));
     let length = whole.chars().count();
     let mut text: String = match operator {

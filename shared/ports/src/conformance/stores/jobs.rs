@@ -22,6 +22,7 @@ fn full_progress(next_index: u64) -> Progress {
         generation: 3,
         cursor: Cursor::Bulk {
             query: "750000000000001".to_owned(),
+            columns: vec!["Id".to_owned()],
             ticket: Ticket {
                 version: Version::at(at(1)),
                 rule_revision: 2,
@@ -333,6 +334,39 @@ pub async fn job_reader_that_is_outdated_changes_nothing(harness: &dyn StoreHarn
     assert_eq!(advanced, Ok(()));
     assert_eq!(stores.jobs.get(&unknown).await, Ok(None));
     assert_eq!(stores.jobs.pages(&unknown).await, Ok(vec![]));
+}
+
+/// Of two readers that believe to be the only one, one announces an index; who repeats its own
+/// announcement has made it.
+pub async fn job_indices_are_announced_by_one_reader(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let job = job("one", at(1));
+    assert_eq!(stores.jobs.create(&job).await, Ok(()));
+    let announcing = |announced, generation| Progress {
+        generation,
+        announced,
+        ..published(8)
+    };
+    let advanced = stores.jobs.advance(&job.id, &published(8), None, at(2)).await;
+    assert_eq!(advanced, Ok(()));
+    let (one, other) = (announcing(11, 0), announcing(12, 1));
+    let (page, others) = (page(8, 3), page(9, 4));
+    for again in [true, true] {
+        let announced = stores.jobs.announce(&job.id, 8, &one, Some(&page), at(3));
+        assert_eq!(announced.await, Ok(again));
+    }
+    for known in [8, 7, 12] {
+        let announced = stores.jobs.announce(&job.id, known, &other, Some(&others), at(4));
+        assert_eq!(announced.await, Ok(false));
+    }
+    let found = get(&stores, &job.id).await;
+    assert_eq!((found.progress, found.units), (one, 11));
+    assert_eq!(stores.jobs.pages(&job.id).await, Ok(vec![page]));
+    let announced = stores.jobs.announce(&job.id, 11, &other, None, at(5)).await;
+    assert_eq!(announced, Ok(true));
+    let unknown = job_id(JobKind::Backfill, "unknown");
+    let announced = stores.jobs.announce(&unknown, 0, &other, None, at(5)).await;
+    assert_eq!(announced, Ok(false));
 }
 
 fn page(first_index: u64, units: u64) -> PageRead {

@@ -6,7 +6,7 @@ use domain::job::{JobId, JobKind, SalesforceStatus};
 use tokio::task::JoinSet;
 
 use super::{StoreHarness, at, get, job, job_id, job_in, published, tally};
-use crate::stores::Stores;
+use crate::stores::{Moved, Standing, Stores};
 
 /// Whoever counts a unit first counts it, whatever the others say at the same time, also over a
 /// restart.
@@ -53,6 +53,36 @@ pub async fn unit_of_an_unknown_job_is_counted(harness: &dyn StoreHarness) {
         assert_eq!(job.counted, 2);
         assert_eq!(job.tally, tally(2));
     }
+}
+
+/// Whether the unit is counted and whether its job is cancelled, each by itself; nothing is known of
+/// unknown ones.
+pub async fn unit_standing_is_told(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    let standing = |cancelled, counted| Ok(Standing { cancelled, counted });
+    let unknown = job_id(JobKind::Backfill, "unknown");
+    assert_eq!(jobs.standing(&unknown, 0).await, standing(false, false));
+    let id = job_in(&stores, "one", SalesforceStatus::Extracting).await;
+    let other = job_in(&stores, "other", SalesforceStatus::Extracting).await;
+    let progress = published(9);
+    assert_eq!(jobs.advance(&id, &progress, None, at(2)).await, Ok(()));
+    assert_eq!(jobs.count(&id, 7, &tally(1), at(3)).await, Ok(true));
+    assert_eq!(jobs.abandon(&id, &[6]).await, Ok(()));
+    assert_eq!(jobs.standing(&id, 6).await, standing(false, false));
+    assert_eq!(jobs.standing(&id, 7).await, standing(false, true));
+    assert_eq!(jobs.standing(&other, 7).await, standing(false, false));
+    let cancelled = SalesforceStatus::Cancelled;
+    assert_eq!(
+        jobs.transition(&id, cancelled, at(4), None).await,
+        Ok(Moved::Now)
+    );
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    assert_eq!(jobs.standing(&id, 6).await, standing(true, false));
+    assert_eq!(jobs.standing(&id, 7).await, standing(true, true));
+    assert_eq!(jobs.standing(&other, 7).await, standing(false, false));
 }
 
 async fn counts(stores: &Stores, id: &JobId) -> (u64, u64, u64, u64) {
