@@ -126,6 +126,8 @@ pub(crate) const KEYS: &[Key] = &[
     bare("embedded.folder"),
     number("permissions.poll_s", 60),
     bare("http.listen"),
+    bare("console.listen"),
+    secret("console.token_sha256"),
     text("log.format", "text"),
     text("log.filter", "info"),
 ];
