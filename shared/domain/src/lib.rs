@@ -2,6 +2,7 @@
 //! or a file; every worker, command and test that decides something decides it with these.
 
 pub mod change;
+pub mod error_group;
 pub mod failure;
 pub mod filter;
 pub mod id;

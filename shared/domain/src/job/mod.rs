@@ -1,7 +1,14 @@
 //! Jobs: everything that publishes units, with one status for each of the two stages.
 
+mod pace;
+mod pause;
+mod plan;
+mod progress;
+mod status;
+
 use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -9,6 +16,12 @@ use crate::id::SalesforceId;
 use crate::object::ObjectKind;
 use crate::tally::Tally;
 use crate::time::Timestamp;
+
+pub use pace::Pace;
+pub use pause::{Pause, PausedBy};
+pub use plan::{Form, Plan, Statement, Way};
+pub use progress::{Cursor, Extracted, PageRead, Progress};
+pub use status::{MosStatus, STALLED_AFTER, SalesforceShown, SalesforceStatus};
 
 /// A job's id: for live changes `live-2026-11-22T14` (one job per UTC hour), otherwise the kind and
 /// a UUID.
@@ -72,6 +85,21 @@ pub enum JobKind {
 }
 
 impl JobKind {
+    /// All of them.
+    pub const ALL: [Self; 5] = [
+        Self::SyncAll,
+        Self::Backfill,
+        Self::CatchUp,
+        Self::Retry,
+        Self::Live,
+    ];
+
+    /// From its name.
+    #[must_use]
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+
     /// The name in ids, stores and pages.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -113,45 +141,6 @@ pub enum JobScope {
     Stream,
 }
 
-/// Salesforce Job Status.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SalesforceStatus {
-    /// Not begun.
-    Queued,
-    /// Reading and publishing.
-    Extracting,
-    /// Everything that there was to publish is published.
-    Sealed,
-    /// Given up, see the job's error.
-    Failed,
-}
-
-/// mOS Job Status, derived from the Salesforce side, the counted units and the sums.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MosStatus {
-    /// No unit counted yet.
-    Waiting,
-    /// Units on the way.
-    Loading,
-    /// Sealed, every unit counted, sums closed, nothing parked.
-    Completed,
-    /// As completed, with parked records.
-    CompletedWithErrors,
-    /// The Salesforce side failed, or the sums do not close.
-    Failed,
-}
-
-/// How far the reader of a job has come; written after the units it counts are confirmed.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
-pub struct Progress {
-    /// The last id read, the key of the next page.
-    pub after: Option<SalesforceId>,
-    /// The index of the next unit.
-    pub next_index: u64,
-}
-
 /// A job as the stores keep it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
@@ -165,20 +154,35 @@ pub struct Job {
     pub requested: Timestamp,
     /// When the reader began.
     pub started: Option<Timestamp>,
-    /// When the last unit was published.
+    /// When the last unit was published; not while units that were lost are published again.
     pub sealed: Option<Timestamp>,
-    /// Salesforce Job Status.
+    /// When it failed or was cancelled.
+    #[serde(default)]
+    pub ended: Option<Timestamp>,
+    /// Salesforce Job Status as the reader moves it; [`Job::salesforce_shown`] is what people see.
     pub salesforce: SalesforceStatus,
     /// Where the reader goes on.
     pub progress: Progress,
-    /// Units published so far.
+    /// Units announced so far; for a job with a reader `progress.announced`.
     pub units: u64,
     /// Units counted so far.
     pub counted: u64,
-    /// Units given up by a listener that died before it knew them confirmed.
+    /// Units that nobody waits for any more, because it is not known whether they were published.
     pub abandoned: u64,
+    /// When the reader last announced or confirmed units, or wrote how far it has come.
+    #[serde(default)]
+    pub last_advanced: Option<Timestamp>,
     /// When the last unit was counted.
     pub last_counted: Option<Timestamp>,
+    /// The pause it is in.
+    #[serde(default)]
+    pub paused: Option<Pause>,
+    /// How long its earlier pauses were together, in microseconds when stored.
+    #[serde(default, with = "pause::micros")]
+    pub paused_for: Duration,
+    /// When its last pause ended.
+    #[serde(default)]
+    pub resumed: Option<Timestamp>,
     /// What has become of the records.
     pub tally: Tally,
     /// Why it failed.
@@ -196,12 +200,17 @@ impl Job {
             requested,
             started: None,
             sealed: None,
+            ended: None,
             salesforce: SalesforceStatus::Queued,
             progress: Progress::default(),
             units: 0,
             counted: 0,
             abandoned: 0,
+            last_advanced: None,
             last_counted: None,
+            paused: None,
+            paused_for: Duration::ZERO,
+            resumed: None,
             tally: Tally::default(),
             error: None,
         }
@@ -211,19 +220,14 @@ impl Job {
     /// or its history was lost while its units were on their way.
     #[must_use]
     pub fn of_lost_history(id: &JobId, at: Timestamp) -> Self {
-        let kind = [
-            JobKind::SyncAll,
-            JobKind::Backfill,
-            JobKind::CatchUp,
-            JobKind::Retry,
-        ]
-        .into_iter()
-        .find(|kind| {
-            id.as_str()
-                .strip_prefix(kind.name())
-                .is_some_and(|rest| rest.starts_with('-'))
-        })
-        .unwrap_or(JobKind::Live);
+        let kind = JobKind::ALL
+            .into_iter()
+            .find(|kind| {
+                id.as_str()
+                    .strip_prefix(kind.name())
+                    .is_some_and(|rest| rest.starts_with('-'))
+            })
+            .unwrap_or(JobKind::Live);
         let mut job = Self::queued(id.clone(), kind, JobScope::Stream, at);
         if kind == JobKind::Live {
             job.salesforce = SalesforceStatus::Extracting;
@@ -231,6 +235,7 @@ impl Job {
         } else {
             // Nobody knows any more what it was to read, so nobody must take it for one to begin.
             job.salesforce = SalesforceStatus::Failed;
+            job.ended = Some(at);
             job.error = Some(
                 "the job's history was lost with the store; the stream's position was lost with it, so a new first load brings everything over, see that it completes"
                     .to_owned(),
@@ -239,43 +244,22 @@ impl Job {
         job
     }
 
-    /// Units on the way.
+    /// Records read back as a job of their own.
+    #[must_use]
+    pub fn retry(records: BTreeSet<(ObjectKind, SalesforceId)>, name: &str, at: Timestamp) -> Self {
+        Self::queued(
+            JobId::new(JobKind::Retry, uuid_of(name)),
+            JobKind::Retry,
+            JobScope::Records { records },
+            at,
+        )
+    }
+
+    /// Units on the way, or announced and in doubt.
     #[must_use]
     pub const fn pending(&self) -> u64 {
         self.units
             .saturating_sub(self.counted)
             .saturating_sub(self.abandoned)
-    }
-
-    /// Whether nothing more will come of it. A live hour is open for as long as the hour is.
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        match self.mos() {
-            MosStatus::Waiting | MosStatus::Loading => false,
-            MosStatus::Completed | MosStatus::CompletedWithErrors | MosStatus::Failed => true,
-        }
-    }
-
-    /// mOS Job Status.
-    #[must_use]
-    pub fn mos(&self) -> MosStatus {
-        if self.salesforce == SalesforceStatus::Failed {
-            return MosStatus::Failed;
-        }
-        if self.salesforce != SalesforceStatus::Sealed || self.pending() > 0 {
-            return if self.counted == 0 {
-                MosStatus::Waiting
-            } else {
-                MosStatus::Loading
-            };
-        }
-        if !self.tally.difference().is_empty() {
-            return MosStatus::Failed;
-        }
-        if self.tally.total(crate::tally::Count::Parked) > 0 {
-            MosStatus::CompletedWithErrors
-        } else {
-            MosStatus::Completed
-        }
     }
 }
