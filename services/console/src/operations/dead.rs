@@ -2,7 +2,8 @@
 
 use domain::tally::Count;
 use domain::unit::Envelope;
-use ports::queue::DeadMessage;
+use ports::queue::{DeadAction, DeadLetter};
+use domain::unit::QueueName;
 
 use super::{About, Caller, Operations, page_size, reason_of};
 use crate::OpsError;
@@ -18,7 +19,7 @@ impl Operations {
     /// [`OpsError`].
     pub async fn dead(&self, limit: Option<usize>) -> Result<DeadList, OpsError> {
         let max = page_size(limit)?;
-        let messages = self.queue.dead(max).await?;
+        let messages = self.looked_at(max).await?;
         Ok(DeadList {
             messages: messages.iter().map(view).collect(),
             total: self.queue.dead_count().await?,
@@ -54,7 +55,7 @@ impl Operations {
                 "the message {id} never was in a queue, so there is none to send it back to; discard it when it is of no use any more"
             )));
         };
-        if !self.queue.replay_dead(id).await? {
+        if !self.queue.settle_dead(id, DeadAction::Replay).await? {
             return Err(gone(id));
         }
         let text = format!("message {id} was sent back to {} by {}", queue.name(), caller.name());
@@ -88,7 +89,7 @@ impl Operations {
             Some(unit) => self.count_cancelled(unit).await?,
             None => 0,
         };
-        if self.queue.discard_dead(id).await?.is_none() {
+        if !self.queue.settle_dead(id, DeadAction::Discard).await? {
             return Err(gone(id));
         }
         let text = format!(
@@ -126,12 +127,45 @@ impl Operations {
         Ok(if first { records } else { 0 })
     }
 
+    async fn looked_at(&self, max: usize) -> Result<Vec<DeadMessage>, OpsError> {
+        let letters = self.queue.dead_letters(max).await?;
+        Ok(letters.into_iter().map(DeadMessage::from).collect())
+    }
+
     async fn set_aside(&self, id: &str) -> Result<DeadMessage, OpsError> {
-        let messages = self.queue.dead(LOOKED_THROUGH).await?;
+        let messages = self.looked_at(LOOKED_THROUGH).await?;
         messages
             .into_iter()
             .find(|message| message.id == id)
             .ok_or_else(|| gone(id))
+    }
+}
+
+/// A message set aside, with its unit where it can be read.
+struct DeadMessage {
+    id: String,
+    queue: Option<QueueName>,
+    reason: String,
+    first_death: Option<domain::Timestamp>,
+    deliveries: u32,
+    message_type: String,
+    bytes: usize,
+    envelope: Option<Envelope>,
+}
+
+impl From<DeadLetter> for DeadMessage {
+    fn from(letter: DeadLetter) -> Self {
+        let message = letter.message;
+        Self {
+            queue: QueueName::of_name(&letter.queue),
+            reason: letter.reason,
+            first_death: None,
+            deliveries: letter.attempt,
+            envelope: Envelope::decode(&message.body).ok(),
+            bytes: message.body.len(),
+            message_type: message.kind,
+            id: message.id,
+        }
     }
 }
 

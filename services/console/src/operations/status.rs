@@ -12,7 +12,7 @@ use runtime::in_hand;
 
 use super::Operations;
 use crate::OpsError;
-use crate::views::{JobView, StageView, StatusView, Verdict};
+use crate::views::{JobView, StageView, StatusView, StreamView, Verdict};
 
 /// A worker that has not reported for so long is not running.
 const SILENT: Duration = Duration::from_secs(15);
@@ -81,7 +81,7 @@ impl Operations {
             at_rest,
             waiting_for,
             read_at: now,
-            stream,
+            stream: stream.map(StreamView::from),
             permissions_polled,
             permitted_users: u64::try_from(permitted).unwrap_or(u64::MAX),
             settings_revision: stores.settings.current().await?.revision,

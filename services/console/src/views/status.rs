@@ -24,8 +24,8 @@ pub struct StatusView {
     pub waiting_for: Vec<String>,
     /// When this was read.
     pub read_at: Timestamp,
-    /// The event stream: `heard` is the last event or keep-alive, `last_event` the last event.
-    pub stream: Option<StreamState>,
+    /// The event stream; absent before its first answer.
+    pub stream: Option<StreamView>,
     /// When the newest permission poll whose findings are in force was begun.
     pub permissions_polled: Option<Timestamp>,
     /// Users who hold permission.
@@ -89,4 +89,28 @@ pub struct StageView {
     pub oldest: Option<Timestamp>,
     /// Seconds since then.
     pub oldest_age_s: Option<u64>,
+}
+
+/// The event stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamView {
+    /// Everything up to here is in the queues or further; hexadecimal digits.
+    pub position: String,
+    /// Whether that is the newest position the server has named.
+    pub at_end: bool,
+    /// The last event or keep-alive.
+    pub heard: Timestamp,
+    /// The last event.
+    pub last_event: Option<Timestamp>,
+}
+
+impl From<StreamState> for StreamView {
+    fn from(state: StreamState) -> Self {
+        Self {
+            position: state.position.to_hex(),
+            at_end: state.at_end,
+            heard: state.heard,
+            last_event: state.last_event,
+        }
+    }
 }
