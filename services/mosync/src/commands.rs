@@ -7,7 +7,7 @@ mod health;
 mod jobs;
 mod logs;
 mod parked;
-mod serve;
+pub(crate) mod serve;
 mod settings;
 mod status;
 mod sync_all;
