@@ -15,6 +15,7 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::{Organization, Source};
 use ports::stores::{LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
+use runtime::config::Retention;
 use runtime::readback::RulesInForce;
 use tokio_util::sync::CancellationToken;
 
@@ -31,6 +32,7 @@ pub struct Listener {
     clock: Arc<dyn Clock>,
     topic: String,
     holder: String,
+    retention: Retention,
     state: Mutex<WorkerState>,
 }
 
@@ -71,8 +73,16 @@ impl Listener {
             clock,
             topic: topic.to_owned(),
             holder,
+            retention: Retention::default(),
             state,
         }
+    }
+
+    /// Keeps history for so long, and not for as long as by default.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = retention;
+        self
     }
 
     /// Follows the stream until `stop`, whenever this process holds the lease.

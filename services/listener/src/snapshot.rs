@@ -1,20 +1,21 @@
 //! The snapshot reader: turns what a job asks for into units, page by page.
 //!
 //! Opportunities are read by SOQL in the order of their ids, each page under a ticket taken before
-//! it; what belongs to them is added by the permission worker under the same ticket. How far the
-//! reader has come is stored after each page's units are confirmed, so a listener that dies reads
-//! at most one page again, under the same indices.
+//! it; what belongs to them is added by the permission worker under the same ticket. Units are
+//! announced before they are published, and how far the reader has come is stored when a page's
+//! units are confirmed. So a listener that dies reads at most one page again: units that it had
+//! announced of that page are waited for no more, and its rows go out under new indices.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use domain::job::{Job, JobScope, Progress, SalesforceStatus};
+use domain::job::{Cursor, Job, JobScope, Progress, SalesforceStatus};
 use domain::rule::Rules;
 use domain::soql;
 use domain::unit::{Cause, Lane, MAX_RECORDS, MAX_ROW_BYTES, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket};
 use ports::source::SourceError;
-use ports::stores::LogLevel;
+use ports::stores::{LogLevel, Moved};
 use runtime::worker::Outage;
 use tokio::time::Instant;
 
@@ -70,7 +71,7 @@ pub(crate) async fn turn(
     }
     if job.salesforce == SalesforceStatus::Queued {
         let begun = format!("{} has begun", job.id);
-        move_to(
+        let moved = move_to(
             active,
             job,
             SalesforceStatus::Extracting,
@@ -79,6 +80,10 @@ pub(crate) async fn turn(
             begun,
         )
         .await?;
+        if !moved {
+            // Somebody has cancelled it.
+            return Ok(false);
+        }
     }
     let turn = match &job.scope {
         JobScope::Records { records } => read_records(active, job, records).await,
@@ -135,6 +140,7 @@ pub(crate) async fn turn(
     }
 }
 
+/// Moves the job, and says so in the log; `false` when it cannot go there any more.
 async fn move_to(
     active: &Active,
     job: &Job,
@@ -142,16 +148,38 @@ async fn move_to(
     level: LogLevel,
     failure: Option<&str>,
     message: String,
-) -> Result<(), String> {
+) -> Result<bool, String> {
     let now = active.listener.clock.now();
     let jobs = &active.listener.stores.jobs;
-    jobs.set_salesforce(&job.id, status, now, failure)
+    let moved = jobs
+        .transition(&job.id, status, now, failure)
         .await
         .map_err(in_words)?;
-    active
-        .log(level, "job", Some(&job.id), message)
-        .await
-        .map_err(in_words)
+    match moved {
+        // Already: the answer was lost, and the line with it.
+        Moved::Now | Moved::Already => {
+            active
+                .log(level, "job", Some(&job.id), message)
+                .await
+                .map_err(in_words)?;
+            Ok(true)
+        }
+        Moved::Refused(_) | Moved::Unknown => Ok(false),
+    }
+}
+
+/// Units of which nobody knows whether they were published are waited for no more; should they
+/// come, their counts take them back.
+pub(crate) async fn give_up_doubtful(active: &Active, job: &Job) -> Result<Progress, Outage> {
+    let mut progress = job.progress.clone();
+    if progress.announced > progress.next_index {
+        let doubtful = (progress.next_index..progress.announced).collect::<Vec<_>>();
+        let jobs = &active.listener.stores.jobs;
+        jobs.abandon(&job.id, &doubtful).await?;
+        progress.next_index = progress.announced;
+        advance(active, job, &progress).await?;
+    }
+    Ok(progress)
 }
 
 /// Records that are named: they are read back by the filter worker.
@@ -175,6 +203,9 @@ async fn read_records(
     }
     let last = done.saturating_add(unit.len()) >= records.len();
     let mut progress = job.progress.clone();
+    // The same records make the same unit, so one in doubt is published again.
+    progress.announced = progress.announced.max(index + 1);
+    advance(active, job, &progress).await?;
     publish_next(active, job, &mut progress, None, unit).await?;
     advance(active, job, &progress).await?;
     Ok(if last { Turn::Done } else { Turn::More })
@@ -182,16 +213,19 @@ async fn read_records(
 
 /// The next page, published as units.
 async fn read_page(active: &Active, job: &Job) -> Result<Turn, Outage> {
-    let mut progress = job.progress.clone();
+    let mut progress = give_up_doubtful(active, job).await?;
     let (ticket, rows) = page(active, job, &progress).await?;
     let full = rows.len() >= PAGE;
     let Some(last) = rows.last().map(|record| record.id) else {
         return Ok(Turn::Done);
     };
-    for unit in units(rows) {
+    let units = units(rows);
+    progress.announced += u64::try_from(units.len()).unwrap_or(u64::MAX);
+    advance(active, job, &progress).await?;
+    for unit in units {
         publish_next(active, job, &mut progress, Some(ticket), unit).await?;
     }
-    progress.after = Some(last);
+    progress.cursor = Cursor::Rest { after: Some(last) };
     advance(active, job, &progress).await?;
     Ok(if full { Turn::More } else { Turn::Done })
 }
@@ -208,17 +242,26 @@ async fn publish_next(
         index: progress.next_index,
         lane: Lane::Bulk,
     };
+    let objects = unit.iter().map(|record| record.object).collect::<Vec<_>>();
     publish::unit(active, place, ticket, unit)
         .await
         .map_err(Outage::Other)?;
     progress.next_index += 1;
+    for object in &objects {
+        progress.objects.entry(*object).or_default().read += 1;
+    }
+    for object in objects.into_iter().collect::<BTreeSet<_>>() {
+        let extracted = progress.objects.entry(object).or_default();
+        extracted.units += 1;
+        extracted.started = extracted.started.or(job.started);
+    }
     Ok(())
 }
 
 async fn advance(active: &Active, job: &Job, progress: &Progress) -> Result<(), Outage> {
     let now = active.listener.clock.now();
     let jobs = &active.listener.stores.jobs;
-    Ok(jobs.advance(&job.id, progress, now).await?)
+    Ok(jobs.advance(&job.id, progress, None, now).await?)
 }
 
 /// The next page, under the ticket taken before it was asked for.
@@ -228,7 +271,11 @@ async fn page(
     progress: &Progress,
 ) -> Result<(Ticket, Vec<UnitRecord>), Outage> {
     let (ticket, rules) = active.rules.ticket().await?;
-    let soql = statement(&rules, &job.scope, progress.after);
+    let after = match &progress.cursor {
+        Cursor::Rest { after } => *after,
+        Cursor::Start | Cursor::Bulk { .. } => None,
+    };
+    let soql = statement(&rules, &job.scope, after);
     let source = &active.listener.source;
     let mut answer = source.query(&soql, false).await?;
     let mut records = Vec::with_capacity(PAGE);

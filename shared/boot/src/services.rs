@@ -79,14 +79,15 @@ pub fn start(
                 std::process::id(),
                 clock.now().as_micros()
             );
-            let listener = Arc::new(listener::Listener::new(
+            let listener = listener::Listener::new(
                 source,
                 queue,
                 stores,
                 clock,
                 &config.salesforce.topic,
                 holder,
-            ));
+            );
+            let listener = Arc::new(listener.keeping(config.retention));
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;
                 Ok::<_, Infallible>(())

@@ -39,6 +39,8 @@ pub struct Config {
     pub http: Http,
     /// The API for operators.
     pub console: Console,
+    /// How long history is kept.
+    pub retention: Retention,
     /// Log lines.
     pub log: Log,
 }
@@ -163,6 +165,29 @@ impl std::fmt::Debug for TokenHash {
     }
 }
 
+/// How long history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Jobs, after they have ended.
+    pub jobs: Duration,
+    /// Lines of the integration log, at most.
+    pub log_lines: u64,
+    /// Lines of the integration log, no longer than this.
+    pub log: Duration,
+}
+
+impl Default for Retention {
+    /// What the configuration says when it says nothing.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            jobs: DAY * 90,
+            log_lines: 100_000,
+            log: DAY * 30,
+        }
+    }
+}
+
 /// Log lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Log {
@@ -245,6 +270,7 @@ impl Config {
         let permissions = values::permissions(reader);
         let http = values::http(reader);
         let console = values::console(reader, allow_plaintext);
+        let retention = values::retention(reader);
         let log = values::log(reader);
         Some(Self {
             environment: environment?,
@@ -255,6 +281,7 @@ impl Config {
             permissions: permissions?,
             http: http?,
             console: console?,
+            retention: retention?,
             log: log?,
         })
     }

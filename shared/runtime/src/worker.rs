@@ -269,8 +269,12 @@ impl Worker {
             }
         };
         let held = self.in_hand.take(&unit, &self.clock);
-        match self.judge(unit.clone()).await {
-            Ok(verdict) => {
+        let job = unit.job.clone();
+        match self.judge(unit).await {
+            Ok(mut verdict) => {
+                for parked in &mut verdict.park {
+                    parked.job = Some(job.clone());
+                }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
                 let ended = self.carry_out(verdict, delivery).await;
                 if matches!(ended, Ok(Ended::Settled)) && !comes_again {
@@ -361,6 +365,7 @@ impl Worker {
             id: record.id,
             stage: self.handler.stage(),
             kind: FailureKind::Poison,
+            code: None,
             message: "mosync failed while handling this record".to_owned(),
             parent: None,
             rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
@@ -370,6 +375,8 @@ impl Worker {
             since: self.clock.now(),
             retries: 0,
             retry_at: None,
+            job: None,
+            dismissed: None,
         }
     }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::ObjectKind;
 use domain::failure::FailureKind;
-use domain::job::{MosStatus, SalesforceStatus};
+use domain::job::MosStatus;
 use domain::parked::Parked;
 use domain::settings::SettingsRevision;
 use fake_mos::{RecordType, RejectCode};
@@ -256,8 +256,8 @@ fn rejections(world: &World) -> Vec<String> {
 async fn jobs(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
     for job in world.stores.jobs.list(100_000).await.unwrap() {
-        if job.salesforce == SalesforceStatus::Failed || job.mos() == MosStatus::Failed {
-            faults.push(format!("{} has failed: {:?}", job.id, job.error));
+        if job.outcome() == Some(MosStatus::Failed) {
+            faults.push(format!("{} has failed: {:?}", job.id, job.failure()));
         }
         let difference = job.tally.difference();
         if job.pending() == 0 && !difference.is_empty() {

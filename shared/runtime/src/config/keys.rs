@@ -128,6 +128,9 @@ pub(crate) const KEYS: &[Key] = &[
     bare("http.listen"),
     bare("console.listen"),
     secret("console.token_sha256"),
+    number("retention.jobs_days", 90),
+    number("retention.log_lines", 100_000),
+    number("retention.log_days", 30),
     text("log.format", "text"),
     text("log.filter", "info"),
 ];

@@ -9,8 +9,8 @@ use url::{Host, Url};
 
 use super::reader::Reader;
 use super::{
-    Console, Environment, Http, Log, LogFormat, Mos, Permissions, Salesforce, SignIn, TokenHash,
-    Transport,
+    Console, Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn,
+    TokenHash, Transport,
 };
 use crate::telemetry;
 
@@ -247,6 +247,17 @@ fn listen(reader: &mut Reader, name: &'static str, usual: u16) -> Option<Option<
     listen.map(Some)
 }
 
+pub(super) fn retention(reader: &mut Reader) -> Option<Retention> {
+    let jobs = days(reader, "retention.jobs_days");
+    let log_lines = reader.number("retention.log_lines");
+    let log = days(reader, "retention.log_days");
+    Some(Retention {
+        jobs: jobs?,
+        log_lines: log_lines?,
+        log: log?,
+    })
+}
+
 pub(super) fn log(reader: &mut Reader) -> Option<Log> {
     let format = reader.choice(
         "log.format",
@@ -401,6 +412,12 @@ fn deployment(reader: &mut Reader) -> Option<String> {
         );
     }
     right.then_some(text)
+}
+
+fn days(reader: &mut Reader, name: &'static str) -> Option<Duration> {
+    const DAY: u64 = 24 * 60 * 60;
+    let days = reader.number(name)?;
+    Some(Duration::from_secs(days.saturating_mul(DAY)))
 }
 
 fn seconds(reader: &mut Reader, name: &'static str) -> Option<Duration> {
