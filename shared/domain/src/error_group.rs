@@ -122,9 +122,7 @@ mod tests {
             parent: Some((ObjectKind::User, account.id)),
             ..parked(ObjectKind::Opportunity, 20, FailureKind::ParentMissing)
         };
-        let all = children
-            .chain([account.clone(), other])
-            .collect::<Vec<_>>();
+        let all = children.chain([account.clone(), other]).collect::<Vec<_>>();
         let groups = ErrorGroup::of(&all);
         assert_eq!(groups.len(), 3);
         let group = &groups[0];

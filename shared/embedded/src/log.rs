@@ -2,9 +2,7 @@
 
 use async_trait::async_trait;
 use domain::{ObjectKind, Timestamp};
-use ports::stores::{
-    LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore, StoreError,
-};
+use ports::stores::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore, StoreError};
 use rusqlite::params;
 use rusqlite::types::Value;
 

@@ -93,9 +93,9 @@ impl ParkedStore for Tables {
 
     async fn counts(&self) -> Result<BTreeMap<FailureKind, u64>, StoreError> {
         let counts = self.0.run(|tx| {
-            let mut select = tx
-                .db
-                .prepare_cached("SELECT kind, count(*) FROM parked WHERE dismissed = 0 GROUP BY kind")?;
+            let mut select = tx.db.prepare_cached(
+                "SELECT kind, count(*) FROM parked WHERE dismissed = 0 GROUP BY kind",
+            )?;
             let mut rows = select.query([])?;
             let mut counts = BTreeMap::new();
             while let Some(row) = rows.next()? {

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::unit::{Lane, QueueName, Stage};
-use domain::{Timestamp, Version};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::Clock;
 use ports::queue::Message;
-use ports::stores::{LogEntry, LogLevel, StoreError, LogQuery};
+use ports::stores::{LogEntry, LogLevel, LogQuery, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -235,8 +235,8 @@ async fn a_long_log_is_searched_to_its_beginning() {
     let embedded = Embedded::open(Location::Memory, told(1)).unwrap();
     let log = embedded.stores().log;
     let record = (
-        domain::ObjectKind::Account,
-        domain::SalesforceId::parse("001000000000001").unwrap(),
+        ObjectKind::Account,
+        SalesforceId::parse("001000000000001").unwrap(),
     );
     let line = |number: i64| LogEntry {
         at: Timestamp::from_micros(number),
@@ -257,7 +257,7 @@ async fn a_long_log_is_searched_to_its_beginning() {
         record: Some(record),
         ..LogQuery::default()
     };
-    let begun = tokio::time::Instant::now();
+    let begun = Instant::now();
     let found = log.search(&query, None, 10).await.unwrap();
     println!("100,000 lines were searched in {:?}", begun.elapsed());
     assert_eq!(found.entries.first(), all.last());

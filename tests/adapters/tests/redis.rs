@@ -332,7 +332,10 @@ async fn a_lost_answer_moves_pauses_and_takes_up_once() {
     assert_eq!(resumed, Ok(false), "the lost answer was the `true`");
     assert_eq!(jobs.pause(id, &pause).await, Ok(true));
     let found = jobs.get(id).await.unwrap().unwrap();
-    assert_eq!((found.paused, found.paused_for), (None, Duration::from_secs(7)));
+    assert_eq!(
+        (found.paused, found.paused_for),
+        (None, Duration::from_secs(7))
+    );
 }
 
 /// Taking up parked records, its answer lost: the repeat answers the job that was made.
@@ -365,11 +368,7 @@ async fn a_lost_answer_takes_up_once() {
         list.iter().map(|parked| parked.retries).collect::<Vec<_>>()
     };
     assert_eq!(retries().await, [1, 0]);
-    let key = format!(
-        "mosync:{{{}}}:parked:1{}",
-        harness.deployment,
-        parked(2).id
-    );
+    let key = format!("mosync:{{{}}}:parked:1{}", harness.deployment, parked(2).id);
     // The look at what is due is answered, the step that follows is not.
     let lost = Lost::new(&harness, &proxy, &key);
     let taken = lost

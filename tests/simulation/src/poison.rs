@@ -134,7 +134,12 @@ async fn a_record_that_makes_a_worker_panic_parks_alone() {
     assert_eq!(others.collect::<Vec<_>>(), [id(1), id(2), id(4), id(5)]);
     let count = |count| passed_on.tally.get(ObjectKind::Opportunity, count);
     assert_eq!((count(Count::Read), count(Count::Parked)), (5, 1));
-    let parked = embedded.stores().parked.list(&ParkedFilter::default(), None, 10).await.unwrap();
+    let parked = embedded
+        .stores()
+        .parked
+        .list(&ParkedFilter::default(), None, 10)
+        .await
+        .unwrap();
     let parked = parked.iter().map(|parked| (parked.id, parked.kind));
     assert_eq!(parked.collect::<Vec<_>>(), [(id(3), FailureKind::Poison)]);
 }
@@ -144,7 +149,11 @@ async fn a_unit_of_nothing_but_poison_is_counted_and_its_record_parked() {
     let (embedded, passed_on) = handled(&[id(3)]).await;
     assert_eq!(passed_on, None);
     let stores = embedded.stores();
-    let parked = stores.parked.list(&ParkedFilter::default(), None, 10).await.unwrap();
+    let parked = stores
+        .parked
+        .list(&ParkedFilter::default(), None, 10)
+        .await
+        .unwrap();
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].id, parked[0].kind), (id(3), FailureKind::Poison));
     let job = stores.jobs.get(&JobId::of("live-2026-06-15T12")).await;

@@ -98,5 +98,10 @@ async fn look(world: &World, last_write: domain::Timestamp) -> Result<(), String
 }
 
 pub(crate) async fn parked(world: &World) -> Vec<Parked> {
-    world.stores.parked.list(&ParkedFilter::default(), None, 100_000).await.unwrap()
+    world
+        .stores
+        .parked
+        .list(&ParkedFilter::default(), None, 100_000)
+        .await
+        .unwrap()
 }

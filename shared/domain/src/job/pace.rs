@@ -40,7 +40,10 @@ impl Pace {
             job,
             now,
             Sums {
-                done: ObjectKind::ALL.into_iter().map(|object| done(job, object)).sum(),
+                done: ObjectKind::ALL
+                    .into_iter()
+                    .map(|object| done(job, object))
+                    .sum(),
                 counted: total(|object| object.total),
                 expected: total(expected),
                 begun: begun.or(job.started),

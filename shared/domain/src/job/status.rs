@@ -232,7 +232,10 @@ impl Job {
     #[must_use]
     pub fn over_since(&self) -> Option<Timestamp> {
         let last = [self.sealed, self.ended, self.last_counted];
-        let last = last.into_iter().flatten().fold(self.requested, Timestamp::max);
+        let last = last
+            .into_iter()
+            .flatten()
+            .fold(self.requested, Timestamp::max);
         self.is_over().then_some(last)
     }
 

@@ -78,22 +78,15 @@ impl JobStore for Tables {
     }
 
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError> {
-        let jobs = self.0.run(|tx| {
-            row::select(
-                tx,
-                &format!("WHERE NOT {OVER} ORDER BY requested, id"),
-                [],
-            )
-        });
+        let jobs = self
+            .0
+            .run(|tx| row::select(tx, &format!("WHERE NOT {OVER} ORDER BY requested, id"), []));
         Ok(jobs.await?)
     }
 
     async fn open_live_unit(&self, id: &JobId, at: Timestamp) -> Result<u64, StoreError> {
         let id = id.clone();
-        Ok(self
-            .0
-            .run(move |tx| units::open_live(tx, &id, at))
-            .await?)
+        Ok(self.0.run(move |tx| units::open_live(tx, &id, at)).await?)
     }
 
     async fn confirm_live_units(&self) -> Result<(), StoreError> {
@@ -228,10 +221,7 @@ impl JobStore for Tables {
     }
 
     async fn prune(&self, ended_before: Timestamp, max: usize) -> Result<u64, StoreError> {
-        Ok(self
-            .0
-            .run(move |tx| prune(tx, ended_before, max))
-            .await?)
+        Ok(self.0.run(move |tx| prune(tx, ended_before, max)).await?)
     }
 }
 
@@ -308,7 +298,11 @@ fn advance(
             .prepare_cached(
                 "INSERT OR REPLACE INTO pages (job, first_index, doc) VALUES (?1, ?2, ?3)",
             )?
-            .execute(params![id.as_str(), to_sql(page.first_index), to_doc(page)?])?;
+            .execute(params![
+                id.as_str(),
+                to_sql(page.first_index),
+                to_doc(page)?
+            ])?;
     }
     Ok(())
 }

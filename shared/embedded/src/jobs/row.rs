@@ -100,8 +100,8 @@ fn job(tx: &Tx<'_>, row: &Row<'_>) -> Result<Job, Fault> {
     let kind: String = row.get("kind")?;
     let kind = JobKind::of_name(&kind).ok_or_else(|| corrupt(format!("kind {kind}")))?;
     let status: String = row.get("salesforce")?;
-    let salesforce = SalesforceStatus::of_name(&status)
-        .ok_or_else(|| corrupt(format!("status {status}")))?;
+    let salesforce =
+        SalesforceStatus::of_name(&status).ok_or_else(|| corrupt(format!("status {status}")))?;
     let paused: Option<String> = row.get("paused")?;
     let time = |column: &str| -> rusqlite::Result<Option<Timestamp>> {
         Ok(row

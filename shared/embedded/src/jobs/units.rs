@@ -1,8 +1,8 @@
 //! The units of a job: counted once, abandoned, missing.
 
+use domain::Timestamp;
 use domain::job::{Job, JobId};
 use domain::tally::Tally;
-use domain::Timestamp;
 use rusqlite::{OptionalExtension, params};
 
 use super::row;

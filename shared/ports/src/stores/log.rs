@@ -88,7 +88,10 @@ impl LogQuery {
             && (self.job.is_none() || self.job == entry.job)
             && (self.object.is_none() || self.object == object)
             && self.level.is_none_or(|level| entry.level >= level)
-            && self.topic.as_ref().is_none_or(|topic| entry.topic == *topic)
+            && self
+                .topic
+                .as_ref()
+                .is_none_or(|topic| entry.topic == *topic)
             && self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at < until)
     }

@@ -64,9 +64,8 @@ pub(super) fn write(job: &Job) -> Result<Vec<String>, StoreError> {
 /// The job of these fields. Fields that came after the first version of a job may be missing.
 pub(super) fn read(fields: &Fields) -> Result<Job, StoreError> {
     let id = text(fields, "id")?;
-    let unknown = |what: &str, value: &str| {
-        StoreError::Corrupt(format!("job {id}: {what} {value}"))
-    };
+    let unknown =
+        |what: &str, value: &str| StoreError::Corrupt(format!("job {id}: {what} {value}"));
     let (kind, status) = (text(fields, "kind")?, text(fields, "salesforce")?);
     let paused = later(fields, "paused");
     let error = text(fields, "error")?;
@@ -78,8 +77,7 @@ pub(super) fn read(fields: &Fields) -> Result<Job, StoreError> {
         started: time(fields, "started")?,
         sealed: time(fields, "sealed")?,
         ended: time(fields, "ended")?,
-        salesforce: SalesforceStatus::of_name(status)
-            .ok_or_else(|| unknown("status", status))?,
+        salesforce: SalesforceStatus::of_name(status).ok_or_else(|| unknown("status", status))?,
         progress: progress(fields)?,
         units: number(fields, "units")?,
         counted: number(fields, "counted")?,

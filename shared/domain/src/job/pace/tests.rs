@@ -35,7 +35,11 @@ fn count(job: &mut Job, records: u64, second: f64) {
     let tally = &mut job.tally;
     tally.add_many(ObjectKind::Opportunity, Count::Read, records);
     tally.add_many(ObjectKind::Opportunity, Count::Created, records / 2);
-    tally.add_many(ObjectKind::Opportunity, Count::Filtered, records - records / 2);
+    tally.add_many(
+        ObjectKind::Opportunity,
+        Count::Filtered,
+        records - records / 2,
+    );
     tally.add_many(ObjectKind::Account, Count::Added, records / 3);
     tally.add_many(ObjectKind::Account, Count::Updated, records / 3);
     job.counted += 1;
@@ -43,7 +47,11 @@ fn count(job: &mut Job, records: u64, second: f64) {
 }
 
 fn read(job: &mut Job, records: u64) {
-    let object = job.progress.objects.get_mut(&ObjectKind::Opportunity).unwrap();
+    let object = job
+        .progress
+        .objects
+        .get_mut(&ObjectKind::Opportunity)
+        .unwrap();
     object.read += records;
     object.units += 1;
     job.units += 1;
@@ -52,9 +60,16 @@ fn read(job: &mut Job, records: u64) {
 #[test]
 fn nothing_is_promised_while_nobody_can_know() {
     let unknown = Pace::of(&job(None), at(10.0));
-    assert_eq!((unknown.total, unknown.percent, unknown.remaining), (None, None, None));
+    assert_eq!(
+        (unknown.total, unknown.percent, unknown.remaining),
+        (None, None, None)
+    );
     let mut going = job(Some(1_000));
-    assert_eq!(Pace::of(&going, at(10.0)).remaining, None, "nothing is done");
+    assert_eq!(
+        Pace::of(&going, at(10.0)).remaining,
+        None,
+        "nothing is done"
+    );
     read(&mut going, 200);
     count(&mut going, 200, 10.0);
     let pace = Pace::of(&going, at(10.0));
@@ -69,8 +84,17 @@ fn nothing_is_promised_while_nobody_can_know() {
     let mut two = going.clone();
     let other = Extracted::default();
     two.progress.objects.insert(ObjectKind::Contact, other);
-    assert_eq!(Pace::of(&two, at(10.0)).total, None, "one total is not known");
-    assert_eq!(Pace::of_object(&two, ObjectKind::Contact, at(10.0)).unwrap().total, None);
+    assert_eq!(
+        Pace::of(&two, at(10.0)).total,
+        None,
+        "one total is not known"
+    );
+    assert_eq!(
+        Pace::of_object(&two, ObjectKind::Contact, at(10.0))
+            .unwrap()
+            .total,
+        None
+    );
     let object = Pace::of_object(&two, ObjectKind::Opportunity, at(10.0)).unwrap();
     assert_eq!(object, pace);
     assert_eq!(Pace::of_object(&two, ObjectKind::Account, at(10.0)), None);
@@ -114,7 +138,10 @@ fn only_a_job_that_has_ended_well_is_at_a_hundred() {
     assert_eq!(Pace::of(&job, at(10.0)).percent, Some(100.0));
     job.tally.add(ObjectKind::User, Count::Read);
     let percent = Pace::of(&job, at(10.0)).percent;
-    assert!(percent.is_some_and(|percent| percent < 100.0), "its sums do not close");
+    assert!(
+        percent.is_some_and(|percent| percent < 100.0),
+        "its sums do not close"
+    );
 }
 
 /// How a job goes on.

@@ -218,10 +218,22 @@ fn stalled_after_five_minutes_of_nothing() {
         ..reading.clone()
     };
     assert_eq!(paused.mos(at(9_999)), MosStatus::Loading);
-    assert_eq!(job(Queued, 0, 0, closed()).mos(at(limit)), MosStatus::Stalled);
-    assert_eq!(job(Sealed, 2, 1, closed()).mos(at(limit)), MosStatus::Stalled);
-    assert_eq!(job(Sealed, 2, 2, closed()).mos(at(limit)), MosStatus::Completed);
-    assert_eq!(job(Cancelled, 2, 1, closed()).mos(at(limit)), MosStatus::Stalled);
+    assert_eq!(
+        job(Queued, 0, 0, closed()).mos(at(limit)),
+        MosStatus::Stalled
+    );
+    assert_eq!(
+        job(Sealed, 2, 1, closed()).mos(at(limit)),
+        MosStatus::Stalled
+    );
+    assert_eq!(
+        job(Sealed, 2, 2, closed()).mos(at(limit)),
+        MosStatus::Completed
+    );
+    assert_eq!(
+        job(Cancelled, 2, 1, closed()).mos(at(limit)),
+        MosStatus::Stalled
+    );
     // A quiet hour is not stalled, one whose units do not arrive is.
     let live = |counted| Job {
         kind: JobKind::Live,

@@ -219,7 +219,10 @@ pub async fn job_of_a_kind_runs_alone(harness: &dyn StoreHarness) {
     assert_eq!(jobs.create_unless_running(&next).await, Ok(next.clone()));
     // A repeat of the first is answered with what has become of it.
     let first = jobs.create_unless_running(&running).await;
-    assert_eq!(first.expect("an answer").salesforce, SalesforceStatus::Sealed);
+    assert_eq!(
+        first.expect("an answer").salesforce,
+        SalesforceStatus::Sealed
+    );
     let moved = jobs
         .transition(&next.id, SalesforceStatus::Cancelled, at(5), None)
         .await;
@@ -326,8 +329,8 @@ pub async fn job_reader_that_is_outdated_changes_nothing(harness: &dyn StoreHarn
     }
     assert_eq!(stores.jobs.pages(&job.id).await, Ok(vec![]));
     let unknown = job_id(JobKind::Backfill, "unknown");
-    let advanced = stores.jobs.advance(&unknown, &newest, Some(&page), at(4));
-    assert_eq!(advanced.await, Ok(()));
+    let advanced = stores.jobs.advance(&unknown, &newest, Some(&page), at(4)).await;
+    assert_eq!(advanced, Ok(()));
     assert_eq!(stores.jobs.get(&unknown).await, Ok(None));
     assert_eq!(stores.jobs.pages(&unknown).await, Ok(vec![]));
 }
@@ -357,8 +360,8 @@ pub async fn job_pages_are_kept_by_their_first_index(harness: &dyn StoreHarness)
         (10, page(10, 0)),
     ] {
         let progress = published(units);
-        let advanced = stores.jobs.advance(&job.id, &progress, Some(&page), at(2));
-        assert_eq!(advanced.await, Ok(()));
+        let advanced = stores.jobs.advance(&job.id, &progress, Some(&page), at(2)).await;
+        assert_eq!(advanced, Ok(()));
     }
     harness.restart().await;
     let pages = harness.stores().await.jobs.pages(&job.id).await;
@@ -370,11 +373,22 @@ pub async fn job_pages_are_kept_by_their_first_index(harness: &dyn StoreHarness)
 pub async fn jobs_are_listed_newest_first(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
     let jobs = &stores.jobs;
-    for (name, requested) in [("b", at(2)), ("d", at(3)), ("c", at(2)), ("a", at(1)), ("e", at(2))]
-    {
+    for (name, requested) in [
+        ("b", at(2)),
+        ("d", at(3)),
+        ("c", at(2)),
+        ("a", at(1)),
+        ("e", at(2)),
+    ] {
         assert_eq!(jobs.create(&job(name, requested)).await, Ok(()));
     }
-    let ordered = ["backfill-d", "backfill-e", "backfill-c", "backfill-b", "backfill-a"];
+    let ordered = [
+        "backfill-d",
+        "backfill-e",
+        "backfill-c",
+        "backfill-b",
+        "backfill-a",
+    ];
     let all = jobs.list(10).await.expect("the store answers");
     assert_eq!(ids(&all), ordered);
     let two = jobs.list(2).await.expect("the store answers");
@@ -468,8 +482,8 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
     ] {
         let id = job_in(&stores, name, status).await;
         let page = page(0, 0);
-        let advanced = jobs.advance(&id, &published(units), Some(&page), at(2));
-        assert_eq!(advanced.await, Ok(()));
+        let advanced = jobs.advance(&id, &published(units), Some(&page), at(2)).await;
+        assert_eq!(advanced, Ok(()));
         if let Some(second) = counted_at {
             let counted = jobs.count(&id, 0, &tally(1), at(second)).await;
             assert_eq!(counted, Ok(true));

@@ -18,7 +18,10 @@ fn entry(number: i64) -> LogEntry {
 }
 
 fn lines(page: &LogPage) -> Vec<LogEntry> {
-    page.entries.iter().map(|(_, entry)| entry.clone()).collect()
+    page.entries
+        .iter()
+        .map(|(_, entry)| entry.clone())
+        .collect()
 }
 
 async fn newest(stores: &Stores, max: usize) -> Vec<LogEntry> {
@@ -91,17 +94,50 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
     let anything = LogQuery::default();
     let queries = [
         anything.clone(),
-        LogQuery { record: Some(record), ..anything.clone() },
-        LogQuery { object: Some(ObjectKind::Contact), ..anything.clone() },
-        LogQuery { object: Some(ObjectKind::User), ..anything.clone() },
-        LogQuery { job: Some(job.clone()), ..anything.clone() },
-        LogQuery { job: Some(job_id(JobKind::SyncAll, "other")), ..anything.clone() },
-        LogQuery { level: Some(LogLevel::Info), ..anything.clone() },
-        LogQuery { level: Some(LogLevel::Warning), ..anything.clone() },
-        LogQuery { level: Some(LogLevel::Error), ..anything.clone() },
-        LogQuery { topic: Some("job".to_owned()), ..anything.clone() },
-        LogQuery { since: Some(at(2_990)), ..anything.clone() },
-        LogQuery { until: Some(at(10)), ..anything.clone() },
+        LogQuery {
+            record: Some(record),
+            ..anything.clone()
+        },
+        LogQuery {
+            object: Some(ObjectKind::Contact),
+            ..anything.clone()
+        },
+        LogQuery {
+            object: Some(ObjectKind::User),
+            ..anything.clone()
+        },
+        LogQuery {
+            job: Some(job.clone()),
+            ..anything.clone()
+        },
+        LogQuery {
+            job: Some(job_id(JobKind::SyncAll, "other")),
+            ..anything.clone()
+        },
+        LogQuery {
+            level: Some(LogLevel::Info),
+            ..anything.clone()
+        },
+        LogQuery {
+            level: Some(LogLevel::Warning),
+            ..anything.clone()
+        },
+        LogQuery {
+            level: Some(LogLevel::Error),
+            ..anything.clone()
+        },
+        LogQuery {
+            topic: Some("job".to_owned()),
+            ..anything.clone()
+        },
+        LogQuery {
+            since: Some(at(2_990)),
+            ..anything.clone()
+        },
+        LogQuery {
+            until: Some(at(10)),
+            ..anything.clone()
+        },
         LogQuery {
             record: None,
             job: Some(job),
@@ -116,7 +152,12 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
         let mut expected = all.clone();
         expected.retain(|line| query.matches(line));
         let seen = in_pages(&stores, &query, 700).await;
-        assert!(seen == expected, "{query:?}: {} of {}", seen.len(), expected.len());
+        assert!(
+            seen == expected,
+            "{query:?}: {} of {}",
+            seen.len(),
+            expected.len()
+        );
     }
 }
 

@@ -230,7 +230,10 @@ pub async fn parked_entries_are_cleared(harness: &dyn StoreHarness) {
     }
     let records = [key(&two), key(&newer)];
     assert_eq!(stores.parked.clear(&records, newer.version).await, Ok(()));
-    assert_eq!(stores.parked.list(&ALL, None, 10).await, Ok(vec![child.clone()]));
+    assert_eq!(
+        stores.parked.list(&ALL, None, 10).await,
+        Ok(vec![child.clone()])
+    );
     // It still waits, and an acceptance of the record that was cleared releases it.
     let accepted = stores
         .parked
@@ -265,7 +268,11 @@ pub async fn parked_entries_are_listed_in_pages(harness: &dyn StoreHarness) {
     }
     assert_eq!(seen, ordered);
     let absent = (ObjectKind::Account, id(ObjectKind::Account, 2));
-    let page = stores.parked.list(&ALL, Some(absent), 1).await.expect("a page");
+    let page = stores
+        .parked
+        .list(&ALL, Some(absent), 1)
+        .await
+        .expect("a page");
     assert_eq!(page, [parked(ObjectKind::Account, 3)]);
 }
 
@@ -367,7 +374,11 @@ pub async fn parked_entries_are_listed_by_filter(harness: &dyn StoreHarness) {
         assert_eq!(found, Ok(1));
         record.dismissed = Some(dismissal(9));
     }
-    for object in [None, Some(ObjectKind::Account), Some(ObjectKind::Opportunity)] {
+    for object in [
+        None,
+        Some(ObjectKind::Account),
+        Some(ObjectKind::Opportunity),
+    ] {
         for kind in [None, Some(FailureKind::ParentMissing)] {
             for parent in [None, Some(parent)] {
                 for job in [None, Some(job_id(JobKind::SyncAll, "2"))] {
@@ -444,16 +455,33 @@ pub async fn parked_entries_are_retried_when_asked(harness: &dyn StoreHarness) {
     child.parent = Some(key(&parent));
     child.retry_at = Some(at(5_000));
     let other = parked(ObjectKind::Contact, 2);
-    let all = [person.clone(), given_up.clone(), child.clone(), other.clone()];
+    let all = [
+        person.clone(),
+        given_up.clone(),
+        child.clone(),
+        other.clone(),
+    ];
     assert_eq!(stores.parked.park(&all).await, Ok(()));
-    let dismissed = stores.parked.dismiss(&[key(&given_up)], &dismissal(9)).await;
+    let dismissed = stores
+        .parked
+        .dismiss(&[key(&given_up)], &dismissal(9))
+        .await;
     assert_eq!(dismissed, Ok(1));
     let unknown = (ObjectKind::User, id(ObjectKind::User, 9));
-    let wanted = [key(&person), key(&given_up), key(&child), unknown, key(&child)];
+    let wanted = [
+        key(&person),
+        key(&given_up),
+        key(&child),
+        unknown,
+        key(&child),
+    ];
     for _ in 0..2 {
         assert_eq!(stores.parked.retry(&wanted, at(20)).await, Ok(3));
     }
-    assert_eq!(stores.parked.counts().await, Ok(BTreeMap::from([(person.kind, 4)])));
+    assert_eq!(
+        stores.parked.counts().await,
+        Ok(BTreeMap::from([(person.kind, 4)]))
+    );
     assert_eq!(stores.parked.take_due(at(19), 10).await, Ok(None));
     for record in [&mut person, &mut given_up, &mut child] {
         record.retries = 1;
@@ -462,8 +490,10 @@ pub async fn parked_entries_are_retried_when_asked(harness: &dyn StoreHarness) {
     let taken_up = taken(&stores, at(20), 10).await;
     assert_eq!(taken_up, [person, given_up, child]);
     assert_eq!(stores.parked.take_due(at(20), 10).await, Ok(None));
-    let released = stores.parked.accepted(&[key(&parent)], parent.version, at(21));
-    assert_eq!(released.await, Ok(1));
+    let released = stores
+        .parked
+        .accepted(&[key(&parent)], parent.version, at(21)).await;
+    assert_eq!(released, Ok(1));
     assert_eq!(stores.parked.retry(&[], at(21)).await, Ok(0));
 }
 
@@ -475,7 +505,10 @@ pub async fn parked_entries_are_dismissed_until_something_new(harness: &dyn Stor
     busy.kind = FailureKind::RetryLater;
     busy.retry_at = Some(at(10));
     let other = parked(ObjectKind::Account, 2);
-    assert_eq!(stores.parked.park(&[busy.clone(), other.clone()]).await, Ok(()));
+    assert_eq!(
+        stores.parked.park(&[busy.clone(), other.clone()]).await,
+        Ok(())
+    );
     let unknown = (ObjectKind::User, id(ObjectKind::User, 9));
     for seconds in [7, 8] {
         let records = [key(&busy), unknown, key(&busy)];
@@ -508,8 +541,10 @@ pub async fn parked_entries_are_dismissed_until_something_new(harness: &dyn Stor
     assert_eq!(taken(&stores, at(10), 10).await.len(), 1);
     let found = stores.parked.dismiss(&[key(&newer)], &dismissal(9)).await;
     assert_eq!(found, Ok(1));
-    let accepted = stores.parked.accepted(&[key(&newer)], newer.version, at(11));
-    assert_eq!(accepted.await, Ok(0));
+    let accepted = stores
+        .parked
+        .accepted(&[key(&newer)], newer.version, at(11)).await;
+    assert_eq!(accepted, Ok(0));
     assert_eq!(stores.parked.counts().await, open(None));
     assert_eq!(parked_ids(&stores).await, [key(&other)]);
 }
@@ -518,16 +553,22 @@ pub async fn parked_entries_are_dismissed_until_something_new(harness: &dyn Stor
 pub async fn parked_children_that_are_dismissed_stay(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
     let parent = parked(ObjectKind::Account, 1);
-    let (mut one, mut two) = (parked(ObjectKind::Contact, 1), parked(ObjectKind::Contact, 2));
+    let (mut one, mut two) = (
+        parked(ObjectKind::Contact, 1),
+        parked(ObjectKind::Contact, 2),
+    );
     for child in [&mut one, &mut two] {
         child.parent = Some(key(&parent));
     }
-    assert_eq!(stores.parked.park(&[one.clone(), two.clone()]).await, Ok(()));
+    assert_eq!(
+        stores.parked.park(&[one.clone(), two.clone()]).await,
+        Ok(())
+    );
     let dismissed = stores.parked.dismiss(&[key(&one)], &dismissal(9)).await;
     assert_eq!(dismissed, Ok(1));
     let arrived = async |now| {
-        let accepted = stores.parked.accepted(&[key(&parent)], parent.version, now);
-        accepted.await
+        let records = [key(&parent)];
+        stores.parked.accepted(&records, parent.version, now).await
     };
     assert_eq!(arrived(at(10)).await, Ok(1));
     let due = taken(&stores, at(10), 10).await;
