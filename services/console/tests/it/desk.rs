@@ -188,16 +188,33 @@ impl Desk {
     }
 
     pub(crate) async fn door_with(&self, keys: Keys) -> Door {
-        let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
-        let address = server.address();
-        let stop = CancellationToken::new();
-        let tasks = TaskTracker::new();
-        tasks.spawn(server.run(self.ops.clone(), keys, stop.clone()));
-        Door {
-            address,
-            tasks,
-            _stop: stop.drop_guard(),
-        }
+        open(self.ops.clone(), keys).await
+    }
+
+    /// The API of other operations.
+    pub(crate) async fn door_of(&self, ops: Operations) -> Door {
+        let keys = Keys {
+            configured: Some(token::hash(TOKEN)),
+            folder: None,
+        };
+        open(ops, keys).await
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::<HandClock>::clone(&self.clock)
+    }
+}
+
+async fn open(ops: Operations, keys: Keys) -> Door {
+    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = server.address();
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    tasks.spawn(server.run(ops, keys, stop.clone()));
+    Door {
+        address,
+        tasks,
+        _stop: stop.drop_guard(),
     }
 }
 
