@@ -1,9 +1,16 @@
-//! As much of JSON Schema as the document uses; a keyword that is not known here is a fault.
-
 use serde_json::Value;
 
-/// What is wrong with a value, each fault with its place.
-pub(crate) fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
+/// What is wrong with a value, each fault with its place. A keyword of the schema that is not known
+/// here is a fault too.
+///
+/// # Panics
+/// When the schema is none.
+#[must_use]
+pub fn faults(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
+    faults_of(document, schema, value)
+}
+
+fn faults_of(document: &Value, schema: &Value, value: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     check(document, schema, value, "", &mut faults);
     faults
@@ -21,7 +28,7 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
             }
             "oneOf" => {
                 let fitting = wanted.as_array().unwrap().iter();
-                let fitting = fitting.filter(|one| self::faults(document, one, value).is_empty());
+                let fitting = fitting.filter(|one| faults_of(document, one, value).is_empty());
                 match fitting.count() {
                     1 => {}
                     many => add(faults, at, format!("{value} fits {many} of {wanted}")),

@@ -17,10 +17,10 @@ use ports::queue::{
 };
 use ports::source::ReplayId;
 use ports::stores::{Gap, GapCause, Report, StreamState, WorkerState};
+use operators::faults;
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door, TOKEN, TOPIC};
-use crate::schema::faults;
 
 fn document() -> Value {
     serde_json::from_str(DOCUMENT).unwrap()

@@ -12,5 +12,4 @@ mod exports;
 mod jobs;
 mod messages;
 mod parked;
-mod schema;
 mod status;
