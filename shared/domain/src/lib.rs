@@ -6,6 +6,7 @@ pub mod failure;
 pub mod filter;
 pub mod id;
 pub mod job;
+pub mod load_soql;
 pub mod mapping;
 pub mod object;
 pub mod parked;

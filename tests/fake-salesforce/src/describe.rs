@@ -250,6 +250,7 @@ fn soap_type(kind: FieldType) -> &'static str {
         FieldType::Double | FieldType::Currency | FieldType::Percent => "xsd:double",
         FieldType::Date => "xsd:date",
         FieldType::DateTime => "xsd:dateTime",
+        FieldType::Time => "xsd:time",
         FieldType::Text
         | FieldType::TextArea
         | FieldType::Picklist

@@ -46,6 +46,8 @@ pub enum FieldType {
     Date,
     /// `datetime`
     DateTime,
+    /// `time`
+    Time,
     /// `email`
     Email,
     /// `phone`
@@ -72,6 +74,7 @@ impl FieldType {
             FieldType::Percent => "percent",
             FieldType::Date => "date",
             FieldType::DateTime => "datetime",
+            FieldType::Time => "time",
             FieldType::Email => "email",
             FieldType::Phone => "phone",
             FieldType::Url => "url",
@@ -105,6 +108,7 @@ impl FieldType {
             "percent" => FieldType::Percent,
             "date" => FieldType::Date,
             "datetime" => FieldType::DateTime,
+            "time" => FieldType::Time,
             "email" => FieldType::Email,
             "phone" => FieldType::Phone,
             "url" => FieldType::Url,

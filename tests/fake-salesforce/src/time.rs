@@ -1,6 +1,6 @@
 //! Datetimes and dates in Salesforce's forms.
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 /// Microseconds cut to whole seconds, in milliseconds.
@@ -46,4 +46,10 @@ pub(crate) fn date(text: &str) -> Option<String> {
     }
     let parsed: Date = head.parse().ok()?;
     Some(parsed.to_string())
+}
+
+/// A time of day `HH:MM:SS.mmmZ`, the fraction and the seconds as they are given or zero.
+pub(crate) fn of_day(text: &str) -> Option<String> {
+    let parsed: Time = text.strip_suffix('Z')?.parse().ok()?;
+    Some(parsed.strftime("%H:%M:%S%.3fZ").to_string())
 }

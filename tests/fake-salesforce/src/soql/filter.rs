@@ -165,6 +165,7 @@ impl Compiler<'_, '_> {
                 Some((name, number)) => Some(self.days(name, number, true)?),
                 None => literal.plain().and_then(time::datetime).map(Operand::Exact),
             },
+            FieldType::Time => literal.plain().and_then(time::of_day).map(Operand::Exact),
             FieldType::Id | FieldType::Reference => literal
                 .raw()
                 .map(|raw| id_operand(field, comparison, raw))
@@ -240,6 +241,7 @@ fn check_operator(field: &Field, comparison: Comparison) -> Result<(), ApiError>
         | FieldType::Percent
         | FieldType::Date
         | FieldType::DateTime
+        | FieldType::Time
         | FieldType::Id
         | FieldType::Reference => comparison != Comparison::Like,
         FieldType::Text
@@ -276,6 +278,7 @@ fn wrong_type(field: &Field) -> ApiError {
         }
         FieldType::Date => ("date", "should not be enclosed in quotes"),
         FieldType::DateTime => ("dateTime", "should not be enclosed in quotes"),
+        FieldType::Time => ("time", "should not be enclosed in quotes"),
         FieldType::Id
         | FieldType::Reference
         | FieldType::Text
