@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -80,6 +81,23 @@ impl World {
     /// Both stand-ins and a prepared broker; no worker runs yet.
     pub(crate) async fn prepare(options: Options) -> Self {
         let servers = servers::take().await;
+        let rabbitmq = servers.rabbit.vhost();
+        let mut world = Self::between_stand_ins(options).await;
+        let text = format!(
+            "[queue]\nrabbitmq_url = {rabbitmq:?}\n[store]\nredis_url = {:?}\ndeployment = \"at-{}\"\n",
+            servers.redis.url,
+            world.salesforce.http.port(),
+        );
+        world.configure(&text);
+        world.rabbitmq = rabbitmq;
+        world.servers = Some(servers);
+        let applied = world.mosync(&["topology", "apply"]).await;
+        assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+        world
+    }
+
+    /// Both stand-ins, and a configuration that still lacks queue and stores.
+    pub(crate) async fn between_stand_ins(options: Options) -> Self {
         let salesforce = fake_salesforce::server::Options {
             opportunities: Some(options.opportunities).filter(|opportunities| *opportunities > 0),
             seed: options.seed,
@@ -97,41 +115,43 @@ impl World {
         let mos = fake_mos::start(mos, fake_mos::system_clock())
             .await
             .unwrap();
-        let rabbitmq = servers.rabbit.vhost();
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "allow_plaintext = true\n\
-             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\nrequest_timeout_s = 10\n{}\
-             [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {}\n\
-             [permissions]\npoll_s = 1\n\
-             [queue]\nrabbitmq_url = {rabbitmq:?}\n[store]\nredis_url = {:?}\ndeployment = \"at-{}\"\n",
-            salesforce.http,
-            fake_salesforce::server::DEFAULT_CLIENT_ID,
-            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
-            salesforce.grpc,
-            options
-                .bulk_from
-                .map_or_else(String::new, |rows| format!("bulk_from = {rows}\n")),
-            mos.http,
-            fake_mos::DEFAULT_API_KEY,
-            options.mos_request_timeout_s,
-            servers.redis.url,
-            salesforce.http.port(),
-        );
-        std::fs::write(folder.path().join("mosync.toml"), text).unwrap();
         let world = Self {
             salesforce,
             mos,
-            folder,
+            folder: tempfile::tempdir().unwrap(),
             settings: "{}".to_owned(),
-            rabbitmq,
+            rabbitmq: String::new(),
             patience: options.patience,
-            servers: Some(servers),
+            servers: None,
             workers: BTreeMap::new(),
         };
-        let applied = world.mosync(&["topology", "apply"]).await;
-        assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+        let bulk_from = options
+            .bulk_from
+            .map_or_else(String::new, |rows| format!("bulk_from = {rows}\n"));
+        world.configure(&format!(
+            "allow_plaintext = true\n\
+             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\nrequest_timeout_s = 10\n{bulk_from}\
+             [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {}\n\
+             [permissions]\npoll_s = 1\n",
+            world.salesforce.http,
+            fake_salesforce::server::DEFAULT_CLIENT_ID,
+            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
+            world.salesforce.grpc,
+            world.mos.http,
+            fake_mos::DEFAULT_API_KEY,
+            options.mos_request_timeout_s,
+        ));
         world
+    }
+
+    /// Adds to the configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.config())
+            .unwrap();
+        file.write_all(text.as_bytes()).unwrap();
     }
 
     /// A world in which all workers run and the first load is done.
