@@ -1,6 +1,7 @@
 //! `mosync demo`: stand-ins for Salesforce and mOS over real sockets, all services in this process,
 //! live changes at a set rate, and in the end one audit by an independent judge.
 
+mod author;
 mod changes;
 mod judge;
 mod progress;
