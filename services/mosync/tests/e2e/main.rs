@@ -15,6 +15,7 @@ mod demo;
 mod judge;
 mod kills;
 mod mos_faults;
+mod operators;
 mod people;
 mod scripts;
 mod servers;
