@@ -43,14 +43,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(asked)| Self(asked)).map_err(
-            |rejection: QueryRejection| {
+        query
+            .map(|Query(asked)| Self(asked))
+            .map_err(|rejection: QueryRejection| {
                 Refused(OpsError::Invalid(format!(
                     "what is asked after `?` cannot be understood: {}",
                     rejection.body_text()
                 )))
-            },
-        )
+            })
     }
 }
 

@@ -177,11 +177,15 @@ fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String>
 fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>, gaps: &[Gap]) -> Vec<String> {
     let mut troubles = Vec::new();
     if dead > 0 {
-        troubles.push(format!("{dead} messages are set aside (see `mosync dead list`)"));
+        troubles.push(format!(
+            "{dead} messages are set aside (see `mosync dead list`)"
+        ));
     }
     let parked = parked.values().sum::<u64>();
     if parked > 0 {
-        troubles.push(format!("{parked} records are parked (see `mosync parked list`)"));
+        troubles.push(format!(
+            "{parked} records are parked (see `mosync parked list`)"
+        ));
     }
     if !gaps.is_empty() {
         troubles.push(format!(

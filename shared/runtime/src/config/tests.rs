@@ -509,8 +509,10 @@ fn the_example_has_every_key_with_its_default() {
         .map(|line| {
             let bare = line.strip_prefix("# ").unwrap_or(line);
             let name = bare.split(" = ").next().unwrap_or_default();
-            let is_key =
-                bare.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+            let is_key = bare.contains(" = ")
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
             format!("{}\n", if is_key { bare } else { line })
         })
         .collect();

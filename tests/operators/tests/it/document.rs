@@ -12,12 +12,10 @@ use domain::parked::Dismissal;
 use domain::unit::QueueName;
 use domain::{ObjectKind, Timestamp};
 use http::Method;
-use ports::queue::{
-    DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription,
-};
+use operators::faults;
+use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use ports::source::ReplayId;
 use ports::stores::{Gap, GapCause, Report, StreamState, WorkerState};
-use operators::faults;
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door, TOKEN, TOPIC};
@@ -35,9 +33,8 @@ fn every_route_is_documented_and_everything_documented_is_a_route() {
             documented.insert(format!("{method} {path}"));
         }
     }
-    let served = routes().flat_map(|(path, methods)| {
-        methods.iter().map(move |method| format!("{method} {path}"))
-    });
+    let served = routes()
+        .flat_map(|(path, methods)| methods.iter().map(move |method| format!("{method} {path}")));
     assert_eq!(documented, served.collect());
     assert_eq!(document["openapi"], "3.1.0");
 }
@@ -56,7 +53,11 @@ impl Notebook {
         let schema = &request["content"]["application/json"]["schema"];
         if answer.status == 200 && !body.is_empty() && !schema.is_null() {
             let told: Value = serde_json::from_str(body).unwrap();
-            assert_eq!(faults(&self.document, schema, &told), [""; 0], "{real} {body}");
+            assert_eq!(
+                faults(&self.document, schema, &told),
+                [""; 0],
+                "{real} {body}"
+            );
         }
         self.check(&method, path, &answer);
     }
@@ -66,7 +67,10 @@ impl Notebook {
         let status = answer.status.as_u16();
         let described = &self.document["paths"][path][&method]["responses"][status.to_string()];
         let place = format!("{method} {path} {status}");
-        assert!(!described.is_null(), "{place} is not documented: {answer:?}");
+        assert!(
+            !described.is_null(),
+            "{place} is not documented: {answer:?}"
+        );
         let media = answer.headers["content-type"].to_str().unwrap();
         let media = media.split(';').next().unwrap();
         let schema = &described["content"][media]["schema"];
@@ -106,7 +110,11 @@ async fn furnished() -> Desk {
     }
     let load = desk.job(JobKind::SyncAll, "load").await;
     for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
-        stores.jobs.transition(&load.id, to, now, None).await.unwrap();
+        stores
+            .jobs
+            .transition(&load.id, to, now, None)
+            .await
+            .unwrap();
     }
     let mut progress = load.progress.clone();
     (progress.announced, progress.next_index) = (2, 2);
@@ -121,11 +129,19 @@ async fn furnished() -> Desk {
         ..Extracted::default()
     };
     progress.objects.insert(ObjectKind::Contact, extracted);
-    stores.jobs.advance(&load.id, &progress, None, now).await.unwrap();
+    stores
+        .jobs
+        .advance(&load.id, &progress, None, now)
+        .await
+        .unwrap();
     let unit = desk.unit(&load.id, 0, 3);
     let tally = &unit.tally;
     desk.pass(5);
-    stores.jobs.count(&load.id, 0, tally, desk.now()).await.unwrap();
+    stores
+        .jobs
+        .count(&load.id, 0, tally, desk.now())
+        .await
+        .unwrap();
     let held = desk.job(JobKind::Backfill, "held").await;
     let pause = Pause {
         since: now,
@@ -137,8 +153,16 @@ async fn furnished() -> Desk {
     let failed = desk.job(JobKind::CatchUp, "failed").await;
     let why = Some("no access");
     let to = SalesforceStatus::Failed;
-    stores.jobs.transition(&failed.id, to, now, why).await.unwrap();
-    stores.jobs.open_live_unit(&JobId::live(now), now).await.unwrap();
+    stores
+        .jobs
+        .transition(&failed.id, to, now, why)
+        .await
+        .unwrap();
+    stores
+        .jobs
+        .open_live_unit(&JobId::live(now), now)
+        .await
+        .unwrap();
     let gap = Gap {
         id: "gap".to_owned(),
         cause: GapCause::Overflow,
@@ -150,7 +174,10 @@ async fn furnished() -> Desk {
     };
     stores.position.open_gap(&gap, &failed).await.unwrap();
     desk.park(1, |parked| {
-        parked.parent = Some((ObjectKind::Account, crate::desk::record(ObjectKind::Account, 1)));
+        parked.parent = Some((
+            ObjectKind::Account,
+            crate::desk::record(ObjectKind::Account, 1),
+        ));
         parked.retry_at = Some(now);
         parked.job = Some(load.id.clone());
     })
@@ -176,7 +203,10 @@ async fn furnished() -> Desk {
         version: 1,
         body: Vec::new(),
     };
-    desk.queue.set_aside(&event, "the stream", "no schema").await.unwrap();
+    desk.queue
+        .set_aside(&event, "the stream", "no schema")
+        .await
+        .unwrap();
     desk
 }
 
@@ -294,7 +324,9 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
             }
         }
     }
-    let unseen = described.difference(&book.seen).filter(|place| !place.ends_with(" 503"));
+    let unseen = described
+        .difference(&book.seen)
+        .filter(|place| !place.ends_with(" 503"));
     assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&String>::new());
 }
 

@@ -54,9 +54,15 @@ async fn the_log_tells_the_command_line_from_the_api() {
     };
     let client = Client::of_process(access);
     let reason = Reason::default();
-    client.steer(job.id.as_str(), "resume", &reason).await.unwrap();
+    client
+        .steer(job.id.as_str(), "resume", &reason)
+        .await
+        .unwrap();
     let inside = Client::inside(desk.ops.clone());
-    inside.steer(job.id.as_str(), "cancel", &reason).await.unwrap();
+    inside
+        .steer(job.id.as_str(), "cancel", &reason)
+        .await
+        .unwrap();
     let log = desk.log().await;
     let told = log.iter().map(|line| line.message.as_str());
     assert_eq!(
@@ -84,7 +90,10 @@ async fn the_client_says_the_same_over_a_socket_and_inside() {
         assert_eq!(status, desk.ops.status().await.unwrap());
         assert!(!client.sync_all().await.unwrap().started);
         assert_eq!(client.jobs(None, 10).await.unwrap().jobs.len(), 1);
-        assert_eq!(client.job(job.id.as_str()).await.unwrap().id, job.id.as_str());
+        assert_eq!(
+            client.job(job.id.as_str()).await.unwrap().id,
+            job.id.as_str()
+        );
         // An id with everything that a path cannot hold as it is.
         let odd = client.job("a/b ?#%ä").await.unwrap_err();
         assert!(matches!(odd, OpsError::NotFound(_)), "{odd:?}");

@@ -78,7 +78,11 @@ async fn each_trouble_has_its_reason() {
 
     let desk = at_rest().await;
     desk.pass(16);
-    assert!(reason(&desk).await.contains("the loader has not been heard of for 16 s"));
+    assert!(
+        reason(&desk)
+            .await
+            .contains("the loader has not been heard of for 16 s")
+    );
 
     let desk = at_rest().await;
     let paused = WorkerState::Paused("mOS is down".to_owned());
@@ -132,7 +136,10 @@ async fn a_job_that_stands_still_is_stalled_and_one_that_failed_is_made_good_by_
         report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
     }
     let told = reason(&desk).await;
-    assert!(told.starts_with(&format!("{} is stalled", stuck.id)), "{told}");
+    assert!(
+        told.starts_with(&format!("{} is stalled", stuck.id)),
+        "{told}"
+    );
 }
 
 #[tokio::test]
@@ -161,7 +168,10 @@ async fn the_age_of_the_oldest_is_what_the_worker_has_taken_and_not_settled() {
     let [filter, _, load] = stages[..] else {
         panic!("{stages:?}")
     };
-    assert_eq!((load.oldest, load.oldest_age_s), (Some(published), Some(41)));
+    assert_eq!(
+        (load.oldest, load.oldest_age_s),
+        (Some(published), Some(41))
+    );
     assert_eq!((load.unsettled, load.ready), (3, 2));
     // Nobody has looked at it, so nobody knows.
     assert_eq!((filter.ready, filter.oldest), (1, None));
