@@ -437,7 +437,7 @@ impl World {
 
     /// Waits until a process has said something with this mark: what follows it, to the next space.
     pub(crate) async fn until_logged(&self, worker: &str, mark: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let log = std::fs::read_to_string(self.folder.path().join(worker)).unwrap_or_default();
             let said = log.lines().find_map(|line| line.split_once(mark));
