@@ -102,7 +102,7 @@ impl Operations {
         );
         self.note(about(&message), text.clone()).await?;
         for record in message.envelope.iter().flat_map(|unit| &unit.records) {
-            let about = super::About {
+            let about = About {
                 record: Some((record.object, record.id)),
                 ..about(&message)
             };
