@@ -14,7 +14,7 @@ use crate::{Caller, OpsError};
 
 /// An error as the API says it.
 #[derive(Debug)]
-pub struct Refused(pub(super) OpsError);
+pub(super) struct Refused(pub(super) OpsError);
 
 impl From<OpsError> for Refused {
     fn from(error: OpsError) -> Self {

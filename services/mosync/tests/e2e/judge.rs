@@ -152,9 +152,13 @@ pub(crate) fn answers(
 ) -> BTreeMap<(String, &'static str), u64> {
     let told = serde_json::to_value(world.mos.mos.outcomes()).unwrap();
     let mut answers = BTreeMap::new();
-    for (kind, tally) in told.as_object().unwrap() {
+    for (kind, tally) in told["applied"].as_object().unwrap() {
         for answer in wanted {
-            let records = tally[*answer].as_u64().unwrap_or(0);
+            let mut records = tally[*answer].as_u64().unwrap();
+            if *answer == "unchanged" {
+                // A last word for a deal that mOS does not have changes nothing either.
+                records += tally["skipped"].as_u64().unwrap();
+            }
             if records > 0 {
                 answers.insert((object_of(kind).to_owned(), *answer), records);
             }
@@ -167,7 +171,7 @@ pub(crate) fn answers(
 fn object_of(kind: &str) -> &str {
     match kind {
         "user" => "User",
-        "account" => "Account",
+        "company" => "Account",
         "contact" => "Contact",
         "opportunity" => "Opportunity",
         "contact_role" => "OpportunityContactRole",

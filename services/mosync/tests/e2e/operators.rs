@@ -42,6 +42,7 @@ impl Embedded {
         let mos = fake_mos::Options {
             http: ([127, 0, 0, 1], 0).into(),
             api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+            ..fake_mos::Options::default()
         };
         let mos = fake_mos::start(mos, fake_mos::system_clock())
             .await

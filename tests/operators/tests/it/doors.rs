@@ -113,7 +113,8 @@ async fn the_client_says_the_same_over_a_socket_and_inside() {
         let pieces = pieces.map(|piece| piece.unwrap().len());
         assert!(pieces.fold(0, async |sum, piece| sum + piece).await > 100);
         assert_eq!(client.dead(10).await.unwrap().total, 0);
-        let listed = client.parked(&console::views::ParkedSearch::default());
+        let everything = console::views::ParkedSearch::default();
+        let listed = client.parked(&everything);
         assert_eq!(listed.await.unwrap().records[0].id, parked.id);
     }
     drop(door);
