@@ -11,7 +11,8 @@ pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use parked::{
-    DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection, Touched,
+    DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
+    Touched,
 };
 pub use status::{StageView, StatusView, StreamView, Verdict};
 

@@ -220,7 +220,9 @@ async fn the_console_serves_the_same_numbers_beside_the_workers() {
             ("MOSYNC_CONSOLE_TOKEN_SHA256", &value("token_sha256: ")),
         ],
     );
-    let address = world.until_logged("console", "answers at /api/v1 address=").await;
+    let address = world
+        .until_logged("console", "answers at /api/v1 address=")
+        .await;
     let get = async |path: &str, token: &str| {
         let mut stream = TcpStream::connect(&address).await.unwrap();
         let request = format!(

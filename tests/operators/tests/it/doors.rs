@@ -2,7 +2,7 @@
 
 use console::access::Access;
 use console::api::Keys;
-use console::views::{LogSearch, Reason, Selection};
+use console::views::{LogSearch, ParkedSearch, Reason, Selection};
 use console::{Client, OpsError};
 use domain::job::JobKind;
 use futures::StreamExt as _;
@@ -113,9 +113,8 @@ async fn the_client_says_the_same_over_a_socket_and_inside() {
         let pieces = pieces.map(|piece| piece.unwrap().len());
         assert!(pieces.fold(0, async |sum, piece| sum + piece).await > 100);
         assert_eq!(client.dead(10).await.unwrap().total, 0);
-        let everything = console::views::ParkedSearch::default();
-        let listed = client.parked(&everything);
-        assert_eq!(listed.await.unwrap().records[0].id, parked.id);
+        let listed = client.parked(&ParkedSearch::default()).await.unwrap();
+        assert_eq!(listed.records[0].id, parked.id);
     }
     drop(door);
     let gone = over_socket.status().await;
