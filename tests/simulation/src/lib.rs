@@ -22,9 +22,9 @@ mod poison;
 #[cfg(test)]
 mod queue;
 #[cfg(test)]
-mod rest;
-#[cfg(test)]
 mod reader;
+#[cfg(test)]
+mod rest;
 #[cfg(test)]
 mod script;
 #[cfg(test)]

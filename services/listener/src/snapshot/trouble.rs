@@ -49,6 +49,11 @@ impl Patience {
         hold.min(LAST_HOLD)
     }
 
+    /// Whether there has been no trouble before this.
+    const fn is_new(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Something was read; whether there had been trouble before.
     pub(super) fn has_paid(&mut self) -> bool {
         std::mem::take(self).failures > 0
@@ -108,8 +113,9 @@ pub(super) async fn meet(
                 _ => error.to_string(),
             };
             reader.patience.strikes += 1;
-            note(reading, reader, &reason).await?;
-            if reader.patience.strikes < STRIKES && !may_do_without_joins(reading, reader, &reason) {
+            note(reading, reader.patience.is_new(), &reason).await?;
+            if reader.patience.strikes < STRIKES && !may_do_without_joins(reading, reader, &reason)
+            {
                 reader.patience.wait();
                 return Ok(());
             }
@@ -123,7 +129,7 @@ pub(super) async fn meet(
         | SourceError::SignIn(_)
         | SourceError::PositionRejected(_)
         | SourceError::Expired(_) => {
-            note(reading, reader, &in_words(error)).await?;
+            note(reading, reader.patience.is_new(), &in_words(error)).await?;
             reader.patience.wait();
             Ok(())
         }
@@ -131,14 +137,16 @@ pub(super) async fn meet(
 }
 
 /// Writes the first of several troubles of the same kind into the log.
-async fn note(reading: &Reading<'_>, reader: &Reader, reason: &str) -> Result<(), String> {
+async fn note(reading: &Reading<'_>, new: bool, reason: &str) -> Result<(), String> {
     let id = &reading.job.id;
-    if reader.patience.failures > 0 {
+    if !new {
         tracing::warn!(job = %id, "could not be read, and is asked for again: {reason}");
         return Ok(());
     }
     let message = format!("{id} waits and asks again: {reason}");
-    let logged = reading.active.log(LogLevel::Warning, "job", Some(id), message);
+    let logged = reading
+        .active
+        .log(LogLevel::Warning, "job", Some(id), message);
     logged.await.map_err(in_words)
 }
 
@@ -161,7 +169,9 @@ async fn hold(
     let held = listener.stores.jobs.pause(id, &pause).await;
     if held.map_err(in_words)? {
         let message = format!("{id} is held until {until}: {error}");
-        let logged = reading.active.log(LogLevel::Warning, "job", Some(id), message);
+        let logged = reading
+            .active
+            .log(LogLevel::Warning, "job", Some(id), message);
         logged.await.map_err(in_words)?;
     }
     Ok(())
@@ -262,7 +272,12 @@ async fn do_without_joins(
     let id = &reading.job.id;
     jobs.set_plan(id, &changed, now).await.map_err(in_words)?;
     reader.plan = Some(std::sync::Arc::new(changed));
-    let logged = active.log(LogLevel::Warning, "job", Some(id), plan::note(object, reason));
+    let logged = active.log(
+        LogLevel::Warning,
+        "job",
+        Some(id),
+        plan::note(object, reason),
+    );
     logged.await.map_err(in_words)
 }
 
