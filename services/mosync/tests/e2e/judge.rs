@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fake_mos::RecordType;
+use fake_mos::{Outcome, RecordType};
 use fake_salesforce::commit::Commit;
-use oracle::{History, Kind, MosLedger, MosRecord, MosState, Outcome, Settings, Timeline};
+use oracle::{History, Kind, MosLedger, MosRecord, MosState, Settings, Timeline};
 use serde_json::Value;
 
 use crate::world::World;
@@ -144,37 +144,49 @@ pub(crate) fn latencies(world: &World, spans: &[(i64, i64)]) -> Vec<String> {
     spans.iter().map(in_words).collect()
 }
 
-/// How often mOS's own ledger has each of these answers, object by object: of the requests about one
-/// record in one version, the last. A last word that finds no deal is said twice, on purpose.
+/// How often mOS's own ledger has each of these answers, object by object. A request repeated under
+/// its key counts once, and so does a last word that finds no deal, which is said twice on purpose.
 pub(crate) fn answers(
     world: &World,
     wanted: &[&'static str],
 ) -> BTreeMap<(String, &'static str), u64> {
-    let mut last = BTreeMap::new();
-    for request in ledger(world).entries {
-        for record in request.records {
-            if let Some(outcome) = record.outcome {
-                last.insert((record.kind, record.external_id, record.version), outcome);
+    let mut last_words = BTreeMap::new();
+    let mut answers = BTreeMap::new();
+    for request in world.mos.mos.ledger_since(0) {
+        for record in request.records.iter().filter(|_| !request.replayed) {
+            let Some(outcome) = record.outcome else {
+                continue;
+            };
+            if record.if_exists {
+                let word = (record.external_id.clone(), record.version.clone());
+                last_words.insert(word, (record.kind.clone(), outcome));
+            } else if let Some(answer) = answer(outcome, wanted) {
+                let object = object_of(&record.kind).to_owned();
+                *answers.entry((object, answer)).or_default() += 1;
             }
         }
     }
-    let mut answers = BTreeMap::new();
-    for ((kind, ..), outcome) in last {
-        let outcome = match outcome {
-            Outcome::Created => "created",
-            Outcome::Updated => "updated",
-            // A last word for a deal that mOS does not have changes nothing.
-            Outcome::Unchanged | Outcome::Skipped => "unchanged",
-            Outcome::Stale => "stale",
-            Outcome::Rejected => "rejected",
-        };
-        if let Some(outcome) = wanted.iter().find(|wanted| **wanted == outcome) {
+    for (kind, outcome) in last_words.into_values() {
+        if let Some(answer) = answer(outcome, wanted) {
             *answers
-                .entry((object_of(&kind).to_owned(), *outcome))
+                .entry((object_of(&kind).to_owned(), answer))
                 .or_default() += 1;
         }
     }
     answers
+}
+
+/// An outcome by the name under which jobs count it, if it is wanted.
+fn answer(outcome: Outcome, wanted: &[&'static str]) -> Option<&'static str> {
+    let name = match outcome {
+        Outcome::Created => "created",
+        Outcome::Updated => "updated",
+        // A last word for a deal that mOS does not have changes nothing.
+        Outcome::Unchanged | Outcome::Skipped => "unchanged",
+        Outcome::Stale => "stale",
+        Outcome::Rejected => "rejected",
+    };
+    wanted.iter().find(|wanted| **wanted == name).copied()
 }
 
 /// Salesforce's name of what mOS calls so.
