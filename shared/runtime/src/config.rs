@@ -37,6 +37,8 @@ pub struct Config {
     pub permissions: Permissions,
     /// Health answers.
     pub http: Http,
+    /// The API for operators.
+    pub console: Console,
     /// How long history is kept.
     pub retention: Retention,
     /// Log lines.
@@ -146,6 +148,25 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
 }
 
+/// The API for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Console {
+    /// Where it listens; `None`: the caller's choice on this machine's loopback.
+    pub listen: Option<SocketAddr>,
+    /// The SHA-256 of the token that callers present; `None`: nobody from outside may call.
+    pub token_sha256: Option<TokenHash>,
+}
+
+/// The SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl std::fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenHash")
+    }
+}
+
 /// How long history is kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Retention {
@@ -250,6 +271,7 @@ impl Config {
         let transport = values::transport(reader, allow_plaintext, environment);
         let permissions = values::permissions(reader);
         let http = values::http(reader);
+        let console = values::console(reader, allow_plaintext);
         let retention = values::retention(reader);
         let log = values::log(reader);
         Some(Self {
@@ -260,6 +282,7 @@ impl Config {
             transport: transport?,
             permissions: permissions?,
             http: http?,
+            console: console?,
             retention: retention?,
             log: log?,
         })

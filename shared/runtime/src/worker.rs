@@ -25,6 +25,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
+use crate::in_hand::InHand;
 
 /// No unit stays in hand longer than this.
 const HANDLING_LIMIT: Duration = Duration::from_secs(240);
@@ -153,6 +154,8 @@ pub struct Worker {
     pub lane: Lane,
     /// How many units at a time.
     pub concurrency: u16,
+    /// What the process has in hand, for the status.
+    pub in_hand: InHand,
 }
 
 impl std::fmt::Debug for Worker {
@@ -265,6 +268,7 @@ impl Worker {
                 return Ok(Ended::Settled);
             }
         };
+        let held = self.in_hand.take(&unit, &self.clock);
         let job = unit.job.clone();
         let judged = match self.standing(&unit).await {
             Ok(Standing { counted: true, .. }) => {
@@ -283,7 +287,12 @@ impl Worker {
                 for parked in &mut verdict.park {
                     parked.job = Some(job.clone());
                 }
-                self.carry_out(verdict, delivery).await
+                let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
+                let ended = self.carry_out(verdict, delivery).await;
+                if matches!(ended, Ok(Ended::Settled)) && !comes_again {
+                    held.settled();
+                }
+                ended
             }
             Err(outage) => {
                 delivery

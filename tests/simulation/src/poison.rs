@@ -106,6 +106,7 @@ async fn handled(ids: &[SalesforceId]) -> (Embedded, Option<Envelope>) {
         handler: Arc::new(handler),
         lane: Lane::Live,
         concurrency: 2,
+        in_hand: runtime::in_hand::InHand::default(),
     };
     let stop = CancellationToken::new();
     let next = QueueName::new(Stage::Permission, Lane::Live);

@@ -71,11 +71,17 @@ fn scripts_that_once_failed_pass() {
     }
 }
 
-/// With `MOSYNC_SIM_SEED`, that script with its trace; else the first one.
+/// With `MOSYNC_SIM_SEED`, that script with its trace; else the first one. With
+/// `MOSYNC_SIM_FAULTLESS=1`, as it goes when nothing goes wrong.
 #[test]
 fn replay() {
     let asked = setting("MOSYNC_SIM_SEED");
-    let outcome = play(asked.unwrap_or(0), Rates::FULL, Mutant::None);
+    let rates = if setting("MOSYNC_SIM_FAULTLESS") == Some(1) {
+        Rates::NONE
+    } else {
+        Rates::FULL
+    };
+    let outcome = play(asked.unwrap_or(0), rates, Mutant::None);
     if asked.is_some() {
         for line in &outcome.trace {
             println!("{line}");

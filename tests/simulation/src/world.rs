@@ -220,6 +220,7 @@ impl World {
                     handler: Arc::clone(&handler),
                     lane,
                     concurrency: AT_A_TIME,
+                    in_hand: runtime::in_hand::InHand::default(),
                 };
                 self.spawn(worker.run(CancellationToken::new()))
             })

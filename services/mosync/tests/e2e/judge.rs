@@ -1,5 +1,8 @@
 //! The oracle's verdict over a world: the audit, last words, and what was sent out of scope.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use fake_mos::RecordType;
 use fake_salesforce::commit::Commit;
 use oracle::{History, Kind, MosLedger, MosRecord, MosState, Settings, Timeline};
@@ -13,10 +16,9 @@ const SLACK_MICROS: i64 = 31_000_000;
 
 /// Everything that is wrong, in words; `parked` names what may be missing or stale.
 pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<String> {
-    let commits = world.salesforce.org.commits_since(0);
-    let commits = commits.iter().map(|commit| &**commit).collect::<Vec<_>>();
-    let history = History::from_json(&serde_json::to_string(&commits).unwrap()).unwrap();
+    let commits = commits(world);
     let settings = Settings::from_json(settings).unwrap();
+    let history = history(&commits);
     let timeline = Timeline::new(&history, &settings, world.now()).unwrap();
     let state = state(world);
     let in_mos = |kind: Kind, id: &str| Some(state.get(kind, id)?.fields.clone());
@@ -38,15 +40,18 @@ pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<St
         faults.push(format!("no last word: {}", found.record.id));
     }
     let ledger = ledger(world);
-    let out_of_scope = timeline.out_of_scope(&ledger, SLACK_MICROS);
-    let late = late_revocations(&commits);
-    let late = Timeline::new(&late, &settings, world.now()).unwrap();
-    let excused = late.out_of_scope(&ledger, SLACK_MICROS);
-    for sent in out_of_scope.iter().filter(|sent| {
-        excused
-            .iter()
-            .any(|other| (other.at_micros, &other.id) == (sent.at_micros, &sent.id))
-    }) {
+    let mut out_of_scope = timeline.out_of_scope(&ledger, SLACK_MICROS);
+    if !out_of_scope.is_empty() {
+        let late = late_revocations(&commits);
+        let late = Timeline::new(&late, &settings, world.now()).unwrap();
+        let excused = late.out_of_scope(&ledger, SLACK_MICROS);
+        out_of_scope.retain(|sent| {
+            excused
+                .iter()
+                .any(|other| (other.at_micros, &other.id) == (sent.at_micros, &sent.id))
+        });
+    }
+    for sent in &out_of_scope {
         faults.push(format!(
             "sent out of scope: {} {} at {}",
             sent.kind, sent.id, sent.at_micros
@@ -55,12 +60,21 @@ pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<St
     faults
 }
 
+fn commits(world: &World) -> Vec<Arc<Commit>> {
+    world.salesforce.org.commits_since(0)
+}
+
+fn history(commits: &[Arc<Commit>]) -> History {
+    let commits = commits.iter().map(|commit| &**commit).collect::<Vec<_>>();
+    History::from_json(&serde_json::to_string(&commits).unwrap()).unwrap()
+}
+
 /// The same history, with every loss of permission as late as a poll may notice it: a record that
 /// came to somebody who had just lost his permission was in scope at no moment, and is excused.
-fn late_revocations(commits: &[&Commit]) -> History {
+fn late_revocations(commits: &[Arc<Commit>]) -> History {
     let mut all = Vec::<Value>::new();
     for commit in commits {
-        let mut at_once = serde_json::to_value(commit).unwrap();
+        let mut at_once = serde_json::to_value(&**commit).unwrap();
         let mut late = at_once.clone();
         late["at_micros"] = (commit.at_micros + SLACK_MICROS).into();
         let removed = |change: &Value| {
@@ -105,5 +119,62 @@ fn ledger(world: &World) -> MosLedger {
             .iter()
             .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
             .collect(),
+    }
+}
+
+/// How long changes in scope took from Salesforce's ledger to mOS's, for each span of time, first
+/// and last moment: in words. What never arrived counts as for ever.
+pub(crate) fn latencies(world: &World, spans: &[(i64, i64)]) -> Vec<String> {
+    let commits = commits(world);
+    let history = history(&commits);
+    let settings = Settings::from_json(&world.settings).unwrap();
+    let timeline = Timeline::new(&history, &settings, world.now()).unwrap();
+    let ledger = ledger(world);
+    let in_words = |(from, to): &(i64, i64)| {
+        let mut samples = timeline.latency(&ledger, *from);
+        samples.retain(|sample| sample.changed_at <= *to);
+        let share = |share| oracle::percentile(&samples, share).unwrap_or(f64::NAN);
+        format!(
+            "{} changes in scope, p50 {:.0} ms, p99 {:.0} ms",
+            samples.len(),
+            share(50.0),
+            share(99.0)
+        )
+    };
+    spans.iter().map(in_words).collect()
+}
+
+/// How often mOS's own ledger has each of these answers, object by object; a request that was
+/// repeated under its key counts once.
+pub(crate) fn answers(
+    world: &World,
+    wanted: &[&'static str],
+) -> BTreeMap<(String, &'static str), u64> {
+    let told = serde_json::to_value(world.mos.mos.outcomes()).unwrap();
+    let mut answers = BTreeMap::new();
+    for (kind, tally) in told["applied"].as_object().unwrap() {
+        for answer in wanted {
+            let mut records = tally[*answer].as_u64().unwrap();
+            if *answer == "unchanged" {
+                // A last word for a deal that mOS does not have changes nothing either.
+                records += tally["skipped"].as_u64().unwrap();
+            }
+            if records > 0 {
+                answers.insert((object_of(kind).to_owned(), *answer), records);
+            }
+        }
+    }
+    answers
+}
+
+/// Salesforce's name of what mOS calls so.
+fn object_of(kind: &str) -> &str {
+    match kind {
+        "user" => "User",
+        "company" => "Account",
+        "contact" => "Contact",
+        "opportunity" => "Opportunity",
+        "contact_role" => "OpportunityContactRole",
+        other => panic!("{other}"),
     }
 }

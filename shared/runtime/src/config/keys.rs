@@ -127,6 +127,8 @@ pub(crate) const KEYS: &[Key] = &[
     bare("embedded.folder"),
     number("permissions.poll_s", 60),
     bare("http.listen"),
+    bare("console.listen"),
+    secret("console.token_sha256"),
     number("retention.jobs_days", 90),
     number("retention.log_lines", 100_000),
     number("retention.log_days", 30),

@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use domain::filter::{FieldType, FieldTypes};
 use domain::{Row, SalesforceId};
+use fake_salesforce::commit::Clock;
 use fake_salesforce::org::Org;
-use fake_salesforce::schema;
+use fake_salesforce::setup_fields::CustomField;
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
+use serde_json::json;
 
 /// Texts that a careless compiler would trip over.
 pub(crate) const TEXTS: [&str; 34] = [
@@ -132,7 +134,7 @@ impl Filled {
     /// So many opportunities, and what belongs to them, from chance.
     pub(crate) fn by_chance(random: &mut StdRng, opportunities: usize) -> Self {
         let clock = Arc::new(|| 1_781_524_800_250_000);
-        let org = Org::new(clock, 7);
+        let org = empty(clock);
         let folder = tempfile::tempdir().unwrap();
         write_parents(folder.path());
         write_opportunities(folder.path(), random, opportunities);
@@ -158,9 +160,26 @@ impl Filled {
     }
 }
 
+/// An org with a custom field of each type that standard fields do not have.
+fn empty(clock: Clock) -> Arc<Org> {
+    let org = Org::new(clock, 7);
+    for field in [
+        json!({"name": "Regions__c", "type": "multipicklist", "values": ITEMS}),
+        json!({"name": "Score__c", "type": "double", "precision": 18, "scale": 6}),
+        json!({"name": "CallTime__c", "type": "time"}),
+    ] {
+        let mut field = field;
+        field["entity"] = "Opportunity".into();
+        org.add_field(&serde_json::from_value::<CustomField>(field).unwrap())
+            .unwrap();
+    }
+    org
+}
+
 /// The types of every field of Opportunity that can be filtered by, as describe names them.
 pub(crate) fn types() -> FieldTypes {
-    schema::entity("Opportunity")
+    empty(Arc::new(|| 0))
+        .entity("Opportunity")
         .unwrap()
         .fields
         .iter()
