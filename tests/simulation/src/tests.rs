@@ -92,7 +92,7 @@ fn replay() {
 
 #[test]
 fn a_script_without_faults_ends_as_the_oracle_says() {
-    for seed in 0..5 {
+    for seed in 0..20 {
         let outcome = play(seed, Rates::NONE, Mutant::None);
         assert!(outcome.faults.is_empty(), "{}", report(seed, &outcome));
     }
