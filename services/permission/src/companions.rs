@@ -176,7 +176,13 @@ async fn roles_of(
         select: &select,
         from: "OpportunityContactRole",
         field: "OpportunityId",
-        and: "",
+        // A deal that has closed since its row was read has left the scope, and with it the contacts
+        // it may have been given after that.
+        and: if rules.sync_closed() {
+            ""
+        } else {
+            " AND Opportunity.IsClosed = false"
+        },
     };
     let mut roles = Vec::new();
     readback::for_each_related(

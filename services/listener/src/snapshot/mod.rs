@@ -141,9 +141,10 @@ async fn step(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Turn, Tr
     if let JobScope::Records { records } = &reading.job.scope {
         return read_records(reading, records).await;
     }
-    match reading.job.salesforce {
-        SalesforceStatus::Extracting => read_plan(reading, reader).await,
-        _ => count(reading, reader).await,
+    if reading.job.salesforce == SalesforceStatus::Extracting {
+        read_plan(reading, reader).await
+    } else {
+        count(reading, reader).await
     }
 }
 

@@ -108,9 +108,10 @@ pub(super) async fn meet(
         SourceError::Quota(_) => hold(reading, reader, &error).await,
         SourceError::Expired(_) if in_query => begin_again(reading, reader, &in_words(error)).await,
         SourceError::Refused { .. } | SourceError::Garbled(_) => {
-            let reason = match &error {
-                SourceError::Refused { code, message } => format!("{code}: {message}"),
-                _ => error.to_string(),
+            let reason = if let SourceError::Refused { code, message } = &error {
+                format!("{code}: {message}")
+            } else {
+                error.to_string()
             };
             reader.patience.strikes += 1;
             note(reading, reader.patience.is_new(), &reason).await?;
