@@ -96,3 +96,8 @@ CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL);
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 ";
+
+/// Tables that databases of this version may lack, made whenever one is opened.
+pub(crate) const ADDED: &str = "
+CREATE TABLE IF NOT EXISTS polls (object TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+";

@@ -16,6 +16,7 @@ use domain::unit::Stage;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use tokio::task::JoinSet;
 
+pub use super::polls::poll_state_is_replaced_and_kept;
 use super::until;
 use crate::source::ReplayId;
 use crate::stores::{
@@ -40,6 +41,7 @@ macro_rules! store_conformance {
     ($harness:expr) => {
         $crate::store_conformance!(@ $harness;
             position_is_replaced_and_kept
+            poll_state_is_replaced_and_kept
             gap_opens_once_together_with_its_job
             gap_closes_once
             gaps_are_listed_oldest_first
