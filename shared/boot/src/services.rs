@@ -79,14 +79,18 @@ pub fn start(
                 std::process::id(),
                 clock.now().as_micros()
             );
-            let listener = Arc::new(listener::Listener::new(
+            let listener = listener::Listener::new(
                 source,
                 queue,
                 stores,
                 clock,
                 &config.salesforce.topic,
                 holder,
-            ));
+            );
+            let listener = Arc::new(listener.polling(listener::Polling {
+                objects: config.salesforce.polled_objects.clone(),
+                every: config.salesforce.polled_every,
+            }));
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;
                 Ok::<_, Infallible>(())

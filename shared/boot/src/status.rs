@@ -1,14 +1,14 @@
 //! What `mosync status` shows: one reading of all stores, the verdict first.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::failure::FailureKind;
 use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
 use domain::tally::Tally;
 use domain::unit::QueueName;
-use ports::stores::{Gap, Report, StreamState, WorkerState};
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, PollState, Report, StreamState, WorkerState};
 use serde::Serialize;
 
 use crate::{Adapters, BootError};
@@ -34,6 +34,8 @@ pub struct Status {
     pub read_at: Timestamp,
     /// The event stream.
     pub stream: Option<StreamState>,
+    /// How far the objects that are polled have been read; `None` before the first time.
+    pub polls: BTreeMap<ObjectKind, Option<PollState>>,
     /// When the newest permission poll whose findings are in force was begun.
     pub permissions_polled: Option<Timestamp>,
     /// Users who hold permission.
@@ -87,15 +89,23 @@ pub struct JobStatus {
     pub error: Option<String>,
 }
 
-/// Reads the status.
+/// Reads the status of a channel and of the objects that are polled.
 ///
 /// # Errors
 /// When the stores or the broker are out of reach.
-pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError> {
+pub async fn read(
+    adapters: &Adapters,
+    topic: &str,
+    polled: &BTreeSet<ObjectKind>,
+) -> Result<Status, BootError> {
     let out_of_reach = |lost: ports::queue::LinkLost| BootError::OutOfReach(lost.to_string());
     let stores = &adapters.stores;
     let read_at = adapters.clock.now();
     let stream = stores.position.stream(topic).await?;
+    let mut polls = BTreeMap::new();
+    for object in polled {
+        polls.insert(*object, stores.position.poll(*object).await?);
+    }
     let mut queues = BTreeMap::new();
     for queue in QueueName::ALL {
         queues.insert(
@@ -116,11 +126,24 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         }
         Some(_) => {}
     }
+    let found = polls.values().flatten().filter_map(|poll| poll.found);
     let last_event = stream.as_ref().and_then(|state| state.last_event);
+    let last_event = found.chain(last_event).max();
+    waiting_for.extend(polls.iter().filter_map(|(object, poll)| {
+        // What is heard was perhaps written together with what only a poll can find.
+        let polled = poll.as_ref().and_then(|poll| poll.polled);
+        match polled {
+            None => Some(format!("the first poll of {object}")),
+            Some(_) if last_event > polled => {
+                Some(format!("a poll of {object} after the last change"))
+            }
+            Some(_) => None,
+        }
+    }));
     if permissions_polled.is_none() {
         waiting_for.push("the first reading of permissions".to_owned());
     } else if last_event > permissions_polled {
-        waiting_for.push("a reading of permissions after the last event".to_owned());
+        waiting_for.push("a reading of permissions after the last change".to_owned());
     }
     let ready = queues.values().sum::<u64>();
     if ready + waiting_to_retry > 0 {
@@ -172,6 +195,7 @@ pub async fn read(adapters: &Adapters, topic: &str) -> Result<Status, BootError>
         waiting_for,
         read_at,
         stream,
+        polls,
         permissions_polled,
         permitted_users: stores.permissions.latest().await?.permitted(read_at).len(),
         settings_revision: stores.settings.current().await?.revision,

@@ -13,6 +13,8 @@ use crate::clock::SimClock;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rates {
     pub(crate) source_unreachable: f64,
+    /// A poll does not see a record that was stamped in the last minutes.
+    pub(crate) seen_late: f64,
     pub(crate) stream_drop: f64,
     pub(crate) event_as_gap: f64,
     pub(crate) event_as_all: f64,
@@ -35,6 +37,7 @@ pub(crate) struct Rates {
 impl Rates {
     pub(crate) const NONE: Self = Self {
         source_unreachable: 0.0,
+        seen_late: 0.0,
         stream_drop: 0.0,
         event_as_gap: 0.0,
         event_as_all: 0.0,
@@ -54,6 +57,7 @@ impl Rates {
 
     pub(crate) const FULL: Self = Self {
         source_unreachable: 0.02,
+        seen_late: 0.2,
         stream_drop: 0.02,
         event_as_gap: 0.03,
         event_as_all: 0.01,
@@ -133,9 +137,13 @@ impl Chance {
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 
+    pub(crate) fn now(&self) -> domain::Timestamp {
+        ports::Clock::now(&*self.clock)
+    }
+
     /// Writes down what happens.
     pub(crate) fn note(&self, what: impl std::fmt::Display) {
-        let at = ports::Clock::now(&*self.clock);
+        let at = self.now();
         self.trace
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -1,10 +1,12 @@
 //! Everything a script plays with: the org, mOS, the stores, and the four services as processes
 //! that can be killed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use domain::ObjectKind;
 use domain::unit::Lane;
 use embedded::{Embedded, Location};
 use fake_mos::Mos;
@@ -67,6 +69,8 @@ pub(crate) struct World {
     source: Arc<dyn Source>,
     target: Arc<dyn Target>,
     mutant: Mutant,
+    /// Objects without change capture.
+    pub(crate) polled: BTreeSet<ObjectKind>,
     tracker: TaskTracker,
     processes: Vec<Process>,
     lives: u32,
@@ -115,10 +119,21 @@ impl World {
             source,
             target,
             mutant,
+            polled: BTreeSet::new(),
             tracker: TaskTracker::new(),
             processes: Vec::new(),
             lives: 0,
         }
+    }
+
+    /// Takes these objects out of the event stream, and lets the listener poll them from its next
+    /// start on.
+    pub(crate) fn poll(&mut self, objects: BTreeSet<ObjectKind>) {
+        for object in ObjectKind::ALL {
+            self.log
+                .select(object.api_name(), !objects.contains(&object));
+        }
+        self.polled = objects;
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -177,14 +192,18 @@ impl World {
     }
 
     fn listener(&self) -> Vec<JoinHandle<()>> {
-        let listener = Arc::new(listener::Listener::new(
+        let listener = listener::Listener::new(
             Arc::clone(&self.source),
             Arc::clone(&self.queue),
             self.service_stores.clone(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             TOPIC,
             format!("life {}", self.lives),
-        ));
+        );
+        let listener = Arc::new(listener.polling(listener::Polling {
+            objects: self.polled.clone(),
+            every: POLL,
+        }));
         vec![self.spawn(listener.run(CancellationToken::new()))]
     }
 

@@ -11,7 +11,8 @@ use crate::exit::{Failure, print};
 /// Prints how the sync is; the first line is the verdict with its reason.
 pub(crate) async fn run(config: &Config, json: bool) -> Result<ExitCode, Failure> {
     let adapters = super::connect(config).await?;
-    let status = boot::status::read(&adapters, &config.salesforce.topic).await?;
+    let from = &config.salesforce;
+    let status = boot::status::read(&adapters, &from.topic, &from.polled_objects).await?;
     if json {
         print(
             &serde_json::to_string_pretty(&status)
@@ -47,6 +48,15 @@ fn show(status: &Status) {
             ));
         }
         None => print("event stream: not heard yet"),
+    }
+    for (object, poll) in &status.polls {
+        let polled = poll.as_ref().and_then(|poll| poll.polled);
+        let polled = polled.map_or_else(|| "never".to_owned(), |at| at.to_string());
+        let found = poll.as_ref().and_then(|poll| poll.found);
+        let found = found.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
+        print(&format!(
+            "{object}: last polled {polled}, last change {found}"
+        ));
     }
     let polled = status
         .permissions_polled

@@ -110,7 +110,8 @@ impl World {
     }
 
     pub(crate) async fn status(&self) -> Result<Status, Failure> {
-        Ok(boot::status::read(&self.adapters, &self.config.salesforce.topic).await?)
+        let from = &self.config.salesforce;
+        Ok(boot::status::read(&self.adapters, &from.topic, &from.polled_objects).await?)
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failure> {
