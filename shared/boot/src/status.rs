@@ -284,3 +284,93 @@ impl From<Job> for JobStatus {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use embedded::{Embedded, Location};
+    use ports::Clock;
+    use ports::source::ReplayId;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct Noon;
+
+    impl Clock for Noon {
+        fn now(&self) -> Timestamp {
+            at(0)
+        }
+    }
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(1_790_000_000_000_000 + second * 1_000_000)
+    }
+
+    fn poll(polled: Option<i64>, found: Option<i64>) -> PollState {
+        PollState {
+            from: at(-900),
+            under_way: None,
+            polled: polled.map(at),
+            found: found.map(at),
+            hole: false,
+        }
+    }
+
+    /// What is waited for with the last event at second -60, permissions polled at second -10,
+    /// and users and accounts polled.
+    async fn waited_for(user: Option<PollState>, account: Option<PollState>) -> Vec<String> {
+        let clock = Arc::new(Noon) as Arc<dyn Clock>;
+        let embedded = Embedded::open(Location::Memory, Arc::clone(&clock)).unwrap();
+        let stores = embedded.stores();
+        let stream = StreamState {
+            position: ReplayId(vec![1]),
+            at_end: true,
+            heard: at(-1),
+            last_event: Some(at(-60)),
+        };
+        let polls = [(ObjectKind::User, user), (ObjectKind::Account, account)];
+        stores.position.store_stream("all", &stream).await.unwrap();
+        stores.permissions.mark_polled(at(-10)).await.unwrap();
+        for (object, state) in &polls {
+            if let Some(state) = state {
+                stores.position.store_poll(*object, state).await.unwrap();
+            }
+        }
+        let adapters = Adapters {
+            queue: embedded.queue(),
+            stores,
+            clock,
+            name: "embedded",
+        };
+        let polled = polls.iter().map(|(object, _)| *object).collect();
+        let status = read(&adapters, "all", &polled).await.unwrap();
+        assert_eq!(status.at_rest, status.waiting_for.is_empty());
+        status.waiting_for
+    }
+
+    #[tokio::test]
+    async fn rest_is_when_every_polled_object_was_polled_after_the_last_change() {
+        let users = poll(Some(-30), None);
+        let never = waited_for(Some(users.clone()), None).await;
+        assert_eq!(never, ["the first poll of Account"]);
+        let first_under_way = waited_for(Some(users.clone()), Some(poll(None, Some(-40)))).await;
+        assert_eq!(first_under_way, ["the first poll of Account"]);
+        let before_the_event = waited_for(Some(users.clone()), Some(poll(Some(-61), None))).await;
+        assert_eq!(
+            before_the_event,
+            ["a poll of Account after the last change"]
+        );
+        // What the poll of accounts came upon may have been written together with users.
+        let before_a_find = waited_for(Some(users.clone()), Some(poll(Some(-15), Some(-20)))).await;
+        assert_eq!(before_a_find, ["a poll of User after the last change"]);
+        let permissions = waited_for(Some(poll(Some(-4), None)), Some(poll(Some(-4), Some(-5))));
+        assert_eq!(
+            permissions.await,
+            ["a reading of permissions after the last change"]
+        );
+        let rest = waited_for(Some(users), Some(poll(Some(-25), Some(-50)))).await;
+        assert!(rest.is_empty(), "{rest:?}");
+    }
+}

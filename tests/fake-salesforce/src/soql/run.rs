@@ -298,8 +298,17 @@ impl<'q> Plan<'q> {
             keys => {
                 let mut found: Vec<(Vec<Cell>, &Record)> = self
                     .matching(scope)
-                    .map(|record| {
-                        let cells = keys.iter().map(|(path, _)| scope.value(record, path));
+                    .zip(0..)
+                    .map(|(record, place)| {
+                        let cells = keys.iter().map(|(path, _)| {
+                            // Ids have an order of their own, that of the tables: unlike other
+                            // texts they tell capitals from small letters.
+                            if path.hops.is_empty() && path.field.kind == FieldType::Id {
+                                Cell::Int(place)
+                            } else {
+                                scope.value(record, path)
+                            }
+                        });
                         (cells.collect(), record)
                     })
                     .collect();
