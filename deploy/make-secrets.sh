@@ -6,7 +6,8 @@
 #
 # Every service has a RabbitMQ user of its own that can do what it must and nothing else. RabbitMQ and
 # Redis are given hashes, never the passwords. What is there already is left alone: to change the
-# passwords, delete deploy/secrets/rabbitmq_* and redis_*, run this again and restart all containers.
+# passwords, delete deploy/secrets/rabbitmq_* and redis_*, run this again and restart all containers;
+# to change the console's token, delete console_token* and do the same.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
@@ -71,6 +72,8 @@ else
     rabbitmq_user filter '^$' "$worker" '^filter\\.(live|bulk)$'
     rabbitmq_user permission '^$' "$worker" '^permission\\.(live|bulk)$'
     rabbitmq_user loader '^$' "$worker" '^load\\.(live|bulk)$'
+    # Looks at what is set aside, and sends it back.
+    rabbitmq_user console '^$' '^mosync$' '^dead$'
     cat >"$FOLDER/rabbitmq_definitions.new" <<END
 {
   "vhosts": [{"name": "$VHOST"}],
@@ -98,12 +101,25 @@ else
     echo "made Redis's user"
 fi
 
+# The console knows the hash alone; the token is for whoever calls its API.
+if [ -e "$FOLDER/console_token_sha256" ]; then
+    echo "$FOLDER/console_token_sha256 is there already and stays as it is"
+else
+    secret=$(openssl rand -hex 32)
+    (umask 077 && printf '%s' "$secret" >"$FOLDER/console_token")
+    printf '%s' "$secret" | openssl dgst -sha256 -r | cut -d ' ' -f 1 >"$FOLDER/console_token_sha256.new"
+    mv "$FOLDER/console_token_sha256.new" "$FOLDER/console_token_sha256"
+    echo "made the console's token: deploy/$FOLDER/console_token, for whoever calls its API"
+fi
+
 # Known to everybody: the defaults of `mosync fake salesforce` and `mosync fake mos`.
 if [ -n "$demo" ]; then
     [ -e "$FOLDER/salesforce" ] || printf 'fake-client-secret' >"$FOLDER/salesforce"
     [ -e "$FOLDER/mos_api_key" ] || printf 'mos-demo-key' >"$FOLDER/mos_api_key"
 fi
 
+[ -e "$FOLDER/rabbitmq_url_console" ] ||
+    echo "the console has no RabbitMQ user yet: delete deploy/$FOLDER/rabbitmq_*, run this again and restart all containers"
 for file in salesforce mos_api_key; do
     [ -e "$FOLDER/$file" ] || echo "still missing: deploy/$FOLDER/$file (see README.md, Deployment)"
 done

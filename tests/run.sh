@@ -3,6 +3,8 @@
 #
 #   tests/run.sh                  format, lints, all tests, on this machine's RabbitMQ and Redis
 #   tests/run.sh --brokers all    also the queue's tests on RabbitMQ 4.x (Debian, as root)
+#   tests/run.sh --long           only the full loads, at size: 200,000 opportunities, killed in 20
+#                                 rounds, built for release; hours, and prints what it measured
 #
 # What is missing is installed from Debian packages where that is possible, and named where not: a
 # test is never left out because its server is not there. Nothing is tried twice.
@@ -26,6 +28,7 @@ usage() {
 }
 
 brokers=own
+long=
 while [ $# -gt 0 ]; do
     case $1 in
     --brokers)
@@ -34,6 +37,10 @@ while [ $# -gt 0 ]; do
         *) stop "--brokers takes \`own\` or \`all\`" ;;
         esac
         shift 2
+        ;;
+    --long)
+        long=yes
+        shift
         ;;
     -h | --help)
         usage
@@ -83,6 +90,13 @@ test_all() {
     fi
 }
 
+# Size and rounds can be set otherwise, for a shorter long run.
+test_long() {
+    MOSYNC_LOAD_OPPORTUNITIES=${MOSYNC_LOAD_OPPORTUNITIES:-200000} \
+        MOSYNC_LOAD_ROUNDS=${MOSYNC_LOAD_ROUNDS:-20} \
+        cargo test --release --locked -p mosync --test e2e -- load:: --nocapture --test-threads 1
+}
+
 if [ "${CI:-}" = true ]; then
     # Never read again, and a third of the disk.
     export CARGO_INCREMENTAL=0
@@ -96,6 +110,13 @@ tests/brokers.sh || exit 2
 broker4_root=
 if [ "$brokers" = all ]; then
     broker4_root=$(tests/brokers.sh 4 "$BROKER4_FOLDER") || exit 2
+fi
+
+if [ -n "$long" ]; then
+    say "Full loads at size"
+    test_long
+    say "All good"
+    exit 0
 fi
 
 say "Format"

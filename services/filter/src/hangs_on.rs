@@ -4,10 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::row::Fields;
 use domain::rule::{Match, Rules};
+use domain::soql;
 use domain::unit::Envelope;
 use domain::{ObjectKind, Row, SalesforceId};
 use ports::source::{Source, SourceError};
 use runtime::readback::{self, Read, RelatedQuery};
+
+/// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
+const MAX_GROUPS: usize = 2_000;
+/// Few enough that their owners seldom make more groups than that.
+const IDS_PER_GROUPING: usize = 200;
 
 type Owners = BTreeMap<(ObjectKind, SalesforceId), BTreeSet<SalesforceId>>;
 
@@ -61,23 +67,13 @@ async fn by_opportunities(
     ids: &BTreeSet<SalesforceId>,
     owners: &mut Owners,
 ) -> Result<(), SourceError> {
-    let mut fields = rules.judged_fields();
-    fields.insert(field.to_owned());
-    let select = fields.into_iter().collect::<Vec<_>>().join(", ");
-    let query = RelatedQuery {
-        select: &select,
+    let asked = Asked {
+        object,
         from: "Opportunity",
         field,
-        and: open_only(rules, ""),
+        path: "",
     };
-    readback::for_each_related(source, query, ids, |row| {
-        if let Ok(opportunity) = row.fields()
-            && let Some(id) = opportunity.id(field)
-        {
-            add_owner(owners, (object, id), &opportunity, rules);
-        }
-    })
-    .await
+    asked.owners(source, rules, ids, owners).await
 }
 
 /// Contacts: the opportunities on which they have a role.
@@ -87,35 +83,133 @@ async fn by_roles(
     ids: &BTreeSet<SalesforceId>,
     owners: &mut Owners,
 ) -> Result<(), SourceError> {
-    let select = rules
-        .judged_fields()
-        .iter()
-        .map(|field| format!("Opportunity.{field}"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    let select = format!("ContactId, {select}");
-    let query = RelatedQuery {
-        select: &select,
+    let asked = Asked {
+        object: ObjectKind::Contact,
         from: "OpportunityContactRole",
         field: "ContactId",
-        and: open_only(rules, "Opportunity."),
+        path: "Opportunity.",
     };
-    readback::for_each_related(source, query, ids, |row| {
-        let Ok(role) = row.fields() else { return };
-        let Some(contact) = role.id("ContactId") else {
-            return;
-        };
-        let Some(opportunity) = role
-            .raw("Opportunity")
-            .and_then(|text| serde_json::from_str::<Row>(&text).ok())
-        else {
-            return;
-        };
-        if let Ok(opportunity) = opportunity.fields() {
-            add_owner(owners, (ObjectKind::Contact, contact), &opportunity, rules);
+    asked.owners(source, rules, ids, owners).await
+}
+
+/// A question for the owners of the opportunities behind a reference.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    /// Whose owners.
+    object: ObjectKind,
+    /// Where the reference is.
+    from: &'a str,
+    /// The reference.
+    field: &'a str,
+    /// The way from there to the opportunity.
+    path: &'a str,
+}
+
+impl Asked<'_> {
+    /// Asks for owners, not for opportunities: a user may own a hundred thousand. Where SOQL cannot
+    /// say the filter exactly, or there are too many groups, for opportunities after all.
+    async fn owners(
+        self,
+        source: &dyn Source,
+        rules: &Rules,
+        ids: &BTreeSet<SalesforceId>,
+        owners: &mut Owners,
+    ) -> Result<(), SourceError> {
+        let filter = rules.soql_condition(self.path);
+        let conditions = [filter.condition, rules.open_condition(self.path, None)];
+        let and = conditions
+            .iter()
+            .flatten()
+            .map(|condition| format!(" AND {condition}"))
+            .collect::<String>();
+        let ids = ids.iter().copied().collect::<Vec<_>>();
+        for chunk in ids.chunks(IDS_PER_GROUPING) {
+            let chunk = chunk.iter().copied().collect::<BTreeSet<_>>();
+            if filter.exact && self.by_groups(source, &chunk, &and, owners).await? {
+                continue;
+            }
+            self.by_rows(source, rules, &chunk, &and, owners).await?;
         }
-    })
-    .await
+        Ok(())
+    }
+
+    /// Whether the groups told everything: an aggregate query has one page only.
+    async fn by_groups(
+        self,
+        source: &dyn Source,
+        ids: &BTreeSet<SalesforceId>,
+        and: &str,
+        owners: &mut Owners,
+    ) -> Result<bool, SourceError> {
+        let Self { field, path, .. } = self;
+        let groups = if field == "OwnerId" {
+            field.to_owned()
+        } else {
+            format!("{field}, {path}OwnerId")
+        };
+        let soql = format!(
+            "SELECT {groups} FROM {} WHERE {field} IN {}{and} GROUP BY {groups} LIMIT {MAX_GROUPS}",
+            self.from,
+            soql::in_list(ids.iter().map(SalesforceId::as_str))
+        );
+        let answer = source.query(&soql, false).await?;
+        if answer.rows.len() >= MAX_GROUPS || answer.next.is_some() {
+            return Ok(false);
+        }
+        for row in &answer.rows {
+            let told = row
+                .fields()
+                .ok()
+                .and_then(|group| Some((group.id(field)?, group.id("OwnerId")?)));
+            let (id, owner) = told.ok_or_else(|| {
+                SourceError::Garbled("a group came without its reference or owner".to_owned())
+            })?;
+            owners.entry((self.object, id)).or_default().insert(owner);
+        }
+        Ok(true)
+    }
+
+    async fn by_rows(
+        self,
+        source: &dyn Source,
+        rules: &Rules,
+        ids: &BTreeSet<SalesforceId>,
+        and: &str,
+        owners: &mut Owners,
+    ) -> Result<(), SourceError> {
+        let Self { field, path, .. } = self;
+        let mut fields = rules
+            .judged_fields()
+            .into_iter()
+            .map(|judged| format!("{path}{judged}"))
+            .collect::<BTreeSet<_>>();
+        fields.insert(field.to_owned());
+        let select = fields.into_iter().collect::<Vec<_>>().join(", ");
+        let query = RelatedQuery {
+            select: &select,
+            from: self.from,
+            field,
+            and,
+        };
+        readback::for_each_related(source, query, ids, |row| {
+            let Ok(fields) = row.fields() else { return };
+            let Some(id) = fields.id(field) else { return };
+            if path.is_empty() {
+                add_owner(owners, (self.object, id), &fields, rules);
+            } else if let Some(opportunity) = opportunity_within(&fields)
+                && let Ok(opportunity) = opportunity.fields()
+            {
+                add_owner(owners, (self.object, id), &opportunity, rules);
+            }
+        })
+        .await
+    }
+}
+
+/// The parent row that a role was read with.
+fn opportunity_within(role: &Fields<'_>) -> Option<Row> {
+    let text = role.raw("Opportunity")?;
+    serde_json::from_str(&text).ok()
 }
 
 /// Contact roles: their own opportunity.
@@ -166,13 +260,4 @@ fn add_owner(
 
 fn opportunity_of(role: &Row) -> Option<SalesforceId> {
     role.fields().ok()?.id("OpportunityId")
-}
-
-/// Closed opportunities need not even be looked at while they do not qualify.
-fn open_only(rules: &Rules, path: &str) -> &'static str {
-    match (rules.sync_closed(), path.is_empty()) {
-        (true, _) => "",
-        (false, true) => " AND IsClosed = false",
-        (false, false) => " AND Opportunity.IsClosed = false",
-    }
 }

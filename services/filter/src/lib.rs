@@ -8,18 +8,23 @@ mod hangs_on;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::change::ChangeType;
 use domain::rule::{Match, Rules};
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Ticket};
 use ports::source::Source;
 use runtime::gate::Gate;
 use runtime::readback::{self, Read, RulesInForce};
 use runtime::worker::{Handler, Outage, Verdict, Void};
 use tokio::sync::watch;
+
+/// The rows of opportunities that a reader brought along are read again when they are older: half of
+/// what the loader allows, so that a unit does not have to come back from there.
+const MAX_ROW_AGE: Duration = Duration::from_secs(30);
 
 /// The filter stage.
 pub struct Filter {
@@ -67,18 +72,15 @@ impl Filter {
         let (fresh, rules) = self.rules.ticket().await?;
         let mut unit = collapse(unit);
         skip_untouched(&mut unit, &rules);
-        // Rows that the reader brought along are good under its ticket, as long as the rules are
-        // still the same; everything else is read now, under the fresh ticket.
         let mut lost = Lost::default();
         let ticket = match unit.ticket {
-            Some(ticket)
-                if ticket.rule_revision == fresh.rule_revision
-                    && unit.records.iter().all(|record| record.row.is_some()) =>
-            {
+            Some(ticket) if may_be_used(&unit, ticket, fresh) => {
+                unit.scoped = (!judges_itself(&unit)).then(|| fresh.version.time());
                 ticket
             }
             _ => {
                 lost = read_rows(&*self.source, &mut unit, &rules).await?;
+                unit.scoped = None;
                 fresh
             }
         };
@@ -100,6 +102,23 @@ impl Filter {
             .collect();
         Ok(verdict)
     }
+}
+
+/// Rows that the reader brought along are good under its ticket as long as the rules are still the
+/// same; everything else is read now, under the fresh ticket. Opportunities are judged by their own
+/// row, so an old one might let out a deal that has left the scope; the others are judged by
+/// opportunities that are looked at now.
+fn may_be_used(unit: &Envelope, ticket: Ticket, fresh: Ticket) -> bool {
+    let age = fresh.version.time().since(ticket.version.time());
+    ticket.rule_revision == fresh.rule_revision
+        && unit.records.iter().all(|record| record.row.is_some())
+        && (age <= MAX_ROW_AGE || !judges_itself(unit))
+}
+
+/// Whether the scope of some of the unit's records is decided by their own rows.
+fn judges_itself(unit: &Envelope) -> bool {
+    let mut objects = unit.records.iter().map(|record| record.object);
+    objects.any(|object| object == ObjectKind::Opportunity)
 }
 
 /// Several changes of one record in a unit become one: the current row answers all of them.
@@ -292,7 +311,81 @@ fn may_have_closed(cause: &Cause) -> bool {
             changed,
             ..
         } => changed.is_empty() || changed.contains("IsClosed") || changed.contains("StageName"),
-        Cause::Event { .. } | Cause::Snapshot | Cause::Reread => true,
+        Cause::Event { .. } | Cause::Snapshot | Cause::FullLoad | Cause::Reread => true,
         Cause::Companion => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::tally::Tally;
+    use domain::unit::Lane;
+    use domain::{Row, Timestamp, Version};
+
+    const READ: Timestamp = Timestamp::from_micros(1_795_270_000_000_000);
+
+    fn ticket(after: Duration, rule_revision: u64) -> Ticket {
+        Ticket {
+            version: Version::at(READ.after(after)),
+            rule_revision,
+            snapshot: 1,
+        }
+    }
+
+    fn unit_of(object: ObjectKind) -> Envelope {
+        let job = domain::job::JobId::of("sync_all-test");
+        let id = SalesforceId::parse("006000000000001").unwrap();
+        let record = UnitRecord {
+            object,
+            id,
+            cause: Cause::FullLoad,
+            row: Some(Row::of(&serde_json::json!({"Id": id.as_str()})).unwrap()),
+            owners: BTreeSet::new(),
+            last_word: false,
+            entering: false,
+        };
+        Envelope {
+            id: Envelope::id_of(&job, 0),
+            job,
+            index: 0,
+            generation: 0,
+            lane: Lane::Bulk,
+            org: SalesforceId::parse("00D000000000001").unwrap(),
+            published: READ,
+            rereads: 0,
+            attempts: 0,
+            outages: 0,
+            traceparent: String::new(),
+            ticket: Some(ticket(Duration::ZERO, 1)),
+            scoped: None,
+            records: vec![record],
+            tally: Tally::default(),
+        }
+    }
+
+    fn used(object: ObjectKind, fresh: Ticket) -> bool {
+        may_be_used(&unit_of(object), ticket(Duration::ZERO, 1), fresh)
+    }
+
+    #[test]
+    fn old_rows_of_opportunities_are_read_again_others_are_not() {
+        let later = ticket(MAX_ROW_AGE + Duration::from_secs(1), 1);
+        assert!(!used(ObjectKind::Opportunity, later));
+        assert!(used(ObjectKind::Account, later));
+        assert!(used(ObjectKind::Opportunity, ticket(MAX_ROW_AGE, 1)));
+    }
+
+    #[test]
+    fn rows_read_under_other_rules_are_read_again() {
+        assert!(!used(ObjectKind::Account, ticket(Duration::ZERO, 2)));
+    }
+
+    #[test]
+    fn a_record_without_its_row_is_read() {
+        let mut unit = unit_of(ObjectKind::Account);
+        unit.records.iter_mut().for_each(|record| record.row = None);
+        let ticket = ticket(Duration::ZERO, 1);
+        assert!(!may_be_used(&unit, ticket, ticket));
     }
 }

@@ -1,6 +1,6 @@
 //! The gap ledger: every hole in the stream is written down together with the job that fills it.
 
-use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::job::{Job, JobId, JobKind, JobScope, MosStatus};
 use domain::{ObjectKind, Timestamp};
 use ports::source::{ReplayId, SourceError, Undecodable};
 use ports::stores::{Gap, GapCause, LogLevel, StreamState};
@@ -193,8 +193,8 @@ pub(crate) async fn close_filled(active: &Active) -> Result<(), String> {
             continue;
         };
         if matches!(
-            job.mos(),
-            domain::job::MosStatus::Completed | domain::job::MosStatus::CompletedWithErrors
+            job.outcome(),
+            Some(MosStatus::Completed | MosStatus::CompletedWithErrors)
         ) {
             stores
                 .position

@@ -19,6 +19,7 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::{Organization, Source};
 use ports::stores::{LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
+use runtime::config::Retention;
 use runtime::readback::RulesInForce;
 use tokio_util::sync::CancellationToken;
 
@@ -26,6 +27,8 @@ const LEASE: &str = "listener";
 const LEASE_FOR: Duration = Duration::from_secs(15);
 const LEASE_RENEWED: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_secs(2);
+/// Fewer rows are read sooner by REST than a bulk query is ready.
+const BULK_FROM: u64 = 10_000;
 
 /// Which objects are polled, beside what is heard of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +47,8 @@ pub struct Listener {
     clock: Arc<dyn Clock>,
     topic: String,
     holder: String,
+    bulk_from: u64,
+    retention: Retention,
     polling: Polling,
     state: Mutex<WorkerState>,
     /// Why objects cannot be polled.
@@ -90,6 +95,8 @@ impl Listener {
             clock,
             topic: topic.to_owned(),
             holder,
+            bulk_from: BULK_FROM,
+            retention: Retention::default(),
             polling: Polling {
                 objects: BTreeSet::new(),
                 every: Duration::ZERO,
@@ -103,6 +110,20 @@ impl Listener {
     #[must_use]
     pub fn polling(mut self, polling: Polling) -> Self {
         self.polling = polling;
+        self
+    }
+
+    /// Statements with more rows than this are read by the Bulk API, others by REST pages.
+    #[must_use]
+    pub const fn with_bulk_from(mut self, rows: u64) -> Self {
+        self.bulk_from = rows;
+        self
+    }
+
+    /// Keeps history for so long, and not for as long as by default.
+    #[must_use]
+    pub fn keeping(mut self, retention: Retention) -> Self {
+        self.retention = retention;
         self
     }
 

@@ -21,6 +21,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) struct Place {
     pub(crate) job: JobId,
     pub(crate) index: u64,
+    /// Which run of the job's phase it is from.
+    pub(crate) generation: u32,
     pub(crate) lane: Lane,
 }
 
@@ -31,7 +33,12 @@ pub(crate) async fn unit(
     ticket: Option<Ticket>,
     records: Vec<UnitRecord>,
 ) -> Result<(), String> {
-    let Place { job, index, lane } = place;
+    let Place {
+        job,
+        index,
+        generation,
+        lane,
+    } = place;
     let mut tally = Tally::default();
     for record in &records {
         tally.add(record.object, Count::Read);
@@ -42,7 +49,7 @@ pub(crate) async fn unit(
         id,
         job,
         index,
-        generation: 0,
+        generation,
         lane,
         org: active.org,
         published: active.listener.clock.now(),
@@ -50,6 +57,7 @@ pub(crate) async fn unit(
         attempts: 0,
         outages: 0,
         ticket,
+        scoped: None,
         records,
         tally,
     };
@@ -89,6 +97,7 @@ impl LiveTurn<'_> {
         let place = Place {
             job,
             index,
+            generation: 0,
             lane: Lane::Live,
         };
         unit(self.active, place, None, records).await

@@ -1,23 +1,29 @@
 //! What happens by itself from time to time: jobs are read, parked records taken up again, live
-//! hours sealed, gaps closed.
+//! hours sealed, gaps closed, old history forgotten.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
-use ports::stores::LogLevel;
+use domain::job::{JobId, JobKind, JobScope, SalesforceStatus};
+use ports::stores::{LogLevel, Moved};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::snapshot::{self, Patience};
+use crate::snapshot::{self, Reader};
 use crate::{Active, gaps, in_words};
 
 const EVERY: Duration = Duration::from_millis(500);
 /// Parked records per retry job.
 const RETRY_BATCH: usize = 2_000;
+/// How often old history is looked for.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+/// Jobs that one step forgets.
+const FORGET_BATCH: usize = 200;
 
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
-    let mut patience = BTreeMap::new();
+    let mut readers = BTreeMap::new();
+    let mut forget_at = Instant::now();
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
         let listener = &active.listener;
@@ -29,7 +35,11 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
         seal_past_hours(active).await?;
         take_up_parked(active).await?;
         gaps::close_filled(active).await?;
-        let more = read_jobs(active, &mut patience).await?;
+        if Instant::now() >= forget_at {
+            forget(active).await?;
+            forget_at = Instant::now() + FORGET_EVERY;
+        }
+        let more = read_jobs(active, &mut readers).await?;
         if more {
             continue;
         }
@@ -42,28 +52,26 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     Ok(())
 }
 
-/// Gives every job that still has something to read a turn; whether any did read.
+/// Gives every job that is not over a turn; whether any did something.
 async fn read_jobs(
     active: &Active,
-    patience: &mut BTreeMap<JobId, Patience>,
+    readers: &mut BTreeMap<JobId, Reader>,
 ) -> Result<bool, String> {
     let jobs = &active.listener.stores.jobs;
-    let mut still_reading = BTreeMap::new();
-    let mut read = false;
+    let mut still_open = BTreeMap::new();
+    let mut busy = false;
     for job in jobs.unfinished().await.map_err(in_words)? {
-        let to_be_read = matches!(
-            job.salesforce,
-            SalesforceStatus::Queued | SalesforceStatus::Extracting
-        );
-        if job.kind == JobKind::Live || !to_be_read {
+        if job.kind == JobKind::Live {
             continue;
         }
-        let mut patience = patience.remove(&job.id).unwrap_or_default();
-        read |= snapshot::turn(active, &job, &mut patience).await?;
-        still_reading.insert(job.id, patience);
+        let mut reader = readers.remove(&job.id).unwrap_or_default();
+        busy |= snapshot::turn(active, &job, &mut reader).await?;
+        still_open.insert(job.id, reader);
     }
-    *patience = still_reading;
-    Ok(read)
+    for over in std::mem::replace(readers, still_open).into_keys() {
+        snapshot::leave(active, &over).await?;
+    }
+    Ok(busy)
 }
 
 /// A live job is over when its hour is.
@@ -74,11 +82,19 @@ async fn seal_past_hours(active: &Active) -> Result<(), String> {
     for job in jobs.unfinished().await.map_err(in_words)? {
         if job.kind == JobKind::Live
             && job.id != current
-            && job.salesforce != SalesforceStatus::Sealed
+            && job.salesforce == SalesforceStatus::Extracting
         {
-            jobs.set_salesforce(&job.id, SalesforceStatus::Sealed, now, None)
+            let moved = jobs
+                .transition(&job.id, SalesforceStatus::Sealed, now, None)
                 .await
                 .map_err(in_words)?;
+            if matches!(moved, Moved::Now | Moved::Already) {
+                let over = format!("{} has published everything: its hour is over", job.id);
+                active
+                    .log(LogLevel::Info, "job", Some(&job.id), over)
+                    .await
+                    .map_err(in_words)?;
+            }
         }
     }
     Ok(())
@@ -88,47 +104,41 @@ async fn seal_past_hours(active: &Active) -> Result<(), String> {
 async fn take_up_parked(active: &Active) -> Result<(), String> {
     let listener = &active.listener;
     let now = listener.clock.now();
-    let due = listener
-        .stores
-        .parked
-        .take_due(now, RETRY_BATCH)
-        .await
-        .map_err(in_words)?;
-    if due.is_empty() {
+    let taken = listener.stores.parked.take_due(now, RETRY_BATCH).await;
+    let Some(job) = taken.map_err(in_words)? else {
         return Ok(());
-    }
-    let records = due
-        .iter()
-        .map(|parked| (parked.object, parked.id))
-        .collect();
-    let name = format!(
-        "retry at {} of {:?}",
-        now.as_micros(),
-        due.iter().map(|parked| parked.id).collect::<Vec<_>>()
-    );
-    let id = JobId::new(JobKind::Retry, domain::job::uuid_of(&name));
-    listener
-        .stores
-        .jobs
-        .create(&Job::queued(
-            id.clone(),
-            JobKind::Retry,
-            JobScope::Records { records },
-            now,
-        ))
-        .await
-        .map_err(in_words)?;
-    let kinds = due
-        .iter()
-        .map(|parked| parked.kind.name())
-        .collect::<std::collections::BTreeSet<_>>();
-    let message = format!(
-        "{} parked records are tried again ({})",
-        due.len(),
-        kinds.into_iter().collect::<Vec<_>>().join(", ")
-    );
+    };
+    let records = match &job.scope {
+        JobScope::Records { records } => records.len(),
+        JobScope::Everything
+        | JobScope::Owners { .. }
+        | JobScope::Since { .. }
+        | JobScope::Stream => 0,
+    };
+    let message = format!("{records} parked records are tried again");
     active
-        .log(LogLevel::Info, "parked", Some(&id), message)
+        .log(LogLevel::Info, "parked", Some(&job.id), message)
         .await
         .map_err(in_words)
+}
+
+/// What is older than is kept is forgotten: jobs that are over, lines of the log.
+async fn forget(active: &Active) -> Result<(), String> {
+    let listener = &active.listener;
+    let retention = listener.retention;
+    let now = listener.clock.now();
+    let jobs = &listener.stores.jobs;
+    let ended_before = now.before(retention.jobs);
+    let full = u64::try_from(FORGET_BATCH).unwrap_or(u64::MAX);
+    while jobs
+        .prune(ended_before, FORGET_BATCH)
+        .await
+        .map_err(in_words)?
+        == full
+    {}
+    let log = &listener.stores.log;
+    log.trim(retention.log_lines, now.before(retention.log))
+        .await
+        .map_err(in_words)?;
+    Ok(())
 }

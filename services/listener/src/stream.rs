@@ -319,20 +319,20 @@ async fn first_load(active: &Active, position: &ReplayId) -> Result<(), String> 
     let name = format!("first load of {} from {}", active.org, position.to_hex());
     let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
     let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
-    active
+    let running = active
         .listener
         .stores
         .jobs
-        .create(&job)
+        .create_unless_running(&job)
         .await
         .map_err(in_words)?;
+    let message = if running.id == id {
+        "the first load of this org is queued".to_owned()
+    } else {
+        format!("{} runs and is the first load of this org", running.id)
+    };
     active
-        .log(
-            LogLevel::Info,
-            "job",
-            Some(&id),
-            "the first load of this org is queued".to_owned(),
-        )
+        .log(LogLevel::Info, "job", Some(&running.id), message)
         .await
         .map_err(in_words)
 }

@@ -331,11 +331,11 @@ impl Handler for Loader {
     }
 }
 
-/// Whether so much time has passed since the unit was read that its records may have left the scope
+/// Whether so much time has passed since the unit's scope was asked that its records may have left the scope
 /// unnoticed, because mOS or a worker was out of reach. A unit that was slow to be read may be
 /// older, so that a backlog does not keep it from ever arriving.
 fn is_outdated(unit: &Envelope, ticket: Ticket, now: Ticket, max_age: Duration) -> bool {
-    let read = ticket.version.time();
+    let read = unit.scoped.unwrap_or_else(|| ticket.version.time());
     now.version.time().since(read) > max_age.max(read.since(unit.published) / 4)
 }
 
@@ -380,6 +380,7 @@ fn read_again(mut unit: Envelope) -> Envelope {
         .map(|record| reread(record.object, record.id))
         .collect();
     unit.ticket = None;
+    unit.scoped = None;
     unit
 }
 

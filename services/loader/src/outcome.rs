@@ -110,7 +110,7 @@ impl Sorted {
         } else {
             None
         };
-        self.park(&sent.record, kind, message, parent);
+        self.park(&sent.record, kind, Some(code.name()), message, parent);
     }
 
     fn again_or_later(&mut self, sent: Mapped, message: &str) {
@@ -120,6 +120,7 @@ impl Sorted {
             self.park(
                 &sent.record,
                 FailureKind::RetryLater,
+                None,
                 message.to_owned(),
                 None,
             );
@@ -129,18 +130,19 @@ impl Sorted {
     /// Parks a record for which mOS gave no answer, time and again.
     pub(crate) fn unanswered(&mut self, record: &UnitRecord) {
         let message = "mOS does not answer when this record is sent".to_owned();
-        self.park(record, FailureKind::RetryLater, message, None);
+        self.park(record, FailureKind::RetryLater, None, message, None);
     }
 
     /// Parks a record whose row has no place in mOS.
     pub(crate) fn unmappable(&mut self, record: &UnitRecord, reason: String) {
-        self.park(record, FailureKind::Unmappable, reason, None);
+        self.park(record, FailureKind::Unmappable, None, reason, None);
     }
 
     fn park(
         &mut self,
         record: &UnitRecord,
         kind: FailureKind,
+        code: Option<&str>,
         message: String,
         parent: Option<(ObjectKind, SalesforceId)>,
     ) {
@@ -158,6 +160,7 @@ impl Sorted {
             id: record.id,
             stage: Stage::Load,
             kind,
+            code: code.map(str::to_owned),
             message,
             parent,
             rule_revision: self.rule_revision,
@@ -165,6 +168,8 @@ impl Sorted {
             since: self.now,
             retries: 0,
             retry_at,
+            job: None,
+            dismissed: None,
         });
     }
 }

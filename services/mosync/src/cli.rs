@@ -30,14 +30,35 @@ pub(crate) enum Command {
     Permission(Configured),
     /// Run the loader worker
     Loader(Configured),
+    /// Serve the API for operators alone
+    Console(Configured),
+    /// Make a new token for the API, and the hash of it for the configuration
+    ConsoleToken,
     /// Say how the sync is; exit code 0 healthy, 1 degraded, 3 a dependency out of reach
     Status {
         #[command(flatten)]
         configured: Configured,
+        /// One job instead of everything; exit code 1 when it failed, is stalled or left records parked
+        job: Option<String>,
+        /// Again every two seconds; a job until it is over
+        #[arg(long)]
+        watch: bool,
         /// As JSON, for programs
         #[arg(long)]
         json: bool,
     },
+    /// Bring everything in scope to mOS; prints the job's id, or that of the one that runs already
+    SyncAll {
+        #[command(flatten)]
+        configured: Configured,
+        /// Until it is over; exit code 0 completed, 1 failed, cancelled or with records parked
+        #[arg(long)]
+        wait: bool,
+    },
+    /// Jobs, newest first, and what can be done about them
+    Jobs(JobsArguments),
+    /// The integration log, newest first
+    Logs(Box<LogsArguments>),
     /// Ask the service that runs with this configuration whether it is ready; exit code 0 when it is
     Health(Configured),
     /// Settings: what is synced
@@ -46,6 +67,9 @@ pub(crate) enum Command {
     /// Parked records: what could not be brought to mOS, and why
     #[command(subcommand)]
     Parked(ParkedCommand),
+    /// Messages set aside, because nobody could process them
+    #[command(subcommand)]
+    Dead(DeadCommand),
     /// The queues in the message broker
     #[command(subcommand)]
     Topology(TopologyCommand),
@@ -85,15 +109,180 @@ pub(crate) enum SettingsCommand {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct JobsArguments {
+    /// The configuration file; every key can be overridden by `MOSYNC_SECTION_KEY`
+    #[arg(long, value_name = "FILE", env = "MOSYNC_CONFIG", global = true)]
+    pub(crate) config: Option<PathBuf>,
+    /// As JSON, for programs
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// How many
+    #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+    #[command(subcommand)]
+    pub(crate) command: Option<JobsCommand>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum JobsCommand {
+    /// Show one job, object by object
+    Show {
+        /// Its id
+        job: String,
+    },
+    /// Hold a job until it is resumed, over restarts too; live changes go on
+    Pause {
+        /// Its id
+        job: String,
+        /// Why, for the log
+        #[arg(long)]
+        reason: Option<String>,
+    },
+    /// Let a paused job go on
+    Resume {
+        /// Its id
+        job: String,
+    },
+    /// End a job: nothing more is read, nothing is undone
+    Cancel {
+        /// Its id
+        job: String,
+        /// Why, for the log
+        #[arg(long)]
+        reason: Option<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct LogsArguments {
+    #[command(flatten)]
+    pub(crate) configured: Configured,
+    /// About this record
+    #[arg(long, value_name = "ID")]
+    pub(crate) record: Option<String>,
+    /// About this job
+    #[arg(long, value_name = "ID")]
+    pub(crate) job: Option<String>,
+    /// About a record of this object, such as Opportunity
+    #[arg(long)]
+    pub(crate) object: Option<String>,
+    /// At least this bad: info, warning or error
+    #[arg(long)]
+    pub(crate) level: Option<String>,
+    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead
+    #[arg(long)]
+    pub(crate) topic: Option<String>,
+    /// Written since then: 2026-11-22T15:04:05Z, or how long ago, such as 30m, 2h or 7d
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Written before then, in the same forms
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// text shows the newest 100 lines, the others write all of them
+    #[arg(long, value_enum, default_value_t = LogsFormat::Text)]
+    pub(crate) format: LogsFormat,
+    /// How many lines of text
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u16).range(1..=1000))]
+    pub(crate) limit: u16,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum LogsFormat {
+    /// For reading
+    Text,
+    /// For spreadsheets; a cell that would be a formula there begins with an apostrophe
+    Csv,
+    /// A JSON object a line, for programs
+    Jsonl,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ParkedCommand {
-    /// List parked records with their reason and what to do
+    /// List parked records by cause, with what to do
+    List {
+        #[command(flatten)]
+        configured: Configured,
+        /// By cause (what is shown without any of these)
+        #[arg(long, conflicts_with_all = ["all", "group"])]
+        groups: bool,
+        /// Every record instead of the groups
+        #[arg(long, conflicts_with = "group")]
+        all: bool,
+        /// The records of one group
+        #[arg(long, value_name = "GROUP")]
+        group: Option<String>,
+        /// As JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Read parked records back from Salesforce and try again, now
+    Retry {
+        #[command(flatten)]
+        configured: Configured,
+        #[command(flatten)]
+        which: Which,
+    },
+    /// Decide that parked records need not come to mOS as they are; they stay listed, with the reason
+    Dismiss {
+        #[command(flatten)]
+        configured: Configured,
+        #[command(flatten)]
+        which: Which,
+        /// Why
+        #[arg(long)]
+        reason: String,
+    },
+}
+
+/// Which parked records.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Which {
+    /// Record ids
+    #[arg(value_name = "ID")]
+    pub(crate) records: Vec<String>,
+    /// Every open one
+    #[arg(long)]
+    pub(crate) all: bool,
+    /// The open ones of a group, by its id from the list
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) group: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum DeadCommand {
+    /// List the first messages set aside, oldest first
     List {
         #[command(flatten)]
         configured: Configured,
         /// As JSON lines
         #[arg(long)]
         json: bool,
+    },
+    /// Show one message, with the records of its unit
+    Show {
+        #[command(flatten)]
+        configured: Configured,
+        /// Its id
+        id: String,
+    },
+    /// Send a message back to the queue it was in
+    Replay {
+        #[command(flatten)]
+        configured: Configured,
+        /// Its id
+        id: String,
+    },
+    /// Throw a message away; its records are counted as cancelled and named in the log
+    Discard {
+        #[command(flatten)]
+        configured: Configured,
+        /// Its id
+        id: String,
+        /// Why
+        #[arg(long)]
+        reason: String,
     },
 }
 

@@ -1,21 +1,27 @@
 //! What each subcommand does.
 
+mod console;
+mod dead;
 mod decode_event;
 mod health;
+mod jobs;
+mod logs;
 mod parked;
-mod serve;
+pub(crate) mod serve;
 mod settings;
 mod status;
+mod sync_all;
 mod topology;
+pub(crate) mod words;
 
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use boot::Adapters;
+use boot::{Adapters, Reach};
 use runtime::config::Config;
 use runtime::time::SystemClock;
 
-use crate::cli::{Cli, Command, Configured, ParkedCommand, SettingsCommand, TopologyCommand};
+use crate::cli::{Cli, Command, Configured, SettingsCommand, TopologyCommand};
 use crate::exit::Failure;
 
 /// Runs a subcommand.
@@ -24,25 +30,36 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
     match cli.command {
         #[cfg(feature = "demo")]
         Command::Demo(options) => crate::demo::run(options).await,
-        Command::All(configured) => serve::run(&load(&configured)?, &Service::ALL).await,
+        Command::All(configured) => {
+            serve::run(&load(&configured)?, &Service::ALL, Some(serve::ANY_PORT)).await
+        },
         Command::Listener(configured) => {
-            serve::run(&load(&configured)?, &[Service::Listener]).await
+            serve::run(&load(&configured)?, &[Service::Listener], None).await
         }
-        Command::Filter(configured) => serve::run(&load(&configured)?, &[Service::Filter]).await,
+        Command::Filter(configured) => serve::run(&load(&configured)?, &[Service::Filter], None).await,
         Command::Permission(configured) => {
-            serve::run(&load(&configured)?, &[Service::Permission]).await
+            serve::run(&load(&configured)?, &[Service::Permission], None).await
         }
-        Command::Loader(configured) => serve::run(&load(&configured)?, &[Service::Loader]).await,
-        Command::Status { configured, json } => status::run(&load(&configured)?, json).await,
+        Command::Loader(configured) => serve::run(&load(&configured)?, &[Service::Loader], None).await,
+        Command::Console(configured) => console::serve(&load(&configured)?).await,
+        Command::ConsoleToken => console::token(),
+        Command::Status {
+            configured,
+            job,
+            watch,
+            json,
+        } => status::run(reach(&configured)?, job.as_deref(), watch, json).await,
+        Command::SyncAll { configured, wait } => sync_all::run(reach(&configured)?, wait).await,
+        Command::Jobs(arguments) => jobs::run(arguments).await,
+        Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,
         Command::Settings(SettingsCommand::Import {
             configured,
             file,
             author,
         }) => settings::import(&load(&configured)?, &file, &author).await,
-        Command::Parked(ParkedCommand::List { configured, json }) => {
-            parked::list(&load(&configured)?, json).await
-        }
+        Command::Parked(command) => parked::run(command).await,
+        Command::Dead(command) => dead::run(command).await,
         Command::Topology(TopologyCommand::Apply { configured }) => {
             topology::apply(&load(&configured)?).await
         }
@@ -89,6 +106,11 @@ fn load(configured: &Configured) -> Result<Config, Failure> {
     let environment = std::env::vars().filter(|(name, _)| name != runtime::config::FILE_VARIABLE);
     Config::load(configured.config.as_deref(), environment)
         .map_err(|error| Failure::usage(error.to_string()))
+}
+
+/// The way to the operations, on the stores or through the process that holds them.
+fn reach(configured: &Configured) -> Result<Reach, Failure> {
+    Ok(Reach::new(load(configured)?, Arc::new(SystemClock)))
 }
 
 async fn connect(config: &Config) -> Result<Adapters, Failure> {

@@ -4,6 +4,7 @@
 use std::process::ExitCode;
 
 use boot::BootError;
+use boot::console::OpsError;
 
 /// Why a command did not do its work.
 #[derive(Debug)]
@@ -38,11 +39,39 @@ impl Failure {
     }
 }
 
+impl Failure {
+    /// Whether it may be over in a moment.
+    pub(crate) const fn is_out_of_reach(&self) -> bool {
+        self.code == 3
+    }
+}
+
+impl std::fmt::Display for Failure {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
 impl From<BootError> for Failure {
     fn from(error: BootError) -> Self {
         match error {
-            BootError::Configuration(message) => Self::usage(message),
+            BootError::Configuration(message) | BootError::InUse(message) => Self::usage(message),
             BootError::OutOfReach(message) => Self::out_of_reach(message),
+        }
+    }
+}
+
+impl From<OpsError> for Failure {
+    fn from(error: OpsError) -> Self {
+        let message = error.to_string();
+        match error {
+            OpsError::NotFound(_)
+            | OpsError::Invalid(_)
+            | OpsError::NotAllowed(_)
+            | OpsError::TooLarge(_)
+            | OpsError::WrongMethod(_) => Self::usage(message),
+            OpsError::Conflict(_) | OpsError::Broken(_) => Self::failed(message),
+            OpsError::OutOfReach(_) => Self::out_of_reach(message),
         }
     }
 }

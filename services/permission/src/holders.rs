@@ -185,7 +185,8 @@ mod tests {
     use async_trait::async_trait;
     use domain::ObjectKind;
     use ports::source::{
-        ApiAllowance, EventStream, FieldDescription, Organization, Page, StreamStart,
+        ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription,
+        Organization, Page, StreamStart,
     };
     use serde_json::{Value, json};
 
@@ -243,6 +244,24 @@ mod tests {
             unreachable!("not asked for")
         }
         async fn limits(&self) -> Result<ApiAllowance, SourceError> {
+            unreachable!("not asked for")
+        }
+        async fn create_bulk_query(&self, _: &str) -> Result<BulkQueryId, SourceError> {
+            unreachable!("not asked for")
+        }
+        async fn bulk_query(&self, _: &BulkQueryId) -> Result<BulkQuery, SourceError> {
+            unreachable!("not asked for")
+        }
+        async fn bulk_results(
+            &self,
+            _: &BulkQueryId,
+            _: &[String],
+            _: Option<&str>,
+            _: u32,
+        ) -> Result<Box<dyn BulkPage>, SourceError> {
+            unreachable!("not asked for")
+        }
+        async fn remove_bulk_query(&self, _: &BulkQueryId) -> Result<(), SourceError> {
             unreachable!("not asked for")
         }
         async fn subscribe(

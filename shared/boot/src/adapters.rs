@@ -20,6 +20,9 @@ pub enum BootError {
     /// Something outside is out of reach.
     #[error("{0}")]
     OutOfReach(String),
+    /// Another process holds the embedded folder.
+    #[error("{0}")]
+    InUse(String),
 }
 
 impl From<StoreError> for BootError {
@@ -58,12 +61,7 @@ impl Adapters {
         match transport {
             Transport::Embedded { folder } => {
                 let embedded = Embedded::open(Location::File(folder.clone()), Arc::clone(&clock))
-                    .map_err(|error| {
-                    let cause = std::error::Error::source(&error)
-                        .map(|cause| format!(": {cause}"))
-                        .unwrap_or_default();
-                    BootError::Configuration(format!("{error}{cause}"))
-                })?;
+                    .map_err(of_folder)?;
                 Ok(Self {
                     queue: embedded.queue(),
                     stores: embedded.stores(),
@@ -91,6 +89,20 @@ impl Adapters {
                 })
             }
         }
+    }
+}
+
+fn of_folder(error: embedded::OpenError) -> BootError {
+    let cause = std::error::Error::source(&error)
+        .map(|cause| format!(": {cause}"))
+        .unwrap_or_default();
+    let message = format!("{error}{cause}");
+    match error {
+        embedded::OpenError::InUse(_) => BootError::InUse(message),
+        embedded::OpenError::Folder { .. }
+        | embedded::OpenError::Newer { .. }
+        | embedded::OpenError::Database(_)
+        | embedded::OpenError::Thread(_) => BootError::Configuration(message),
     }
 }
 

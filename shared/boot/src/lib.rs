@@ -2,10 +2,13 @@
 //! adapters, and the only one that services do not.
 
 mod adapters;
+mod operators;
 mod services;
-pub mod status;
 
 pub use adapters::{Adapters, BootError, apply_topology, salesforce, target};
+pub use operators::{Reach, start_console};
 pub use services::{Service, start};
+// The views and the client of the API, which the commands use as they are.
+pub use ::console;
 // A pure function of the adapter that a command offers as it is.
 pub use ::salesforce::decode_event;

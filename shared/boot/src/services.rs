@@ -1,6 +1,5 @@
 //! From adapters to running services.
 
-use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,6 +11,7 @@ use ports::target::Target;
 use runtime::config::Config;
 use runtime::gate::{Gate, Gates};
 use runtime::health::Readiness;
+use runtime::in_hand::InHand;
 use runtime::lifecycle::Lifecycle;
 use runtime::worker::{Handler, Worker};
 use tokio::sync::watch;
@@ -87,10 +87,14 @@ pub fn start(
                 &config.salesforce.topic,
                 holder,
             );
-            let listener = Arc::new(listener.polling(listener::Polling {
-                objects: config.salesforce.polled_objects.clone(),
-                every: config.salesforce.polled_every,
-            }));
+            let listener = listener
+                .with_bulk_from(config.salesforce.bulk_from)
+                .keeping(config.retention)
+                .polling(listener::Polling {
+                    objects: config.salesforce.polled_objects.clone(),
+                    every: config.salesforce.polled_every,
+                });
+            let listener = Arc::new(listener);
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;
                 Ok::<_, Infallible>(())
@@ -175,6 +179,7 @@ fn run_worker(
         ..
     } = adapters.clone();
     let gate = handler.gate();
+    let in_hand = InHand::default();
     for lane in [Lane::Live, Lane::Bulk] {
         let worker = Worker {
             queue: Arc::clone(&queue),
@@ -183,6 +188,7 @@ fn run_worker(
             handler: Arc::clone(&handler),
             lane,
             concurrency: CONCURRENCY,
+            in_hand: in_hand.clone(),
         };
         let stop = lifecycle.soft().clone();
         lifecycle.spawn(service.name(), async move {
@@ -196,7 +202,7 @@ fn run_worker(
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = report(service, &adapters, gate, &readiness) => {}
+            () = report(service, &adapters, gate, &in_hand, &readiness) => {}
         }
         Ok::<_, Infallible>(())
     });
@@ -207,6 +213,7 @@ async fn report(
     service: Service,
     adapters: &Adapters,
     mut gate: watch::Receiver<Gate>,
+    in_hand: &InHand,
     readiness: &Readiness,
 ) {
     loop {
@@ -214,10 +221,11 @@ async fn report(
             Gate::Open => WorkerState::Running,
             Gate::Closed(why) => WorkerState::Paused(why.clone()),
         };
+        let now = adapters.clock.now();
         let report = Report {
-            at: adapters.clock.now(),
+            at: now,
             state,
-            figures: BTreeMap::new(),
+            figures: in_hand.figures(now),
         };
         // Readiness asks whether the worker reaches what it works with; a pause is not a fault.
         let reached = adapters

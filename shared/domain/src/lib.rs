@@ -2,10 +2,12 @@
 //! or a file; every worker, command and test that decides something decides it with these.
 
 pub mod change;
+pub mod error_group;
 pub mod failure;
 pub mod filter;
 pub mod id;
 pub mod job;
+pub mod load_soql;
 pub mod mapping;
 pub mod object;
 pub mod parked;

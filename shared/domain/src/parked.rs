@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::failure::FailureKind;
 use crate::id::SalesforceId;
+use crate::job::JobId;
 use crate::object::ObjectKind;
 use crate::ticket::Version;
 use crate::time::Timestamp;
@@ -21,6 +22,9 @@ pub struct Parked {
     pub stage: Stage,
     /// Why.
     pub kind: FailureKind,
+    /// mOS's own code, where mOS gave one.
+    #[serde(default)]
+    pub code: Option<String>,
     /// The other side's own words, without field values.
     pub message: String,
     /// The record it waits for, when its parent is missing in mOS.
@@ -35,4 +39,37 @@ pub struct Parked {
     pub retries: u32,
     /// When it is taken up again by itself; never, when a person has to act first.
     pub retry_at: Option<Timestamp>,
+    /// The job whose unit it was in.
+    #[serde(default)]
+    pub job: Option<JobId>,
+    /// A person has decided that it need not come to mOS as it is.
+    #[serde(default)]
+    pub dismissed: Option<Dismissal>,
+}
+
+/// Somebody's decision about a parked record. The entry stays, so that every record in scope is
+/// in mOS or accounted for; it is not taken up by itself and not counted as open. An acceptance
+/// clears it like any other; parked again with a newer version, it is open again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dismissal {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub by: String,
+    /// Why.
+    pub reason: String,
+}
+
+impl Parked {
+    /// Object and id.
+    #[must_use]
+    pub const fn record(&self) -> (ObjectKind, SalesforceId) {
+        (self.object, self.id)
+    }
+
+    /// Whether somebody or something has still to act.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.dismissed.is_none()
+    }
 }

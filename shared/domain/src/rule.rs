@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::ChangeType;
-use crate::filter::{CompiledFilter, FilterFault};
+use crate::filter::{CompiledFilter, FilterFault, Pushdown};
 use crate::id::SalesforceId;
 use crate::mapping::{self, Mapping};
 use crate::object::ObjectKind;
@@ -81,6 +81,32 @@ impl Rules {
         }
     }
 
+    /// The SOQL condition of the opportunities that the filter matches, open or closed, whoever
+    /// owns them; fields are prefixed by `path`, `""` for queries of Opportunity and
+    /// `"Opportunity."` for those of its children. It may let through more than the filter matches
+    /// and says so.
+    #[must_use]
+    pub fn soql_condition(&self, path: &str) -> Pushdown {
+        self.filter.to_soql(path)
+    }
+
+    /// The SOQL condition of the opportunities that are not too closed to qualify; `None` while
+    /// closed ones are synced too. With `closed_since`, those that may have closed since that time
+    /// are let through as well, for their last word.
+    #[must_use]
+    pub fn open_condition(&self, path: &str, closed_since: Option<Timestamp>) -> Option<String> {
+        if self.sync_closed {
+            return None;
+        }
+        Some(match closed_since {
+            None => format!("{path}IsClosed = false"),
+            Some(since) => format!(
+                "({path}IsClosed = false OR {path}SystemModstamp >= {})",
+                since.to_soql()
+            ),
+        })
+    }
+
     /// The fields of an opportunity that the rule looks at, beside its owner.
     #[must_use]
     pub fn judged_fields(&self) -> BTreeSet<String> {
@@ -123,7 +149,11 @@ impl Rules {
             } if !changed.is_empty() => {
                 mapping::touches(object, changed, &self.fields_to_read(object))
             }
-            Cause::Event { .. } | Cause::Snapshot | Cause::Reread | Cause::Companion => true,
+            Cause::Event { .. }
+            | Cause::Snapshot
+            | Cause::FullLoad
+            | Cause::Reread
+            | Cause::Companion => true,
         }
     }
 
@@ -151,7 +181,7 @@ impl Rules {
                 mapping::touches(object, changed, &entering)
             }
             Cause::Snapshot | Cause::Reread => true,
-            Cause::Companion => false,
+            Cause::FullLoad | Cause::Companion => false,
         }
     }
 }

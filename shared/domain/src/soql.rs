@@ -11,6 +11,9 @@ pub const MAX_QUERY: usize = 100_000;
 /// this leaves 5,000 bytes for the rest of the query.
 pub const IDS_PER_CONDITION: usize = 400;
 
+/// How many bytes of a URL a query may fill, so that host, path and headers find room beside it.
+pub const MAX_IN_URL: usize = 13_500;
+
 /// A text as a SOQL literal with its quotes. Longer ones than [`MAX_LITERAL`] are refused by
 /// Salesforce; where a person writes the text, check that before.
 #[must_use]
@@ -18,19 +21,41 @@ pub fn quote(text: &str) -> String {
     let mut literal = String::with_capacity(text.len() + 2);
     literal.push('\'');
     for character in text.chars() {
-        match character {
-            '\\' => literal.push_str("\\\\"),
-            '\'' => literal.push_str("\\'"),
-            '\n' => literal.push_str("\\n"),
-            '\r' => literal.push_str("\\r"),
-            '\t' => literal.push_str("\\t"),
-            '\u{8}' => literal.push_str("\\b"),
-            '\u{c}' => literal.push_str("\\f"),
-            other => literal.push(other),
-        }
+        push_escaped(&mut literal, character);
     }
     literal.push('\'');
     literal
+}
+
+/// Adds a character to the inside of a literal, escaped where it would end or change it.
+pub(crate) fn push_escaped(literal: &mut String, character: char) {
+    match character {
+        '\\' => literal.push_str("\\\\"),
+        '\'' => literal.push_str("\\'"),
+        '\n' => literal.push_str("\\n"),
+        '\r' => literal.push_str("\\r"),
+        '\t' => literal.push_str("\\t"),
+        '\u{8}' => literal.push_str("\\b"),
+        '\u{c}' => literal.push_str("\\f"),
+        other => literal.push(other),
+    }
+}
+
+/// Whether Salesforce takes a literal of this length, escapes and quotes counted.
+#[must_use]
+pub fn literal_fits(literal: &str) -> bool {
+    literal.chars().count() <= MAX_LITERAL
+}
+
+/// How many bytes a text fills in a URL: letters, digits and four signs one each, the rest three.
+#[must_use]
+pub fn length_in_url(text: &str) -> usize {
+    text.bytes()
+        .map(|byte| {
+            let plain = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'*');
+            if plain { 1 } else { 3 }
+        })
+        .sum()
 }
 
 /// A bracketed list of texts, for `IN` and `NOT IN`.

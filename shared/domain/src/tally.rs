@@ -87,7 +87,9 @@ impl Count {
         Self::ALL.into_iter().find(|count| count.name() == name)
     }
 
-    const fn is_way_in(self) -> bool {
+    /// Whether records come in this way; otherwise it is a way out.
+    #[must_use]
+    pub const fn is_way_in(self) -> bool {
         matches!(self, Self::Read | Self::Added)
     }
 }

@@ -118,6 +118,10 @@ pub struct Envelope {
     pub traceparent: String,
     /// The ticket under which the rows were read; absent while nothing has been read.
     pub ticket: Option<Ticket>,
+    /// When it was last asked whether the records are in scope, where that was later than the
+    /// ticket: rows of a long query hang on opportunities that are looked at only in the filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scoped: Option<Timestamp>,
     /// What is still to be done, parents before children once companions have been added.
     pub records: Vec<UnitRecord>,
     /// What has become of the others.
@@ -190,6 +194,8 @@ pub enum Cause {
     },
     /// A job read it.
     Snapshot,
+    /// A full load read it, which brings its companions along in phases of their own.
+    FullLoad,
     /// It must be read again: a retry, an outdated unit, a missing parent.
     Reread,
     /// It belongs to an opportunity of the unit.

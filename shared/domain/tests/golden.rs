@@ -13,8 +13,11 @@ use std::path::PathBuf;
 use domain::change::ChangeType;
 use domain::failure::FailureKind;
 use domain::filter::{Condition, FieldType, Filter, Operator};
-use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
-use domain::parked::Parked;
+use domain::job::{
+    Cursor, Extracted, Form, Job, JobId, JobKind, JobScope, PageRead, Pause, PausedBy, Plan,
+    Progress, SalesforceStatus, Statement, Way,
+};
+use domain::parked::{Dismissal, Parked};
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
@@ -100,6 +103,7 @@ fn envelope() {
             rule_revision: 4,
             snapshot: 9,
         }),
+        scoped: Some(at(1_795_270_030_123_456)),
         records: vec![
             record(ObjectKind::Opportunity, "006000000000001", event),
             read,
@@ -214,13 +218,39 @@ fn job() {
         started: Some(at(2)),
         salesforce: SalesforceStatus::Extracting,
         progress: Progress {
-            after: Some(id("006000000000001")),
+            phase: 1,
+            statement: 2,
+            generation: 1,
+            cursor: cursor(),
             next_index: 3,
+            announced: 4,
+            objects: BTreeMap::from([(
+                ObjectKind::Opportunity,
+                Extracted {
+                    total: Some(700),
+                    again: 0,
+                    read: 600,
+                    units: 3,
+                    errors: 1,
+                    last_error: Some("QUERY_TIMEOUT".to_owned()),
+                    started: Some(at(2)),
+                    finished: None,
+                },
+            )]),
         },
-        units: 3,
+        units: 4,
         counted: 1,
         abandoned: 1,
+        last_advanced: Some(at(3)),
         last_counted: Some(at(3)),
+        paused: Some(Pause {
+            since: at(4),
+            by: PausedBy::Quota,
+            why: "the org's API allowance is used up".to_owned(),
+            until: Some(at(5)),
+        }),
+        paused_for: std::time::Duration::from_micros(7),
+        resumed: Some(at(2)),
         tally: tally(),
         ..Job::queued(
             JobId::new(JobKind::Backfill, domain::job::uuid_of("golden")),
@@ -229,8 +259,95 @@ fn job() {
             at(1),
         )
     };
-    assert_eq!(job.pending(), 1);
+    assert_eq!(job.pending(), 2);
     golden("job.json", &job);
+}
+
+fn cursor() -> Cursor {
+    Cursor::Bulk {
+        query: "750000000000001AAA".to_owned(),
+        columns: vec!["Id".to_owned(), "Name".to_owned()],
+        ticket: Ticket {
+            version: Version::at(at(1)),
+            rule_revision: 4,
+            snapshot: 9,
+        },
+        locator: Some("MTAwMDA".to_owned()),
+        rows: 400,
+        total_rows: 10_000,
+    }
+}
+
+#[test]
+fn cursors_and_pages() {
+    let page = |first_index, cursor| PageRead {
+        first_index,
+        units: 50,
+        phase: 1,
+        statement: 2,
+        generation: 1,
+        at: cursor,
+    };
+    let after = Some(id("006000000000001"));
+    golden(
+        "pages.json",
+        &vec![
+            page(0, Cursor::Start),
+            page(50, Cursor::Rest { after }),
+            page(100, cursor()),
+        ],
+    );
+}
+
+#[test]
+fn plan() {
+    golden(
+        "plan.json",
+        &Plan {
+            rule_revision: 4,
+            permission_snapshot: 9,
+            phases: vec![
+                vec![Statement {
+                    object: ObjectKind::Account,
+                    owners: Some(BTreeSet::from([id("005000000000001")])),
+                    form: Form::SemiJoin,
+                    way: Way::Bulk,
+                    total: Some(20_000),
+                }],
+                vec![Statement {
+                    object: ObjectKind::Contact,
+                    owners: None,
+                    form: Form::Plain,
+                    way: Way::Rest,
+                    total: None,
+                }],
+            ],
+            notes: vec!["Contact is read without semi-joins".to_owned()],
+        },
+    );
+}
+
+/// Documents written before these fields came are read as what they meant.
+#[test]
+fn documents_without_the_later_fields_are_read() {
+    let mut job = serde_json::to_value(Job::queued(
+        JobId::of("backfill-a"),
+        JobKind::Backfill,
+        JobScope::Everything,
+        at(1),
+    ))
+    .unwrap();
+    let fields = job.as_object_mut().unwrap();
+    for field in ["ended", "last_advanced", "paused", "paused_for", "resumed"] {
+        assert!(fields.remove(field).is_some(), "{field}");
+    }
+    fields.insert(
+        "progress".to_owned(),
+        serde_json::json!({ "after": "006000000000001AAA", "next_index": 3 }),
+    );
+    let read: Job = serde_json::from_value(job).unwrap();
+    assert_eq!(read.progress.next_index, 3);
+    assert_eq!((read.paused, read.ended), (None, None));
 }
 
 #[test]
@@ -242,6 +359,7 @@ fn parked_record() {
             id: id("00K000000000001"),
             stage: Stage::Load,
             kind: FailureKind::ParentMissing,
+            code: Some("parent_missing".to_owned()),
             message: "contact_id points to a record mOS does not have".to_owned(),
             parent: Some((ObjectKind::Contact, id("003000000000001"))),
             rule_revision: 4,
@@ -249,6 +367,12 @@ fn parked_record() {
             since: at(1),
             retries: 0,
             retry_at: None,
+            job: Some(JobId::of("live-2026-11-21T14")),
+            dismissed: Some(Dismissal {
+                at: at(6),
+                by: "ada@example.com".to_owned(),
+                reason: "left the company".to_owned(),
+            }),
         },
     );
 }
@@ -269,69 +393,4 @@ fn permission_snapshot() {
             holders,
         },
     );
-}
-
-mod job_status {
-    //! mOS Job Status follows from what is counted; success is never a default.
-
-    use super::*;
-    use domain::job::MosStatus;
-
-    fn sealed(units: u64, counted: u64, tally: Tally) -> Job {
-        let queued = Job::queued(
-            JobId::new(JobKind::SyncAll, domain::job::uuid_of("a")),
-            JobKind::SyncAll,
-            JobScope::Everything,
-            at(1),
-        );
-        Job {
-            salesforce: SalesforceStatus::Sealed,
-            units,
-            counted,
-            tally,
-            ..queued
-        }
-    }
-
-    fn closed_tally() -> Tally {
-        let mut tally = Tally::default();
-        tally.add_many(ObjectKind::Account, Count::Read, 2);
-        tally.add_many(ObjectKind::Account, Count::Created, 2);
-        tally
-    }
-
-    #[test]
-    fn completed_only_when_sealed_counted_and_closed() {
-        assert_eq!(sealed(2, 2, closed_tally()).mos(), MosStatus::Completed);
-        assert_eq!(sealed(2, 1, closed_tally()).mos(), MosStatus::Loading);
-        assert_eq!(sealed(2, 0, Tally::default()).mos(), MosStatus::Waiting);
-        let extracting = Job {
-            salesforce: SalesforceStatus::Extracting,
-            ..sealed(2, 2, closed_tally())
-        };
-        assert_eq!(extracting.mos(), MosStatus::Loading);
-        assert_eq!(
-            sealed(2, 2, tally()).mos(),
-            MosStatus::Failed,
-            "its sums do not close"
-        );
-        let failed = Job {
-            salesforce: SalesforceStatus::Failed,
-            ..sealed(0, 0, Tally::default())
-        };
-        assert_eq!(failed.mos(), MosStatus::Failed);
-    }
-
-    #[test]
-    fn parked_records_show() {
-        let mut tally = closed_tally();
-        tally.add(ObjectKind::Contact, Count::Read);
-        tally.add(ObjectKind::Contact, Count::Parked);
-        assert_eq!(sealed(1, 1, tally).mos(), MosStatus::CompletedWithErrors);
-    }
-
-    #[test]
-    fn an_empty_job_is_complete() {
-        assert_eq!(sealed(0, 0, Tally::default()).mos(), MosStatus::Completed);
-    }
 }

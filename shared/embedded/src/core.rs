@@ -55,6 +55,14 @@ pub enum OpenError {
         /// The newest shape this version knows.
         known: i64,
     },
+    /// A version from before the first release wrote it.
+    #[error(
+        "the database has shape {found}, which was in use before the first release; move its folder away, start again with an empty one, and everything is loaded anew"
+    )]
+    Older {
+        /// The shape on disk.
+        found: i64,
+    },
     /// `SQLite` refuses it.
     #[error("the database cannot be opened; if its file is damaged, restore it from a backup")]
     Database(#[from] rusqlite::Error),
@@ -391,6 +399,9 @@ fn prepare(db: &Connection) -> Result<(), OpenError> {
             found,
             known: schema::VERSION,
         });
+    }
+    if (1..schema::VERSION).contains(&found) {
+        return Err(OpenError::Older { found });
     }
     if found == 0 {
         let begin = db.unchecked_transaction()?;

@@ -10,6 +10,7 @@
 mod core;
 mod jobs;
 mod last_words;
+mod log;
 mod parked;
 mod queue;
 mod schema;

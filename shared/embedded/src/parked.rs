@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::failure::{FailureKind, retry_delay};
-use domain::parked::Parked;
+use domain::job::{Job, JobId};
+use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
-use ports::stores::{ParkedStore, StoreError};
+use ports::stores::{ParkedFilter, ParkedStore, StoreError};
+use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Params, params};
 
 use crate::core::{Fault, Tx, limit, of_doc, of_sql, to_doc};
+use crate::jobs;
 use crate::stores::Tables;
 
 #[async_trait]
@@ -24,6 +27,10 @@ impl ParkedStore for Tables {
                     }
                     record.since = before.since;
                     record.retries = before.retries;
+                    if before.version == record.version && before.dismissed.is_some() {
+                        record.dismissed = before.dismissed;
+                        record.retry_at = None;
+                    }
                 }
                 put(tx, &record)?;
             }
@@ -45,7 +52,8 @@ impl ParkedStore for Tables {
             for (object, id) in &records {
                 let children = select(
                     tx,
-                    "SELECT doc FROM parked WHERE parent_object = ?1 AND parent_id = ?2",
+                    "SELECT doc FROM parked
+                     WHERE parent_object = ?1 AND parent_id = ?2 AND dismissed = 0",
                     params![place(*object), id.as_str()],
                 )?;
                 for mut child in children {
@@ -72,28 +80,22 @@ impl ParkedStore for Tables {
 
     async fn list(
         &self,
+        filter: &ParkedFilter,
         after: Option<(ObjectKind, SalesforceId)>,
         max: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        let page = self.0.run(move |tx| {
-            let (object, id) = after.map_or((-1, String::new()), |(object, id)| {
-                (place(object), id.as_str().to_owned())
-            });
-            select(
-                tx,
-                "SELECT doc FROM parked WHERE (object, id) > (?1, ?2)
-                 ORDER BY object, id LIMIT ?3",
-                params![object, id, limit(max)],
-            )
-        });
+        let (sql, values) = statement(filter, after, max)?;
+        let page = self
+            .0
+            .run(move |tx| select(tx, &sql, rusqlite::params_from_iter(values)));
         Ok(page.await?)
     }
 
     async fn counts(&self) -> Result<BTreeMap<FailureKind, u64>, StoreError> {
         let counts = self.0.run(|tx| {
-            let mut select = tx
-                .db
-                .prepare_cached("SELECT kind, count(*) FROM parked GROUP BY kind")?;
+            let mut select = tx.db.prepare_cached(
+                "SELECT kind, count(*) FROM parked WHERE dismissed = 0 GROUP BY kind",
+            )?;
             let mut rows = select.query([])?;
             let mut counts = BTreeMap::new();
             while let Some(row) = rows.next()? {
@@ -104,7 +106,7 @@ impl ParkedStore for Tables {
         Ok(counts.await?)
     }
 
-    async fn take_due(&self, now: Timestamp, max: usize) -> Result<Vec<Parked>, StoreError> {
+    async fn take_due(&self, now: Timestamp, max: usize) -> Result<Option<Job>, StoreError> {
         let taken = self.0.run(move |tx| {
             let mut due = select(
                 tx,
@@ -112,15 +114,124 @@ impl ParkedStore for Tables {
                  ORDER BY retry_at, object, id LIMIT ?2",
                 params![now.as_micros(), limit(max)],
             )?;
+            if due.is_empty() {
+                return Ok(None);
+            }
             for record in &mut due {
                 record.retries = record.retries.saturating_add(1);
                 record.retry_at = retry_delay(record.retries).map(|delay| now.after(delay));
                 put(tx, record)?;
             }
-            Ok(due)
+            // With the retries, because the same records may be due again at the same time.
+            let names = due
+                .iter()
+                .map(|record| (record.id, record.retries))
+                .collect::<Vec<_>>();
+            let name = format!("retry at {} of {names:?}", now.as_micros());
+            let records = due.iter().map(Parked::record).collect();
+            let job = Job::retry(records, &name, now);
+            jobs::create(tx, &job)?;
+            Ok(Some(job))
         });
         Ok(taken.await?)
     }
+
+    async fn retry(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let records = records.to_owned();
+        let found = self.0.run(move |tx| {
+            change(tx, &records, |record| {
+                record.dismissed = None;
+                record.retry_at = Some(now);
+            })
+        });
+        Ok(found.await?)
+    }
+
+    async fn dismiss(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        dismissal: &Dismissal,
+    ) -> Result<u64, StoreError> {
+        let records = records.to_owned();
+        let dismissal = dismissal.clone();
+        let found = self.0.run(move |tx| {
+            change(tx, &records, |record| {
+                record.dismissed = Some(dismissal.clone());
+                record.retry_at = None;
+            })
+        });
+        Ok(found.await?)
+    }
+}
+
+/// Changes the entries of these records: how many there are, each once.
+fn change(
+    tx: &Tx<'_>,
+    records: &[(ObjectKind, SalesforceId)],
+    change: impl Fn(&mut Parked),
+) -> Result<u64, Fault> {
+    let mut found = 0;
+    for (object, id) in records.iter().collect::<std::collections::BTreeSet<_>>() {
+        if let Some(mut record) = get(tx, *object, id)? {
+            change(&mut record);
+            put(tx, &record)?;
+            found += 1;
+        }
+    }
+    Ok(found)
+}
+
+/// The statement that lists what matches, with its values.
+fn statement(
+    filter: &ParkedFilter,
+    after: Option<(ObjectKind, SalesforceId)>,
+    max: usize,
+) -> Result<(String, Vec<Value>), StoreError> {
+    let mut conditions = Vec::new();
+    let mut values = Vec::new();
+    let mut and = |condition: &str, value: Value| {
+        values.push(value);
+        conditions.push(format!("{condition} ?{}", values.len()));
+    };
+    if let Some(object) = filter.object {
+        and("object =", Value::Integer(place(object)));
+    }
+    if let Some(kind) = filter.kind {
+        and("kind =", Value::Text(to_doc(&kind)?));
+    }
+    if let Some((object, id)) = &filter.parent {
+        and("parent_object =", Value::Integer(place(*object)));
+        and("parent_id =", Value::Text(id.as_str().to_owned()));
+    }
+    if let Some(job) = &filter.job {
+        and("job =", Value::Text(job.as_str().to_owned()));
+    }
+    if let Some(dismissed) = filter.dismissed {
+        and("dismissed =", Value::Integer(dismissed.into()));
+    }
+    let (object, id) = after.map_or((-1, String::new()), |(object, id)| {
+        (place(object), id.as_str().to_owned())
+    });
+    conditions.push(format!(
+        "(object, id) > (?{}, ?{})",
+        values.len() + 1,
+        values.len() + 2
+    ));
+    values.extend([
+        Value::Integer(object),
+        Value::Text(id),
+        Value::Integer(limit(max)),
+    ]);
+    let sql = format!(
+        "SELECT doc FROM parked WHERE {} ORDER BY object, id LIMIT ?{}",
+        conditions.join(" AND "),
+        values.len()
+    );
+    Ok((sql, values))
 }
 
 /// The object's place in the dependency order, the order of the list.
@@ -142,8 +253,8 @@ fn put(tx: &Tx<'_>, record: &Parked) -> Result<(), Fault> {
     tx.db
         .prepare_cached(
             "INSERT OR REPLACE INTO parked
-             (object, id, kind, version, parent_object, parent_id, retry_at, doc)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+             (object, id, kind, version, parent_object, parent_id, retry_at, job, dismissed, doc)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
         )?
         .execute(params![
             place(record.object),
@@ -153,6 +264,8 @@ fn put(tx: &Tx<'_>, record: &Parked) -> Result<(), Fault> {
             parent.map(|(object, _)| place(*object)),
             parent.map(|(_, id)| id.as_str()),
             record.retry_at.map(Timestamp::as_micros),
+            record.job.as_ref().map(JobId::as_str),
+            record.dismissed.is_some(),
             to_doc(record)?
         ])?;
     Ok(())

@@ -1,7 +1,7 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 1;
+pub(crate) const VERSION: i64 = 2;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
@@ -40,6 +40,7 @@ CREATE TABLE settings (revision INTEGER PRIMARY KEY, doc TEXT NOT NULL);
 CREATE TABLE snapshots (number INTEGER PRIMARY KEY, doc TEXT NOT NULL);
 CREATE TABLE marks (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 
+-- salesforce: the status by its name. lifted: when the pause began that was lifted last.
 CREATE TABLE jobs (
     id TEXT PRIMARY KEY,
     kind TEXT NOT NULL,
@@ -47,16 +48,28 @@ CREATE TABLE jobs (
     requested INTEGER NOT NULL,
     started INTEGER,
     sealed INTEGER,
-    salesforce INTEGER NOT NULL,
-    after TEXT,
+    ended INTEGER,
+    salesforce TEXT NOT NULL,
+    progress TEXT NOT NULL,
     next_index INTEGER NOT NULL,
+    announced INTEGER NOT NULL,
     units INTEGER NOT NULL,
     counted INTEGER NOT NULL,
     abandoned INTEGER NOT NULL,
+    last_advanced INTEGER,
     last_counted INTEGER,
+    paused TEXT,
+    paused_for INTEGER NOT NULL,
+    resumed INTEGER,
+    lifted INTEGER,
     error TEXT
 );
-CREATE INDEX jobs_requested ON jobs (requested);
+CREATE INDEX jobs_requested ON jobs (requested, id);
+CREATE TABLE plans (job TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE pages (
+    job TEXT NOT NULL, first_index INTEGER NOT NULL, doc TEXT NOT NULL,
+    PRIMARY KEY (job, first_index)
+) WITHOUT ROWID;
 CREATE TABLE counted (
     job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
 ) WITHOUT ROWID;
@@ -81,6 +94,8 @@ CREATE TABLE parked (
     parent_object INTEGER,
     parent_id TEXT,
     retry_at INTEGER,
+    job TEXT,
+    dismissed INTEGER NOT NULL,
     doc TEXT NOT NULL,
     PRIMARY KEY (object, id)
 ) WITHOUT ROWID;
@@ -92,7 +107,18 @@ CREATE TABLE last_words (
 ) WITHOUT ROWID;
 CREATE INDEX last_words_until ON last_words (until);
 
-CREATE TABLE log (seq INTEGER PRIMARY KEY AUTOINCREMENT, doc TEXT NOT NULL);
+CREATE TABLE log (
+    seq INTEGER PRIMARY KEY AUTOINCREMENT,
+    at INTEGER NOT NULL,
+    level INTEGER NOT NULL,
+    topic TEXT NOT NULL,
+    job TEXT,
+    object INTEGER,
+    record TEXT,
+    doc TEXT NOT NULL
+);
+CREATE INDEX log_record ON log (record, seq) WHERE record IS NOT NULL;
+CREATE INDEX log_job ON log (job, seq) WHERE job IS NOT NULL;
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 ";

@@ -11,19 +11,17 @@ use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
 use domain::{ObjectKind, Ticket, Timestamp, Version};
 use ports::stores::{
-    Gap, LeaseStore, LogEntry, LogStore, PermissionStore, PollState, PositionStore, Report,
-    ReportStore, SettingsStore, StoreError, StreamState, TicketStore,
+    Gap, LeaseStore, PermissionStore, PollState, PositionStore, Report, ReportStore, SettingsStore,
+    StoreError, StreamState, TicketStore,
 };
 use rusqlite::{OptionalExtension, Params, params};
 use serde::de::DeserializeOwned;
 
-use crate::core::{Core, Fault, Tx, limit, of_doc, to_doc, to_sql};
+use crate::core::{Core, Fault, Tx, of_doc, to_doc, to_sql};
 use crate::jobs;
 
 /// Permission snapshots that are kept.
 const SNAPSHOTS: u64 = 100;
-/// Lines of the log that are kept.
-const LOG_LINES: i64 = 100_000;
 /// The stored mark of the ticket clock runs ahead by this much, so that a ticket seldom writes.
 const MARK_AHEAD: Duration = Duration::from_millis(250);
 /// A clock that is behind by less is let catch up while tickets count on by the microsecond; it
@@ -300,34 +298,6 @@ impl PermissionStore for Tables {
 
     async fn last_poll(&self) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.0.run(|tx| mark(tx, "last_poll")).await?)
-    }
-}
-
-#[async_trait]
-impl LogStore for Tables {
-    async fn append(&self, entry: &LogEntry) -> Result<(), StoreError> {
-        let entry = entry.clone();
-        let appended = self.0.run(move |tx| {
-            tx.db
-                .prepare_cached("INSERT INTO log (doc) VALUES (?1)")?
-                .execute([to_doc(&entry)?])?;
-            tx.db
-                .prepare_cached("DELETE FROM log WHERE seq <= ?1")?
-                .execute([tx.db.last_insert_rowid().saturating_sub(LOG_LINES)])?;
-            Ok(())
-        });
-        Ok(appended.await?)
-    }
-
-    async fn recent(&self, max: usize) -> Result<Vec<LogEntry>, StoreError> {
-        let lines = self.0.run(move |tx| {
-            docs(
-                tx,
-                "SELECT doc FROM log ORDER BY seq DESC LIMIT ?1",
-                [limit(max)],
-            )
-        });
-        Ok(lines.await?)
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use domain::unit::{Lane, QueueName, Stage};
-use domain::{Timestamp, Version};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::Clock;
 use ports::queue::Message;
-use ports::stores::{LogEntry, LogLevel, StoreError};
+use ports::stores::{LogEntry, LogLevel, LogQuery, StoreError};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
@@ -79,6 +79,19 @@ fn a_database_of_a_newer_version_is_refused() {
     assert!(matches!(
         in_folder(folder.path()),
         Err(OpenError::Newer { found: 99, .. })
+    ));
+}
+
+#[test]
+fn a_database_from_before_the_first_release_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    drop(in_folder(folder.path()).unwrap());
+    let db = rusqlite::Connection::open(folder.path().join("mosync.db")).unwrap();
+    db.pragma_update(None, "user_version", 1).unwrap();
+    drop(db);
+    assert!(matches!(
+        in_folder(folder.path()),
+        Err(OpenError::Older { found: 1 })
     ));
 }
 
@@ -216,22 +229,37 @@ async fn tickets_rise_by_the_microsecond_and_over_a_restart() {
     assert!(matches!(refused, Err(StoreError::ClockSteppedBack(_))));
 }
 
+/// As many lines as are kept by default; how long the search takes is printed.
 #[tokio::test]
-async fn the_log_keeps_its_newest_lines() {
+async fn a_long_log_is_searched_to_its_beginning() {
     let embedded = Embedded::open(Location::Memory, told(1)).unwrap();
     let log = embedded.stores().log;
+    let record = (
+        ObjectKind::Account,
+        SalesforceId::parse("001000000000001").unwrap(),
+    );
     let line = |number: i64| LogEntry {
         at: Timestamp::from_micros(number),
         level: LogLevel::Info,
         topic: "stream".to_owned(),
         job: None,
-        record: None,
+        record: (number == 10).then_some(record),
         message: "a line".to_owned(),
     };
     for number in 0..100_010 {
         log.append(&line(number)).await.unwrap();
     }
-    let lines = log.recent(usize::MAX).await.unwrap();
-    assert_eq!(lines.len(), 100_000);
-    assert_eq!(lines.last(), Some(&line(10)));
+    assert_eq!(log.trim(100_000, Timestamp::default()).await, Ok(10));
+    let all = log.search(&LogQuery::default(), None, usize::MAX).await;
+    let all = all.unwrap().entries;
+    assert_eq!(all.len(), 100_000);
+    let query = LogQuery {
+        record: Some(record),
+        ..LogQuery::default()
+    };
+    let begun = Instant::now();
+    let found = log.search(&query, None, 10).await.unwrap();
+    println!("100,000 lines were searched in {:?}", begun.elapsed());
+    assert_eq!(found.entries.first(), all.last());
+    assert_eq!((found.entries.len(), found.next), (1, None));
 }

@@ -37,12 +37,99 @@ pub trait Source: Send + Sync {
     /// The org's API allowance for 24 hours.
     async fn limits(&self) -> Result<ApiAllowance, SourceError>;
 
+    /// Starts a Bulk API 2.0 query job. Salesforce then works by itself; [`Self::bulk_query`] tells
+    /// how far it is. Not every SOQL is taken: no aggregates, `OFFSET`, subqueries or compound
+    /// fields. A query that it does not take is [`SourceError::Refused`], at once or as the
+    /// [`BulkState::Failed`] of the job; a used-up allowance of jobs or of results is
+    /// [`SourceError::Quota`]. When the answer is lost, a job that nobody knows may remain; it
+    /// goes away after seven days.
+    async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError>;
+
+    /// How far a job is. [`SourceError::Expired`] when Salesforce does not know it (any more).
+    async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError>;
+
+    /// Opens a page of a complete job's results, from the beginning or from a locator, asking for
+    /// at most `max_rows` rows; Salesforce may give fewer. Locators may be read again and in any
+    /// order. The rows come as the network brings them.
+    ///
+    /// `columns` are the fields of the query's SELECT, in its order: an answer with others is
+    /// [`SourceError::Garbled`]. Results are kept for seven days, then they are
+    /// [`SourceError::Expired`]; a job that is not complete is [`SourceError::Refused`].
+    async fn bulk_results(
+        &self,
+        id: &BulkQueryId,
+        columns: &[String],
+        locator: Option<&str>,
+        max_rows: u32,
+    ) -> Result<Box<dyn BulkPage>, SourceError>;
+
+    /// Aborts the job if it runs, and removes it with its results. An unknown job is `Ok`.
+    async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError>;
+
     /// Opens a change event channel. Dropping the stream closes it.
     async fn subscribe(
         &self,
         topic: &str,
         from: StreamStart,
     ) -> Result<Box<dyn EventStream>, SourceError>;
+}
+
+/// A page of bulk results on its way. Dropping it ends the transfer.
+#[async_trait]
+pub trait BulkPage: Send {
+    /// How many rows the server says the page has (`Sforce-NumberOfRecords`).
+    fn promised(&self) -> u64;
+
+    /// Where the next page is; `None` on the last (`Sforce-Locator: null`).
+    fn next(&self) -> Option<&str>;
+
+    /// The next rows, at most `max` (one, if that is 0), in the server's order, and as a query
+    /// of the same SELECT gives them but for `attributes`. Empty when the page has ended and as
+    /// many rows came as promised; a page that ends with fewer, goes on with more, breaks off or
+    /// is not CSV is [`SourceError::Garbled`], and silence [`SourceError::Unreachable`]. After an
+    /// error nothing more comes: the page is opened again.
+    ///
+    /// Where the SELECT has `Account.Name` but not `AccountId`, an account whose selected fields
+    /// are all empty looks like none.
+    async fn rows(&mut self, max: usize) -> Result<Vec<Row>, SourceError>;
+}
+
+/// A Bulk API 2.0 query job, `750...`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct BulkQueryId(pub String);
+
+impl fmt::Display for BulkQueryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// How far a bulk query job is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BulkQuery {
+    /// Where in its life.
+    pub state: BulkState,
+    /// Rows read so far; in a complete job, all that its results have (`numberRecordsProcessed`).
+    pub records: u64,
+    /// Salesforce's words on a failed job, without values of the query.
+    pub error: Option<String>,
+}
+
+/// The states of a bulk query job, by the names that Salesforce gives them. The last three are
+/// final.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BulkState {
+    /// Accepted, waiting to be worked on.
+    UploadComplete,
+    /// Being worked on.
+    InProgress,
+    /// Done: the results can be read.
+    JobComplete,
+    /// Given up by Salesforce; [`BulkQuery::error`] says why.
+    Failed,
+    /// Ended by someone's request.
+    Aborted,
 }
 
 /// An open subscription.

@@ -81,6 +81,22 @@ pub enum RejectCode {
     Other(String),
 }
 
+impl RejectCode {
+    /// The contract's code.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::ParentMissing => "parent_missing",
+            Self::Busy => "busy",
+            Self::InvalidField => "invalid_field",
+            Self::ValueTooLong => "value_too_long",
+            Self::UnknownType => "unknown_type",
+            Self::DeletedInMos => "deleted_in_mos",
+            Self::Other(code) => code,
+        }
+    }
+}
+
 /// Why a request as a whole was not carried out.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TargetError {

@@ -1,11 +1,11 @@
--- ARGV: mark of the call, line, how many lines to keep
+-- ARGV: mark of the call, at, level, topic, job, object, record, document ('' for none each)
 -- A repeated call finds its line among the newest and adds none.
-local key = prefix .. 'log'
-local mark = ARGV[1] .. ' '
-for _, line in ipairs(redis.call('LRANGE', key, 0, 63)) do
-  if string.sub(line, 1, #mark) == mark then
+local key = prefix .. 'log:lines'
+for _, line in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 64)) do
+  if line[2][2] == ARGV[1] then
     return
   end
 end
-redis.call('LPUSH', key, mark .. ARGV[2])
-redis.call('LTRIM', key, 0, tonumber(ARGV[3]) - 1)
+local place = redis.call('INCR', prefix .. 'log:last')
+redis.call('XADD', key, number(place) .. '-0', 'mark', ARGV[1], 'at', ARGV[2], 'level', ARGV[3],
+  'topic', ARGV[4], 'job', ARGV[5], 'object', ARGV[6], 'record', ARGV[7], 'doc', ARGV[8])

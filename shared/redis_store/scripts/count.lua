@@ -11,10 +11,7 @@ redis.call('HINCRBY', key, 'counted', 1)
 if redis.call('SREM', prefix .. 'abandoned:' .. id, index) == 1 then
   redis.call('HINCRBY', key, 'abandoned', -1)
 end
-local last_counted = redis.call('HGET', key, 'last_counted')
-if last_counted == '' or tonumber(last_counted) < tonumber(at) then
-  redis.call('HSET', key, 'last_counted', at)
-end
+raise(key, 'last_counted', at)
 for place = 5, last, 2 do
   redis.call('HINCRBY', key, ARGV[place], ARGV[place + 1])
 end

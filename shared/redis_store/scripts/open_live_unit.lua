@@ -6,7 +6,9 @@ if before[1] == ARGV[4] then
   return before[2]
 end
 create_job(ARGV[1], ARGV[2], 5, #ARGV)
-local units = redis.call('HINCRBY', prefix .. 'job:' .. ARGV[1], 'units', 1)
+local key = prefix .. 'job:' .. ARGV[1]
+local units = redis.call('HINCRBY', key, 'units', 1)
+raise(key, 'last_advanced', ARGV[2])
 reopen_job(ARGV[1])
 local index = number(units - 1)
 redis.call('HSET', opened, 'call', ARGV[4], 'index', index)

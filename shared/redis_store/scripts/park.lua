@@ -1,25 +1,30 @@
 -- ARGV, for each entry: member, body, version, since, retries, due ('' for never), kind,
--- parent ('' for none)
-local function park(member, body, version, since, retries, due, kind, parent)
+-- parent ('' for none), job ('' for none), dismissal ('' for none)
+local function park(member, body, version, since, retries, due, kind, parent, job, dismissed)
   local key = prefix .. 'parked:' .. member
-  local before = redis.call('HMGET', key, 'version', 'since', 'retries')
+  local before = redis.call('HMGET', key, 'version', 'since', 'retries', 'dismissed')
   if before[1] and tonumber(before[1]) > tonumber(version) then
     return
   end
   since, retries = before[2] or since, before[3] or retries
+  if before[1] == version and before[4] ~= '' then
+    dismissed, due = before[4], ''
+  end
   remove_parked(member)
   redis.call('HSET', key, 'body', body, 'version', version, 'since', since, 'retries', retries,
-    'due', due, 'kind', kind, 'parent', parent)
+    'due', '', 'kind', kind, 'parent', parent, 'job', job, 'dismissed', dismissed)
   redis.call('ZADD', prefix .. 'parked:index', 0, member)
-  redis.call('HINCRBY', prefix .. 'parked:counts', kind, 1)
+  if dismissed == '' then
+    count_parked(kind, 1)
+  end
   if due ~= '' then
-    redis.call('ZADD', prefix .. 'parked:due', due, member)
+    make_due(member, due)
   end
   if parent ~= '' then
     redis.call('SADD', prefix .. 'parked:children:' .. parent, member)
   end
 end
 
-for first = 1, #ARGV, 8 do
-  park(unpack(ARGV, first, first + 7))
+for first = 1, #ARGV, 10 do
+  park(unpack(ARGV, first, first + 9))
 end

@@ -1,26 +1,27 @@
--- ARGV: now, how many at most, client, call, delays after one retry, two, ...
--- A repeated call answers what it answered before.
-local taken = prefix .. 'taken:' .. ARGV[3]
-local members
-if redis.call('LINDEX', taken, 0) == ARGV[4] then
-  members = redis.call('LRANGE', taken, 1, -1)
-  return read_parked(members)
+-- ARGV: now, how many delays, how many members, the delays after one retry, two, ..., the
+-- members that were seen to be due, then of the job: id, requested, fields
+-- Answers 0 and does nothing when one of them is not due any more. The job tells a repeat.
+local first = 4 + tonumber(ARGV[2])
+local job = first + tonumber(ARGV[3])
+if redis.call('EXISTS', prefix .. 'job:' .. ARGV[job]) == 1 then
+  return 1
 end
-members = redis.call('ZRANGEBYSCORE', prefix .. 'parked:due', '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
-redis.call('DEL', taken)
-redis.call('RPUSH', taken, ARGV[4])
-for _, member in ipairs(members) do
-  redis.call('RPUSH', taken, member)
+for place = first, job - 1 do
+  local due = redis.call('ZSCORE', prefix .. 'parked:due', ARGV[place])
+  if not due or tonumber(due) > tonumber(ARGV[1]) then
+    return 0
+  end
+end
+for place = first, job - 1 do
+  local member = ARGV[place]
   local key = prefix .. 'parked:' .. member
-  local delay = ARGV[4 + redis.call('HINCRBY', key, 'retries', 1)]
-  if delay then
-    local due = number(tonumber(ARGV[1]) + tonumber(delay))
-    redis.call('HSET', key, 'due', due)
-    redis.call('ZADD', prefix .. 'parked:due', due, member)
+  local retries = redis.call('HINCRBY', key, 'retries', 1)
+  if retries <= tonumber(ARGV[2]) then
+    make_due(member, number(tonumber(ARGV[1]) + tonumber(ARGV[3 + retries])))
   else
     redis.call('HSET', key, 'due', '')
     redis.call('ZREM', prefix .. 'parked:due', member)
   end
 end
-redis.call('EXPIRE', taken, 3600)
-return read_parked(members)
+create_job(ARGV[job], ARGV[job + 1], job + 2, #ARGV)
+return 1

@@ -1,23 +1,36 @@
-//! Jobs: one hash each, the tally in fields `Object.count`, a bitmap of the counted units, and a
-//! set of the abandoned ones.
+//! Jobs: one hash each, the tally in fields `Object.count`, a bitmap of the counted units, a set of
+//! the abandoned ones, a hash of the pages read, and the plan.
+
+mod fields;
 
 use std::collections::BTreeMap;
-use std::str::FromStr;
 
 use async_trait::async_trait;
-use domain::job::{Job, JobId, JobKind, Progress, SalesforceStatus};
-use domain::tally::{Count, Tally};
-use domain::{ObjectKind, SalesforceId, Timestamp};
-use ports::stores::{JobStore, StoreError};
+use domain::Timestamp;
+use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
+use domain::tally::Tally;
+use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
 
 use crate::link::{Link, of_doc, script, to_doc};
-
-type Fields = BTreeMap<String, String>;
+use fields::Fields;
 
 #[async_trait]
 impl JobStore for Link {
     async fn create(&self, job: &Job) -> Result<(), StoreError> {
         self.run(script!("create_job"), &creation(job)?).await
+    }
+
+    async fn create_unless_running(&self, job: &Job) -> Result<Job, StoreError> {
+        let mut arguments = vec![
+            job.id.to_string(),
+            job.requested.as_micros().to_string(),
+            job.kind.name().to_owned(),
+        ];
+        arguments.extend(fields::write(job)?);
+        let running: Fields = self
+            .run(script!("create_unless_running"), &arguments)
+            .await?;
+        fields::read(&running)
     }
 
     async fn get(&self, id: &JobId) -> Result<Option<Job>, StoreError> {
@@ -27,30 +40,40 @@ impl JobStore for Link {
         if fields.is_empty() {
             return Ok(None);
         }
-        read(&fields).map(Some)
+        fields::read(&fields).map(Some)
     }
 
     async fn list(&self, max: usize) -> Result<Vec<Job>, StoreError> {
+        self.page(None, max).await
+    }
+
+    async fn page(
+        &self,
+        before: Option<HistoryPosition>,
+        max: usize,
+    ) -> Result<Vec<Job>, StoreError> {
         if max == 0 {
             return Ok(Vec::new());
         }
-        let jobs: Vec<Fields> = self
-            .run(script!("jobs"), &["newest".to_owned(), max.to_string()])
-            .await?;
-        jobs.iter().map(read).collect()
+        let mut arguments = vec!["newest".to_owned(), max.to_string()];
+        if let Some((requested, id)) = before {
+            arguments.extend([requested.as_micros().to_string(), id.to_string()]);
+        }
+        let jobs: Vec<Fields> = self.run(script!("jobs"), &arguments).await?;
+        jobs.iter().map(fields::read).collect()
     }
 
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError> {
         let jobs: Vec<Fields> = self.run(script!("jobs"), &["open".to_owned()]).await?;
         let mut unfinished = Vec::new();
         for fields in &jobs {
-            let job = read(fields)?;
+            let job = fields::read(fields)?;
             if job.is_over() {
                 // Looked at no more, unless it has moved on since it was read.
                 let seen = [
                     job.id.to_string(),
                     job.units.to_string(),
-                    status_name(job.salesforce).to_owned(),
+                    job.salesforce.name().to_owned(),
                 ];
                 self.run::<()>(script!("forget_open"), &seen).await?;
             } else {
@@ -68,7 +91,7 @@ impl JobStore for Link {
             self.client(),
             self.next_call(),
         ];
-        arguments.extend(fields(&Job::of_lost_history(id, at))?);
+        arguments.extend(fields::write(&Job::of_lost_history(id, at))?);
         self.run(script!("open_live_unit"), &arguments).await
     }
 
@@ -80,40 +103,100 @@ impl JobStore for Link {
         self.run(script!("abandon_live_units"), &[]).await
     }
 
+    async fn transition(
+        &self,
+        id: &JobId,
+        to: SalesforceStatus,
+        at: Timestamp,
+        error: Option<&str>,
+    ) -> Result<Moved, StoreError> {
+        let mut arguments = vec![
+            id.to_string(),
+            to.name().to_owned(),
+            at.as_micros().to_string(),
+            error.unwrap_or_default().to_owned(),
+        ];
+        arguments.extend(to.comes_from().map(|from| from.name().to_owned()));
+        moved(self.run(script!("transition"), &arguments).await?)
+    }
+
+    async fn set_plan(&self, id: &JobId, plan: &Plan, at: Timestamp) -> Result<Moved, StoreError> {
+        let to = SalesforceStatus::Extracting;
+        let mut arguments = vec![
+            id.to_string(),
+            to.name().to_owned(),
+            at.as_micros().to_string(),
+            to_doc(plan)?,
+        ];
+        // A plan is made before anything is published.
+        let from = to
+            .comes_from()
+            .filter(|from| *from != SalesforceStatus::Sealed);
+        arguments.extend(from.map(|from| from.name().to_owned()));
+        moved(self.run(script!("set_plan"), &arguments).await?)
+    }
+
+    async fn plan(&self, id: &JobId) -> Result<Option<Plan>, StoreError> {
+        let doc: Option<String> = self
+            .ask(redis::cmd("GET").arg(self.key(&format!("plan:{id}"))))
+            .await?;
+        doc.as_deref().map(of_doc).transpose()
+    }
+
     async fn advance(
         &self,
         id: &JobId,
         progress: &Progress,
-        _at: Timestamp,
+        page: Option<&PageRead>,
+        at: Timestamp,
     ) -> Result<(), StoreError> {
-        let arguments = [
-            id.to_string(),
-            progress.after.map(|id| id.to_string()).unwrap_or_default(),
-            progress.next_index.to_string(),
-        ];
-        self.run(script!("advance"), &arguments).await
+        let arguments = advance(id, progress, page, at)?;
+        self.run::<i64>(script!("advance"), &arguments)
+            .await
+            .map(|_announced| ())
     }
 
-    async fn set_salesforce(
+    async fn announce(
         &self,
         id: &JobId,
-        status: SalesforceStatus,
+        known: u64,
+        progress: &Progress,
+        page: Option<&PageRead>,
         at: Timestamp,
-        error: Option<&str>,
-    ) -> Result<(), StoreError> {
-        let moment = match status {
-            SalesforceStatus::Queued | SalesforceStatus::Failed => "",
-            SalesforceStatus::Extracting => "started",
-            SalesforceStatus::Sealed => "sealed",
-        };
+    ) -> Result<bool, StoreError> {
+        let mut arguments = advance(id, progress, page, at)?;
+        arguments.push(known.to_string());
+        self.run::<i64>(script!("advance"), &arguments)
+            .await
+            .map(|announced| announced == 1)
+    }
+
+    async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError> {
+        let docs: BTreeMap<u64, String> = self
+            .ask(redis::cmd("HGETALL").arg(self.key(&format!("pages:{id}"))))
+            .await?;
+        docs.values().map(|doc| of_doc(doc)).collect()
+    }
+
+    async fn pause(&self, id: &JobId, pause: &Pause) -> Result<bool, StoreError> {
         let arguments = [
             id.to_string(),
-            status_name(status).to_owned(),
-            moment.to_owned(),
-            at.as_micros().to_string(),
-            error.unwrap_or_default().to_owned(),
+            to_doc(pause)?,
+            pause.by.name().to_owned(),
+            pause.since.as_micros().to_string(),
         ];
-        self.run(script!("set_salesforce"), &arguments).await
+        self.run(script!("pause"), &arguments).await
+    }
+
+    async fn resume(&self, id: &JobId, by: PausedBy, at: Timestamp) -> Result<bool, StoreError> {
+        let mut arguments = vec![id.to_string(), at.as_micros().to_string()];
+        arguments.extend(
+            [PausedBy::Person, PausedBy::Quota]
+                .into_iter()
+                .filter(|holder| by.overrules(*holder))
+                .map(|holder| holder.name().to_owned()),
+        );
+        self.run(script!("resume"), &arguments).await
     }
 
     async fn count(
@@ -133,146 +216,70 @@ impl JobStore for Link {
             arguments.push(format!("{object}.{}", count.name()));
             arguments.push(records.to_string());
         }
-        arguments.extend(fields(&Job::of_lost_history(id, at))?);
+        arguments.extend(fields::write(&Job::of_lost_history(id, at))?);
         self.run(script!("count"), &arguments).await
+    }
+
+    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
+        let arguments = [id.to_string(), index.to_string()];
+        let (cancelled, counted): (u8, u8) = self.run(script!("standing"), &arguments).await?;
+        Ok(Standing {
+            cancelled: cancelled == 1,
+            counted: counted == 1,
+        })
+    }
+
+    async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {
+        let arguments = [id.to_string(), max.to_string()];
+        self.run(script!("missing"), &arguments).await
+    }
+
+    async fn abandon(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError> {
+        let mut arguments = vec![id.to_string()];
+        arguments.extend(indices.iter().map(u64::to_string));
+        self.run(script!("abandon"), &arguments).await
+    }
+
+    async fn prune(&self, ended_before: Timestamp, max: usize) -> Result<u64, StoreError> {
+        let arguments = [ended_before.as_micros().to_string(), max.to_string()];
+        self.run(script!("prune_jobs"), &arguments).await
     }
 }
 
 /// The arguments that create a job: id, time of request, fields.
 pub(crate) fn creation(job: &Job) -> Result<Vec<String>, StoreError> {
     let mut arguments = vec![job.id.to_string(), job.requested.as_micros().to_string()];
-    arguments.extend(fields(job)?);
+    arguments.extend(fields::write(job)?);
     Ok(arguments)
 }
 
-/// Names and values of a job's fields; absent values are empty.
-fn fields(job: &Job) -> Result<Vec<String>, StoreError> {
-    let time = |time: Option<Timestamp>| {
-        time.map(|time| time.as_micros().to_string())
-            .unwrap_or_default()
-    };
-    let after = job.progress.after.map(|id| id.to_string());
-    let mut fields: Vec<String> = [
-        ("id", job.id.to_string()),
-        ("kind", job.kind.name().to_owned()),
-        ("scope", to_doc(&job.scope)?),
-        ("requested", job.requested.as_micros().to_string()),
-        ("started", time(job.started)),
-        ("sealed", time(job.sealed)),
-        ("salesforce", status_name(job.salesforce).to_owned()),
-        ("after", after.unwrap_or_default()),
-        ("next_index", job.progress.next_index.to_string()),
-        ("units", job.units.to_string()),
-        ("counted", job.counted.to_string()),
-        ("abandoned", job.abandoned.to_string()),
-        ("last_counted", time(job.last_counted)),
-        ("error", job.error.clone().unwrap_or_default()),
-    ]
-    .into_iter()
-    .flat_map(|(name, value)| [name.to_owned(), value])
-    .collect();
-    for (object, count, records) in job.tally.iter() {
-        fields.push(format!("{object}.{}", count.name()));
-        fields.push(records.to_string());
-    }
-    Ok(fields)
+/// The arguments of `scripts/advance.lua`, but for what the reader knows.
+fn advance(
+    id: &JobId,
+    progress: &Progress,
+    page: Option<&PageRead>,
+    at: Timestamp,
+) -> Result<Vec<String>, StoreError> {
+    let first_index = page.map(|page| page.first_index.to_string());
+    Ok(vec![
+        id.to_string(),
+        to_doc(progress)?,
+        progress.next_index.to_string(),
+        progress.announced.max(progress.next_index).to_string(),
+        at.as_micros().to_string(),
+        first_index.unwrap_or_default(),
+        page.map(to_doc).transpose()?.unwrap_or_default(),
+    ])
 }
 
-fn read(fields: &Fields) -> Result<Job, StoreError> {
-    let id = text(fields, "id")?;
-    let kind = text(fields, "kind")?;
-    let kind = [
-        JobKind::SyncAll,
-        JobKind::Backfill,
-        JobKind::CatchUp,
-        JobKind::Retry,
-        JobKind::Live,
-    ]
-    .into_iter()
-    .find(|known| known.name() == kind)
-    .ok_or_else(|| StoreError::Corrupt(format!("job {id}: kind {kind}")))?;
-    let status = text(fields, "salesforce")?;
-    let salesforce = STATUSES
-        .into_iter()
-        .find(|known| status_name(*known) == status)
-        .ok_or_else(|| StoreError::Corrupt(format!("job {id}: status {status}")))?;
-    let after = match text(fields, "after")? {
-        "" => None,
-        id => {
-            Some(SalesforceId::parse(id).map_err(|error| StoreError::Corrupt(error.to_string()))?)
-        }
-    };
-    let error = text(fields, "error")?;
-    Ok(Job {
-        id: JobId::of(id),
-        kind,
-        scope: of_doc(text(fields, "scope")?)?,
-        requested: time(fields, "requested")?.unwrap_or_default(),
-        started: time(fields, "started")?,
-        sealed: time(fields, "sealed")?,
-        salesforce,
-        progress: Progress {
-            after,
-            next_index: number(fields, "next_index")?,
-        },
-        units: number(fields, "units")?,
-        counted: number(fields, "counted")?,
-        abandoned: number(fields, "abandoned")?,
-        last_counted: time(fields, "last_counted")?,
-        tally: tally(fields)?,
-        error: (!error.is_empty()).then(|| error.to_owned()),
-    })
-}
-
-fn tally(fields: &Fields) -> Result<Tally, StoreError> {
-    let mut tally = Tally::default();
-    for name in fields.keys() {
-        let Some((object, count)) = name.split_once('.') else {
-            continue;
-        };
-        let (Ok(object), Some(count)) = (object.parse::<ObjectKind>(), Count::of_name(count))
-        else {
-            return Err(StoreError::Corrupt(format!("a count named {name}")));
-        };
-        tally.add_many(object, count, number(fields, name)?);
-    }
-    Ok(tally)
-}
-
-fn text<'f>(fields: &'f Fields, name: &str) -> Result<&'f str, StoreError> {
-    fields
-        .get(name)
-        .map(String::as_str)
-        .ok_or_else(|| StoreError::Corrupt(format!("a job without {name}")))
-}
-
-fn number<T: FromStr>(fields: &Fields, name: &str) -> Result<T, StoreError> {
-    let value = text(fields, name)?;
-    value
-        .parse()
-        .map_err(|_not_a_number| StoreError::Corrupt(format!("a job whose {name} is {value}")))
-}
-
-fn time(fields: &Fields, name: &str) -> Result<Option<Timestamp>, StoreError> {
-    match text(fields, name)? {
-        "" => Ok(None),
-        _ => number(fields, name).map(Timestamp::from_micros).map(Some),
-    }
-}
-
-const STATUSES: [SalesforceStatus; 4] = [
-    SalesforceStatus::Queued,
-    SalesforceStatus::Extracting,
-    SalesforceStatus::Sealed,
-    SalesforceStatus::Failed,
-];
-
-/// As `scripts/set_salesforce.lua` ranks them.
-const fn status_name(status: SalesforceStatus) -> &'static str {
-    match status {
-        SalesforceStatus::Queued => "queued",
-        SalesforceStatus::Extracting => "extracting",
-        SalesforceStatus::Sealed => "sealed",
-        SalesforceStatus::Failed => "failed",
+/// What `move_job` in `scripts/lib.lua` answers.
+fn moved(answer: String) -> Result<Moved, StoreError> {
+    match answer.as_str() {
+        "now" => Ok(Moved::Now),
+        "already" => Ok(Moved::Already),
+        "unknown" => Ok(Moved::Unknown),
+        _ => SalesforceStatus::of_name(&answer)
+            .map(Moved::Refused)
+            .ok_or_else(|| StoreError::Corrupt(format!("a job whose status is {answer}"))),
     }
 }

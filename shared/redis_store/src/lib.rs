@@ -7,6 +7,7 @@
 mod jobs;
 mod last_words;
 mod link;
+mod log;
 mod parked;
 mod tables;
 

@@ -1,18 +1,23 @@
 //! Parked records: a hash each, found by order, by time, and by the parent they wait for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::failure::{FailureKind, retry_delay};
-use domain::parked::Parked;
+use domain::job::{Job, JobId};
+use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
-use ports::stores::{ParkedStore, StoreError};
+use ports::stores::{ParkedFilter, ParkedStore, StoreError};
 
+use crate::jobs::creation;
 use crate::link::{Link, of_doc, script, to_doc};
 
-/// Body, since, retries, due, parent.
-type Entry = (String, i64, u32, String, String);
+/// Entries that one script looks at.
+const LOOK_AT: usize = 2_000;
+
+/// Body, since, retries, due, parent, dismissal.
+type Entry = (String, i64, u32, String, String, String);
 
 #[async_trait]
 impl ParkedStore for Link {
@@ -21,6 +26,7 @@ impl ParkedStore for Link {
         for record in records {
             let parent = record.parent.map(|(object, id)| member(object, &id));
             let due = record.retry_at.map(|due| due.as_micros().to_string());
+            let dismissed = record.dismissed.as_ref().map(to_doc).transpose()?;
             arguments.extend([
                 member(record.object, &record.id),
                 to_doc(record)?,
@@ -30,6 +36,8 @@ impl ParkedStore for Link {
                 due.unwrap_or_default(),
                 record.kind.name().to_owned(),
                 parent.unwrap_or_default(),
+                record.job.as_ref().map_or("", JobId::as_str).to_owned(),
+                dismissed.unwrap_or_default(),
             ]);
         }
         self.run(script!("park"), &arguments).await
@@ -62,17 +70,26 @@ impl ParkedStore for Link {
 
     async fn list(
         &self,
+        filter: &ParkedFilter,
         after: Option<(ObjectKind, SalesforceId)>,
         max: usize,
     ) -> Result<Vec<Parked>, StoreError> {
-        let from = match after {
-            None => "-".to_owned(),
-            Some((object, id)) => format!("({}", member(object, &id)),
-        };
-        read(
-            self.run(script!("list_parked"), &[from, max.to_string()])
-                .await?,
-        )
+        let after = after.map(|(object, id)| member(object, &id));
+        let (mut from, to) = bounds(filter.object, after.as_deref());
+        let mut list = Vec::new();
+        while list.len() < max {
+            let arguments = question(filter, from, to.clone(), max - list.len());
+            let (last, entries): (String, Vec<Entry>) =
+                self.run(script!("list_parked"), &arguments).await?;
+            for entry in entries {
+                list.push(read(entry)?);
+            }
+            if last.is_empty() {
+                break;
+            }
+            from = format!("({last}");
+        }
+        Ok(list)
     }
 
     async fn counts(&self) -> Result<BTreeMap<FailureKind, u64>, StoreError> {
@@ -85,20 +102,71 @@ impl ParkedStore for Link {
             .collect()
     }
 
-    async fn take_due(&self, now: Timestamp, max: usize) -> Result<Vec<Parked>, StoreError> {
-        let _turn = self.one_at_a_time.lock().await;
-        let mut arguments = vec![
-            now.as_micros().to_string(),
-            max.to_string(),
-            self.client(),
-            self.next_call(),
-        ];
-        arguments.extend(
-            (1..)
-                .map_while(retry_delay)
-                .map(|delay: Duration| delay.as_micros().to_string()),
-        );
-        read(self.run(script!("take_due"), &arguments).await?)
+    async fn take_due(&self, now: Timestamp, max: usize) -> Result<Option<Job>, StoreError> {
+        let delays = (1..)
+            .map_while(retry_delay)
+            .map(|delay: Duration| delay.as_micros().to_string())
+            .collect::<Vec<_>>();
+        loop {
+            let due: Vec<String> = self
+                .ask(
+                    redis::cmd("ZRANGEBYSCORE")
+                        .arg(self.key("parked:due"))
+                        .arg("-inf")
+                        .arg(now.as_micros())
+                        .arg("LIMIT")
+                        .arg(0)
+                        .arg(max),
+                )
+                .await?;
+            if due.is_empty() {
+                return Ok(None);
+            }
+            let records = due
+                .iter()
+                .map(|member| record(member))
+                .collect::<Result<_, _>>()?;
+            // Of this call alone: nobody else makes this job, and a repeat finds it made.
+            let name = format!(
+                "retry at {} by {}.{} of {due:?}",
+                now.as_micros(),
+                self.client(),
+                self.next_call()
+            );
+            let job = Job::retry(records, &name, now);
+            let mut arguments = vec![
+                now.as_micros().to_string(),
+                delays.len().to_string(),
+                due.len().to_string(),
+            ];
+            arguments.extend(delays.iter().cloned());
+            arguments.extend(due);
+            arguments.extend(creation(&job)?);
+            if self.run(script!("take_due"), &arguments).await? {
+                return Ok(Some(job));
+            }
+            // Somebody else was first with some of them.
+        }
+    }
+
+    async fn retry(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        let mut arguments = vec![now.as_micros().to_string()];
+        arguments.extend(members(records).collect::<BTreeSet<_>>());
+        self.run(script!("retry_parked"), &arguments).await
+    }
+
+    async fn dismiss(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        dismissal: &Dismissal,
+    ) -> Result<u64, StoreError> {
+        let mut arguments = vec![to_doc(dismissal)?];
+        arguments.extend(members(records).collect::<BTreeSet<_>>());
+        self.run(script!("dismiss_parked"), &arguments).await
     }
 }
 
@@ -108,26 +176,72 @@ fn members(records: &[(ObjectKind, SalesforceId)]) -> impl Iterator<Item = Strin
 
 /// Sorts by the object's place in the dependency order, then by id.
 fn member(object: ObjectKind, id: &SalesforceId) -> String {
-    let place = ObjectKind::ALL
-        .into_iter()
-        .position(|known| known == object)
-        .unwrap_or_default();
-    format!("{place}{id}")
+    format!("{}{id}", place(object))
 }
 
-fn read(entries: Vec<Entry>) -> Result<Vec<Parked>, StoreError> {
-    entries
+fn place(object: ObjectKind) -> usize {
+    ObjectKind::ALL
         .into_iter()
-        .map(|(body, since, retries, due, parent)| {
-            let mut record: Parked = of_doc(&body)?;
-            record.since = Timestamp::from_micros(since);
-            record.retries = retries;
-            // Empty: never.
-            record.retry_at = due.parse().ok().map(Timestamp::from_micros);
-            if parent.is_empty() {
-                record.parent = None;
-            }
-            Ok(record)
+        .position(|known| known == object)
+        .unwrap_or_default()
+}
+
+/// The record of a member.
+fn record(member: &str) -> Result<(ObjectKind, SalesforceId), StoreError> {
+    ObjectKind::ALL
+        .into_iter()
+        .find_map(|object| {
+            let id = member.strip_prefix(&place(object).to_string())?;
+            Some((object, SalesforceId::parse(id).ok()?))
         })
-        .collect()
+        .ok_or_else(|| StoreError::Corrupt(format!("a parked record named {member}")))
+}
+
+/// Between which members those of an object are that come after the given one.
+fn bounds(object: Option<ObjectKind>, after: Option<&str>) -> (String, String) {
+    let first = object.map(|object| place(object).to_string());
+    let from = match (&first, after) {
+        (Some(first), Some(after)) if after < first.as_str() => format!("[{first}"),
+        (_, Some(after)) => format!("({after}"),
+        (Some(first), None) => format!("[{first}"),
+        (None, None) => "-".to_owned(),
+    };
+    let to = object.map_or_else(
+        || "+".to_owned(),
+        |object| format!("({}", place(object) + 1),
+    );
+    (from, to)
+}
+
+fn question(filter: &ParkedFilter, from: String, to: String, max: usize) -> Vec<String> {
+    let parent = filter.parent.map(|(object, id)| member(object, &id));
+    let dismissed = filter
+        .dismissed
+        .map(|dismissed| if dismissed { "yes" } else { "no" });
+    vec![
+        from,
+        to,
+        LOOK_AT.to_string(),
+        max.to_string(),
+        filter.kind.map_or("", FailureKind::name).to_owned(),
+        parent.unwrap_or_default(),
+        filter.job.as_ref().map_or("", JobId::as_str).to_owned(),
+        dismissed.unwrap_or_default().to_owned(),
+    ]
+}
+
+fn read((body, since, retries, due, parent, dismissed): Entry) -> Result<Parked, StoreError> {
+    let mut record: Parked = of_doc(&body)?;
+    record.since = Timestamp::from_micros(since);
+    record.retries = retries;
+    // Empty: never.
+    record.retry_at = due.parse().ok().map(Timestamp::from_micros);
+    if parent.is_empty() {
+        record.parent = None;
+    }
+    record.dismissed = match dismissed.as_str() {
+        "" => None,
+        doc => Some(of_doc(doc)?),
+    };
+    Ok(record)
 }

@@ -9,8 +9,8 @@ use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
 use domain::{ObjectKind, Ticket, Timestamp, Version};
 use ports::stores::{
-    Gap, LeaseStore, LogEntry, LogStore, PermissionStore, PollState, PositionStore, Report,
-    ReportStore, SettingsStore, StoreError, StreamState, TicketStore,
+    Gap, LeaseStore, PermissionStore, PollState, PositionStore, Report, ReportStore, SettingsStore,
+    StoreError, StreamState, TicketStore,
 };
 
 use crate::jobs::creation;
@@ -18,8 +18,6 @@ use crate::link::{Link, of_doc, script, to_doc};
 
 /// Permission snapshots that are kept.
 const SNAPSHOTS: u64 = 100;
-/// Lines of the log that are kept.
-const LOG_LINES: usize = 100_000;
 /// The stored mark of the ticket clock runs ahead by this much, so that a ticket seldom writes.
 const MARK_AHEAD: Duration = Duration::from_millis(250);
 /// A clock that is behind by less is let catch up while tickets count on by the microsecond; it
@@ -206,41 +204,6 @@ impl PermissionStore for Link {
             )
             .await?;
         Ok(micros.map(Timestamp::from_micros))
-    }
-}
-
-#[async_trait]
-impl LogStore for Link {
-    async fn append(&self, entry: &LogEntry) -> Result<(), StoreError> {
-        let arguments = [
-            format!("{}.{}", self.client(), self.next_call()),
-            to_doc(entry)?,
-            LOG_LINES.to_string(),
-        ];
-        self.run(script!("append_log"), &arguments).await
-    }
-
-    async fn recent(&self, max: usize) -> Result<Vec<LogEntry>, StoreError> {
-        if max == 0 {
-            return Ok(Vec::new());
-        }
-        let lines: Vec<String> = self
-            .ask(
-                redis::cmd("LRANGE")
-                    .arg(self.key("log"))
-                    .arg(0)
-                    .arg(max - 1),
-            )
-            .await?;
-        lines
-            .iter()
-            .map(|line| {
-                let (_mark, doc) = line
-                    .split_once(' ')
-                    .ok_or_else(|| StoreError::Corrupt("a line of the log".to_owned()))?;
-                of_doc(doc)
-            })
-            .collect()
     }
 }
 

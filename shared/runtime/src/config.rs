@@ -39,6 +39,10 @@ pub struct Config {
     pub permissions: Permissions,
     /// Health answers.
     pub http: Http,
+    /// The API for operators.
+    pub console: Console,
+    /// How long history is kept.
+    pub retention: Retention,
     /// Log lines.
     pub log: Log,
 }
@@ -85,6 +89,8 @@ pub struct Salesforce {
     pub request_timeout: Duration,
     /// The event stream counts as dead after so much silence.
     pub watchdog: Duration,
+    /// A job's statements with more rows than this are read by the Bulk API.
+    pub bulk_from: u64,
 }
 
 /// How mosync signs in to Salesforce.
@@ -146,6 +152,48 @@ pub struct Permissions {
 pub struct Http {
     /// Where `/healthz` and `/readyz` answer; `None`: nowhere.
     pub listen: Option<SocketAddr>,
+}
+
+/// The API for operators.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Console {
+    /// Where it listens; `None`: the caller's choice on this machine's loopback.
+    pub listen: Option<SocketAddr>,
+    /// The SHA-256 of the token that callers present; `None`: nobody from outside may call.
+    pub token_sha256: Option<TokenHash>,
+}
+
+/// The SHA-256 of a token.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct TokenHash(pub [u8; 32]);
+
+impl std::fmt::Debug for TokenHash {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("TokenHash")
+    }
+}
+
+/// How long history is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Retention {
+    /// Jobs, after they have ended.
+    pub jobs: Duration,
+    /// Lines of the integration log, at most.
+    pub log_lines: u64,
+    /// Lines of the integration log, no longer than this.
+    pub log: Duration,
+}
+
+impl Default for Retention {
+    /// What the configuration says when it says nothing.
+    fn default() -> Self {
+        const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+        Self {
+            jobs: DAY * 90,
+            log_lines: 100_000,
+            log: DAY * 30,
+        }
+    }
 }
 
 /// Log lines.
@@ -229,6 +277,8 @@ impl Config {
         let transport = values::transport(reader, allow_plaintext, environment);
         let permissions = values::permissions(reader);
         let http = values::http(reader);
+        let console = values::console(reader, allow_plaintext);
+        let retention = values::retention(reader);
         let log = values::log(reader);
         Some(Self {
             environment: environment?,
@@ -238,6 +288,8 @@ impl Config {
             transport: transport?,
             permissions: permissions?,
             http: http?,
+            console: console?,
+            retention: retention?,
             log: log?,
         })
     }

@@ -78,6 +78,7 @@ pub fn unreadable(object: ObjectKind, id: SalesforceId, stage: Stage, ticket: Ti
         id,
         stage,
         kind: FailureKind::Unreadable,
+        code: None,
         message: "Salesforce neither shows this record nor has it in the recycle bin".to_owned(),
         parent: None,
         rule_revision: ticket.rule_revision,
@@ -85,6 +86,8 @@ pub fn unreadable(object: ObjectKind, id: SalesforceId, stage: Stage, ticket: Ti
         since: now,
         retries: 0,
         retry_at: retry_delay(0).map(|delay| now.after(delay)),
+        job: None,
+        dismissed: None,
     }
 }
 

@@ -19,12 +19,13 @@ use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
 use ports::source::SourceError;
-use ports::stores::{StoreError, Stores};
+use ports::stores::{Standing, StoreError, Stores};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
+use crate::in_hand::InHand;
 
 /// No unit stays in hand longer than this.
 const HANDLING_LIMIT: Duration = Duration::from_secs(240);
@@ -153,6 +154,8 @@ pub struct Worker {
     pub lane: Lane,
     /// How many units at a time.
     pub concurrency: u16,
+    /// What the process has in hand, for the status.
+    pub in_hand: InHand,
 }
 
 impl std::fmt::Debug for Worker {
@@ -265,14 +268,48 @@ impl Worker {
                 return Ok(Ended::Settled);
             }
         };
-        match self.judge(unit.clone()).await {
-            Ok(verdict) => self.carry_out(verdict, delivery).await,
+        let held = self.in_hand.take(&unit, &self.clock);
+        let job = unit.job.clone();
+        let judged = match self.standing(&unit).await {
+            Ok(Standing { counted: true, .. }) => {
+                tracing::debug!(%job, index = unit.index, "a copy of a unit that is counted already");
+                delivery.ack().await?;
+                return Ok(Ended::Settled);
+            }
+            Ok(Standing {
+                cancelled: true, ..
+            }) => Ok(cancelled(unit)),
+            Ok(Standing { .. }) => self.judge(unit).await,
+            Err(error) => Err(error.into()),
+        };
+        match judged {
+            Ok(mut verdict) => {
+                for parked in &mut verdict.park {
+                    parked.job = Some(job.clone());
+                }
+                let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
+                let ended = self.carry_out(verdict, delivery).await;
+                if matches!(ended, Ok(Ended::Settled)) && !comes_again {
+                    held.settled();
+                }
+                ended
+            }
             Err(outage) => {
                 delivery
                     .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
                     .await?;
                 Ok(Ended::Outage(outage.to_string()))
             }
+        }
+    }
+
+    /// What is done about a unit before its stage looks at it: nothing more for a cancelled job,
+    /// nothing twice for what is counted already, so that a job's counts are mOS's own. Live units
+    /// are not asked about: they are counted as often as they are redelivered after a crash.
+    async fn standing(&self, unit: &Envelope) -> Result<Standing, StoreError> {
+        match self.lane {
+            Lane::Live => Ok(Standing::default()),
+            Lane::Bulk => self.stores.jobs.standing(&unit.job, unit.index).await,
         }
     }
 
@@ -350,6 +387,7 @@ impl Worker {
             id: record.id,
             stage: self.handler.stage(),
             kind: FailureKind::Poison,
+            code: None,
             message: "mosync failed while handling this record".to_owned(),
             parent: None,
             rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
@@ -359,6 +397,8 @@ impl Worker {
             since: self.clock.now(),
             retries: 0,
             retry_at: None,
+            job: None,
+            dismissed: None,
         }
     }
 
@@ -418,6 +458,14 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Nothing more is done for what is left of a cancelled job's unit.
+fn cancelled(mut unit: Envelope) -> Verdict {
+    for record in std::mem::take(&mut unit.records) {
+        unit.tally.add(record.object, Count::Cancelled);
+    }
+    Verdict::finished(unit)
 }
 
 struct Panicked;

@@ -16,6 +16,8 @@ const MAX_MESSAGE: usize = 300;
 #[derive(Debug, Clone)]
 pub(crate) struct Fault {
     pub(crate) error: SourceError,
+    /// Of the answer, where there was one.
+    pub(crate) status: Option<StatusCode>,
     /// The same request may succeed in a moment.
     pub(crate) transient: bool,
     /// How long the server wants to be left alone.
@@ -26,6 +28,7 @@ impl Fault {
     pub(crate) const fn passing(error: SourceError) -> Self {
         Self {
             error,
+            status: None,
             transient: true,
             retry_after: None,
         }
@@ -34,6 +37,7 @@ impl Fault {
     pub(crate) const fn lasting(error: SourceError) -> Self {
         Self {
             error,
+            status: None,
             transient: false,
             retry_after: None,
         }
@@ -42,6 +46,13 @@ impl Fault {
     /// From an answer of the data API with a status other than 2xx (REST guide, "Status codes and
     /// error responses").
     pub(crate) fn of_answer(answer: &Answer) -> Self {
+        Self {
+            status: Some(answer.status),
+            ..Self::judged(answer)
+        }
+    }
+
+    fn judged(answer: &Answer) -> Self {
         let status = answer.status;
         let reported = serde_json::from_slice::<Vec<ReportedError>>(&answer.body)
             .ok()
@@ -56,7 +67,9 @@ impl Fault {
         );
         let told = format!("{code}: {message}");
         match code.as_str() {
-            "REQUEST_LIMIT_EXCEEDED" => return Self::lasting(SourceError::Quota(told)),
+            "REQUEST_LIMIT_EXCEEDED" | "LIMIT_EXCEEDED" => {
+                return Self::lasting(SourceError::Quota(told));
+            }
             "INVALID_QUERY_LOCATOR" => return Self::lasting(SourceError::Expired(told)),
             "INVALID_SESSION_ID" => return Self::lasting(SourceError::SignIn(told)),
             "UNABLE_TO_LOCK_ROW" | "TXN_SECURITY_METERING_ERROR" | "SERVER_UNAVAILABLE" => {
@@ -100,7 +113,7 @@ struct ReportedError {
 
 /// Salesforce quotes the query around a fault, and with it values of the filter: only what
 /// follows the excerpt is kept, and in syntax errors the quoted piece is left out too.
-fn presentable(code: &str, message: &str) -> String {
+pub(crate) fn presentable(code: &str, message: &str) -> String {
     let explanation = match message.rsplit_once("ERROR at Row:") {
         Some((_, tail)) => tail
             .split_once('\n')

@@ -1,5 +1,7 @@
 //! The one HTTP client: time limits, user agent, connection pool, and the count of API calls.
 
+mod stream;
+
 use std::error::Error as _;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -8,6 +10,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use ports::source::SourceError;
 
 use crate::fault::Fault;
+
+pub(crate) use stream::Stream;
 
 /// How long until a connection must stand.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -23,6 +27,8 @@ const CALL_OPTIONS: &str = concat!("client=mosync/", env!("CARGO_PKG_VERSION"));
 #[derive(Debug)]
 pub(crate) struct Http {
     pub(crate) client: reqwest::Client,
+    /// Without a deadline for the whole answer: for those that are read piece by piece.
+    pub(crate) streams: reqwest::Client,
     calls: AtomicU64,
     used: AtomicU64,
     max: AtomicU64,
@@ -45,38 +51,9 @@ pub(crate) struct Answer {
     pub(crate) body: Vec<u8>,
 }
 
-impl Http {
-    /// `direct`: no proxy is asked, because the server is on this machine.
-    pub(crate) fn new(request_timeout: Duration, direct: bool) -> Result<Self, reqwest::Error> {
-        Ok(Self {
-            client: client(request_timeout, direct)?,
-            calls: AtomicU64::new(0),
-            used: AtomicU64::new(0),
-            max: AtomicU64::new(0),
-        })
-    }
-
-    /// Sends a data API request; it counts against the org's allowance.
-    pub(crate) async fn call(&self, request: reqwest::RequestBuilder) -> Result<Answer, Fault> {
-        self.calls.fetch_add(1, Ordering::Relaxed);
-        self.send(request).await
-    }
-
-    /// Sends a request that is no API call: a sign-in.
-    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, Fault> {
-        let mut response = request
-            .send()
-            .await
-            .map_err(|error| unreachable_by(&error))?;
-        if let Some(usage) = response
-            .headers()
-            .get("sforce-limit-info")
-            .and_then(|value| value.to_str().ok())
-            .and_then(api_usage)
-        {
-            self.used.store(usage.used, Ordering::Relaxed);
-            self.max.store(usage.max, Ordering::Relaxed);
-        }
+impl Answer {
+    /// Reads the body.
+    pub(crate) async fn of(mut response: reqwest::Response) -> Result<Self, Fault> {
         let status = response.status();
         let retry_after = retry_after(response.headers());
         let mut body = Vec::new();
@@ -93,11 +70,56 @@ impl Http {
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(Answer {
+        Ok(Self {
             status,
             retry_after,
             body,
         })
+    }
+}
+
+impl Http {
+    /// `direct`: no proxy is asked, because the server is on this machine.
+    pub(crate) fn new(request_timeout: Duration, direct: bool) -> Result<Self, reqwest::Error> {
+        Ok(Self {
+            client: client(Some(request_timeout), direct)?,
+            streams: client(None, direct)?,
+            calls: AtomicU64::new(0),
+            used: AtomicU64::new(0),
+            max: AtomicU64::new(0),
+        })
+    }
+
+    /// Sends a data API request; it counts against the org's allowance. The body is not read
+    /// yet.
+    pub(crate) async fn open(
+        &self,
+        request: reqwest::RequestBuilder,
+    ) -> Result<reqwest::Response, Fault> {
+        self.calls.fetch_add(1, Ordering::Relaxed);
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable_by(&error))?;
+        if let Some(usage) = response
+            .headers()
+            .get("sforce-limit-info")
+            .and_then(|value| value.to_str().ok())
+            .and_then(api_usage)
+        {
+            self.used.store(usage.used, Ordering::Relaxed);
+            self.max.store(usage.max, Ordering::Relaxed);
+        }
+        Ok(response)
+    }
+
+    /// Sends a request that is no API call: a sign-in.
+    pub(crate) async fn send(&self, request: reqwest::RequestBuilder) -> Result<Answer, Fault> {
+        let response = request
+            .send()
+            .await
+            .map_err(|error| unreachable_by(&error))?;
+        Answer::of(response).await
     }
 
     /// Data API requests sent so far.
@@ -115,7 +137,10 @@ impl Http {
     }
 }
 
-fn client(request_timeout: Duration, direct: bool) -> Result<reqwest::Client, reqwest::Error> {
+fn client(
+    request_timeout: Option<Duration>,
+    direct: bool,
+) -> Result<reqwest::Client, reqwest::Error> {
     let headers = HeaderMap::from_iter([
         (
             header::HeaderName::from_static("sforce-call-options"),
@@ -127,10 +152,13 @@ fn client(request_timeout: Duration, direct: bool) -> Result<reqwest::Client, re
         .user_agent(concat!("mosync/", env!("CARGO_PKG_VERSION")))
         .default_headers(headers)
         .connect_timeout(CONNECT_TIMEOUT)
-        .timeout(request_timeout)
         .pool_idle_timeout(POOL_IDLE)
         // A redirect would hand the token to another address; Salesforce's API never sends one.
         .redirect(reqwest::redirect::Policy::none());
+    let builder = match request_timeout {
+        Some(timeout) => builder.timeout(timeout),
+        None => builder,
+    };
     if direct {
         builder.no_proxy().build()
     } else {
@@ -147,16 +175,21 @@ fn unreachable_by(error: &reqwest::Error) -> Fault {
     } else {
         "the connection broke"
     };
+    Fault::passing(SourceError::Unreachable(match root_of(error) {
+        Some(root) => format!("{kind}: {root}"),
+        None => kind.to_owned(),
+    }))
+}
+
+/// The innermost cause.
+fn root_of(error: &reqwest::Error) -> Option<String> {
     let mut cause = error.source();
     let mut root = None;
     while let Some(inner) = cause {
         root = Some(inner.to_string());
         cause = inner.source();
     }
-    Fault::passing(SourceError::Unreachable(match root {
-        Some(root) => format!("{kind}: {root}"),
-        None => kind.to_owned(),
-    }))
+    root
 }
 
 /// Seconds; Salesforce does not send dates.

@@ -1,11 +1,12 @@
-//! Salesforce, as the port [`Source`]: sign-in ([`mod@config`]), the REST data API, the Pub/Sub API,
-//! and change events from Avro ([`avro`]).
+//! Salesforce, as the port [`Source`]: sign-in ([`mod@config`]), the REST data API, bulk queries, the
+//! Pub/Sub API, and change events from Avro ([`avro`]).
 //!
 //! The process installs a rustls crypto provider before the first connection.
 
 mod auth;
 pub mod avro;
 mod bitmap;
+mod bulk;
 pub mod config;
 mod fault;
 mod http;
@@ -20,8 +21,8 @@ use async_trait::async_trait;
 use domain::{ObjectKind, Row, SalesforceId};
 use ports::Clock;
 use ports::source::{
-    ApiAllowance, EventStream, FieldDescription, Organization, Page, Source, SourceError,
-    StreamStart,
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
+    Page, Source, SourceError, StreamStart,
 };
 use url::Url;
 
@@ -41,6 +42,7 @@ pub(crate) struct Core {
     pub(crate) auth: auth::Auth,
     pub(crate) http: http::Http,
     pub(crate) schemas: schema::SchemaCache,
+    pub(crate) bulk_columns: bulk::Remembered,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) api_version: String,
     pub(crate) pubsub_endpoint: Url,
@@ -72,6 +74,7 @@ pub fn connect(config: Config, clock: Arc<dyn Clock>) -> Result<Salesforce, Conf
             auth,
             http,
             schemas: schema::SchemaCache::default(),
+            bulk_columns: bulk::Remembered::default(),
             clock,
             api_version,
             pubsub_endpoint,
@@ -124,6 +127,28 @@ impl Source for Salesforce {
 
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         self.core.limits().await
+    }
+
+    async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
+        self.core.create_bulk_query(soql).await
+    }
+
+    async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
+        self.core.bulk_query(id).await
+    }
+
+    async fn bulk_results(
+        &self,
+        id: &BulkQueryId,
+        columns: &[String],
+        locator: Option<&str>,
+        max_rows: u32,
+    ) -> Result<Box<dyn BulkPage>, SourceError> {
+        self.core.bulk_results(id, columns, locator, max_rows).await
+    }
+
+    async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
+        self.core.remove_bulk_query(id).await
     }
 
     async fn subscribe(

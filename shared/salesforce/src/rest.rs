@@ -18,7 +18,7 @@ use url::Url;
 use crate::Core;
 use crate::auth::Session;
 use crate::fault::{Fault, shortened};
-use crate::http::Answer;
+use crate::http::{Answer, Stream};
 
 /// How often a request is repeated after the first attempt.
 pub(crate) const REPEATS: usize = 3;
@@ -116,6 +116,22 @@ impl Core {
         &self,
         object: &str,
     ) -> Result<Vec<FieldDescription>, SourceError> {
+        let fields = self.described(object).await?;
+        Ok(fields
+            .into_iter()
+            .map(|field| FieldDescription {
+                field_type: FieldType::of_describe(&field.field_type),
+                name: field.name,
+                label: field.label,
+                filterable: field.filterable,
+                calculated: field.calculated,
+                reference_to: field.reference_to,
+            })
+            .collect())
+    }
+
+    /// The fields as Salesforce describes them.
+    pub(crate) async fn described(&self, object: &str) -> Result<Vec<FieldAnswer>, SourceError> {
         if object.is_empty()
             || !object
                 .bytes()
@@ -137,18 +153,7 @@ impl Core {
             .await
             .map_err(|fault| fault.error)?;
         let description: ObjectAnswer = parse("a describe", &answer)?;
-        Ok(description
-            .fields
-            .into_iter()
-            .map(|field| FieldDescription {
-                field_type: FieldType::of_describe(&field.field_type),
-                name: field.name,
-                label: field.label,
-                filterable: field.filterable,
-                calculated: field.calculated,
-                reference_to: field.reference_to,
-            })
-            .collect())
+        Ok(description.fields)
     }
 
     pub(crate) async fn limits(&self) -> Result<ApiAllowance, SourceError> {
@@ -168,15 +173,22 @@ impl Core {
         })
     }
 
-    /// Sends a request until it succeeds, fails for good, has been repeated often enough or its
-    /// time is up.
-    async fn call(
+    /// Sends a request, and again if need be, and reads its answer.
+    pub(crate) async fn call(
         &self,
         request: impl Fn(&Session) -> Result<reqwest::RequestBuilder, SourceError>,
     ) -> Result<Answer, Fault> {
+        self.repeated(|| self.attempt(&request)).await
+    }
+
+    /// Attempts until one succeeds or fails for good, there have been enough or the time is up.
+    pub(crate) async fn repeated<T, F>(&self, attempt: impl FnMut() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<T, Fault>>,
+    {
         let allowed = self.request_timeout * 2;
         let deadline = Instant::now() + allowed;
-        let repeated = (|| self.attempt(&request))
+        let repeated = attempt
             .retry(self.delays())
             .when(|fault: &Fault| fault.transient)
             .adjust(|fault, delay| delay.map(|delay| fault.retry_after.unwrap_or(delay)).filter(|delay| Instant::now() + *delay < deadline))
@@ -202,23 +214,49 @@ impl Core {
             .with_jitter_seed(self.clock.now().as_micros().unsigned_abs())
     }
 
-    /// One attempt; with a session that has expired, a second one after renewal.
+    /// Sends a request, and again if need be, and leaves the body of its answer to be read
+    /// piece by piece.
+    pub(crate) async fn stream(
+        &self,
+        request: impl Fn(&Session) -> Result<reqwest::RequestBuilder, SourceError>,
+    ) -> Result<Stream, Fault> {
+        let attempt = || async {
+            let opened = tokio::time::timeout(self.request_timeout, self.open(&request)).await;
+            opened.unwrap_or_else(|_elapsed| {
+                Err(Fault::passing(SourceError::Unreachable(
+                    "no answer in time".to_owned(),
+                )))
+            })
+        };
+        let response = self.repeated(attempt).await?;
+        Stream::of(response, self.request_timeout).map_err(Fault::lasting)
+    }
+
     async fn attempt(
         &self,
         request: &impl Fn(&Session) -> Result<reqwest::RequestBuilder, SourceError>,
     ) -> Result<Answer, Fault> {
+        Answer::of(self.open(request).await?).await
+    }
+
+    /// One attempt, to an answer that is a success; with a session that has expired, a second
+    /// one after renewal.
+    async fn open(
+        &self,
+        request: &impl Fn(&Session) -> Result<reqwest::RequestBuilder, SourceError>,
+    ) -> Result<reqwest::Response, Fault> {
         let session = self.auth.session(&self.http).await?;
-        let answer = self.send(&session, request).await?;
-        let answer = if answer.status == StatusCode::UNAUTHORIZED {
+        let response = self.send(&session, request).await?;
+        let response = if response.status() == StatusCode::UNAUTHORIZED {
             let session = self.auth.renew(&session, &self.http).await?;
             self.send(&session, request).await?
         } else {
-            answer
+            response
         };
-        if answer.status.is_success() {
-            Ok(answer)
+        if response.status().is_success() {
+            Ok(response)
         } else {
-            Err(Fault::of_answer(&answer))
+            Err(Fault::of_answer(&Answer::of(response).await?))
         }
     }
 
@@ -226,14 +264,14 @@ impl Core {
         &self,
         session: &Session,
         request: &impl Fn(&Session) -> Result<reqwest::RequestBuilder, SourceError>,
-    ) -> Result<Answer, Fault> {
+    ) -> Result<reqwest::Response, Fault> {
         let request = request(session)
             .map_err(Fault::lasting)?
             .bearer_auth(session.token.expose_secret());
-        self.http.call(request).await
+        self.http.open(request).await
     }
 
-    fn data_url(&self, session: &Session, resource: &str) -> Result<Url, SourceError> {
+    pub(crate) fn data_url(&self, session: &Session, resource: &str) -> Result<Url, SourceError> {
         joined(
             session,
             &format!("/services/data/v{}/{resource}", self.api_version),
@@ -286,7 +324,7 @@ fn page(answer: &Answer) -> Result<Page, SourceError> {
     })
 }
 
-fn parse<T: DeserializeOwned>(what: &str, answer: &Answer) -> Result<T, SourceError> {
+pub(crate) fn parse<T: DeserializeOwned>(what: &str, answer: &Answer) -> Result<T, SourceError> {
     serde_json::from_slice(&answer.body).map_err(|error| garbled(what, &error))
 }
 
@@ -364,20 +402,22 @@ struct ObjectAnswer {
     fields: Vec<FieldAnswer>,
 }
 
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct FieldAnswer {
-    name: String,
+pub(crate) struct FieldAnswer {
+    pub(crate) name: String,
     #[serde(default)]
     label: String,
     #[serde(rename = "type")]
-    field_type: String,
+    pub(crate) field_type: String,
     #[serde(default)]
     filterable: bool,
     #[serde(default)]
     calculated: bool,
     #[serde(default)]
-    reference_to: BTreeSet<String>,
+    pub(crate) reference_to: BTreeSet<String>,
+    /// What SOQL calls the record that a reference points to.
+    pub(crate) relationship_name: Option<String>,
 }
 
 /// `Remaining` can fall below zero, as the limit is soft.

@@ -7,11 +7,14 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::job::JobId;
+use domain::failure::FailureKind;
+use domain::job::{Job, JobId, JobKind, JobScope, Pause, PausedBy, SalesforceStatus};
+use domain::parked::Parked;
 use domain::tally::{Count, Tally};
-use domain::{ObjectKind, Timestamp};
+use domain::unit::Stage;
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::conformance::stores::StoreHarness;
-use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
+use ports::stores::{LogEntry, LogLevel, LogQuery, Moved, ParkedFilter, StoreError, Stores};
 use redis_store::RedisStore;
 use testkit::proxy::Behaviour;
 use testkit::{Redis, TcpProxy};
@@ -103,6 +106,70 @@ impl StoreHarness for Harness {
     }
 }
 
+/// Answers that vanish on their way, and a hash in which the server shows what it has done.
+struct Lost<'h> {
+    harness: &'h Harness,
+    proxy: &'h TcpProxy,
+    key: &'h str,
+}
+
+impl<'h> Lost<'h> {
+    fn new(harness: &'h Harness, proxy: &'h TcpProxy, key: &'h str) -> Self {
+        Self {
+            harness,
+            proxy,
+            key,
+        }
+    }
+
+    async fn field(&self, name: &str) -> String {
+        let value: Option<String> = self
+            .harness
+            .command(redis::cmd("HGET").arg(self.key).arg(name))
+            .await;
+        value.unwrap_or_default()
+    }
+
+    /// What the step answers when its first answer vanished after it was done.
+    async fn answer<T>(&self, step: impl Future<Output = T>, is_done: impl AsyncFn() -> bool) -> T {
+        self.proxy.behave(Behaviour {
+            swallow_answers: true,
+            ..Behaviour::default()
+        });
+        let healing = async {
+            while !is_done().await {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            self.proxy.heal();
+            self.proxy.cut();
+        };
+        let (answer, ()) = tokio::join!(step, healing);
+        answer
+    }
+
+    /// The same where the last of several answers is to be lost: all are slow, and the connection
+    /// is cut while the last is on its way.
+    async fn answer_in_flight<T>(
+        &self,
+        step: impl Future<Output = T>,
+        is_done: impl AsyncFn() -> bool,
+    ) -> T {
+        self.proxy.behave(Behaviour {
+            delay: Duration::from_millis(500),
+            ..Behaviour::default()
+        });
+        let healing = async {
+            while !is_done().await {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            self.proxy.heal();
+            self.proxy.cut();
+        };
+        let (answer, ()) = tokio::join!(step, healing);
+        answer
+    }
+}
+
 ports::store_conformance!(Harness::new().await);
 
 fn at(second: i64) -> Timestamp {
@@ -189,12 +256,12 @@ async fn a_lost_answer_opens_one_unit_and_writes_one_line() {
     });
     let healing = async {
         let key = format!("mosync:{{{}}}:job:{job}", harness.deployment);
-        let log = format!("mosync:{{{}}}:log", harness.deployment);
+        let log = format!("mosync:{{{}}}:log:lines", harness.deployment);
         loop {
             let units: u64 = harness
                 .command(redis::cmd("HGET").arg(&key).arg("units"))
                 .await;
-            let lines: u64 = harness.command(redis::cmd("LLEN").arg(&log)).await;
+            let lines: u64 = harness.command(redis::cmd("XLEN").arg(&log)).await;
             if (units, lines) == (2, 2) {
                 break;
             }
@@ -211,7 +278,148 @@ async fn a_lost_answer_opens_one_unit_and_writes_one_line() {
     );
     assert_eq!((opened, logged), (Ok(1), Ok(())));
     assert_eq!(stores.jobs.open_live_unit(&job, at(2)).await, Ok(2));
-    assert_eq!(stores.log.recent(10).await.unwrap().len(), 2);
+    let page = stores.log.search(&LogQuery::default(), None, 10).await;
+    assert_eq!(page.unwrap().entries.len(), 2);
+}
+
+/// The steps of a job, each done by the server and its answer lost: the repeat finds it done.
+#[tokio::test]
+async fn a_lost_answer_moves_pauses_and_takes_up_once() {
+    let harness = Harness::new().await;
+    let (stores, proxy) = harness.behind_a_proxy().await;
+    let job = Job::queued(
+        JobId::of("sync_all-one"),
+        JobKind::SyncAll,
+        JobScope::Everything,
+        at(0),
+    );
+    let key = format!("mosync:{{{}}}:job:{}", harness.deployment, job.id);
+    let (jobs, id) = (&stores.jobs, &job.id);
+    jobs.create(&job).await.unwrap();
+    // Every script is loaded, so that the call whose answer vanishes is the one that does it.
+    let other = JobId::of("sync_all-other");
+    let pause = Pause {
+        since: at(10),
+        by: PausedBy::Person,
+        why: "the weekend".to_owned(),
+        until: None,
+    };
+    jobs.transition(&other, SalesforceStatus::Extracting, at(1), None)
+        .await
+        .unwrap();
+    jobs.pause(&other, &pause).await.unwrap();
+    jobs.resume(&other, PausedBy::Person, at(1)).await.unwrap();
+
+    let lost = Lost::new(&harness, &proxy, &key);
+    let extracting = SalesforceStatus::Extracting;
+    let moved = lost
+        .answer(jobs.transition(id, extracting, at(1), None), async || {
+            lost.field("salesforce").await == "extracting"
+        })
+        .await;
+    assert_eq!(moved, Ok(Moved::Already));
+    let paused = lost
+        .answer(jobs.pause(id, &pause), async || {
+            lost.field("paused_by").await == "person"
+        })
+        .await;
+    assert_eq!(paused, Ok(true));
+    let resumed = lost
+        .answer(jobs.resume(id, PausedBy::Person, at(17)), async || {
+            lost.field("paused_by").await.is_empty()
+        })
+        .await;
+    assert_eq!(resumed, Ok(false), "the lost answer was the `true`");
+    assert_eq!(jobs.pause(id, &pause).await, Ok(true));
+    let found = jobs.get(id).await.unwrap().unwrap();
+    assert_eq!(
+        (found.paused, found.paused_for),
+        (None, Duration::from_secs(7))
+    );
+}
+
+/// Taking up parked records, its answer lost: the repeat answers the job that was made.
+#[tokio::test]
+async fn a_lost_answer_takes_up_once() {
+    let harness = Harness::new().await;
+    let (stores, proxy) = harness.behind_a_proxy().await;
+    let parked = |number: u32| Parked {
+        object: ObjectKind::Account,
+        id: SalesforceId::parse(&format!("0010000000{number:05}")).unwrap(),
+        stage: Stage::Load,
+        kind: FailureKind::RetryLater,
+        code: None,
+        message: "busy".to_owned(),
+        parent: None,
+        rule_revision: 0,
+        version: Version::at(at(0)),
+        since: at(0),
+        retries: 0,
+        retry_at: Some(at(i64::from(number))),
+        job: None,
+        dismissed: None,
+    };
+    stores.parked.park(&[parked(1), parked(2)]).await.unwrap();
+    // Loads the script.
+    stores.parked.take_due(at(1), 10).await.unwrap().unwrap();
+    let retries = async || {
+        let list = stores.parked.list(&ParkedFilter::default(), None, 10).await;
+        let list = list.unwrap();
+        list.iter().map(|parked| parked.retries).collect::<Vec<_>>()
+    };
+    assert_eq!(retries().await, [1, 0]);
+    let key = format!("mosync:{{{}}}:parked:1{}", harness.deployment, parked(2).id);
+    // The look at what is due is answered, the step that follows is not.
+    let lost = Lost::new(&harness, &proxy, &key);
+    let taken = lost
+        .answer_in_flight(stores.parked.take_due(at(2), 10), async || {
+            lost.field("retries").await == "1"
+        })
+        .await;
+    let job = taken.unwrap().unwrap();
+    assert_eq!(retries().await, [1, 1]);
+    assert_eq!(stores.jobs.get(&job.id).await, Ok(Some(job)));
+    assert_eq!(stores.jobs.list(10).await.unwrap().len(), 2);
+}
+
+/// Thousands of lines and units, as one deployment has them: the answer is right. How long it takes
+/// is printed.
+#[tokio::test]
+async fn a_long_log_is_searched_to_its_beginning() {
+    const LINES: i64 = 20_000;
+    let harness = Harness::new().await;
+    let stores = harness.stores().await;
+    let record = (
+        ObjectKind::Account,
+        SalesforceId::parse("001000000000001").unwrap(),
+    );
+    let mut writing = tokio::task::JoinSet::new();
+    for first in 0..20 {
+        let log = Arc::clone(&stores.log);
+        writing.spawn(async move {
+            for number in (first..LINES).step_by(20) {
+                let line = LogEntry {
+                    at: at(number),
+                    level: LogLevel::Info,
+                    topic: "stream".to_owned(),
+                    job: None,
+                    record: (number == 0).then_some(record),
+                    message: format!("line {number}"),
+                };
+                log.append(&line).await.unwrap();
+            }
+        });
+    }
+    writing.join_all().await;
+    let query = LogQuery {
+        record: Some(record),
+        ..LogQuery::default()
+    };
+    let begun = tokio::time::Instant::now();
+    let page = stores.log.search(&query, None, 10).await.unwrap();
+    println!("{LINES} lines were searched in {:?}", begun.elapsed());
+    assert_eq!(page.entries.len(), 1);
+    assert_eq!(page.next, None);
 }
 
 #[tokio::test]

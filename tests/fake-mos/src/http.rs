@@ -44,6 +44,7 @@ pub(crate) fn router(shared: Shared) -> Router {
         .route("/admin/ledger", get(ledger))
         .route("/admin/records/{type}", get(admin_records))
         .route("/admin/counters", get(counters))
+        .route("/admin/outcomes", get(outcomes))
         .with_state(shared)
 }
 
@@ -178,12 +179,28 @@ struct LedgerPage {
     limit: Option<usize>,
 }
 
+/// A page of the ledger, each entry read from disk when it is sent.
 async fn ledger(State(shared): State<Shared>, Query(page): Query<LedgerPage>) -> Response {
     let limit = page.limit.unwrap_or(LEDGER_PAGE_MAX).min(LEDGER_PAGE_MAX);
-    let mut entries = shared.mos.ledger_since(page.after);
-    entries.truncate(limit);
-    let entries: Vec<_> = entries.iter().map(AsRef::as_ref).collect();
-    json_response(200, &json!({ "entries": entries }))
+    let first = usize::try_from(page.after).unwrap_or(usize::MAX);
+    let end = shared.mos.ledger_len().min(first.saturating_add(limit));
+    let entries = (first..end).filter_map(move |place| {
+        let mut line = shared.mos.ledger_line(place)?;
+        if place > first {
+            line.insert(0, b',');
+        }
+        Some(line)
+    });
+    let opened = std::iter::once(b"{\"entries\":[".to_vec());
+    let closed = std::iter::once(b"]}".to_vec());
+    let pieces = opened.chain(entries).chain(closed);
+    let pieces = pieces.map(Ok::<_, std::convert::Infallible>);
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, Body::from_stream(futures::stream::iter(pieces))).into_response()
+}
+
+async fn outcomes(State(shared): State<Shared>) -> Response {
+    json_response(200, &json!(shared.mos.outcomes()))
 }
 
 async fn admin_records(State(shared): State<Shared>, Path(kind): Path<String>) -> Response {

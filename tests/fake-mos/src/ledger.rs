@@ -1,4 +1,9 @@
-//! What was asked and what was answered: one entry for every upsert request that arrived.
+//! What was asked and what was answered: one entry for every upsert request that arrived, on disk.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt as _;
+use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -41,7 +46,7 @@ pub enum RejectCode {
 }
 
 /// One upsert request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LedgerEntry {
     /// 1, 2, 3 ... in the order of answers.
     pub index: u64,
@@ -62,7 +67,7 @@ pub struct LedgerEntry {
 }
 
 /// One record of a request.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct LedgerRecord {
     /// The type, as sent.
     #[serde(rename = "type")]
@@ -102,5 +107,75 @@ impl LedgerRecord {
             );
         }
         result
+    }
+}
+
+/// The entries as lines of JSON in a file. In memory are eight bytes for each.
+pub(crate) struct Ledger {
+    file: File,
+    /// Where each entry begins.
+    starts: Vec<u64>,
+    end: u64,
+}
+
+impl Ledger {
+    /// An empty ledger: the file `ledger.jsonl` in the folder, or a temporary file without a name
+    /// that goes with the process, however that ends.
+    pub(crate) fn new(folder: Option<&Path>) -> io::Result<Self> {
+        let file = match folder {
+            Some(folder) => {
+                std::fs::create_dir_all(folder)?;
+                let mut options = File::options();
+                let options = options.read(true).write(true).create(true).truncate(true);
+                options.open(folder.join("ledger.jsonl"))?
+            }
+            None => tempfile::tempfile()?,
+        };
+        Ok(Self {
+            file,
+            starts: Vec::new(),
+            end: 0,
+        })
+    }
+
+    /// How many entries there are.
+    pub(crate) fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    pub(crate) fn push(&mut self, entry: &LedgerEntry) -> io::Result<()> {
+        let mut line = serde_json::to_vec(entry)?;
+        line.push(b'\n');
+        self.file.write_all_at(&line, self.end)?;
+        self.starts.push(self.end);
+        self.end = self
+            .end
+            .saturating_add(u64::try_from(line.len()).unwrap_or(u64::MAX));
+        Ok(())
+    }
+
+    /// The line of the entry at a place, the first is at 0; `None` where there is none.
+    pub(crate) fn line(&self, place: usize) -> Option<Vec<u8>> {
+        let start = *self.starts.get(place)?;
+        let end = self.starts.get(place + 1).copied().unwrap_or(self.end);
+        // Without the line's end.
+        let length = usize::try_from(end.checked_sub(start)?)
+            .ok()?
+            .checked_sub(1)?;
+        let mut line = vec![0; length];
+        match self.file.read_exact_at(&mut line, start) {
+            Ok(()) => Some(line),
+            Err(error) => {
+                tracing::error!(%error, place, "an entry of the ledger can not be read back");
+                None
+            }
+        }
+    }
+
+    /// The entry at a place.
+    pub(crate) fn entry(&self, place: usize) -> Option<LedgerEntry> {
+        serde_json::from_slice(&self.line(place)?)
+            .inspect_err(|error| tracing::error!(%error, place, "an entry is no JSON"))
+            .ok()
     }
 }

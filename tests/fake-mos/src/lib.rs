@@ -10,7 +10,8 @@
 //! |---|---|
 //! | `GET /healthz` | 200 `{"status":"ok"}`, 503 while down |
 //! | `POST /admin/faults` | a [`Fault`] as JSON, `{"fault":"status","status":429,"retry_after_s":2,"count":3}`; 204 |
-//! | `GET /admin/ledger?after=N&limit=M` | `{"entries":[...]}`, see [`LedgerEntry`] |
+//! | `GET /admin/ledger?after=N&limit=M` | `{"entries":[...]}`, see [`LedgerEntry`]; at most 10,000 |
+//! | `GET /admin/outcomes` | outcomes by record type, each idempotency key once, see [`Tallies`] |
 //! | `GET /admin/records/{type}` | `{"records":[...]}`, whole, see [`StoredRecord`] |
 //! | `GET /admin/counters` | requests by status, records by outcome, records held |
 
@@ -20,6 +21,7 @@ mod fault;
 mod http;
 mod ledger;
 mod mos;
+mod outcomes;
 mod request;
 mod schema;
 mod socket;
@@ -28,6 +30,7 @@ mod value;
 
 use std::io;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -39,6 +42,7 @@ pub use clock::{Clock, system_clock};
 pub use fault::{Fault, FaultError};
 pub use ledger::{LedgerEntry, LedgerRecord, Outcome, RejectCode};
 pub use mos::{Mos, READ_ONLY_KEY};
+pub use outcomes::{Outcomes, Tallies, Tally};
 pub use request::{BODY_BYTES_MAX, KEY_LENGTH_MAX, RECORDS_MAX, VERSION_DIGITS_MAX};
 pub use schema::{FieldKind, FieldSpec, RecordType, UnknownType};
 pub use store::StoredRecord;
@@ -58,6 +62,20 @@ pub struct Options {
     /// API key that may write (a stand-in's key, no secret)
     #[arg(long, value_name = "KEY", default_value = DEFAULT_API_KEY)]
     pub api_key: String,
+    /// Folder for the ledger; a temporary file where not given, gone when the process ends
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+}
+
+impl Default for Options {
+    /// A free port of the loopback and the documented key.
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 0)),
+            api_key: DEFAULT_API_KEY.to_owned(),
+            data: None,
+        }
+    }
 }
 
 /// Why a fake mOS did not start.
@@ -72,6 +90,9 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+    /// The ledger's file could not be made.
+    #[error("cannot make the ledger; choose another folder with --data")]
+    Ledger(#[source] io::Error),
     /// The system's signals could not be watched.
     #[error("cannot watch for the signal to stop")]
     Signal(#[source] io::Error),
@@ -104,7 +125,7 @@ impl Running {
 /// Starts a fake mOS.
 ///
 /// # Errors
-/// When the address cannot be bound.
+/// When the address cannot be bound or the ledger's file cannot be made.
 pub async fn start(options: Options, clock: Clock) -> Result<Running, Error> {
     let bind = |source| Error::Bind {
         address: options.http,
@@ -112,7 +133,8 @@ pub async fn start(options: Options, clock: Clock) -> Result<Running, Error> {
     };
     let listener = TcpListener::bind(options.http).await.map_err(bind)?;
     let http = listener.local_addr().map_err(bind)?;
-    let mos = Mos::new(clock, options.api_key);
+    let mos =
+        Mos::new_in(clock, options.api_key, options.data.as_deref()).map_err(Error::Ledger)?;
     let stopping = CancellationToken::new();
     let tasks = TaskTracker::new();
     let router = http::router(http::Shared {

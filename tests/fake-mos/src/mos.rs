@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value, json};
@@ -10,7 +12,8 @@ use sha2::{Digest as _, Sha256};
 use crate::clock::Clock;
 use crate::digest::digest;
 use crate::fault::{Fault, FaultError, Faults, Plan, Treatment};
-use crate::ledger::{LedgerEntry, LedgerRecord, Outcome, RejectCode};
+use crate::ledger::{Ledger, LedgerEntry, LedgerRecord, Outcome, RejectCode};
+use crate::outcomes::Tallies;
 use crate::request::{BODY_BYTES_MAX, KEY_LENGTH_MAX, Refused, check, read};
 use crate::schema::{RecordType, UnknownType};
 use crate::store::{Store, StoredRecord};
@@ -32,11 +35,12 @@ pub struct Mos {
     state: Mutex<State>,
 }
 
-#[derive(Default)]
 struct State {
     store: Store,
     faults: Faults,
-    ledger: Vec<Arc<LedgerEntry>>,
+    ledger: Ledger,
+    seen: Seen,
+    tallies: Tallies,
     /// Answers of 200 by idempotency key.
     kept: BTreeMap<String, Kept>,
     /// The length of every version here.
@@ -45,7 +49,44 @@ struct State {
 
 struct Kept {
     body_digest: [u8; 32],
-    entry: Arc<LedgerEntry>,
+    answered_micros: i64,
+    /// The place of its entry in the ledger.
+    place: usize,
+    /// Its answer arrived whole at least once.
+    delivered: bool,
+}
+
+/// Requests counted while they come.
+#[derive(Default)]
+struct Seen {
+    by_status: BTreeMap<u16, u64>,
+    lost: u64,
+    replayed: u64,
+    /// Records by type and outcome, repetitions left out.
+    outcomes: BTreeMap<&'static str, BTreeMap<String, u64>>,
+}
+
+impl Seen {
+    fn add(&mut self, entry: &LedgerEntry) {
+        *self.by_status.entry(entry.status).or_default() += 1;
+        self.lost += u64::from(entry.lost);
+        self.replayed += u64::from(entry.replayed);
+        if entry.replayed {
+            return;
+        }
+        for record in &entry.records {
+            let outcome = match record.outcome {
+                Some(outcome) => json!(outcome).as_str().unwrap_or_default().to_owned(),
+                None => "not_applied".to_owned(),
+            };
+            let kind = record
+                .kind
+                .parse::<RecordType>()
+                .map_or("unknown", RecordType::as_str);
+            let of_kind = self.outcomes.entry(kind).or_default();
+            *of_kind.entry(outcome).or_default() += 1;
+        }
+    }
 }
 
 impl fmt::Debug for Mos {
@@ -109,12 +150,39 @@ struct Heard {
 
 impl Mos {
     /// An empty mOS that takes the time from `clock` and lets `api_key` write.
+    ///
+    /// # Panics
+    /// Where no temporary file can be made for the ledger.
     pub fn new(clock: Clock, api_key: impl Into<String>) -> Arc<Self> {
-        Arc::new(Self {
+        match Self::new_in(clock, api_key, None) {
+            Ok(mos) => mos,
+            Err(error) => panic!("no temporary file for the ledger can be made: {error}"),
+        }
+    }
+
+    /// The same with its ledger as the file `ledger.jsonl` in a folder; a temporary file without a
+    /// name where none is given, which goes with the process.
+    ///
+    /// # Errors
+    /// When the file cannot be made.
+    pub fn new_in(
+        clock: Clock,
+        api_key: impl Into<String>,
+        folder: Option<&Path>,
+    ) -> io::Result<Arc<Self>> {
+        Ok(Arc::new(Self {
             clock,
             api_key: api_key.into(),
-            state: Mutex::default(),
-        })
+            state: Mutex::new(State {
+                store: Store::default(),
+                faults: Faults::default(),
+                ledger: Ledger::new(folder)?,
+                seen: Seen::default(),
+                tallies: Tallies::default(),
+                kept: BTreeMap::new(),
+                version_digits: None,
+            }),
+        }))
     }
 
     /// One upsert request by a caller whose key was accepted: `Idempotency-Key` and body in,
@@ -141,10 +209,35 @@ impl Mos {
         self.state().store.get(kind, external_id)
     }
 
-    /// The ledger after an index; 0 for all of it.
+    /// The ledger after an index; 0 for all of it. Everything is read into memory: for long
+    /// ledgers ask page by page, or for [`Mos::outcomes`].
     pub fn ledger_since(&self, index: u64) -> Vec<Arc<LedgerEntry>> {
+        self.ledger_page(index, usize::MAX)
+    }
+
+    /// At most `limit` entries of the ledger after an index.
+    pub fn ledger_page(&self, index: u64, limit: usize) -> Vec<Arc<LedgerEntry>> {
         let from = usize::try_from(index).unwrap_or(usize::MAX);
-        self.state().ledger.iter().skip(from).cloned().collect()
+        let end = self.ledger_len().min(from.saturating_add(limit));
+        // The lock is taken anew for each, so that nobody waits for a long reading.
+        (from..end)
+            .filter_map(|place| self.state().ledger.entry(place).map(Arc::new))
+            .collect()
+    }
+
+    /// How many entries the ledger has.
+    pub fn ledger_len(&self) -> usize {
+        self.state().ledger.len()
+    }
+
+    /// An entry of the ledger as a line of JSON; the first is at 0.
+    pub(crate) fn ledger_line(&self, place: usize) -> Option<Vec<u8>> {
+        self.state().ledger.line(place)
+    }
+
+    /// What became of the records, each `Idempotency-Key` counted once.
+    pub fn outcomes(&self) -> Tallies {
+        self.state().tallies.clone()
     }
 
     /// Scripts a fault, deletes a record in mOS, or clears all faults.
@@ -182,45 +275,23 @@ impl Mos {
     /// Requests by status, records by type and outcome, and what is held, as JSON.
     pub fn counters(&self) -> Value {
         let state = self.state();
-        let mut by_status: BTreeMap<String, u64> = BTreeMap::new();
-        let mut outcomes: BTreeMap<&str, BTreeMap<String, u64>> = BTreeMap::new();
-        let (mut lost, mut replayed) = (0_u64, 0_u64);
-        for entry in &state.ledger {
-            *by_status.entry(entry.status.to_string()).or_default() += 1;
-            lost += u64::from(entry.lost);
-            replayed += u64::from(entry.replayed);
-            if entry.replayed {
-                continue;
-            }
-            for record in &entry.records {
-                let outcome = match record.outcome {
-                    Some(outcome) => json!(outcome).as_str().unwrap_or_default().to_owned(),
-                    None => "not_applied".to_owned(),
-                };
-                let kind = record
-                    .kind
-                    .parse::<RecordType>()
-                    .map_or("unknown", RecordType::as_str);
-                *outcomes
-                    .entry(kind)
-                    .or_default()
-                    .entry(outcome)
-                    .or_default() += 1;
-            }
-        }
         let held: Map<String, Value> = RecordType::ALL
             .into_iter()
             .map(|kind| {
-                let count = state.store.after(kind, "").count();
+                let count = state.store.count(kind);
                 (kind.as_str().to_owned(), Value::from(count))
             })
+            .collect();
+        let by_status = state.seen.by_status.iter();
+        let by_status: BTreeMap<String, u64> = by_status
+            .map(|(status, count)| (status.to_string(), *count))
             .collect();
         json!({
             "requests": state.ledger.len(),
             "by_status": by_status,
-            "replayed": replayed,
-            "lost": lost,
-            "records": outcomes,
+            "replayed": state.seen.replayed,
+            "lost": state.seen.lost,
+            "records": state.seen.outcomes,
             "held": held,
         })
     }
@@ -260,7 +331,7 @@ impl Mos {
         let mut heard = state.hear(now, plan.treatment, right, key, body);
         let answered = self.now();
         let delivery = heard.answer.delivery;
-        let entry = Arc::new(LedgerEntry {
+        let entry = LedgerEntry {
             index: u64::try_from(state.ledger.len())
                 .unwrap_or(u64::MAX)
                 .saturating_add(1),
@@ -271,11 +342,15 @@ impl Mos {
             lost: delivery != Delivery::Whole,
             replayed: heard.replayed,
             records: std::mem::take(&mut heard.records),
-        });
-        if let (200, false, Some(key)) = (entry.status, entry.replayed, key) {
-            state.keep(now, key, body, Arc::clone(&entry));
+        };
+        if let (200, Some(key)) = (entry.status, key) {
+            state.tally(now, key, body, &entry);
         }
-        state.ledger.push(entry);
+        state.seen.add(&entry);
+        if let Err(error) = state.ledger.push(&entry) {
+            // Going on without it would let an audit pass that proves nothing.
+            panic!("the ledger can not be written, is the disk full? {error}");
+        }
         heard.answer
     }
 
@@ -440,7 +515,8 @@ impl State {
                     "this Idempotency-Key was used for another body",
                 ));
             }
-            return Ok((kept.entry.records.clone(), true));
+            let entry = self.ledger.entry(kept.place);
+            return Ok((entry.map(|entry| entry.records).unwrap_or_default(), true));
         }
 
         let incoming = read(body)?;
@@ -459,14 +535,33 @@ impl State {
         Ok((records, false))
     }
 
-    fn keep(&mut self, now: i64, key: &str, body: &[u8], entry: Arc<LedgerEntry>) {
+    /// Counts what was applied, and remembers the answer for its key. `entry` is the next of the
+    /// ledger.
+    fn tally(&mut self, now: i64, key: &str, body: &[u8], entry: &LedgerEntry) {
         // Forget what has run out, once in a while: the map is walked whole.
         if self.kept.len().is_multiple_of(1_024) {
             self.kept.retain(|_, kept| kept.valid(now));
         }
+        if entry.replayed {
+            if let Some(kept) = self.kept.get_mut(key)
+                && !kept.delivered
+                && !entry.lost
+            {
+                kept.delivered = true;
+                self.tallies.delivered.add(entry);
+            }
+            return;
+        }
+        self.tallies.keys += 1;
+        self.tallies.applied.add(entry);
+        if !entry.lost {
+            self.tallies.delivered.add(entry);
+        }
         let kept = Kept {
             body_digest: body_digest(body),
-            entry,
+            answered_micros: entry.answered_micros,
+            place: self.ledger.len(),
+            delivered: !entry.lost,
         };
         self.kept.insert(key.to_owned(), kept);
     }
@@ -474,7 +569,7 @@ impl State {
 
 impl Kept {
     fn valid(&self, now: i64) -> bool {
-        now.saturating_sub(self.entry.answered_micros) <= KEPT_MICROS
+        now.saturating_sub(self.answered_micros) <= KEPT_MICROS
     }
 }
 

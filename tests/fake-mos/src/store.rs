@@ -72,6 +72,8 @@ pub(crate) struct Rejection {
 #[derive(Debug, Default)]
 pub(crate) struct Store {
     rows: BTreeMap<(RecordType, Box<str>), Row>,
+    /// How many of each type are there, those deleted in mOS left out.
+    counts: BTreeMap<RecordType, usize>,
 }
 
 impl Store {
@@ -111,6 +113,9 @@ impl Store {
                     .any(|(spec, value)| row.get(spec.name) != value.as_ref())
         });
         let existed = stored.is_some();
+        if !present {
+            *self.counts.entry(kind).or_default() += 1;
+        }
         let row = self.rows.entry(key).or_insert_with(|| Row {
             version: Box::default(),
             values: Vec::new(),
@@ -178,6 +183,9 @@ impl Store {
             return 0;
         }
         row.deleted = true;
+        if let Some(count) = self.counts.get_mut(&kind) {
+            *count = count.saturating_sub(1);
+        }
         let children: &[(RecordType, &str)] = match kind {
             RecordType::Company => &[
                 (RecordType::Contact, "company_id"),
@@ -201,6 +209,11 @@ impl Store {
             .into_iter()
             .map(|(child, id)| self.delete(child, &id))
             .sum::<usize>()
+    }
+
+    /// How many records of a type are there.
+    pub(crate) fn count(&self, kind: RecordType) -> usize {
+        self.counts.get(&kind).copied().unwrap_or_default()
     }
 
     /// One record, unless it is not there or was deleted.

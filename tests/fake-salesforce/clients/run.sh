@@ -10,7 +10,7 @@
 # given. The stand-in runs twice on free ports of the loopback: in plain text and with TLS.
 #
 # What these clients also can, the stand-in does not have: sign-in over SOAP or by OAuth with a
-# password, the Bulk API, CometD, publishing events and managed subscriptions.
+# password, CometD, publishing events and managed subscriptions.
 #
 # Prints `ok CLIENT: what` or `FAIL CLIENT: what` for each check.
 # Exit codes: 0 all good, 1 a check failed, 2 something is missing or could not be installed.
@@ -140,11 +140,14 @@ python=$folder/python/bin/python
 start_fake plain
 client "$python" "$here/grpc_python.py"
 client node "$here/jsforce.js"
+client node "$here/jsforce_bulk2.js"
 
 start_fake tls --tls-cert "$folder/tls.pem" --tls-key "$folder/tls.key"
 client "$python" "$here/simple_salesforce_client.py"
+client "$python" "$here/simple_salesforce_bulk2.py"
 client "$python" "$here/grpc_python.py"
 client node "$here/jsforce.js"
+client node "$here/jsforce_bulk2.js"
 client node "$here/pubsub_node.js"
 
 [ "$failed" -eq 0 ] && echo "All good"

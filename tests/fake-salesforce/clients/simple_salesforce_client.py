@@ -1,9 +1,5 @@
 """simple-salesforce (Python, REST). It speaks https only, and signs in at *.salesforce.com only."""
 
-from urllib.parse import urlsplit
-
-import requests
-from requests.adapters import HTTPAdapter
 from simple_salesforce import Salesforce
 from simple_salesforce.exceptions import (
     SalesforceAuthenticationFailed,
@@ -11,6 +7,7 @@ from simple_salesforce.exceptions import (
     SalesforceResourceNotFound,
 )
 
+from at_the_fake import DOMAIN, session
 from checks import (
     CLIENT_ID,
     CLIENT_SECRET,
@@ -22,26 +19,6 @@ from checks import (
     expect,
     refused,
 )
-
-DOMAIN = "fake.my"
-
-
-class AtTheFake(HTTPAdapter):
-    """Stands for a name server in which the login hosts are the stand-in org."""
-
-    def send(self, request, **options):
-        asked = urlsplit(request.url)
-        if asked.hostname.endswith(".salesforce.com"):
-            request.headers["Host"] = asked.netloc
-            request.url = request.url.replace(f"https://{asked.netloc}", URL, 1)
-        return super().send(request, **options)
-
-
-def session():
-    session = requests.Session()
-    session.mount("https://", AtTheFake())
-    return session
-
 
 checks = Checks("simple-salesforce https")
 sf = checks.check(

@@ -1,5 +1,5 @@
 //! Values that Salesforce computes when a record is saved.
-use crate::record::{Cell, Record};
+use crate::record::{Cell, CellRef, Record};
 use crate::schema::Entity;
 use crate::value;
 
@@ -19,9 +19,9 @@ impl Stage {
         Stage {
             closed: row.flag("IsClosed"),
             won: row.flag("IsWon"),
-            category: row.cell("ForecastCategory").clone(),
-            category_name: row.cell("ForecastCategoryName").clone(),
-            probability: row.cell("DefaultProbability").clone(),
+            category: row.cell("ForecastCategory").owned(),
+            category_name: row.cell("ForecastCategoryName").owned(),
+            probability: row.cell("DefaultProbability").owned(),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Draft {
     }
 
     pub(crate) fn finish(self) -> Record {
-        Record::new(self.entity, self.cells)
+        Record::new(self.entity, &self.cells)
     }
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn opportunity_sums(draft: &mut Draft, fiscal_start: i64) {
         (None, _) => Cell::Null,
     };
     draft.set("ExpectedRevenue", expected);
-    let Some((year, month)) = year_month(draft.get("CloseDate")) else {
+    let Some((year, month)) = year_month(draft.get("CloseDate").view()) else {
         return;
     };
     let since_start = (month - fiscal_start).rem_euclid(12);
@@ -137,7 +137,7 @@ pub(crate) fn opportunity_sums(draft: &mut Draft, fiscal_start: i64) {
 }
 
 /// Whether a close date moved into a later month.
-pub(crate) fn pushed(before: &Cell, after: &Cell) -> bool {
+pub(crate) fn pushed(before: CellRef<'_>, after: CellRef<'_>) -> bool {
     matches!((year_month(before), year_month(after)), (Some(old), Some(new)) if new > old)
 }
 
@@ -150,7 +150,7 @@ fn as_number(cell: &Cell) -> Option<f64> {
     }
 }
 
-fn year_month(cell: &Cell) -> Option<(i64, i64)> {
+fn year_month(cell: CellRef<'_>) -> Option<(i64, i64)> {
     let text = cell.text()?;
     Some((text.get(..4)?.parse().ok()?, text.get(5..7)?.parse().ok()?))
 }

@@ -3,6 +3,7 @@ use serde_json::{Value, json};
 
 use crate::error::ApiError;
 use crate::org::Org;
+use crate::org::State;
 use crate::schema::{self, Entity, Field, FieldType};
 use crate::soql::known_entity;
 
@@ -16,14 +17,17 @@ impl Org {
     }
 
     pub(crate) fn describe_as(&self, entity: &str, version: &str) -> Result<Value, ApiError> {
-        let entity = known_entity(entity)?;
+        let state = self.state();
+        let entity = known_entity(&state, entity)?;
         let mut described = summary(entity, version);
-        let leaves = entity.fields.iter().map(|field| self.field(entity, field));
+        let leaves = entity.fields.iter();
+        let leaves = leaves.filter(|field| !field.hidden && !field.removed);
+        let leaves = leaves.map(|field| self.field(entity, field));
         let addresses = entity.addresses.iter().map(|(name, _)| address(name));
         let fields: Vec<Value> = leaves.chain(addresses).collect();
         if let Value::Object(described) = &mut described {
             described.insert("fields".to_owned(), Value::Array(fields));
-            described.insert("childRelationships".to_owned(), children(entity));
+            described.insert("childRelationships".to_owned(), children(&state, entity));
             described.insert("recordTypeInfos".to_owned(), json!([{
                 "active": true, "available": true, "defaultRecordTypeMapping": true,
                 "developerName": "Master", "master": true, "name": "Master",
@@ -70,7 +74,7 @@ impl Org {
             "digits": if field.kind == FieldType::Int { field.precision } else { 0 },
             "displayLocationInDecimal": false,
             "encrypted": false,
-            "externalId": false,
+            "externalId": field.external_id,
             "extraTypeInfo": if field.kind == FieldType::TextArea { json!("plaintextarea") } else { Value::Null },
             "filterable": field.filterable,
             "filteredLookupInfo": null,
@@ -78,9 +82,9 @@ impl Org {
             "groupable": !matches!(field.kind, FieldType::TextArea | FieldType::DateTime | FieldType::Currency | FieldType::Double | FieldType::Percent),
             "highScaleNumber": false,
             "htmlFormatted": false,
-            "idLookup": field.kind == FieldType::Id || field.name == "Username",
+            "idLookup": field.kind == FieldType::Id || field.name == "Username" || field.external_id,
             "inlineHelpText": null,
-            "label": label(field.name),
+            "label": label(field.name.strip_suffix("__c").unwrap_or(field.name)),
             "length": field.length,
             "mask": null,
             "maskType": null,
@@ -104,7 +108,7 @@ impl Org {
             "soapType": soap_type(field.kind),
             "sortable": field.kind != FieldType::TextArea || !text,
             "type": field.kind.name(),
-            "unique": field.name == "Username",
+            "unique": field.unique,
             "updateable": field.updateable && entity.can.update,
             "writeRequiresMasterRead": false,
         })
@@ -122,7 +126,8 @@ impl Org {
             });
             return entries.collect();
         }
-        let values = schema::picklist(entity.name, field.name).iter();
+        let known = schema::picklist(entity.name, field.name).iter();
+        let values = known.chain(field.values);
         values.map(|value| entry(value, true)).collect()
     }
 }
@@ -182,22 +187,23 @@ fn summary(entity: &Entity, version: &str) -> Value {
     })
 }
 
-fn children(entity: &Entity) -> Value {
-    let all = schema::entities().iter();
+fn children(state: &State, entity: &Entity) -> Value {
+    let all = state.entities.values();
     let children = all.flat_map(|child| {
         let fields = child.fields.iter();
+        let fields = fields.filter(|field| !field.hidden && !field.removed);
         fields.filter_map(move |field| {
             let (target, _) = field.reference?;
             (target == entity.name).then(|| {
-                let own = field.name.starts_with(entity.name);
+                let relationship = child.child_relationship(field, entity.name);
                 json!({
-                    "cascadeDelete": own && child.can.recycle_bin,
+                    "cascadeDelete": field.name.starts_with(entity.name) && child.can.recycle_bin,
                     "childSObject": child.name,
                     "deprecatedAndHidden": false,
                     "field": field.name,
                     "junctionIdListNames": [],
                     "junctionReferenceTo": [],
-                    "relationshipName": own.then(|| child.label_plural.replace(' ', "")),
+                    "relationshipName": relationship,
                     "restrictedDelete": false,
                 })
             })
@@ -250,6 +256,7 @@ fn soap_type(kind: FieldType) -> &'static str {
         FieldType::Double | FieldType::Currency | FieldType::Percent => "xsd:double",
         FieldType::Date => "xsd:date",
         FieldType::DateTime => "xsd:dateTime",
+        FieldType::Time => "xsd:time",
         FieldType::Text
         | FieldType::TextArea
         | FieldType::Picklist

@@ -1,4 +1,6 @@
 //! Writes: what one transaction may ask for and what it answers.
+use serde_json::Value;
+
 use crate::commit::Row;
 use crate::error::ApiError;
 use crate::org::Org;
@@ -21,6 +23,17 @@ pub enum Dml {
         /// The record, 15 or 18 characters.
         id: String,
         /// The fields to set; null empties one.
+        fields: Row,
+    },
+    /// New values for the record with this external id, or a new record.
+    Upsert {
+        /// API name of the object.
+        entity: String,
+        /// The external id field.
+        field: String,
+        /// Its value.
+        value: Value,
+        /// The other fields.
         fields: Row,
     },
     /// To the recycle bin, with what hangs on it.
@@ -54,6 +67,8 @@ pub enum Dml {
 pub struct DmlResult {
     /// The record, 18 characters; `None` where an insert failed.
     pub id: Option<String>,
+    /// Whether the record is new.
+    pub created: bool,
     /// Why it failed.
     pub error: Option<ApiError>,
 }
@@ -107,7 +122,7 @@ impl Org {
         };
         if all_or_none && results.iter().any(|result| !result.success()) {
             for result in &mut results {
-                result.id = None;
+                (result.id, result.created) = (None, false);
                 result.error.get_or_insert_with(|| {
                     ApiError::new(
                         "ALL_OR_NONE_OPERATION_ROLLED_BACK",
@@ -121,5 +136,45 @@ impl Org {
             self.commit(&mut writer, at, user, origin, written);
         }
         results
+    }
+
+    /// Writes in one transaction, all or none, each step made from the results of those before.
+    /// The first failure ends it: the results end with that step's, and the flag says so.
+    pub(crate) fn write_in_turn<S>(
+        &self,
+        user: &str,
+        origin: &str,
+        steps: impl IntoIterator<Item = S>,
+    ) -> (Vec<DmlResult>, bool)
+    where
+        S: FnOnce(&[DmlResult]) -> Result<Dml, ApiError>,
+    {
+        let mut writer = self.writer();
+        let at = self.now_micros();
+        let mut results: Vec<DmlResult> = Vec::new();
+        let written = {
+            let state = self.state();
+            let mut transaction = Transaction::new(&state, &mut writer, user, at);
+            for step in steps {
+                let result = match step(&results) {
+                    Ok(op) => transaction.step(op),
+                    Err(error) => DmlResult {
+                        id: None,
+                        created: false,
+                        error: Some(error),
+                    },
+                };
+                let failed = !result.success();
+                results.push(result);
+                if failed {
+                    return (results, true);
+                }
+            }
+            transaction.finish()
+        };
+        if !written.records.is_empty() {
+            self.commit(&mut writer, at, user, origin, written);
+        }
+        (results, false)
     }
 }

@@ -1,5 +1,6 @@
 //! Faults that a test asks for, shared by the HTTP doors and the Pub/Sub server.
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -7,6 +8,7 @@ use serde::Deserialize;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use crate::bulk::faults::BulkFaults;
 use crate::commit::ChangeKind;
 
 /// A change event without a record change behind it.
@@ -89,6 +91,12 @@ pub enum Fault {
         count: usize,
         /// How late, in milliseconds.
         ms: u64,
+    },
+    /// The org's API allowance is used up, or there again: every call of the data API is answered
+    /// 403 `REQUEST_LIMIT_EXCEEDED` meanwhile.
+    Quota {
+        /// Whether it is used up.
+        exhausted: bool,
     },
     /// Every token handed out so far stops working.
     ExpireTokens {},
@@ -177,8 +185,11 @@ type Injector = Box<dyn Fn(&InjectedEvent) + Send + Sync>;
 
 /// The faults in force.
 pub struct Faults {
+    /// Those of the Bulk API.
+    pub bulk: BulkFaults,
     http: Mutex<VecDeque<HttpFault>>,
     duplicates: Mutex<usize>,
+    quota_exhausted: AtomicBool,
     injectors: Mutex<Vec<Injector>>,
     drops: watch::Sender<u64>,
     stalled_until: watch::Sender<Option<Instant>>,
@@ -195,8 +206,10 @@ impl std::fmt::Debug for Faults {
 impl Default for Faults {
     fn default() -> Self {
         Faults {
+            bulk: BulkFaults::default(),
             http: Mutex::default(),
             duplicates: Mutex::default(),
+            quota_exhausted: AtomicBool::new(false),
             injectors: Mutex::default(),
             drops: watch::Sender::new(0),
             stalled_until: watch::Sender::new(None),
@@ -223,6 +236,7 @@ impl Faults {
                     delay: Duration::from_millis(ms),
                 },
             ),
+            Fault::Quota { exhausted } => self.quota_exhausted.store(exhausted, Ordering::Relaxed),
             Fault::ExpireTokens {} => self.token_epoch.send_modify(|epoch| *epoch += 1),
             Fault::DropStreams {} => self.drops.send_modify(|drops| *drops += 1),
             Fault::StallStreams { ms } => {
@@ -288,6 +302,11 @@ impl Faults {
         let any = *left > 0;
         *left = left.saturating_sub(1);
         any
+    }
+
+    /// Whether the org's API allowance is used up.
+    pub fn quota_exhausted(&self) -> bool {
+        self.quota_exhausted.load(Ordering::Relaxed)
     }
 
     /// What the HTTP request in hand meets; counts down.

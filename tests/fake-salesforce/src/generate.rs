@@ -1,4 +1,6 @@
 //! An org made from a seed.
+use std::sync::MutexGuard;
+
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom;
 use rand::{Rng, SeedableRng};
@@ -6,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::commit::Row;
 use crate::error::ApiError;
-use crate::org::Org;
+use crate::org::{Org, Writer, Written};
 use crate::schema;
 use crate::time;
 use crate::transaction::Transaction;
@@ -110,29 +112,34 @@ impl Org {
     /// Fills the org with this many opportunities and about 0.4 accounts, 1.2 contacts and 1.2
     /// contact roles for each, owned by 30 users: 18 of them hold a permission set of mOS, three
     /// of these through a group, three by an assignment that has expired, and four of the 30 are
-    /// inactive. One transaction. The same seed on the same day makes the same org.
+    /// inactive. One transaction, or several where it is more than 100,000 records. The same seed
+    /// on the same day makes the same org.
     pub fn generate(&self, opportunities: usize, seed: u64) {
-        let mut writer = self.writer();
         let at = self.now_micros();
-        let written = {
-            let state = self.state();
-            let transaction = Transaction::trusted(&state, &mut writer, self.admin_id(), at);
-            let mut generator = Generator {
-                transaction,
-                random: StdRng::seed_from_u64(seed),
-                today_ms: time::whole_second_ms(at).div_euclid(DAY_MS) * DAY_MS,
-            };
-            if let Err(error) = generator.run(opportunities) {
-                tracing::error!(%error, "a generated record was refused");
-            }
-            generator.transaction.finish()
+        let mut generator = Generator {
+            org: self,
+            writer: self.writer(),
+            written: Written::default(),
+            at,
+            random: StdRng::seed_from_u64(seed),
+            today_ms: time::whole_second_ms(at).div_euclid(DAY_MS) * DAY_MS,
         };
-        self.commit(&mut writer, at, self.admin_id(), "", written);
+        if let Err(error) = generator.run(opportunities) {
+            tracing::error!(%error, "a generated record was refused");
+        }
+        generator.write();
     }
 }
 
+/// Records of one transaction: what is not yet written takes memory.
+const BATCH: usize = 100_000;
+
 struct Generator<'a> {
-    transaction: Transaction<'a>,
+    org: &'a Org,
+    writer: MutexGuard<'a, Writer>,
+    /// What the next commit writes.
+    written: Written,
+    at: i64,
     random: StdRng,
     /// The start of the day, in milliseconds since the epoch.
     today_ms: i64,
@@ -170,9 +177,9 @@ impl Generator<'_> {
     /// Users 0 to 2 are mOS administrators, 3 to 11 mOS users, 12 to 14 such through a group, 15 to
     /// 17 were until their assignment expired.
     fn permissions(&mut self, users: &[String]) -> Result<(), ApiError> {
-        let admin = self.transaction.permission_set("mOS_Admin")?;
-        let user = self.transaction.permission_set("mOS_User")?;
-        let group = self.transaction.permission_set_group("Sales_Apps")?;
+        let admin = self.within(|made| made.permission_set("mOS_Admin"))?;
+        let user = self.within(|made| made.permission_set("mOS_User"))?;
+        let group = self.within(|made| made.permission_set_group("Sales_Apps"))?;
         let fields = json!({"PermissionSetGroupId": group, "PermissionSetId": user});
         self.insert("PermissionSetGroupComponent", fields)?;
         for (number, assignee) in users.iter().enumerate().take(18) {
@@ -315,7 +322,31 @@ impl Generator<'_> {
             return Err(ApiError::new("JSON_PARSER_ERROR", "no object"));
         };
         let fields: Row = fields;
-        self.transaction.insert(entity, &fields)
+        let id = self.within(|made| made.insert(entity, &fields));
+        if self.written.records.len() >= BATCH {
+            self.write();
+        }
+        id
+    }
+
+    /// Does something in the transaction that is not yet written.
+    fn within<T>(&mut self, does: impl FnOnce(&mut Transaction<'_>) -> T) -> T {
+        let state = self.org.state();
+        let user = self.org.admin_id();
+        let mut transaction = Transaction::trusted(&state, &mut self.writer, user, self.at);
+        transaction.resume(std::mem::take(&mut self.written));
+        let done = does(&mut transaction);
+        self.written = transaction.finish();
+        done
+    }
+
+    fn write(&mut self) {
+        let written = std::mem::take(&mut self.written);
+        if !written.records.is_empty() {
+            let user = self.org.admin_id();
+            self.org
+                .commit(&mut self.writer, self.at, user, "", written);
+        }
     }
 
     fn pick<'p, T>(&mut self, among: &'p [T]) -> &'p T {

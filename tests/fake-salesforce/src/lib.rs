@@ -6,6 +6,7 @@
 //! shares no code with the client it tests but the generated protobuf types.
 #![recursion_limit = "256"]
 
+pub mod bulk;
 pub mod commit;
 mod derive;
 mod describe;
@@ -15,6 +16,7 @@ pub mod faults;
 mod generate;
 mod http;
 pub mod id;
+pub mod ledger;
 pub mod load;
 pub mod org;
 pub mod pubsub;
@@ -22,7 +24,10 @@ pub mod record;
 pub mod schema;
 pub mod server;
 pub mod setup;
+pub mod setup_fields;
+mod soap;
 mod soql;
+mod sorted;
 mod table;
 mod time;
 pub mod tokens;

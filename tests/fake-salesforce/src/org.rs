@@ -1,33 +1,42 @@
 //! The org: its records, its ledger of transactions, and who is told of them.
 use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::commit::{Clock, Commit, RowChange};
 use crate::id;
+use crate::ledger::{History, Ledger};
 use crate::record::{Cell, Record};
+use crate::schema::Entity;
+use crate::setup_fields::SchemaHook;
 use crate::table::Table;
 use crate::{schema, time};
 
 /// Who is told of a commit.
 pub type Hook = Box<dyn Fn(&Arc<Commit>) + Send + Sync>;
 
-/// A Salesforce org in memory.
+/// A Salesforce org: its records in memory, its ledger on disk.
 ///
-/// Reads see committed transactions only. Writes go one transaction at a time; whoever registered
+/// Reads see committed transactions only, each query those of one moment; they never hold up a
+/// write, nor a write them. Writes go one transaction at a time; whoever registered
 /// with [`Org::on_commit`] is told of each in commit order, before the writer gets its answer.
 pub struct Org {
     clock: Clock,
     offset_micros: Arc<AtomicI64>,
     org_id: String,
     admin_id: String,
+    founded_at: i64,
     /// Held for the whole of a write, hooks included: this is what makes commit order.
     writer: Mutex<Writer>,
-    state: RwLock<State>,
+    state: RwLock<Arc<State>>,
+    ledger: Arc<Ledger>,
     hooks: Mutex<Vec<Hook>>,
+    pub(crate) schema_hooks: Mutex<Vec<SchemaHook>>,
 }
 
 /// What only a writer needs.
@@ -48,10 +57,13 @@ pub(crate) struct Written {
     pub(crate) records: BTreeMap<String, Option<Record>>,
 }
 
-/// The committed records and the ledger.
+/// The committed records and what describes them. Copies share what did not change.
+#[derive(Clone)]
 pub(crate) struct State {
     pub(crate) tables: BTreeMap<&'static str, Table>,
-    ledger: Vec<Arc<Commit>>,
+    pub(crate) entities: BTreeMap<&'static str, &'static Entity>,
+    /// When an object was last described anew, microseconds since the epoch.
+    pub(crate) described_at: BTreeMap<&'static str, i64>,
 }
 
 impl std::fmt::Debug for Org {
@@ -68,7 +80,22 @@ const FIRST_SEQUENCE: u64 = 10_000_000_000;
 impl Org {
     /// An org with an integration user, the default opportunity stages, a profile and nothing else.
     /// The same seed and the same calls make the same ids, numbers and keys.
+    ///
+    /// # Panics
+    /// Where no temporary file can be made for the ledger.
     pub fn new(clock: Clock, seed: u64) -> Arc<Org> {
+        match Org::new_in(clock, seed, None) {
+            Ok(org) => org,
+            Err(error) => panic!("no temporary file for the ledger can be made: {error}"),
+        }
+    }
+
+    /// The same with its ledger as the file `commits` in a folder; a temporary file without a name
+    /// where none is given, which goes with the process.
+    ///
+    /// # Errors
+    /// The file can not be made.
+    pub fn new_in(clock: Clock, seed: u64, folder: Option<&Path>) -> io::Result<Arc<Org>> {
         let offset_micros = Arc::new(AtomicI64::new(0));
         let shifted: Clock = {
             let offset = Arc::clone(&offset_micros);
@@ -78,6 +105,7 @@ impl Org {
             .iter()
             .map(|entity| (entity.name, Table::new(entity)))
             .collect();
+        let founded_at = shifted();
         let org = Arc::new(Org {
             clock: shifted,
             offset_micros,
@@ -89,14 +117,21 @@ impl Org {
                 sequences: BTreeMap::new(),
                 went_along: BTreeMap::new(),
             }),
-            state: RwLock::new(State {
+            state: RwLock::new(Arc::new(State {
                 tables,
-                ledger: Vec::new(),
-            }),
+                entities: schema::entities()
+                    .iter()
+                    .map(|entity| (entity.name, entity))
+                    .collect(),
+                described_at: BTreeMap::new(),
+            })),
+            founded_at,
+            ledger: Arc::new(Ledger::new(folder)?),
             hooks: Mutex::default(),
+            schema_hooks: Mutex::default(),
         });
         org.install_setup();
-        org
+        Ok(org)
     }
 
     /// The 18-character organization id.
@@ -126,13 +161,36 @@ impl Org {
     }
 
     /// The ledger from `index` on. The org's set-up and loads are its first commits; objects
-    /// without change events appear like all others.
+    /// without change events appear like all others. All of it is read into memory: for long
+    /// ledgers see [`Org::history`].
     pub fn commits_since(&self, index: usize) -> Vec<Arc<Commit>> {
-        self.state()
-            .ledger
-            .get(index..)
-            .map(<[_]>::to_vec)
-            .unwrap_or_default()
+        self.history(index, usize::MAX).map(Arc::new).collect()
+    }
+
+    /// At most `limit` commits of the ledger from `index` on, each read from disk when asked for.
+    pub fn history(&self, index: usize, limit: usize) -> History {
+        History {
+            ledger: Arc::clone(&self.ledger),
+            next: index,
+            end: self.ledger.len().min(index.saturating_add(limit)),
+        }
+    }
+
+    /// How many commits the ledger has.
+    pub fn commits(&self) -> usize {
+        self.ledger.len()
+    }
+
+    /// When an object was last described anew, microseconds since the epoch.
+    pub(crate) fn described_at_micros(&self, entity: &str) -> i64 {
+        let state = self.state();
+        let at = state.described_at.get(entity).copied();
+        at.unwrap_or(self.founded_at)
+    }
+
+    /// An object as it is described now, by its name in any case.
+    pub fn entity(&self, name: &str) -> Option<&'static Entity> {
+        self.state().entity(name)
     }
 
     /// Registers who is told of commits from now on: in commit order, one at a time, while the
@@ -177,8 +235,15 @@ impl Org {
             .collect()
     }
 
-    pub(crate) fn state(&self) -> RwLockReadGuard<'_, State> {
-        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    /// The committed state at this moment; later commits do not change it.
+    pub(crate) fn state(&self) -> Arc<State> {
+        Arc::clone(&self.state.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Changes the state. The caller holds the writer.
+    pub(crate) fn alter(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut state));
     }
 
     pub(crate) fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -206,8 +271,11 @@ impl Org {
             changes: written.changes,
             silent: written.silent,
         });
-        {
-            let mut state = self.state.write().unwrap_or_else(PoisonError::into_inner);
+        if let Err(error) = self.ledger.push(&commit) {
+            // Going on without it would let an audit pass that proves nothing.
+            panic!("the ledger can not be written, is the disk full? {error}");
+        }
+        self.alter(|state| {
             for (record_id, record) in written.records {
                 let Some(entity) = id::entity_of(&record_id) else {
                     continue;
@@ -220,8 +288,7 @@ impl Org {
                     None => table.remove(&record_id),
                 }
             }
-            state.ledger.push(Arc::clone(&commit));
-        }
+        });
         let hooks = self.hooks.lock().unwrap_or_else(PoisonError::into_inner);
         for hook in hooks.iter() {
             hook(&commit);
@@ -232,7 +299,7 @@ impl Org {
 
 impl Writer {
     /// The next id of an object.
-    pub(crate) fn mint(&mut self, entity: &'static schema::Entity) -> String {
+    pub(crate) fn mint(&mut self, entity: &'static Entity) -> String {
         let next = self.sequences.entry(entity.name).or_insert(FIRST_SEQUENCE);
         *next += 1;
         id::mint(entity.prefix, *next)
@@ -240,6 +307,16 @@ impl Writer {
 }
 
 impl State {
+    /// An object as it is described now, by its name in any case.
+    pub(crate) fn entity(&self, name: &str) -> Option<&'static Entity> {
+        self.entities.get(name).copied().or_else(|| {
+            let mut known = self.entities.values();
+            known
+                .find(|known| known.name.eq_ignore_ascii_case(name))
+                .copied()
+        })
+    }
+
     pub(crate) fn table(&self, entity: &str) -> Option<&Table> {
         self.tables.get(entity)
     }
@@ -259,7 +336,7 @@ impl State {
         {
             return Cell::Bool(false);
         }
-        record.at(position).clone()
+        record.at(position).owned()
     }
 }
 

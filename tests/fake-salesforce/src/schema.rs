@@ -1,6 +1,6 @@
 //! Which objects and fields the org has: the one table that queries, writes and describe follow.
 use std::collections::BTreeMap;
-use std::sync::LazyLock;
+use std::sync::{LazyLock, PoisonError, RwLock};
 
 /// What can be done with an object.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,6 +46,8 @@ pub enum FieldType {
     Date,
     /// `datetime`
     DateTime,
+    /// `time`
+    Time,
     /// `email`
     Email,
     /// `phone`
@@ -72,6 +74,7 @@ impl FieldType {
             FieldType::Percent => "percent",
             FieldType::Date => "date",
             FieldType::DateTime => "datetime",
+            FieldType::Time => "time",
             FieldType::Email => "email",
             FieldType::Phone => "phone",
             FieldType::Url => "url",
@@ -105,6 +108,7 @@ impl FieldType {
             "percent" => FieldType::Percent,
             "date" => FieldType::Date,
             "datetime" => FieldType::DateTime,
+            "time" => FieldType::Time,
             "email" => FieldType::Email,
             "phone" => FieldType::Phone,
             "url" => FieldType::Url,
@@ -141,10 +145,20 @@ pub struct Field {
     pub reference: Option<(&'static str, &'static str)>,
     /// The value on insert where none is given, as text.
     pub default: Option<&'static str>,
+    /// Records can be addressed by it in an upsert.
+    pub external_id: bool,
+    /// No two records have the same value.
+    pub unique: bool,
+    /// The values of a custom picklist.
+    pub values: &'static [&'static str],
+    /// Field-level security hides it from whoever signs in.
+    pub hidden: bool,
+    /// It was deleted in Setup; its place stays, so that older records can be read.
+    pub removed: bool,
 }
 
-/// One object.
-#[derive(Debug)]
+/// One object, as it is described at one time: a field added, hidden or removed makes a new one.
+#[derive(Clone, Debug)]
 pub struct Entity {
     /// API name.
     pub name: &'static str,
@@ -161,6 +175,8 @@ pub struct Entity {
     /// The names of the compound address fields, and of what their parts' names begin with.
     pub addresses: Vec<(&'static str, &'static str)>,
     positions: BTreeMap<&'static str, usize>,
+    /// The number of this description.
+    version: usize,
 }
 
 impl PartialEq for Entity {
@@ -175,8 +191,41 @@ impl Entity {
         self.positions.get(field).copied().or_else(|| {
             self.fields
                 .iter()
-                .position(|known| known.name.eq_ignore_ascii_case(field))
+                .position(|known| !known.removed && known.name.eq_ignore_ascii_case(field))
         })
+    }
+
+    /// The same, of the fields that whoever signs in may see.
+    pub fn visible(&self, field: &str) -> Option<(usize, &Field)> {
+        let position = self.position(field)?;
+        let field = self.fields.get(position)?;
+        (!field.hidden).then_some((position, field))
+    }
+
+    /// The number of this description, for [`by_version`].
+    pub(crate) fn version(&self) -> usize {
+        self.version
+    }
+
+    /// A description with other fields, kept for the rest of the process: records point to it.
+    pub(crate) fn with_fields(&self, fields: Vec<Field>) -> &'static Entity {
+        let mut later = LATER.write().unwrap_or_else(PoisonError::into_inner);
+        let entity = Box::leak(Box::new(Entity {
+            fields,
+            version: SCHEMA.len() + later.len(),
+            ..self.clone()
+        }));
+        entity.index();
+        later.push(entity);
+        entity
+    }
+
+    fn index(&mut self) {
+        let fields = self.fields.iter().enumerate();
+        self.positions = fields
+            .filter(|(_, field)| !field.removed)
+            .map(|(position, field)| (field.name, position))
+            .collect();
     }
 
     /// A field by its name in any case.
@@ -184,18 +233,38 @@ impl Entity {
         self.fields.get(self.position(name)?)
     }
 
-    /// The reference field behind a relationship name, in any case.
-    pub fn relationship(&self, name: &str) -> Option<(usize, &'static Entity)> {
+    /// The reference field behind a relationship name, in any case, and the object it leads to.
+    pub fn relationship(&self, name: &str) -> Option<(usize, &'static str)> {
         self.fields
             .iter()
             .enumerate()
+            .filter(|(_, field)| !field.hidden && !field.removed)
             .find_map(|(position, field)| {
                 let (target, relationship) = field.reference?;
-                if !relationship.eq_ignore_ascii_case(name) {
-                    return None;
-                }
-                Some((position, entity(target)?))
+                relationship
+                    .eq_ignore_ascii_case(name)
+                    .then_some((position, target))
             })
+    }
+
+    /// The name under which a parent's records of this object can be selected, where `field` is
+    /// what refers to `parent`.
+    pub fn child_relationship(&self, field: &Field, parent: &str) -> Option<String> {
+        let (target, _) = field.reference?;
+        if target != parent {
+            return None;
+        }
+        match (parent, self.name, field.name) {
+            ("Account", "Account", "ParentId") => Some("ChildAccounts".to_owned()),
+            ("User", _, "ManagerId") => Some("ManagedUsers".to_owned()),
+            ("PermissionSet" | "PermissionSetGroup", "PermissionSetAssignment", _) => {
+                Some("Assignments".to_owned())
+            }
+            _ => field
+                .name
+                .starts_with(parent)
+                .then(|| self.label_plural.replace(' ', "")),
+        }
     }
 }
 
@@ -209,6 +278,14 @@ pub fn entity(name: &str) -> Option<&'static Entity> {
     SCHEMA
         .iter()
         .find(|known| known.name.eq_ignore_ascii_case(name))
+}
+
+/// A description by its number.
+pub(crate) fn by_version(version: usize) -> Option<&'static Entity> {
+    SCHEMA.get(version).or_else(|| {
+        let later = LATER.read().unwrap_or_else(PoisonError::into_inner);
+        later.get(version.checked_sub(SCHEMA.len())?).copied()
+    })
 }
 
 /// The values that describe lists for a picklist field. `StageName` is not among them: its values
@@ -290,6 +367,9 @@ pub fn picklist(entity: &str, field: &str) -> &'static [&'static str] {
 
 static SCHEMA: LazyLock<Vec<Entity>> = LazyLock::new(|| parse(include_str!("schema_table.txt")));
 
+/// Descriptions that came after the table's, of all orgs of this process.
+static LATER: RwLock<Vec<&'static Entity>> = RwLock::new(Vec::new());
+
 const ADDRESS_PARTS: [(&str, &str); 8] = [
     ("Street", "textarea(255)"),
     ("City", "string(40)"),
@@ -333,13 +413,9 @@ fn parse(table: &'static str) -> Vec<Entity> {
             _ => entity.fields.push(field_line(line)),
         }
     }
-    for entity in &mut entities {
-        entity.positions = entity
-            .fields
-            .iter()
-            .enumerate()
-            .map(|(position, field)| (field.name, position))
-            .collect();
+    for (version, entity) in entities.iter_mut().enumerate() {
+        entity.version = version;
+        entity.index();
     }
     entities
 }
@@ -366,6 +442,7 @@ fn entity_line(mut words: std::str::SplitWhitespace<'static>) -> Entity {
         fields: Vec::new(),
         addresses: Vec::new(),
         positions: BTreeMap::new(),
+        version: 0,
     }
 }
 
@@ -409,6 +486,11 @@ fn field_line(line: &'static str) -> Field {
         compound: None,
         reference: (kind == FieldType::Reference).then_some((left, right)),
         default: None,
+        external_id: false,
+        unique: name == "Username",
+        values: &[],
+        hidden: false,
+        removed: false,
     };
     for mark in words {
         match mark {
@@ -455,7 +537,7 @@ mod tests {
             account.field("billingstreet").unwrap().compound,
             Some("BillingAddress")
         );
-        assert_eq!(account.relationship("owner").unwrap().1.name, "User");
+        assert_eq!(account.relationship("owner").unwrap().1, "User");
         assert_eq!(
             entity("User").unwrap().field("Street").unwrap().compound,
             Some("Address")

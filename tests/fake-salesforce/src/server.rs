@@ -14,12 +14,13 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use crate::bulk::Jobs;
 use crate::commit::Clock;
 use crate::dml::Dml;
 use crate::faults::Faults;
 use crate::http::{App, Client, Counters, router};
 use crate::org::Org;
-use crate::pubsub;
+use crate::pubsub::{self, EventLog, Timing};
 use crate::setup::DEFAULT_USERNAME;
 use crate::tokens::Tokens;
 
@@ -28,6 +29,12 @@ pub const DEFAULT_CLIENT_ID: &str = "fake-client-id";
 
 /// The consumer secret that signs in where none is configured.
 pub const DEFAULT_CLIENT_SECRET: &str = "fake-client-secret";
+
+/// The password of every user where none is configured.
+pub const DEFAULT_PASSWORD: &str = "fake-password";
+
+/// The security token that stands after the password where none is configured.
+pub const DEFAULT_SECURITY_TOKEN: &str = "fake-token";
 
 /// How the fake org is served.
 #[derive(Clone, Debug, clap::Args)]
@@ -68,6 +75,18 @@ pub struct Options {
     /// The integration user's name, who client credentials run as
     #[arg(long, value_name = "NAME", default_value = DEFAULT_USERNAME)]
     pub username: String,
+    /// Password of every user, for sign-in over SOAP
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_PASSWORD)]
+    pub password: String,
+    /// Security token that clients append to the password
+    #[arg(long, value_name = "TEXT", default_value = DEFAULT_SECURITY_TOKEN)]
+    pub security_token: String,
+    /// A refresh token is good for one use and is answered with the next
+    #[arg(long)]
+    pub rotate_refresh_tokens: bool,
+    /// Folder for the ledgers; a temporary file each where not given, gone when the process ends
+    #[arg(long, value_name = "DIR")]
+    pub data: Option<PathBuf>,
     /// Public key or certificate in PEM that JWT assertions are checked with
     #[arg(long, value_name = "FILE")]
     pub jwt_public_key: Option<PathBuf>,
@@ -90,6 +109,10 @@ impl Default for Options {
             client_id: DEFAULT_CLIENT_ID.to_owned(),
             client_secret: DEFAULT_CLIENT_SECRET.to_owned(),
             username: DEFAULT_USERNAME.to_owned(),
+            password: DEFAULT_PASSWORD.to_owned(),
+            security_token: DEFAULT_SECURITY_TOKEN.to_owned(),
+            rotate_refresh_tokens: false,
+            data: None,
             jwt_public_key: None,
         }
     }
@@ -145,7 +168,8 @@ impl Running {
 /// # Errors
 /// An address in use, a file that cannot be read, a record that is refused.
 pub async fn start(options: Options, clock: Clock) -> anyhow::Result<Running> {
-    let org = Org::new(clock, options.seed);
+    let org = Org::new_in(clock, options.seed, options.data.as_deref())
+        .context("cannot make the ledger; choose another --data")?;
     if options.username != DEFAULT_USERNAME {
         rename(&org, &options.username)?;
     }
@@ -186,8 +210,20 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
         Arc::clone(&faults),
         options.seed,
     ));
+    // Commits are captured from here on.
+    let log = EventLog::attach_in(&org, options.data.as_deref())
+        .context("cannot make the file of the events; choose another --data")?;
+    log.obey(&faults, &org);
+    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let app = Arc::new(App {
+        jobs: Arc::new(Jobs::new(
+            Arc::clone(&org),
+            Arc::clone(&faults),
+            tasks.clone(),
+            stop.clone(),
+        )),
         org: Arc::clone(&org),
+        log: Arc::clone(&log),
         faults: Arc::clone(&faults),
         tokens: Arc::clone(&tokens),
         instance_url: instance_url.trim_end_matches('/').to_owned(),
@@ -195,19 +231,22 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
             id: options.client_id,
             secret: options.client_secret,
             username: options.username,
+            password: options.password,
+            security_token: options.security_token,
+            rotates_refresh_tokens: options.rotate_refresh_tokens,
             jwt_public_key,
         },
         counters: Counters::default(),
         cursors: Default::default(),
         codes: Default::default(),
     });
-    let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
-    let grpc_server = pubsub::serve(
+    let grpc_server = pubsub::serve_log(
         grpc_listener,
+        log,
         Arc::clone(&org),
         Arc::clone(&faults),
         Arc::clone(&tokens),
-        Duration::from_secs(options.keepalive_s),
+        Timing::with_keepalive(Duration::from_secs(options.keepalive_s)),
         tls.clone(),
         stop.clone(),
     );

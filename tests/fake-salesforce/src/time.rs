@@ -1,6 +1,6 @@
 //! Datetimes and dates in Salesforce's forms.
 use jiff::Timestamp;
-use jiff::civil::Date;
+use jiff::civil::{Date, Time};
 use jiff::tz::TimeZone;
 
 /// Microseconds cut to whole seconds, in milliseconds.
@@ -24,6 +24,11 @@ pub(crate) fn datetime_text(ms: i64) -> String {
 /// A datetime in any of the forms that the APIs take, in the stored form: offset `Z`, `+0000` or
 /// `+00:00`, with or without fraction.
 pub(crate) fn datetime(text: &str) -> Option<String> {
+    milliseconds(text).map(datetime_text)
+}
+
+/// A datetime in any of those forms, in milliseconds since the epoch.
+pub(crate) fn milliseconds(text: &str) -> Option<i64> {
     if text.len() < 20 || !text.contains('T') {
         return None;
     }
@@ -35,7 +40,7 @@ pub(crate) fn datetime(text: &str) -> Option<String> {
             format!("{head}{hours}:{minutes}").parse().ok()?
         }
     };
-    Some(datetime_text(parsed.as_millisecond()))
+    Some(parsed.as_millisecond())
 }
 
 /// A date `YYYY-MM-DD`, checked against the calendar; a datetime's date where one is given.
@@ -46,4 +51,10 @@ pub(crate) fn date(text: &str) -> Option<String> {
     }
     let parsed: Date = head.parse().ok()?;
     Some(parsed.to_string())
+}
+
+/// A time of day `HH:MM:SS.mmmZ`, the fraction and the seconds as they are given or zero.
+pub(crate) fn of_day(text: &str) -> Option<String> {
+    let parsed: Time = text.strip_suffix('Z')?.parse().ok()?;
+    Some(parsed.strftime("%H:%M:%S%.3fZ").to_string())
 }

@@ -1,12 +1,14 @@
 //! One transaction: steps staged over the committed records, with defaults, cascades and checks.
 use std::collections::BTreeSet;
 
+use serde_json::Value;
+
 use crate::commit::{ChangeKind, Row, RowChange};
 use crate::derive::{self, Draft, Stage};
 use crate::dml::{Dml, DmlResult};
 use crate::error::ApiError;
 use crate::org::{State, Writer, Written};
-use crate::record::{Cell, Record};
+use crate::record::{Cell, CellRef, Record};
 use crate::schema::{self, Entity, Field};
 use crate::{id, time, value};
 
@@ -85,6 +87,11 @@ impl<'a> Transaction<'a> {
         transaction
     }
 
+    /// Goes on with what an earlier transaction staged and nobody committed.
+    pub(crate) fn resume(&mut self, written: Written) {
+        self.written = written;
+    }
+
     pub(crate) fn finish(self) -> Written {
         self.written
     }
@@ -112,10 +119,25 @@ impl<'a> Transaction<'a> {
     pub(crate) fn step(&mut self, op: Dml) -> DmlResult {
         self.undo.clear();
         let (changes, silent) = (self.written.changes.len(), self.written.silent.len());
+        let mut created = false;
         let done = match op {
-            Dml::Insert { entity, fields } => self
+            Dml::Insert { entity, fields } => {
+                created = true;
+                self.entity(&entity)
+                    .and_then(|entity| self.insert(entity, &fields))
+            }
+            Dml::Upsert {
+                entity,
+                field,
+                value,
+                fields,
+            } => self
                 .entity(&entity)
-                .and_then(|entity| self.insert(entity, &fields)),
+                .and_then(|entity| self.upsert(entity, &field, &value, &fields))
+                .map(|(id, made)| {
+                    created = made;
+                    id
+                }),
             Dml::Update { entity, id, fields } => self
                 .entity(&entity)
                 .and_then(|entity| self.update(entity, &id, &fields)),
@@ -136,6 +158,7 @@ impl<'a> Transaction<'a> {
         match done {
             Ok(id) => DmlResult {
                 id: Some(id),
+                created,
                 error: None,
             },
             Err(error) => {
@@ -149,14 +172,25 @@ impl<'a> Transaction<'a> {
                 }
                 DmlResult {
                     id: None,
+                    created: false,
                     error: Some(error),
                 }
             }
         }
     }
 
+    /// A record's cells, to be changed under the object's present description.
+    fn draft(&self, record: &Record) -> Draft {
+        let entity = record.entity();
+        let entity = self.state.entity(entity.name).unwrap_or(entity);
+        Draft {
+            entity,
+            cells: record.cells_for(entity),
+        }
+    }
+
     fn entity(&self, name: &str) -> Result<&'static Entity, ApiError> {
-        schema::entity(name).ok_or_else(|| {
+        self.state.entity(name).ok_or_else(|| {
             ApiError::new(
                 "INVALID_TYPE",
                 format!("sObject type '{name}' is not supported."),
@@ -172,6 +206,8 @@ impl<'a> Transaction<'a> {
         entity: &'static Entity,
         fields: &Row,
     ) -> Result<String, ApiError> {
+        // Loaders name the objects of the table; the org may describe them anew.
+        let entity = self.state.entity(entity.name).unwrap_or(entity);
         if !entity.can.create && !self.trusted {
             return Err(not_supported(entity, "create"));
         }
@@ -421,7 +457,102 @@ impl<'a> Transaction<'a> {
             }
             _ => {}
         }
+        self.check_custom_unique(record)
+    }
+
+    fn check_custom_unique(&self, record: &Record) -> Result<(), ApiError> {
+        let entity = record.entity();
+        let unique = entity.fields.iter().enumerate();
+        let unique = unique.filter(|(_, field)| field.unique && field.name.ends_with("__c"));
+        for (position, field) in unique {
+            let cell = record.at(position);
+            if cell.is_null() {
+                continue;
+            }
+            let twin = self.by_external(entity, position, &text_of(cell));
+            let twin = twin.into_iter().find(|other| other.id() != record.id());
+            if let Some(twin) = twin {
+                return Err(ApiError::on_field(
+                    "DUPLICATE_VALUE",
+                    format!(
+                        "duplicate value found: {} duplicates value on record with id: {}",
+                        field.name,
+                        twin.id()
+                    ),
+                    field.name,
+                ));
+            }
+        }
         Ok(())
+    }
+
+    /// The records, not deleted, with this value of an external id or unique field.
+    fn by_external(&self, entity: &Entity, position: usize, value: &str) -> Vec<Record> {
+        let table = self.state.table(entity.name);
+        let committed = table
+            .map(|table| table.external(position, value))
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|record| !self.written.records.contains_key(record.id()));
+        let staged = self.of_object(entity.name).filter(|record| {
+            let cell = record.at(position);
+            !cell.is_null() && text_of(cell).to_lowercase() == value.to_lowercase()
+        });
+        committed
+            .chain(staged)
+            .filter(|record| !record.flag("IsDeleted"))
+            .cloned()
+            .collect()
+    }
+
+    // ---- upsert
+
+    /// Updates the record that has this external id, or makes one.
+    fn upsert(
+        &mut self,
+        entity: &'static Entity,
+        field: &str,
+        value: &Value,
+        fields: &Row,
+    ) -> Result<(String, bool), ApiError> {
+        let found = entity.visible(field).filter(|(_, field)| field.external_id);
+        let Some((position, external)) = found else {
+            return Err(ApiError::new(
+                "NOT_FOUND",
+                format!("Provided external ID field does not exist or is not accessible: {field}"),
+            ));
+        };
+        let cell = value::cell(entity, external, value)?;
+        if cell.is_null() {
+            return Err(ApiError::on_field(
+                "MISSING_ARGUMENT",
+                format!("{} not specified", external.name),
+                external.name,
+            ));
+        }
+        let mut fields = fields.clone();
+        fields.retain(|name, _| !name.eq_ignore_ascii_case(external.name));
+        let found = self.by_external(entity, position, &text_of(cell.view()));
+        match found.as_slice() {
+            [] => {
+                fields.insert(external.name.to_owned(), value.clone());
+                Ok((self.insert(entity, &fields)?, true))
+            }
+            [one] => Ok((self.update(entity, &one.id().to_owned(), &fields)?, false)),
+            several => Err(ApiError::on_field(
+                "DUPLICATE_EXTERNAL_ID",
+                format!(
+                    "{}: more than one record found for external id field: [{}]",
+                    external.name,
+                    several
+                        .iter()
+                        .map(Record::id)
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                ),
+                external.name,
+            )),
+        }
     }
 
     // ---- update
@@ -436,10 +567,7 @@ impl<'a> Transaction<'a> {
             return Err(not_supported(entity, "update"));
         }
         let before = self.alive(entity, record_id)?;
-        let mut draft = Draft {
-            entity,
-            cells: before.cells().to_vec(),
-        };
+        let mut draft = self.draft(&before);
         let mut given = BTreeSet::new();
         for (name, value) in fields {
             if name.eq_ignore_ascii_case("Id") {
@@ -456,7 +584,7 @@ impl<'a> Transaction<'a> {
                     fields: vec![field.name.to_owned()],
                 });
             }
-            if &cell != before.at(position) {
+            if cell.view() != before.at(position) {
                 self.check_reference(entity, field, &cell)?;
             }
             given.insert(field.name);
@@ -479,7 +607,7 @@ impl<'a> Transaction<'a> {
         match draft.entity.name {
             "Contact" | "User" => derive::person_name(draft),
             "Opportunity" => {
-                if draft.get("StageName") != before.cell("StageName") {
+                if draft.get("StageName").view() != before.cell("StageName") {
                     let stage = self.stage_of(draft.get("StageName").text().unwrap_or_default());
                     derive::from_stage(
                         draft,
@@ -493,7 +621,7 @@ impl<'a> Transaction<'a> {
                     let category = derive::category_of(name);
                     draft.set("ForecastCategory", Cell::from(category));
                 }
-                if derive::pushed(before.cell("CloseDate"), draft.get("CloseDate"))
+                if derive::pushed(before.cell("CloseDate"), draft.get("CloseDate").view())
                     && let Cell::Int(count) = *draft.get("PushCount")
                 {
                     draft.set("PushCount", Cell::Int(count + 1));
@@ -544,10 +672,7 @@ impl<'a> Transaction<'a> {
             .cloned()
             .collect();
         for old in affected {
-            let mut draft = Draft {
-                entity: old.entity(),
-                cells: old.cells().to_vec(),
-            };
+            let mut draft = self.draft(&old);
             derive::from_stage(&mut draft, &new, false, true);
             let turned = draft.finish();
             self.written.silent.push(RowChange {
@@ -601,10 +726,7 @@ impl<'a> Transaction<'a> {
         let record_id = record.id().to_owned();
         gone.push(record_id.clone());
         if entity.can.recycle_bin {
-            let mut draft = Draft {
-                entity,
-                cells: record.cells().to_vec(),
-            };
+            let mut draft = self.draft(&record);
             draft.set("IsDeleted", Cell::Bool(true));
             if let Some(master) = master {
                 draft.set("MasterRecordId", Cell::from(master));
@@ -659,10 +781,7 @@ impl<'a> Transaction<'a> {
 
     /// Takes one record out of the recycle bin. A parent that is still in there is let go of.
     fn restore(&mut self, record: &Record) {
-        let mut draft = Draft {
-            entity: record.entity(),
-            cells: record.cells().to_vec(),
-        };
+        let mut draft = self.draft(record);
         draft.set("IsDeleted", Cell::Bool(false));
         draft.set("MasterRecordId", Cell::Null);
         let parent = draft.get("AccountId").text();
@@ -712,10 +831,7 @@ impl<'a> Transaction<'a> {
             }
             loser_records.push(loser);
         }
-        let mut draft = Draft {
-            entity,
-            cells: winner.cells().to_vec(),
-        };
+        let mut draft = self.draft(&winner);
         for (position, field) in entity.fields.iter().enumerate() {
             let empty = draft.cells.get(position).is_some_and(Cell::is_null);
             if !empty || !field.updateable || field.reference.is_some() {
@@ -723,7 +839,7 @@ impl<'a> Transaction<'a> {
             }
             let taken = loser_records.iter().map(|loser| loser.at(position));
             if let Some(cell) = taken.into_iter().find(|cell| !cell.is_null()) {
-                draft.put(position, cell.clone());
+                draft.put(position, cell.owned());
             }
         }
         if entity.name == "Contact" {
@@ -746,10 +862,7 @@ impl<'a> Transaction<'a> {
                 children.into_iter().map(move |child| (child, *field))
             })
             .collect();
-        let mut draft = Draft {
-            entity: loser.entity(),
-            cells: loser.cells().to_vec(),
-        };
+        let mut draft = self.draft(loser);
         draft.set("IsDeleted", Cell::Bool(true));
         draft.set("MasterRecordId", Cell::from(winner));
         self.touch(&mut draft);
@@ -777,10 +890,7 @@ impl<'a> Transaction<'a> {
     // ---- shared
 
     fn set_fields(&mut self, before: &Record, fields: &[(&str, Cell)]) {
-        let mut draft = Draft {
-            entity: before.entity(),
-            cells: before.cells().to_vec(),
-        };
+        let mut draft = self.draft(before);
         for (field, cell) in fields {
             draft.set(field, cell.clone());
         }
@@ -850,8 +960,8 @@ impl<'a> Transaction<'a> {
         let Some(table) = self.state.table(entity) else {
             return Vec::new();
         };
-        let Some(position) = schema::entity(entity).and_then(|entity| entity.position(field))
-        else {
+        let position = self.state.entity(entity);
+        let Some(position) = position.and_then(|entity| entity.position(field)) else {
             return Vec::new();
         };
         let committed = table
@@ -905,9 +1015,12 @@ impl<'a> Transaction<'a> {
         if name == "attributes" {
             return Ok(None);
         }
-        let found = entity
-            .position(name)
-            .and_then(|position| Some((position, entity.fields.get(position)?)));
+        let found = if self.trusted {
+            let position = entity.position(name);
+            position.and_then(|position| Some((position, entity.fields.get(position)?)))
+        } else {
+            entity.visible(name)
+        };
         let Some((position, field)) = found else {
             return Err(ApiError::new(
                 "INVALID_FIELD",
@@ -969,7 +1082,7 @@ impl<'a> Transaction<'a> {
             .next()
             .map(|org| org.cell("FiscalYearStartMonth"))
         {
-            Some(Cell::Int(month)) => *month,
+            Some(CellRef::Int(month)) => month,
             _ => 1,
         }
     }
@@ -987,8 +1100,9 @@ impl Field {
 
 /// The fields whose values differ, and those that every write is said to change.
 fn differing(before: &Record, after: &Record) -> Vec<String> {
-    let fields = before.entity().fields.iter().enumerate();
+    let fields = after.entity().fields.iter().enumerate();
     fields
+        .filter(|(_, field)| !field.removed)
         .filter(|(position, field)| match field.name {
             "SystemModstamp" => false,
             "LastModifiedDate" => true,
@@ -996,6 +1110,14 @@ fn differing(before: &Record, after: &Record) -> Vec<String> {
         })
         .map(|(_, field)| field.name.to_owned())
         .collect()
+}
+
+/// A value as it is written in a path.
+fn text_of(cell: CellRef<'_>) -> String {
+    match cell.text() {
+        Some(text) => text.to_owned(),
+        None => cell.json().to_string(),
+    }
 }
 
 fn not_supported(entity: &Entity, what: &str) -> ApiError {

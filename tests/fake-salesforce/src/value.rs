@@ -29,6 +29,11 @@ pub(crate) fn cell(entity: &Entity, field: &Field, value: &Value) -> Result<Cell
             text.map(|text| Cell::from(text.as_str()))
                 .ok_or_else(|| unreadable("datetime", field, value))
         }
+        FieldType::Time => {
+            let text = value.as_str().and_then(time::of_day);
+            text.map(|text| Cell::from(text.as_str()))
+                .ok_or_else(|| unreadable("time", field, value))
+        }
         FieldType::Id | FieldType::Reference => reference(entity, field, value),
         FieldType::Text
         | FieldType::TextArea

@@ -10,11 +10,17 @@ use rand::{Rng, SeedableRng};
 use crate::clock::SimClock;
 
 /// How often each fault happens, as a share of the occasions.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) source_unreachable: f64,
     /// A poll does not see a record that was stamped in the last minutes.
     pub(crate) seen_late: f64,
+    /// Per step of a bulk query job.
+    pub(crate) bulk_fails: f64,
+    /// Per question after a complete bulk query job, and a quarter per page.
+    pub(crate) bulk_expires: f64,
+    /// Per piece of a page.
+    pub(crate) bulk_breaks: f64,
     pub(crate) stream_drop: f64,
     pub(crate) event_as_gap: f64,
     pub(crate) event_as_all: f64,
@@ -38,6 +44,9 @@ impl Rates {
     pub(crate) const NONE: Self = Self {
         source_unreachable: 0.0,
         seen_late: 0.0,
+        bulk_fails: 0.0,
+        bulk_expires: 0.0,
+        bulk_breaks: 0.0,
         stream_drop: 0.0,
         event_as_gap: 0.0,
         event_as_all: 0.0,
@@ -58,6 +67,9 @@ impl Rates {
     pub(crate) const FULL: Self = Self {
         source_unreachable: 0.02,
         seen_late: 0.2,
+        bulk_fails: 0.02,
+        bulk_expires: 0.02,
+        bulk_breaks: 0.02,
         stream_drop: 0.02,
         event_as_gap: 0.03,
         event_as_all: 0.01,
@@ -122,9 +134,18 @@ impl Chance {
         from.get(self.below(from.len()))
     }
 
+    /// From how many rows on a script reads by bulk queries: all, some or none of them.
+    pub(crate) fn bulk_from(&self) -> u64 {
+        *self.pick(&[0, 0, 2, 5, 10_000]).unwrap()
+    }
+
     /// Whether a fault happens now.
     pub(crate) fn fault(&self, rate: impl FnOnce(&Rates) -> f64) -> bool {
         self.faulty.load(Ordering::SeqCst) && self.happens(rate(&self.rates))
+    }
+
+    pub(crate) fn is_faultless(&self) -> bool {
+        self.rates == Rates::NONE
     }
 
     pub(crate) fn set_faulty(&self, faulty: bool) {

@@ -1,14 +1,14 @@
 //! The verdict over a script: the oracle's audit, what was sent out of scope, and the sums.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use domain::ObjectKind;
 use domain::failure::FailureKind;
-use domain::job::{MosStatus, SalesforceStatus};
+use domain::job::MosStatus;
 use domain::parked::Parked;
 use domain::settings::SettingsRevision;
-use fake_mos::{RecordType, RejectCode};
+use fake_mos::{Outcome, RecordType, RejectCode};
 use fake_salesforce::commit::Commit;
 use oracle::{History, MosLedger, MosRecord, MosState, Settings};
 use serde_json::Value;
@@ -101,6 +101,8 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     ));
     faults.extend(rejections(world));
     faults.extend(jobs(world).await);
+    faults.extend(against_ledger(world).await);
+    faults.extend(world.units.faults());
     for dead in world.embedded.queue().dead_letters(10_000).await.unwrap() {
         if dead.queue != TOPIC {
             faults.push(format!(
@@ -256,8 +258,14 @@ fn rejections(world: &World) -> Vec<String> {
 async fn jobs(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
     for job in world.stores.jobs.list(100_000).await.unwrap() {
-        if job.salesforce == SalesforceStatus::Failed || job.mos() == MosStatus::Failed {
-            faults.push(format!("{} has failed: {:?}", job.id, job.error));
+        if job.outcome() == Some(MosStatus::Failed) {
+            faults.push(format!("{} has failed: {:?}", job.id, job.failure()));
+        }
+        if job.pending() == 0 && job.counted + job.abandoned != job.units {
+            faults.push(format!(
+                "{} has counted {} and given up {} of {} units",
+                job.id, job.counted, job.abandoned, job.units
+            ));
         }
         let difference = job.tally.difference();
         if job.pending() == 0 && !difference.is_empty() {
@@ -265,6 +273,54 @@ async fn jobs(world: &World) -> Vec<String> {
                 "the sums of {} do not close: {difference:?}",
                 job.id
             ));
+        }
+    }
+    faults
+}
+
+/// I3: the jobs say no more than mOS's own ledger; and, where nothing was ever redelivered, exactly
+/// what it says, per object and outcome.
+async fn against_ledger(world: &World) -> Vec<String> {
+    let mut said = BTreeMap::<(String, &str), u64>::new();
+    for job in world.stores.jobs.list(100_000).await.unwrap() {
+        for (object, count, records) in job.tally.iter() {
+            *said
+                .entry((object.mos_type().to_owned(), count.name()))
+                .or_default() += records;
+        }
+    }
+    let mut done = BTreeMap::<(String, &str), u64>::new();
+    for entry in world.mos.ledger_since(0) {
+        if entry.replayed {
+            continue;
+        }
+        for record in &entry.records {
+            let outcome = match record.outcome {
+                Some(Outcome::Created) => "created",
+                Some(Outcome::Updated) => "updated",
+                Some(Outcome::Unchanged | Outcome::Skipped) => "unchanged",
+                Some(Outcome::Stale) => "stale",
+                Some(Outcome::Rejected) | None => continue,
+            };
+            *done.entry((record.kind.clone(), outcome)).or_default() += 1;
+        }
+    }
+    let mut faults = Vec::new();
+    for kind in ObjectKind::ALL {
+        for outcome in ["created", "updated", "unchanged", "stale"] {
+            let key = (kind.mos_type().to_owned(), outcome);
+            let said = said.get(&key).copied().unwrap_or_default();
+            let done = done.get(&key).copied().unwrap_or_default();
+            let wrong = if world.is_faultless() {
+                said != done
+            } else {
+                said > done
+            };
+            if wrong {
+                faults.push(format!(
+                    "the jobs count {said} of {kind} as {outcome}, mOS counts {done}"
+                ));
+            }
         }
     }
     faults

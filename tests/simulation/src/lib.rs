@@ -6,9 +6,13 @@
 //! `MOSYNC_SIM_SCRIPTS=1000` plays more. A seed that fails prints the command that replays it.
 
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod clock;
+#[cfg(test)]
+mod jobs;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
@@ -19,6 +23,8 @@ mod poison;
 mod polls;
 #[cfg(test)]
 mod queue;
+#[cfg(test)]
+mod reader;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]

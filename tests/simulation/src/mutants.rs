@@ -7,7 +7,7 @@ use domain::ObjectKind;
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Stage};
 use runtime::gate::Gate;
-use runtime::worker::{Handler, Outage, Verdict};
+use runtime::worker::{Counted, Handler, Outage, Verdict};
 use tokio::sync::watch;
 
 /// Which fault is planted.
@@ -20,6 +20,38 @@ pub(crate) enum Mutant {
     NoVersionGuard,
     /// Accounts that belong to an opportunity are not sent along.
     LosesCompanions,
+    /// The mark that lets a unit count once is missing.
+    CountsTwice,
+    /// Units are counted when they are passed on, before their last record is done.
+    CountsEarly,
+    /// A reader that starts again does not know which units it had announced.
+    ForgetsAnnounced,
+}
+
+/// A stage that counts what it passes on.
+pub(crate) struct CountsEarly(pub(crate) Arc<dyn Handler>);
+
+#[async_trait]
+impl Handler for CountsEarly {
+    fn stage(&self) -> Stage {
+        self.0.stage()
+    }
+
+    fn gate(&self) -> watch::Receiver<Gate> {
+        self.0.gate()
+    }
+
+    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+        let mut verdict = self.0.handle(unit).await?;
+        if let Some((_, unit)) = verdict.publish.first() {
+            verdict.count = Some(Counted {
+                job: unit.job.clone(),
+                index: unit.index,
+                tally: unit.tally.clone(),
+            });
+        }
+        Ok(verdict)
+    }
 }
 
 /// The permission stage without its accounts; the sums are made to close.

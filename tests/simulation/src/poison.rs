@@ -13,6 +13,7 @@ use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, SalesforceId};
 use embedded::{Embedded, Location};
 use ports::Clock;
+use ports::stores::ParkedFilter;
 use runtime::gate::{Gate, Gates};
 use runtime::worker::{Handler, Outage, Verdict, Worker};
 use tokio::sync::watch;
@@ -74,6 +75,7 @@ fn unit(ids: &[SalesforceId]) -> Envelope {
         attempts: 0,
         outages: 0,
         traceparent: String::new(),
+        scoped: None,
         ticket: None,
         records: ids.iter().map(record).collect(),
         tally,
@@ -104,6 +106,7 @@ async fn handled(ids: &[SalesforceId]) -> (Embedded, Option<Envelope>) {
         handler: Arc::new(handler),
         lane: Lane::Live,
         concurrency: 2,
+        in_hand: runtime::in_hand::InHand::default(),
     };
     let stop = CancellationToken::new();
     let next = QueueName::new(Stage::Permission, Lane::Live);
@@ -113,7 +116,7 @@ async fn handled(ids: &[SalesforceId]) -> (Embedded, Option<Envelope>) {
         unit = async {
             let incoming = passed_on.next().await.unwrap();
             // Published before anything is parked: lets the worker come to that.
-            while stores.parked.list(None, 1).await.unwrap().is_empty() {
+            while stores.parked.list(&ParkedFilter::default(), None, 1).await.unwrap().is_empty() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             Envelope::decode(&incoming.message.body).unwrap()
@@ -132,7 +135,12 @@ async fn a_record_that_makes_a_worker_panic_parks_alone() {
     assert_eq!(others.collect::<Vec<_>>(), [id(1), id(2), id(4), id(5)]);
     let count = |count| passed_on.tally.get(ObjectKind::Opportunity, count);
     assert_eq!((count(Count::Read), count(Count::Parked)), (5, 1));
-    let parked = embedded.stores().parked.list(None, 10).await.unwrap();
+    let parked = embedded
+        .stores()
+        .parked
+        .list(&ParkedFilter::default(), None, 10)
+        .await
+        .unwrap();
     let parked = parked.iter().map(|parked| (parked.id, parked.kind));
     assert_eq!(parked.collect::<Vec<_>>(), [(id(3), FailureKind::Poison)]);
 }
@@ -142,7 +150,11 @@ async fn a_unit_of_nothing_but_poison_is_counted_and_its_record_parked() {
     let (embedded, passed_on) = handled(&[id(3)]).await;
     assert_eq!(passed_on, None);
     let stores = embedded.stores();
-    let parked = stores.parked.list(None, 10).await.unwrap();
+    let parked = stores
+        .parked
+        .list(&ParkedFilter::default(), None, 10)
+        .await
+        .unwrap();
     assert_eq!(parked.len(), 1);
     assert_eq!((parked[0].id, parked[0].kind), (id(3), FailureKind::Poison));
     let job = stores.jobs.get(&JobId::of("live-2026-06-15T12")).await;

@@ -1,11 +1,13 @@
 //! The embedded queue and ticket store behind small delays and lost answers, so that a crash can
 //! fall between any two steps.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
-use domain::unit::QueueName;
-use domain::{Ticket, Timestamp};
+use domain::job::JobId;
+use domain::unit::{Envelope, Lane, QueueName, Stage};
+use domain::{SalesforceId, Ticket, Timestamp};
 use ports::queue::{
     DeadAction, DeadLetter, Delivery, Incoming, LinkLost, Message, PublishError, Queue,
     Subscription,
@@ -16,9 +18,50 @@ use crate::chance::Chance;
 
 const STEP_MS: u64 = 20;
 
+/// The units that the reader has published, and those that were not what they were before.
+#[derive(Default)]
+pub(crate) struct Units {
+    content: Mutex<BTreeMap<(JobId, u64), Vec<SalesforceId>>>,
+    faults: Mutex<Vec<String>>,
+}
+
+impl Units {
+    /// A unit of the reader's always has the same records under its index, however often it is
+    /// published: whoever counts one copy of it counts them all.
+    fn see(&self, message: &Message) {
+        let Ok(unit) = Envelope::decode(&message.body) else {
+            return;
+        };
+        let read_again = unit.rereads > 0 || unit.attempts > 0 || unit.outages > 0;
+        if unit.lane != Lane::Bulk || read_again {
+            return;
+        }
+        let ids = unit.records.iter().map(|record| record.id).collect::<Vec<_>>();
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = content
+            .entry((unit.job.clone(), unit.index))
+            .or_insert_with(|| ids.clone());
+        if *known != ids {
+            let fault = format!("unit {} of {} has other records now", unit.index, unit.job);
+            self.faults
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(fault);
+        }
+    }
+
+    pub(crate) fn faults(&self) -> Vec<String> {
+        self.faults
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
 pub(crate) struct SimQueue {
     pub(crate) inner: Arc<dyn Queue>,
     pub(crate) chance: Arc<Chance>,
+    pub(crate) units: Arc<Units>,
     /// A planted fault: messages are acknowledged before anything is done about them.
     pub(crate) acks_first: bool,
 }
@@ -35,6 +78,9 @@ impl Queue for SimQueue {
             self.chance
                 .note(format!("publish to {} refused", to.name()));
             return Err(lost().into());
+        }
+        if to == QueueName::new(Stage::Filter, Lane::Bulk) {
+            self.units.see(message);
         }
         self.inner.publish(to, message).await?;
         self.chance

@@ -7,6 +7,7 @@ use domain::job::{JobId, JobKind};
 use domain::parked::Parked;
 use domain::unit::QueueName;
 use ports::Clock;
+use ports::stores::ParkedFilter;
 
 use crate::world::{TOPIC, World};
 
@@ -104,5 +105,10 @@ async fn look(world: &World, last_write: domain::Timestamp) -> Result<(), String
 }
 
 pub(crate) async fn parked(world: &World) -> Vec<Parked> {
-    world.stores.parked.list(None, 100_000).await.unwrap()
+    world
+        .stores
+        .parked
+        .list(&ParkedFilter::default(), None, 100_000)
+        .await
+        .unwrap()
 }

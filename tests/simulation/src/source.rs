@@ -15,11 +15,12 @@ use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::{EventLog, StoredEvent};
 use fake_salesforce::schema;
 use ports::source::{
-    ApiAllowance, EventStream, FieldDescription, Organization, Page, ReplayId, Source, SourceError,
-    StreamBatch, StreamEvent, StreamStart, Undecodable,
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
+    Page, ReplayId, Source, SourceError, StreamBatch, StreamEvent, StreamStart, Undecodable,
 };
 use salesforce::EventSchema;
 
+use crate::bulk::BulkJobs;
 use crate::chance::Chance;
 
 const LATENCY_MS: u64 = 200;
@@ -35,14 +36,17 @@ pub(crate) struct SimSource {
     pages: Arc<Mutex<BTreeMap<String, Vec<Row>>>>,
     schemas: Arc<Mutex<BTreeMap<String, Arc<EventSchema>>>>,
     locators: Arc<AtomicU64>,
+    bulk: Arc<BulkJobs>,
 }
 
 impl SimSource {
     pub(crate) fn new(org: Arc<Org>, log: Arc<EventLog>, chance: Arc<Chance>) -> Self {
+        let bulk = Arc::new(BulkJobs::new(Arc::clone(&org), Arc::clone(&chance)));
         Self {
             org,
             log,
             chance,
+            bulk,
             pages: Arc::default(),
             schemas: Arc::default(),
             locators: Arc::default(),
@@ -128,14 +132,22 @@ impl Source for SimSource {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
         })?;
-        let mut rows = found
-            .iter()
-            .map(|row| Row::of(row).unwrap())
-            .collect::<Vec<_>>();
-        if soql.contains("ORDER BY SystemModstamp") {
-            self.hide_late(&mut rows);
-        }
-        let page = self.page(rows.len(), rows);
+        let page = if soql.starts_with("SELECT COUNT() ") {
+            Page {
+                total: found[0]["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            }
+        } else {
+            let mut rows = found
+                .iter()
+                .map(|row| Row::of(row).unwrap())
+                .collect::<Vec<_>>();
+            if soql.contains("ORDER BY SystemModstamp") {
+                self.hide_late(&mut rows);
+            }
+            self.page(rows.len(), rows)
+        };
         self.on_the_way().await?;
         Ok(page)
     }
@@ -206,6 +218,39 @@ impl Source for SimSource {
             max: 100_000,
             remaining: 100_000,
         })
+    }
+
+    async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
+        self.on_the_way().await?;
+        let id = self.bulk.create(soql)?;
+        self.on_the_way().await?;
+        Ok(id)
+    }
+
+    async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
+        self.on_the_way().await?;
+        let query = self.bulk.state(id)?;
+        self.on_the_way().await?;
+        Ok(query)
+    }
+
+    async fn bulk_results(
+        &self,
+        id: &BulkQueryId,
+        columns: &[String],
+        locator: Option<&str>,
+        max_rows: u32,
+    ) -> Result<Box<dyn BulkPage>, SourceError> {
+        self.on_the_way().await?;
+        let page = self.bulk.results(id, columns, locator, max_rows)?;
+        self.on_the_way().await?;
+        Ok(Box::new(page))
+    }
+
+    async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
+        self.on_the_way().await?;
+        self.bulk.remove(id);
+        self.on_the_way().await
     }
 
     async fn subscribe(

@@ -163,3 +163,18 @@ fn an_mos_without_version_guard_is_seen() {
 fn lost_companions_are_seen() {
     is_seen(Mutant::LosesCompanions, "missing");
 }
+
+#[test]
+fn counting_without_the_mark_is_seen() {
+    is_seen(Mutant::CountsTwice, "the jobs count");
+}
+
+#[test]
+fn counting_before_the_last_record_is_done_is_seen() {
+    is_seen(Mutant::CountsEarly, "the sums of");
+}
+
+#[test]
+fn using_announced_indices_for_other_records_is_seen() {
+    is_seen(Mutant::ForgetsAnnounced, "unit ");
+}

@@ -25,8 +25,9 @@ use tokio_util::task::TaskTracker;
 
 use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
-use crate::mutants::{LosesCompanions, Mutant};
-use crate::queue::{SimQueue, SimTickets};
+use crate::jobs::SimJobs;
+use crate::mutants::{CountsEarly, LosesCompanions, Mutant};
+use crate::queue::{SimQueue, SimTickets, Units};
 use crate::source::SimSource;
 use crate::target::SimTarget;
 
@@ -62,6 +63,8 @@ pub(crate) struct World {
     pub(crate) embedded: Embedded,
     /// As the services see it.
     queue: Arc<dyn Queue>,
+    /// What the listener has published.
+    pub(crate) units: Arc<Units>,
     /// As the services see them.
     service_stores: Stores,
     /// As they are.
@@ -74,6 +77,8 @@ pub(crate) struct World {
     tracker: TaskTracker,
     processes: Vec<Process>,
     lives: u32,
+    /// Statements with more rows are read by bulk queries.
+    bulk_from: u64,
 }
 
 impl World {
@@ -81,6 +86,7 @@ impl World {
         let clock = SimClock::begin();
         let chance = Chance::of_seed(seed, rates, Arc::clone(&clock));
         let org = Org::new(clock.closure(), seed);
+        let bulk_from = chance.bulk_from();
         let log = EventLog::attach(&org);
         let mos = Mos::new(clock.closure(), "key");
         let embedded =
@@ -91,9 +97,16 @@ impl World {
             inner: Arc::clone(&stores.ticket),
             chance: Arc::clone(&chance),
         });
+        service_stores.jobs = Arc::new(SimJobs::new(
+            Arc::clone(&stores.jobs),
+            Arc::clone(&chance),
+            mutant,
+        ));
+        let units = Arc::new(Units::default());
         let queue = Arc::new(SimQueue {
             inner: embedded.queue(),
             chance: Arc::clone(&chance),
+            units: Arc::clone(&units),
             acks_first: mutant == Mutant::AcksFirst,
         });
         let source = Arc::new(SimSource::new(
@@ -114,6 +127,7 @@ impl World {
             mos,
             embedded,
             queue,
+            units,
             service_stores,
             stores,
             source,
@@ -123,6 +137,7 @@ impl World {
             tracker: TaskTracker::new(),
             processes: Vec::new(),
             lives: 0,
+            bulk_from,
         }
     }
 
@@ -134,6 +149,11 @@ impl World {
                 .select(object.api_name(), !objects.contains(&object));
         }
         self.polled = objects;
+    }
+
+    /// Whether nothing ever goes wrong in this script.
+    pub(crate) fn is_faultless(&self) -> bool {
+        self.chance.is_faultless()
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -200,6 +220,7 @@ impl World {
             TOPIC,
             format!("life {}", self.lives),
         );
+        let listener = listener.with_bulk_from(self.bulk_from);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),
             every: POLL,
@@ -218,6 +239,7 @@ impl World {
                     handler: Arc::clone(&handler),
                     lane,
                     concurrency: AT_A_TIME,
+                    in_hand: runtime::in_hand::InHand::default(),
                 };
                 self.spawn(worker.run(CancellationToken::new()))
             })
@@ -232,10 +254,14 @@ impl World {
             gate.subscribe(),
         );
         let stage: Arc<dyn Handler> = Arc::new(stage);
-        let stage = if self.mutant == Mutant::LosesCompanions {
-            Arc::new(LosesCompanions(stage))
-        } else {
-            stage
+        let stage = match self.mutant {
+            Mutant::LosesCompanions => Arc::new(LosesCompanions(stage)),
+            Mutant::CountsEarly => Arc::new(CountsEarly(stage)),
+            Mutant::None
+            | Mutant::AcksFirst
+            | Mutant::NoVersionGuard
+            | Mutant::CountsTwice
+            | Mutant::ForgetsAnnounced => stage,
         };
         let poll = permission::poll::Poll {
             source: Arc::clone(&self.source),

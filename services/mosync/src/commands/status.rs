@@ -1,102 +1,239 @@
 //! `mosync status`.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use boot::status::{Status, Verdict};
-use domain::tally::Count;
-use runtime::config::Config;
+use boot::Reach;
+use boot::console::views::{JobView, StageView, StatusView, Verdict};
+use domain::Timestamp;
+use domain::job::MosStatus;
+use domain::unit::Stage;
+use ports::Clock as _;
+use ports::stores::WorkerState;
+use runtime::time::SystemClock;
+use serde::Serialize;
 
-use crate::exit::{Failure, print};
+use super::words;
+use crate::exit::{Failure, print, say};
 
-/// Prints how the sync is; the first line is the verdict with its reason.
-pub(crate) async fn run(config: &Config, json: bool) -> Result<ExitCode, Failure> {
-    let adapters = super::connect(config).await?;
-    let from = &config.salesforce;
-    let status = boot::status::read(&adapters, &from.topic, &from.polled_objects).await?;
-    if json {
-        print(
-            &serde_json::to_string_pretty(&status)
-                .map_err(|error| Failure::failed(error.to_string()))?,
-        );
-    } else {
-        show(&status);
+/// How often it looks again.
+const AGAIN: Duration = Duration::from_secs(2);
+/// Clears a terminal and goes to its top.
+const CLEAR: &str = "\x1b[2J\x1b[H";
+
+/// Prints how the sync is, or a job; the first line is the verdict with its reason.
+pub(crate) async fn run(
+    mut reach: Reach,
+    job: Option<&str>,
+    watch: bool,
+    json: bool,
+) -> Result<ExitCode, Failure> {
+    let output = Output::of(watch, json);
+    loop {
+        let (code, over) = match job {
+            None => (output.everything(&mut reach).await, false),
+            Some(id) => match output.job(&mut reach, id).await {
+                Ok((code, over)) => (Ok(code), over),
+                Err(failure) => (Err(failure), false),
+            },
+        };
+        if !watch || over {
+            return code;
+        }
+        if let Err(failure) = code {
+            // Out of reach now says nothing about in two seconds; anything else does.
+            if !failure.is_out_of_reach() {
+                return Err(failure);
+            }
+            say(&format!("mosync: {failure}"));
+        }
+        tokio::time::sleep(AGAIN).await;
     }
-    Ok(match status.verdict {
-        Verdict::Healthy => ExitCode::SUCCESS,
-        Verdict::Degraded => ExitCode::from(1),
-    })
 }
 
-fn show(status: &Status) {
-    let verdict = match status.verdict {
-        Verdict::Healthy => "healthy",
-        Verdict::Degraded => "degraded",
-    };
-    print(&format!("{verdict}: {}", status.reason));
-    print(&format!(
-        "at rest: {}",
-        if status.at_rest { "yes" } else { "no" }
-    ));
-    match &status.stream {
-        Some(state) => {
-            let event = state
-                .last_event
-                .map_or_else(|| "none yet".to_owned(), |at| at.to_string());
-            print(&format!(
-                "event stream: last heard {}, last event {event}",
-                state.heard
-            ));
+#[derive(Clone, Copy)]
+enum Output {
+    Text {
+        clear: bool,
+    },
+    /// For people who read JSON.
+    Json,
+    /// One line each time.
+    JsonLines,
+}
+
+impl Output {
+    fn of(watch: bool, json: bool) -> Self {
+        match (json, watch) {
+            (true, true) => Self::JsonLines,
+            (true, false) => Self::Json,
+            (false, _) => Self::Text {
+                clear: watch && std::io::IsTerminal::is_terminal(&std::io::stdout()),
+            },
         }
-        None => print("event stream: not heard yet"),
     }
+
+    async fn everything(self, reach: &mut Reach) -> Result<ExitCode, Failure> {
+        let status = reach.client().await?.status().await?;
+        self.print(&status, || lines(&status))?;
+        Ok(match status.verdict {
+            Verdict::Healthy => ExitCode::SUCCESS,
+            Verdict::Degraded => ExitCode::from(1),
+        })
+    }
+
+    /// The code, and whether nothing more will come of it.
+    async fn job(self, reach: &mut Reach, id: &str) -> Result<(ExitCode, bool), Failure> {
+        let job = reach.client().await?.job(id).await?;
+        self.print(&job, || words::job_at_length(&job, SystemClock.now()))?;
+        Ok((code_of(&job), job.over.is_some()))
+    }
+
+    fn print<T: Serialize>(
+        self,
+        value: &T,
+        lines: impl FnOnce() -> Vec<String>,
+    ) -> Result<(), Failure> {
+        let failed = |error: serde_json::Error| Failure::failed(error.to_string());
+        match self {
+            Self::Json => print(&serde_json::to_string_pretty(value).map_err(failed)?),
+            Self::JsonLines => print(&serde_json::to_string(value).map_err(failed)?),
+            Self::Text { clear } => {
+                let clear = if clear { CLEAR } else { "" };
+                print(&format!("{clear}{}", lines().join("\n")));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// 0 while it is well, 1 when somebody should look.
+pub(crate) fn code_of(job: &JobView) -> ExitCode {
+    match job.mos {
+        MosStatus::Waiting | MosStatus::Loading | MosStatus::Completed | MosStatus::Cancelled => {
+            ExitCode::SUCCESS
+        }
+        MosStatus::Stalled | MosStatus::CompletedWithErrors | MosStatus::Failed => {
+            ExitCode::from(1)
+        }
+    }
+}
+
+fn lines(status: &StatusView) -> Vec<String> {
+    let now = status.read_at;
+    let mut lines = vec![format!("{}: {}", status.verdict.name(), status.reason)];
+    lines.push(match status.waiting_for.join(", ") {
+        waiting if status.at_rest || waiting.is_empty() => "at rest: yes".to_owned(),
+        waiting => format!("at rest: no, waiting for {waiting}"),
+    });
+    lines.push(match &status.stream {
+        Some(stream) => format!(
+            "event stream: last event {}, last event or keep-alive {}",
+            stream
+                .last_event
+                .map_or_else(|| "none yet".to_owned(), |at| words::ago(at, now)),
+            words::ago(stream.heard, now)
+        ),
+        None => "event stream: not heard yet".to_owned(),
+    });
     for (object, poll) in &status.polls {
-        let polled = poll.as_ref().and_then(|poll| poll.polled);
-        let polled = polled.map_or_else(|| "never".to_owned(), |at| at.to_string());
-        let found = poll.as_ref().and_then(|poll| poll.found);
-        let found = found.map_or_else(|| "none yet".to_owned(), |at| at.to_string());
-        print(&format!(
-            "{object}: last polled {polled}, last change {found}"
+        let polled = poll.and_then(|poll| poll.polled);
+        let found = poll.and_then(|poll| poll.found);
+        lines.push(format!(
+            "{object}: last polled {}, last change {}",
+            polled.map_or_else(|| "never".to_owned(), |at| words::ago(at, now)),
+            found.map_or_else(|| "none yet".to_owned(), |at| words::ago(at, now))
         ));
     }
+    let stages = status.stages.iter().map(stage).collect::<Vec<_>>();
+    lines.push(format!("oldest unsettled: {}", stages.join("; ")));
+    lines.push(match &status.last_sync_all {
+        Some(job) => format!("last sync-all: {}", last_sync_all(job, now)),
+        None => "last sync-all: none yet".to_owned(),
+    });
     let polled = status
         .permissions_polled
-        .map_or_else(|| "never".to_owned(), |at| at.to_string());
-    print(&format!(
+        .map_or_else(|| "never".to_owned(), |at| words::ago(at, now));
+    lines.push(format!(
         "permissions: {} users, read {polled}",
         status.permitted_users
     ));
-    print(&format!("settings: revision {}", status.settings_revision));
+    lines.push(format!("settings: revision {}", status.settings_revision));
     let queues = status
         .queues
         .iter()
         .map(|(name, depth)| format!("{name} {depth}"))
         .collect::<Vec<_>>()
         .join(", ");
-    print(&format!(
+    lines.push(format!(
         "queues: {queues}; waiting to be retried {}, set aside {}",
         status.waiting_to_retry, status.dead
     ));
+    lines.push(format!("workers: {}", workers(status)));
     for gap in &status.open_gaps {
-        print(&format!("open gap since {}: {}", gap.since, gap.evidence));
+        lines.push(format!(
+            "open gap since {}: {}; {} catches up",
+            gap.since, gap.evidence, gap.job
+        ));
     }
     for (kind, records) in &status.parked {
-        print(&format!(
+        lines.push(format!(
             "parked, {}: {records}. {}",
             kind.name(),
             kind.advice()
         ));
     }
-    for job in &status.jobs {
-        let counts = Count::ALL
-            .into_iter()
-            .map(|count| (count, job.tally.total(count)))
-            .filter(|(_, records)| *records > 0)
-            .map(|(count, records)| format!("{} {records}", count.name()))
-            .collect::<Vec<_>>()
-            .join(", ");
-        print(&format!(
-            "job {}: Salesforce {:?}, mOS {:?}, {} units on the way; {counts}",
-            job.id, job.salesforce, job.mos, job.pending
-        ));
+    lines.extend(status.jobs.iter().map(words::job));
+    lines
+}
+
+fn stage(stage: &StageView) -> String {
+    let name = match stage.stage {
+        Stage::Filter => "filter",
+        Stage::Permission => "permission",
+        Stage::Load => "load",
+    };
+    match (stage.oldest_age_s, stage.ready) {
+        (Some(age), ready) => format!(
+            "{name} {} ({} in hand, {ready} queued behind)",
+            words::seconds(age),
+            stage.unsettled
+        ),
+        (None, 0) => format!("{name} none"),
+        (None, ready) => format!("{name} unknown ({ready} queued, none taken yet)"),
+    }
+}
+
+fn last_sync_all(job: &JobView, now: Timestamp) -> String {
+    let when = job.over.map_or_else(
+        || format!("asked for {}", words::ago(job.requested, now)),
+        |over| format!("over {}", words::ago(over, now)),
+    );
+    format!(
+        "{}, {when}: Salesforce {}, mOS {}; {}",
+        job.id,
+        job.salesforce.name(),
+        job.mos.name(),
+        words::pace(job).unwrap_or_else(|| words::counts(|count| job.tally.total(count)))
+    )
+}
+
+fn workers(status: &StatusView) -> String {
+    let told = status.workers.iter().map(|(worker, report)| {
+        let state = match &report.state {
+            WorkerState::Running => "runs".to_owned(),
+            WorkerState::Paused(why) => format!("is paused ({why})"),
+            WorkerState::Failing(why) => format!("fails ({why})"),
+        };
+        format!(
+            "{worker} {state}, heard {}",
+            words::ago(report.at, status.read_at)
+        )
+    });
+    let told = told.collect::<Vec<_>>();
+    if told.is_empty() {
+        "none has run yet".to_owned()
+    } else {
+        told.join("; ")
     }
 }

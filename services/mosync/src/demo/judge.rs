@@ -202,7 +202,12 @@ async fn parked(world: &World) -> Result<BTreeSet<(&'static str, String)>, Failu
     let mut parked = BTreeSet::new();
     let mut after = None;
     loop {
-        let page = world.adapters.stores.parked.list(after, 1000).await?;
+        let page = world
+            .adapters
+            .stores
+            .parked
+            .list(&ports::stores::ParkedFilter::default(), after, 1000)
+            .await?;
         let Some(last) = page.last() else {
             return Ok(parked);
         };

@@ -1,6 +1,7 @@
 //! `mosync demo`: stand-ins for Salesforce and mOS over real sockets, all services in this process,
 //! live changes at a set rate, and in the end one audit by an independent judge.
 
+mod author;
 mod changes;
 mod judge;
 mod progress;
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use boot::status::Status;
+use boot::console::views::StatusView;
 
 use crate::exit::{Failure, print};
 use progress::Progress;
@@ -67,7 +68,11 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         "Salesforce at http://{}, mOS at http://{}, queue and stores: {}",
         world.salesforce.http, world.mos.http, world.adapters.name
     ));
-    progress.step("first load: everything in scope goes to mOS");
+    progress.step(&format!(
+        "status and orders: http://{}/api/v1/status with `Authorization: Bearer {}`",
+        world.console, world.token
+    ));
+    progress.step("first load: a sync-all brings everything in scope to mOS");
     let loaded = at_rest(&world, &mut progress).await?;
     progress.step(&format!("first load done: {}", counts(&loaded)));
 
@@ -102,7 +107,7 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
 }
 
 /// Waits until mosync itself says that all it was told before now is in mOS.
-async fn at_rest(world: &World, progress: &mut Progress) -> Result<Status, Failure> {
+async fn at_rest(world: &World, progress: &mut Progress) -> Result<StatusView, Failure> {
     let since = world.now();
     let deadline = tokio::time::Instant::now() + REST_LIMIT;
     loop {
@@ -127,7 +132,7 @@ async fn at_rest(world: &World, progress: &mut Progress) -> Result<Status, Failu
     }
 }
 
-fn counts(status: &Status) -> String {
+fn counts(status: &StatusView) -> String {
     use domain::tally::Count;
     let mut total = domain::tally::Tally::default();
     for job in &status.jobs {

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use boot::status::Status;
+use boot::console::views::StatusView;
 use domain::tally::Count;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::time::Instant;
 
+use crate::commands::words;
 use crate::exit::say;
 
 /// How often plain lines repeat what goes on.
@@ -49,7 +50,7 @@ impl Progress {
     }
 
     /// How things stand.
-    pub(crate) fn show(&mut self, status: &Status) {
+    pub(crate) fn show(&mut self, status: &StatusView) {
         let in_mos = |count| {
             status
                 .jobs
@@ -57,6 +58,13 @@ impl Progress {
                 .map(|job| job.tally.total(count))
                 .sum::<u64>()
         };
+        let sync_all = status
+            .last_sync_all
+            .as_ref()
+            .filter(|job| job.over.is_none());
+        if let Some(job) = sync_all {
+            return self.tell(&words::job(job));
+        }
         let on_the_way: u64 = status.jobs.iter().map(|job| job.pending).sum();
         self.tell(&format!(
             "{} created, {} updated, {} unchanged in mOS; {on_the_way} units on the way; {}",

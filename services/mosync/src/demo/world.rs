@@ -1,8 +1,10 @@
 //! Everything the demo starts: stand-ins, servers if asked for, and mosync itself.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
-use boot::status::Status;
+use boot::console::token;
+use boot::console::views::StatusView;
 use boot::{Adapters, Service};
 use domain::Timestamp;
 use ports::Clock;
@@ -13,6 +15,7 @@ use runtime::time::SystemClock;
 use tokio_util::sync::CancellationToken;
 
 use super::Options;
+use crate::commands::serve;
 use crate::exit::Failure;
 
 /// How often permissions are polled, and how long a request to mOS may take: what was sent must
@@ -20,13 +23,20 @@ use crate::exit::Failure;
 pub(crate) const PERMISSION_POLL_S: u64 = 1;
 pub(crate) const REQUEST_TIMEOUT_S: u64 = 30;
 
+/// Everything of mosync that runs, until it is told to stop.
+type Services = tokio::task::JoinHandle<Result<(), runtime::lifecycle::TaskFailed>>;
+
 pub(crate) struct World {
     pub(crate) salesforce: fake_salesforce::server::Running,
     pub(crate) mos: fake_mos::Running,
     pub(crate) adapters: Adapters,
+    /// Where the API for operators answers.
+    pub(crate) console: SocketAddr,
+    /// What it wants to hear.
+    pub(crate) token: String,
     config: Config,
     stop: CancellationToken,
-    services: tokio::task::JoinHandle<Result<(), runtime::lifecycle::TaskFailed>>,
+    services: Services,
     servers: Option<Servers>,
     _folder: tempfile::TempDir,
 }
@@ -58,6 +68,7 @@ impl World {
         let mos = fake_mos::Options {
             http: ([127, 0, 0, 1], 0).into(),
             api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+            ..fake_mos::Options::default()
         };
         let mos = fake_mos::start(mos, now)
             .await
@@ -86,17 +97,22 @@ impl World {
                 folder.path().display().to_string()
             ),
         };
-        let config = config(&salesforce, &mos, &transport)?;
+        let token = token::new_token().map_err(|error| {
+            Failure::failed(format!("the system has no random numbers: {error}"))
+        })?;
+        let config = config(&salesforce, &mos, &transport, &token)?;
         if servers.is_some() || options.rabbitmq.is_some() {
             boot::apply_topology(&config.transport).await?;
         }
         let adapters = Adapters::connect(&config.transport, Arc::new(clock)).await?;
         let stop = CancellationToken::new();
-        let services = start_services(&config, &adapters, &stop)?;
+        let (services, console) = start_services(&config, &adapters, &stop).await?;
         Ok(Self {
             salesforce,
             mos,
             adapters,
+            console,
+            token,
             config,
             stop,
             services,
@@ -109,9 +125,8 @@ impl World {
         self.adapters.clock.now()
     }
 
-    pub(crate) async fn status(&self) -> Result<Status, Failure> {
-        let from = &self.config.salesforce;
-        Ok(boot::status::read(&self.adapters, &from.topic, &from.polled_objects).await?)
+    pub(crate) async fn status(&self) -> Result<StatusView, Failure> {
+        Ok(self.adapters.operations(&self.config).status().await?)
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failure> {
@@ -134,21 +149,23 @@ impl World {
     clippy::disallowed_methods,
     reason = "the one task that outlives `start`; `stop` waits for it"
 )]
-fn start_services(
+async fn start_services(
     config: &Config,
     adapters: &Adapters,
     stop: &CancellationToken,
-) -> Result<tokio::task::JoinHandle<Result<(), runtime::lifecycle::TaskFailed>>, Failure> {
+) -> Result<(Services, SocketAddr), Failure> {
     let source = boot::salesforce(config, Arc::clone(&adapters.clock))?;
     let target = boot::target(config)?;
     let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
     let readiness = Readiness::default();
+    let console =
+        boot::start_console(config, adapters, serve::ANY_PORT, &lifecycle, &readiness).await?;
     for service in Service::ALL {
         boot::start(
             service, config, adapters, &source, &target, &lifecycle, &readiness,
         );
     }
-    Ok(tokio::spawn(lifecycle.wait()))
+    Ok((tokio::spawn(lifecycle.wait()), console))
 }
 
 fn servers_section(rabbitmq: &str, redis: &str) -> String {
@@ -168,18 +185,20 @@ fn config(
     salesforce: &fake_salesforce::server::Running,
     mos: &fake_mos::Running,
     transport: &str,
+    token: &str,
 ) -> Result<Config, Failure> {
     let text = format!(
         "allow_plaintext = true\n\
          [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\n\
          [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {REQUEST_TIMEOUT_S}\n\
-         [permissions]\npoll_s = {PERMISSION_POLL_S}\n{transport}",
+         [permissions]\npoll_s = {PERMISSION_POLL_S}\n[console]\ntoken_sha256 = \"{}\"\n{transport}",
         salesforce.http,
         fake_salesforce::server::DEFAULT_CLIENT_ID,
         fake_salesforce::server::DEFAULT_CLIENT_SECRET,
         salesforce.grpc,
         mos.http,
         fake_mos::DEFAULT_API_KEY,
+        token::hash_in_words(&token::hash(token)),
     );
     Config::read(&text, []).map_err(|error| Failure::usage(error.to_string()))
 }

@@ -1,5 +1,7 @@
 //! The oracle's verdict over a world: the audit, last words, and what was sent out of scope.
 
+use std::sync::Arc;
+
 use fake_mos::RecordType;
 use fake_salesforce::commit::Commit;
 use oracle::{History, Kind, MosLedger, MosRecord, MosState, Settings, Timeline};
@@ -13,11 +15,9 @@ const SLACK_MICROS: i64 = 31_000_000;
 
 /// Everything that is wrong, in words; `parked` names what may be missing or stale.
 pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<String> {
-    let commits = world.salesforce.org.commits_since(0);
-    let commits = commits.iter().map(|commit| &**commit).collect::<Vec<_>>();
-    let history = History::from_json(&serde_json::to_string(&commits).unwrap()).unwrap();
+    let commits = commits(world);
     let settings = Settings::from_json(settings).unwrap();
-    let timeline = Timeline::new(&history, &settings, world.now()).unwrap();
+    let timeline = Timeline::new(&history(&commits), &settings, world.now()).unwrap();
     let state = state(world);
     let in_mos = |kind: Kind, id: &str| Some(state.get(kind, id)?.fields.clone());
     let audit = timeline
@@ -38,15 +38,18 @@ pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<St
         faults.push(format!("no last word: {}", found.record.id));
     }
     let ledger = ledger(world);
-    let out_of_scope = timeline.out_of_scope(&ledger, SLACK_MICROS);
-    let late = late_revocations(&commits);
-    let late = Timeline::new(&late, &settings, world.now()).unwrap();
-    let excused = late.out_of_scope(&ledger, SLACK_MICROS);
-    for sent in out_of_scope.iter().filter(|sent| {
-        excused
-            .iter()
-            .any(|other| (other.at_micros, &other.id) == (sent.at_micros, &sent.id))
-    }) {
+    let mut out_of_scope = timeline.out_of_scope(&ledger, SLACK_MICROS);
+    if !out_of_scope.is_empty() {
+        let late = late_revocations(&commits);
+        let late = Timeline::new(&late, &settings, world.now()).unwrap();
+        let excused = late.out_of_scope(&ledger, SLACK_MICROS);
+        out_of_scope.retain(|sent| {
+            excused
+                .iter()
+                .any(|other| (other.at_micros, &other.id) == (sent.at_micros, &sent.id))
+        });
+    }
+    for sent in &out_of_scope {
         faults.push(format!(
             "sent out of scope: {} {} at {}",
             sent.kind, sent.id, sent.at_micros
@@ -55,12 +58,21 @@ pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<St
     faults
 }
 
+fn commits(world: &World) -> Vec<Arc<Commit>> {
+    world.salesforce.org.commits_since(0)
+}
+
+fn history(commits: &[Arc<Commit>]) -> History {
+    let commits = commits.iter().map(|commit| &**commit).collect::<Vec<_>>();
+    History::from_json(&serde_json::to_string(&commits).unwrap()).unwrap()
+}
+
 /// The same history, with every loss of permission as late as a poll may notice it: a record that
 /// came to somebody who had just lost his permission was in scope at no moment, and is excused.
-fn late_revocations(commits: &[&Commit]) -> History {
+fn late_revocations(commits: &[Arc<Commit>]) -> History {
     let mut all = Vec::<Value>::new();
     for commit in commits {
-        let mut at_once = serde_json::to_value(commit).unwrap();
+        let mut at_once = serde_json::to_value(&**commit).unwrap();
         let mut late = at_once.clone();
         late["at_micros"] = (commit.at_micros + SLACK_MICROS).into();
         let removed = |change: &Value| {
@@ -105,5 +117,31 @@ fn ledger(world: &World) -> MosLedger {
             .iter()
             .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
             .collect(),
+    }
+}
+
+/// How long changes took from Salesforce's ledger to mOS's.
+pub(crate) struct Latencies(Timeline, MosLedger);
+
+impl Latencies {
+    pub(crate) fn of(world: &World) -> Self {
+        let commits = commits(world);
+        let settings = Settings::from_json(&world.settings).unwrap();
+        let timeline = Timeline::new(&history(&commits), &settings, world.now()).unwrap();
+        Self(timeline, ledger(world))
+    }
+
+    /// Of the changes in scope made from the one time to the other; what never arrived counts as
+    /// for ever.
+    pub(crate) fn in_words(&self, from: i64, to: i64) -> String {
+        let mut samples = self.0.latency(&self.1, from);
+        samples.retain(|sample| sample.changed_at <= to);
+        let share = |share| oracle::percentile(&samples, share).unwrap_or(f64::NAN);
+        format!(
+            "{} changes in scope, p50 {:.0} ms, p99 {:.0} ms",
+            samples.len(),
+            share(50.0),
+            share(99.0)
+        )
     }
 }

@@ -7,6 +7,9 @@
     reason = "harness and tests panic where a test would"
 )]
 
+// Who changes the org all the time is the demo's.
+#[path = "../../src/demo/author.rs"]
+mod author;
 mod bad_input;
 mod chance;
 mod cli;
@@ -14,6 +17,7 @@ mod clock;
 mod demo;
 mod judge;
 mod kills;
+mod load;
 mod mos_faults;
 mod people;
 mod scripts;

@@ -141,7 +141,7 @@ async fn a_record_that_mos_refuses_is_parked_alone_with_its_reason_and_comes_whe
         })
     );
 
-    let listed = world.mosync(&["parked", "list", "--json"]).await;
+    let listed = world.mosync(&["parked", "list", "--all", "--json"]).await;
     assert_eq!(listed.code, Some(0), "{}", listed.stderr);
     let parked = listed
         .stdout

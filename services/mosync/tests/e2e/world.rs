@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
+use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
@@ -20,8 +21,6 @@ use crate::judge;
 use crate::servers::{self, Servers};
 
 pub(crate) const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
-/// No wait takes longer; on a loaded machine most take a second or two.
-const PATIENCE: Duration = Duration::from_secs(150);
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// How a world begins.
@@ -30,6 +29,10 @@ pub(crate) struct Options {
     pub(crate) opportunities: usize,
     pub(crate) seed: u64,
     pub(crate) mos_request_timeout_s: u64,
+    /// From how many rows on the Bulk API reads them; `None`: as mosync comes.
+    pub(crate) bulk_from: Option<u64>,
+    /// No wait takes longer; on a loaded machine most take a second or two.
+    pub(crate) patience: Duration,
 }
 
 impl Default for Options {
@@ -38,6 +41,8 @@ impl Default for Options {
             opportunities: 60,
             seed: 1,
             mos_request_timeout_s: 10,
+            bulk_from: None,
+            patience: Duration::from_secs(150),
         }
     }
 }
@@ -49,6 +54,7 @@ pub(crate) struct World {
     /// The settings in force, for the judge.
     pub(crate) settings: String,
     pub(crate) rabbitmq: String,
+    patience: Duration,
     servers: Option<OwnedMutexGuard<Servers>>,
     workers: BTreeMap<&'static str, Worker>,
 }
@@ -75,6 +81,23 @@ impl World {
     /// Both stand-ins and a prepared broker; no worker runs yet.
     pub(crate) async fn prepare(options: Options) -> Self {
         let servers = servers::take().await;
+        let rabbitmq = servers.rabbit.vhost();
+        let mut world = Self::between_stand_ins(options).await;
+        let text = format!(
+            "[queue]\nrabbitmq_url = {rabbitmq:?}\n[store]\nredis_url = {:?}\ndeployment = \"at-{}\"\n",
+            servers.redis.url,
+            world.salesforce.http.port(),
+        );
+        world.configure(&text);
+        world.rabbitmq = rabbitmq;
+        world.servers = Some(servers);
+        let applied = world.mosync(&["topology", "apply"]).await;
+        assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+        world
+    }
+
+    /// Both stand-ins, and a configuration that still lacks queue and stores.
+    pub(crate) async fn between_stand_ins(options: Options) -> Self {
         let salesforce = fake_salesforce::server::Options {
             opportunities: Some(options.opportunities).filter(|opportunities| *opportunities > 0),
             seed: options.seed,
@@ -88,41 +111,48 @@ impl World {
         let mos = fake_mos::Options {
             http: ([127, 0, 0, 1], 0).into(),
             api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+            ..fake_mos::Options::default()
         };
         let mos = fake_mos::start(mos, fake_mos::system_clock())
             .await
             .unwrap();
-        let rabbitmq = servers.rabbit.vhost();
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "allow_plaintext = true\n\
-             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\nrequest_timeout_s = 10\n\
-             [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {}\n\
-             [permissions]\npoll_s = 1\n\
-             [queue]\nrabbitmq_url = {rabbitmq:?}\n[store]\nredis_url = {:?}\ndeployment = \"at-{}\"\n",
-            salesforce.http,
-            fake_salesforce::server::DEFAULT_CLIENT_ID,
-            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
-            salesforce.grpc,
-            mos.http,
-            fake_mos::DEFAULT_API_KEY,
-            options.mos_request_timeout_s,
-            servers.redis.url,
-            salesforce.http.port(),
-        );
-        std::fs::write(folder.path().join("mosync.toml"), text).unwrap();
         let world = Self {
             salesforce,
             mos,
-            folder,
+            folder: tempfile::tempdir().unwrap(),
             settings: "{}".to_owned(),
-            rabbitmq,
-            servers: Some(servers),
+            rabbitmq: String::new(),
+            patience: options.patience,
+            servers: None,
             workers: BTreeMap::new(),
         };
-        let applied = world.mosync(&["topology", "apply"]).await;
-        assert_eq!(applied.code, Some(0), "{}", applied.stderr);
+        let bulk_from = options
+            .bulk_from
+            .map_or_else(String::new, |rows| format!("bulk_from = {rows}\n"));
+        world.configure(&format!(
+            "allow_plaintext = true\n\
+             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\nrequest_timeout_s = 10\n{bulk_from}\
+             [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {}\n\
+             [permissions]\npoll_s = 1\n",
+            world.salesforce.http,
+            fake_salesforce::server::DEFAULT_CLIENT_ID,
+            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
+            world.salesforce.grpc,
+            world.mos.http,
+            fake_mos::DEFAULT_API_KEY,
+            options.mos_request_timeout_s,
+        ));
         world
+    }
+
+    /// Adds to the configuration file.
+    pub(crate) fn configure(&self, text: &str) {
+        let mut file = File::options()
+            .create(true)
+            .append(true)
+            .open(self.config())
+            .unwrap();
+        file.write_all(text.as_bytes()).unwrap();
     }
 
     /// A world in which all workers run and the first load is done.
@@ -174,6 +204,17 @@ impl World {
         assert_eq!(killed.0.wait().unwrap().signal(), Some(9), "{worker}");
     }
 
+    /// What a worker has in memory, as the system tells it; `None` when it has just ended.
+    pub(crate) fn resident_mib(&self, worker: &'static str) -> Option<f64> {
+        let pid = self.workers.get(worker)?.0.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let kib = line.split_whitespace().next()?.parse::<f64>().ok()?;
+        Some(kib / 1024.0)
+    }
+
     /// Stops a worker where it is: it holds what it holds, and takes in what the broker sends.
     pub(crate) fn freeze(&self, worker: &'static str) {
         let pid = self.workers.get(worker).unwrap().0.id().to_string();
@@ -204,7 +245,7 @@ impl World {
 
     /// Waits until a status fulfils the condition.
     pub(crate) async fn until(&self, what: &str, condition: impl Fn(&Value) -> bool) -> Value {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         loop {
             let status = self.status().await;
             if let Some(status) = status.as_ref().filter(|status| condition(status)) {
@@ -212,7 +253,8 @@ impl World {
             }
             assert!(
                 Instant::now() < deadline,
-                "{what} within {PATIENCE:?}; {}\n{}",
+                "{what} within {:?}; {}\n{}",
+                self.patience,
                 status.map_or_else(
                     || "a server is out of reach".to_owned(),
                     |status| format!("{:#}", status)
@@ -349,7 +391,7 @@ impl World {
 
     /// Waits until somebody consumes a queue.
     pub(crate) async fn until_consumed(&self, queue: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let (_connection, channel) = self.channel().await;
         loop {
             let options = QueueDeclareOptions::durable().passive();
@@ -368,7 +410,7 @@ impl World {
     /// Waits until the broker offers a message of the queue again. What is looked at here goes
     /// back when the channel closes.
     pub(crate) async fn until_redelivered(&self, queue: &str) {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + self.patience;
         let (connection, channel) = self.channel().await;
         let mut seen = Vec::new();
         loop {

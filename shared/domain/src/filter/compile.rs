@@ -191,9 +191,12 @@ fn compile_condition(
                 .each(|text| SalesforceId::parse(text).map_err(|_fault| ValueFault::Unreadable))?,
         ),
     };
+    let texts = condition.values.iter();
     Ok(CompiledCondition {
         field: field.clone(),
+        field_type,
         operator,
+        texts: texts.map(|text| reader.trimmed(text).to_owned()).collect(),
         operands,
     })
 }

@@ -71,7 +71,7 @@ impl DateValue {
 }
 
 /// Microseconds from the epoch to the day's start in UTC.
-fn start_of(day: civil::Date) -> i64 {
+pub(super) fn start_of(day: civil::Date) -> i64 {
     day.duration_since(date(1970, 1, 1))
         .as_secs()
         .saturating_mul(1_000_000)

@@ -73,6 +73,31 @@ impl Decimal {
         }
     }
 
+    /// The number as SOQL literals with at most 15 digits, as many as binary floating point keeps,
+    /// and at most so many of them after the point (no more than 15): the number itself twice, or
+    /// its neighbours below and above. `None` when it has more than 18 digits before the point,
+    /// which no field of Salesforce holds.
+    pub(super) fn bracket(&self, fraction: i64) -> Option<(String, String)> {
+        if self.exponent > 18 {
+            return None;
+        }
+        // In units of ten to the power of this.
+        let unit = self.exponent.saturating_sub(15).max(-fraction);
+        let kept = usize::try_from(self.exponent.saturating_sub(unit)).unwrap_or(0);
+        let mut near = 0_u64;
+        for place in 0..kept {
+            let digit = self.digits.get(place).copied().unwrap_or(b'0');
+            near = near * 10 + u64::from(digit - b'0');
+        }
+        let far = near + u64::from(self.digits.len() > kept);
+        let [near, far] = [near, far].map(|units| plain(self.negative, units, unit));
+        Some(if self.negative {
+            (far, near)
+        } else {
+            (near, far)
+        })
+    }
+
     /// -1, 0 or 1.
     fn sign(&self) -> i8 {
         match (self.digits.is_empty(), self.negative) {
@@ -81,6 +106,27 @@ impl Decimal {
             (false, false) => 1,
         }
     }
+}
+
+/// So many units of ten to that power, without an exponent.
+fn plain(negative: bool, units: u64, power: i64) -> String {
+    let sign = if negative && units != 0 { "-" } else { "" };
+    let zeros = |count: i64| "0".repeat(usize::try_from(count).unwrap_or(0));
+    if power >= 0 {
+        let zeros = if units == 0 {
+            String::new()
+        } else {
+            zeros(power)
+        };
+        return format!("{sign}{units}{zeros}");
+    }
+    let digits = units.to_string();
+    let places = usize::try_from(-power).unwrap_or(0);
+    let padded = format!("{digits:0>width$}", width = places.saturating_add(1));
+    let (whole, fraction) = padded.split_at(padded.len().saturating_sub(places));
+    let fraction = fraction.trim_end_matches('0');
+    let point = if fraction.is_empty() { "" } else { "." };
+    format!("{sign}{whole}{point}{fraction}")
 }
 
 fn parse_power(text: &str) -> Option<i64> {
@@ -146,6 +192,71 @@ mod tests {
             number("9007199254740992"),
             "a double cannot tell these apart"
         );
+    }
+
+    #[test]
+    fn a_bracket_is_the_number_or_its_neighbours() {
+        for (text, fraction, low, high) in [
+            ("0", 15, "0", "0"),
+            ("1.50", 15, "1.5", "1.5"),
+            ("-0.001", 15, "-0.001", "-0.001"),
+            ("1e3", 15, "1000", "1000"),
+            (
+                "123456789012345000",
+                15,
+                "123456789012345000",
+                "123456789012345000",
+            ),
+            (
+                "9007199254740993",
+                15,
+                "9007199254740990",
+                "9007199254741000",
+            ),
+            (
+                "-9007199254740993",
+                15,
+                "-9007199254741000",
+                "-9007199254740990",
+            ),
+            (
+                "0.1234567890123456",
+                15,
+                "0.123456789012345",
+                "0.123456789012346",
+            ),
+            (
+                "999999999999999.9",
+                15,
+                "999999999999999",
+                "1000000000000000",
+            ),
+            ("1e-300", 15, "0", "0.000000000000001"),
+            ("-1e-300", 15, "-0.000000000000001", "0"),
+            ("1.5", 0, "1", "2"),
+            ("-1.5", 0, "-2", "-1"),
+            ("-0.5", 0, "-1", "0"),
+            ("7", 0, "7", "7"),
+        ] {
+            let (found_low, found_high) = number(text).bracket(fraction).unwrap();
+            assert_eq!(
+                (found_low.as_str(), found_high.as_str()),
+                (low, high),
+                "{text}"
+            );
+        }
+        assert_eq!(number("1e18").bracket(15), None);
+    }
+
+    proptest! {
+        #[test]
+        fn a_bracket_holds_its_number(text in "-?[0-9]{1,18}(\\.[0-9]{1,20})?", fraction in 0_i64..16) {
+            let value = number(&text);
+            let (low, high) = value.bracket(fraction).unwrap();
+            let (low, high) = (number(&low), number(&high));
+            prop_assert!(low <= value && value <= high);
+            prop_assert!(low == high || (low < value && value < high));
+        }
     }
 
     #[test]

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::compile::{Operands, items, lower_case};
 use super::date::{day, instant, time_of_day};
 use super::decimal::Decimal;
-use super::kinds::Operator;
+use super::kinds::{FieldType, Operator};
 use super::logic::Logic;
 use crate::id::SalesforceId;
 use crate::row::Fields;
@@ -17,15 +17,19 @@ use crate::row::Fields;
 /// A filter that has been checked and can judge rows.
 #[derive(Debug, Clone)]
 pub struct CompiledFilter {
-    conditions: Vec<CompiledCondition>,
-    logic: Logic,
+    pub(super) conditions: Vec<CompiledCondition>,
+    pub(super) logic: Logic,
     fields: BTreeSet<String>,
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct CompiledCondition {
     pub(super) field: String,
+    pub(super) field_type: FieldType,
     pub(super) operator: Operator,
+    /// The values as written.
+    pub(super) texts: Vec<String>,
+    /// The same values, read.
     pub(super) operands: Operands,
 }
 

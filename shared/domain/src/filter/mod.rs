@@ -2,7 +2,7 @@
 //!
 //! A [`Filter`] is what an administrator saves: conditions and, optionally, how they combine.
 //! [`Filter::compile`] checks it against the fields' types and gives a [`CompiledFilter`], which
-//! judges rows. What the operators mean:
+//! judges rows and says in SOQL which rows to ask for. What the operators mean:
 //!
 //! * Several values in one condition: `equals`, `contains`, `starts_with`, `includes` and the
 //!   comparisons hold when they hold for any of them; `not_equal`, `not_contain` and `excludes`
@@ -29,6 +29,7 @@ mod decimal;
 mod kinds;
 mod logic;
 mod matching;
+mod to_soql;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -38,6 +39,7 @@ pub use compile::FilterFault;
 pub use kinds::{FieldType, Operator};
 pub use logic::LogicFault;
 pub use matching::{CompiledFilter, ConditionResult};
+pub use to_soql::Pushdown;
 
 /// As many conditions as the settings page takes.
 pub const MAX_CONDITIONS: usize = 10;

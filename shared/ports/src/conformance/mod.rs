@@ -6,7 +6,6 @@
 //!
 //! Waits are for conditions, under a deadline that only a broken adapter reaches.
 
-pub mod polls;
 pub mod queue;
 pub mod stores;
 

@@ -63,6 +63,7 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!(config.salesforce.audience, None);
     assert_eq!(config.salesforce.request_timeout, Duration::from_secs(30));
     assert_eq!(config.salesforce.watchdog, Duration::from_secs(330));
+    assert_eq!(config.salesforce.bulk_from, 10_000);
     assert_eq!(config.mos.request_timeout, Duration::from_secs(30));
     assert_eq!(config.permissions.poll, Duration::from_secs(60));
     assert_eq!(config.http.listen, None);
@@ -297,6 +298,21 @@ fn each_wrong_value_has_its_sentence() {
             "`everywhere` is not an address; write IP:PORT, such as 127.0.0.1:8081, or \"8081\" for that port on this machine alone",
         ),
         (
+            "MOSYNC_CONSOLE_LISTEN",
+            "here",
+            "`here` is not an address; write IP:PORT, such as 127.0.0.1:8090, or \"8090\" for that port on this machine alone",
+        ),
+        (
+            "MOSYNC_CONSOLE_LISTEN",
+            "0.0.0.0:8090",
+            "is reachable from other machines, and its answers are not encrypted; write 127.0.0.1 and put a proxy with TLS before it, or allow_plaintext = true for a network you trust",
+        ),
+        (
+            "MOSYNC_CONSOLE_TOKEN_SHA256",
+            "s3cret",
+            "is not a SHA-256 in 64 hexadecimal digits; write what `mosync console-token` prints as token_sha256, not the token itself",
+        ),
+        (
             "MOSYNC_LOG_FORMAT",
             "xml",
             "`xml` is not known; write text or json",
@@ -312,6 +328,29 @@ fn each_wrong_value_has_its_sentence() {
         lines[0].starts_with("MOSYNC_LOG_FILTER: cannot be read ("),
         "{lines:?}"
     );
+}
+
+#[test]
+fn the_console_listens_where_it_is_told_and_knows_a_hash() {
+    let none = with(&[]).unwrap().console;
+    assert_eq!((none.listen, none.token_sha256), (None, None));
+    let digits = "00ff".repeat(16);
+    let given = with(&[
+        ("MOSYNC_CONSOLE_LISTEN", "8090"),
+        ("MOSYNC_CONSOLE_TOKEN_SHA256", &digits),
+    ]);
+    let given = given.unwrap().console;
+    assert_eq!(given.listen, Some(([127, 0, 0, 1], 8090).into()));
+    let mut hash = [0; 32];
+    for byte in hash.iter_mut().skip(1).step_by(2) {
+        *byte = 255;
+    }
+    assert_eq!(given.token_sha256, Some(TokenHash(hash)));
+    let wide = with(&[
+        ("MOSYNC_CONSOLE_LISTEN", "0.0.0.0:8090"),
+        ("MOSYNC_ALLOW_PLAINTEXT", "true"),
+    ]);
+    assert!(wide.unwrap().console.listen.is_some());
 }
 
 #[test]
@@ -492,8 +531,10 @@ fn the_example_has_every_key_with_its_default() {
         .map(|line| {
             let bare = line.strip_prefix("# ").unwrap_or(line);
             let name = bare.split(" = ").next().unwrap_or_default();
-            let is_key =
-                bare.contains(" = ") && name.chars().all(|c| c.is_ascii_lowercase() || c == '_');
+            let is_key = bare.contains(" = ")
+                && name
+                    .chars()
+                    .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
             format!("{}\n", if is_key { bare } else { line })
         })
         .collect();

@@ -10,7 +10,10 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::reader::Reader;
-use super::{Environment, Http, Log, LogFormat, Mos, Permissions, Salesforce, SignIn, Transport};
+use super::{
+    Console, Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn,
+    TokenHash, Transport,
+};
 use crate::telemetry;
 
 const PRIVATE_KEY_MARKS: [&str; 2] = [
@@ -46,6 +49,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
     let package_namespace = api_name(reader, "salesforce.package_namespace");
     let request_timeout = seconds(reader, "salesforce.request_timeout_s");
     let watchdog = seconds(reader, "salesforce.watchdog_s");
+    let bulk_from = reader.number("salesforce.bulk_from");
     Some(Salesforce {
         login_url: login_url?,
         api_version: api_version?,
@@ -62,6 +66,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
         package_namespace: package_namespace?,
         request_timeout: request_timeout?,
         watchdog: watchdog?,
+        bulk_from: bulk_from?,
     })
 }
 
@@ -178,10 +183,63 @@ pub(super) fn permissions(reader: &mut Reader) -> Option<Permissions> {
     seconds(reader, "permissions.poll_s").map(|poll| Permissions { poll })
 }
 
-/// A bare port is one of this machine's loopback.
 pub(super) fn http(reader: &mut Reader) -> Option<Http> {
-    let Some(text) = reader.text("http.listen").filter(|text| !text.is_empty()) else {
-        return Some(Http { listen: None });
+    let listen = listen(reader, "http.listen", 8081)?;
+    Some(Http { listen })
+}
+
+pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Console> {
+    let listen = listen(reader, "console.listen", 8090);
+    let token_sha256 = token_sha256(reader);
+    let listen = listen?;
+    if listen.is_some_and(|address| !address.ip().is_loopback()) && !allow_plaintext {
+        reader.fault(
+            "console.listen",
+            "is reachable from other machines, and its answers are not encrypted",
+            "write 127.0.0.1 and put a proxy with TLS before it, or allow_plaintext = true for a network you trust",
+        );
+        return None;
+    }
+    Some(Console {
+        listen,
+        token_sha256: token_sha256?,
+    })
+}
+
+/// `None`: a fault; `Some(None)`: not given.
+fn token_sha256(reader: &mut Reader) -> Option<Option<TokenHash>> {
+    let name = "console.token_sha256";
+    let given = reader.is_given(name);
+    let Some(text) = reader.secret(name) else {
+        return (!given).then_some(None);
+    };
+    let hash = hex(text.expose_secret().trim());
+    if hash.is_none() {
+        reader.fault(
+            name,
+            "is not a SHA-256 in 64 hexadecimal digits",
+            "write what `mosync console-token` prints as token_sha256, not the token itself",
+        );
+    }
+    hash.map(|hash| Some(TokenHash(hash)))
+}
+
+fn hex(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        return None;
+    }
+    let mut hash = [0; 32];
+    for (place, byte) in hash.iter_mut().enumerate() {
+        *byte = u8::from_str_radix(text.get(2 * place..2 * place + 2)?, 16).ok()?;
+    }
+    Some(hash)
+}
+
+/// An address to listen on, or none where none is given; a bare port is one of this machine's
+/// loopback. `None`: a fault.
+fn listen(reader: &mut Reader, name: &'static str, usual: u16) -> Option<Option<SocketAddr>> {
+    let Some(text) = reader.text(name).filter(|text| !text.is_empty()) else {
+        return Some(None);
     };
     let listen = match text.parse::<u16>() {
         Ok(port) => Some(SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), port)),
@@ -189,13 +247,22 @@ pub(super) fn http(reader: &mut Reader) -> Option<Http> {
     };
     if listen.is_none() {
         reader.fault(
-            "http.listen",
+            name,
             format!("`{text}` is not an address"),
-            "write IP:PORT, such as 127.0.0.1:8081, or \"8081\" for that port on this machine alone",
+            format!("write IP:PORT, such as 127.0.0.1:{usual}, or \"{usual}\" for that port on this machine alone"),
         );
     }
-    listen.map(|listen| Http {
-        listen: Some(listen),
+    listen.map(Some)
+}
+
+pub(super) fn retention(reader: &mut Reader) -> Option<Retention> {
+    let jobs = days(reader, "retention.jobs_days");
+    let log_lines = reader.number("retention.log_lines");
+    let log = days(reader, "retention.log_days");
+    Some(Retention {
+        jobs: jobs?,
+        log_lines: log_lines?,
+        log: log?,
     })
 }
 
@@ -373,6 +440,12 @@ fn deployment(reader: &mut Reader) -> Option<String> {
         );
     }
     right.then_some(text)
+}
+
+fn days(reader: &mut Reader, name: &'static str) -> Option<Duration> {
+    const DAY: u64 = 24 * 60 * 60;
+    let days = reader.number(name)?;
+    Some(Duration::from_secs(days.saturating_mul(DAY)))
 }
 
 fn seconds(reader: &mut Reader, name: &'static str) -> Option<Duration> {

@@ -1,15 +1,17 @@
 //! An HTTP server that records what it is asked and answers as a test says.
 
 use std::fmt::Debug;
+use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
+use futures::{StreamExt, stream};
 use ports::Clock;
 use salesforce::{Config, Grant, Salesforce};
 use tokio::net::TcpListener;
@@ -37,6 +39,18 @@ pub(crate) struct Reply {
     pub(crate) body: String,
     /// Answer only after this time.
     pub(crate) delay: Duration,
+    /// Sent piece by piece instead of `body`.
+    pub(crate) pieces: Option<(Vec<Vec<u8>>, End)>,
+}
+
+/// What follows the last piece.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum End {
+    Regular,
+    /// The connection is closed.
+    Broken,
+    /// Nothing, ever.
+    Silent,
 }
 
 impl Reply {
@@ -46,6 +60,7 @@ impl Reply {
             headers: Vec::new(),
             body: body.into(),
             delay: Duration::ZERO,
+            pieces: None,
         }
     }
 
@@ -155,11 +170,28 @@ async fn answer(
         reply = Reply::ok(token(&format!("T{}", seen.nth + 1), shared.url.as_str()));
     }
     tokio::time::sleep(reply.delay).await;
-    let mut response = (StatusCode::from_u16(reply.status).unwrap(), reply.body).into_response();
+    let status = StatusCode::from_u16(reply.status).unwrap();
+    let mut response = match reply.pieces {
+        None => (status, reply.body).into_response(),
+        Some((pieces, end)) => (status, streamed(pieces, end)).into_response(),
+    };
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     response
+}
+
+fn streamed(pieces: Vec<Vec<u8>>, end: End) -> Body {
+    let pieces = stream::iter(pieces.into_iter().map(Ok));
+    match end {
+        End::Regular => Body::from_stream(pieces),
+        End::Broken => Body::from_stream(pieces.chain(stream::once(async {
+            // What came before is sent while this one is not ready.
+            tokio::task::yield_now().await;
+            Err(io::Error::other("broken"))
+        }))),
+        End::Silent => Body::from_stream(pieces.chain(stream::pending())),
+    }
 }
 
 /// A token endpoint's answer.

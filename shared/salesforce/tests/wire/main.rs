@@ -1,6 +1,10 @@
 //! The client against small servers of its own, and against events captured from a real org.
 
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
+mod bulk_results;
+#[cfg(test)]
 mod events;
 #[cfg(test)]
 mod http_server;

@@ -10,6 +10,8 @@ use serde_yaml_ng::Value;
 use super::{finds, holds};
 
 const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
+/// Not a worker, but a service like them.
+const CONSOLE: &str = "console";
 const STAND_INS: [&str; 2] = ["fake-salesforce", "fake-mos"];
 const IN_CONTAINER: &str = "/run/secrets/";
 
@@ -177,7 +179,7 @@ fn wrong_parts(compose: &Value) -> Vec<String> {
             faults.push(what);
         }
     };
-    for worker in WORKERS {
+    for worker in WORKERS.into_iter().chain([CONSOLE]) {
         let service = &all[worker];
         must(
             strings(&service["command"]) == [worker],
@@ -197,6 +199,10 @@ fn wrong_parts(compose: &Value) -> Vec<String> {
             format!("{worker}'s image is not the one for production"),
         );
     }
+    must(
+        strings(&all[CONSOLE]["ports"]) == ["127.0.0.1:8090:8090"],
+        "the console does not answer on this machine's port 8090".to_owned(),
+    );
     must(
         strings(&all["topology"]["command"]) == ["topology", "apply"],
         "topology does not apply it".to_owned(),
@@ -286,14 +292,19 @@ fn every_service_starts_with_what_it_is_given() {
         ("salesforce", "s"),
         ("mos_api_key", "k"),
     ];
-    for (file, content) in files {
+    let token = "console_token_sha256";
+    for (file, content) in files.into_iter().chain([(token, &*"0f".repeat(32))]) {
         std::fs::write(folder.path().join(file), content).unwrap();
     }
     let compose = compose();
-    for name in WORKERS.into_iter().chain(["topology"]) {
+    for name in WORKERS.into_iter().chain(["topology", CONSOLE]) {
         let service = &compose["services"][name];
         let given: BTreeSet<&str> = secrets(service).into_iter().map(|(_, file)| file).collect();
-        assert_eq!(given, files.map(|(file, _)| file).into(), "{name}");
+        let mut wanted = BTreeSet::from(files.map(|(file, _)| file));
+        if name == CONSOLE {
+            wanted.insert(token);
+        }
+        assert_eq!(given, wanted, "{name}");
         let config = Config::read("", environment(service, folder.path()))
             .unwrap_or_else(|error| panic!("{name}: {error}"));
         assert_eq!(config.environment, Environment::Production, "{name}");
@@ -304,6 +315,13 @@ fn every_service_starts_with_what_it_is_given() {
         assert!(
             config.http.listen.unwrap().ip().is_loopback(),
             "{name}'s health answers are for itself"
+        );
+        let console = config.console;
+        assert_eq!(console.token_sha256.is_some(), name == CONSOLE, "{name}");
+        assert_eq!(
+            console.listen.map(|listen| listen.port()),
+            (name == CONSOLE).then_some(8090),
+            "{name}"
         );
     }
 }
@@ -421,6 +439,16 @@ fn a_wrong_part_is_found() {
             &["services", "loader", "build", "args"],
             "{FEATURES: x}",
             "loader's image is not the one for production",
+        ),
+        (
+            &["services", "console", "ports"],
+            "null",
+            "the console does not answer on this machine's port 8090",
+        ),
+        (
+            &["services", "console", "command"],
+            "[all]",
+            "console runs something else",
         ),
         (
             &["services", "topology", "command"],

@@ -19,6 +19,7 @@ impl Door {
         let options = Options {
             http: "127.0.0.1:0".parse().unwrap(),
             api_key: DEFAULT_API_KEY.to_owned(),
+            ..Options::default()
         };
         let client = reqwest::Client::builder()
             .timeout(Duration::from_secs(20))

@@ -9,6 +9,8 @@ mod doors;
 #[cfg(test)]
 mod openapi;
 #[cfg(test)]
+mod outcomes;
+#[cfg(test)]
 mod rules;
 #[cfg(test)]
 mod schema;

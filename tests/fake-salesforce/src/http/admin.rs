@@ -1,4 +1,8 @@
 //! `/admin`: the test's own door. Salesforce has nothing like it; nobody has to sign in.
+use std::ops::Bound;
+use std::sync::Arc;
+
+use axum::body::Bytes;
 use axum::http::Method;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -6,11 +10,15 @@ use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::{App, Incoming};
+use crate::bulk::faults::BulkFault;
 use crate::dml::Dml;
 use crate::error::ApiError;
 use crate::faults::Fault;
+use crate::org::Org;
 use crate::record::Record;
-use crate::schema;
+use crate::schema::{self, Entity};
+use crate::setup_fields::CustomField;
+use crate::table::Key;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -27,6 +35,14 @@ struct Undelete {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct FieldSecurity {
+    entity: String,
+    field: String,
+    hidden: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Merge {
     entity: String,
     winner: String,
@@ -39,6 +55,15 @@ const HISTORY_PAGE: usize = 1000;
 /// Answers a request below `/admin`.
 pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
     match (&incoming.method, path) {
+        (&Method::POST, ["faults"]) if is_bulk_fault(incoming) => {
+            match body::<BulkFault>(incoming) {
+                Ok(fault) => {
+                    app.jobs.apply(fault);
+                    Reply::status(204)
+                }
+                Err(error) => Reply::from(error),
+            }
+        }
         (&Method::POST, ["faults"]) => match body::<Fault>(incoming) {
             Ok(fault) => {
                 app.faults.apply(fill_ids(app, fault));
@@ -78,13 +103,17 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             }
             Err(error) => Reply::from(error),
         },
+        (&Method::POST, ["fields"]) => {
+            done(body::<CustomField>(incoming).and_then(|field| app.org.add_field(&field)))
+        }
+        (&Method::DELETE, ["fields", entity, field]) => done(app.org.remove_field(entity, field)),
+        (&Method::POST, ["field-security"]) => done(
+            body::<FieldSecurity>(incoming)
+                .and_then(|wish| app.org.hide_field(&wish.entity, &wish.field, wish.hidden)),
+        ),
         (&Method::GET, ["history"]) => history(app, incoming),
         (&Method::GET, ["state", entity]) => match schema::entity(entity) {
-            Some(entity) => {
-                let records = app.org.records(entity.name);
-                let rows: Vec<Value> = records.iter().map(|row| with_now(app, row)).collect();
-                Reply::json(200, &rows)
-            }
+            Some(entity) => state(app, incoming, entity),
             None => Reply::not_found(),
         },
         (&Method::GET, ["counters"]) => Reply::json(
@@ -93,6 +122,14 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         ),
         _ => Reply::not_found(),
     }
+}
+
+/// The kinds of the Bulk API's faults all begin with its name.
+fn is_bulk_fault(incoming: &Incoming) -> bool {
+    let fault: Option<Value> = serde_json::from_slice(&incoming.body).ok();
+    let kind = fault.as_ref().and_then(|fault| fault.get("kind"));
+    kind.and_then(Value::as_str)
+        .is_some_and(|kind| kind.starts_with("bulk_"))
 }
 
 /// A gap of no ids given is one of the object's first record.
@@ -106,9 +143,9 @@ fn fill_ids(app: &App, mut fault: Fault) -> Fault {
     fault
 }
 
-fn with_now(app: &App, record: &Record) -> Value {
+fn with_now(org: &Org, record: &Record) -> Value {
     let mut row = record.row();
-    for (field, cell) in app.org.computed_now(record) {
+    for (field, cell) in org.computed_now(record) {
         row.insert(field.to_owned(), cell.json());
     }
     Value::Object(row)
@@ -125,14 +162,49 @@ fn transact(app: &App, incoming: &Incoming, ops: Vec<Dml>) -> Reply {
     }
 }
 
-/// The ledger after its first `after` commits.
+/// The records of an object in id order, read piece by piece; after an id and at most so many
+/// where that is asked.
+fn state(app: &App, incoming: &Incoming, entity: &'static Entity) -> Reply {
+    let limit = incoming.parameter("limit");
+    let mut left = limit
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(usize::MAX);
+    let after = incoming.parameter("after").map(Key::of);
+    let mut from = after.map_or(Bound::Unbounded, Bound::Excluded);
+    let org = Arc::clone(&app.org);
+    let state = org.state();
+    list(std::iter::from_fn(move || {
+        let table = state.table(entity.name)?;
+        let next = table.range(from, Bound::Unbounded).next()?;
+        left = left.checked_sub(1)?;
+        from = Bound::Excluded(Key::of(next.id()));
+        Some(with_now(&org, next).to_string())
+    }))
+}
+
+/// The ledger after its first `after` commits, read from disk commit by commit.
 fn history(app: &App, incoming: &Incoming) -> Reply {
     let number = |name: &str| incoming.parameter(name).and_then(|text| text.parse().ok());
     let after: usize = number("after").unwrap_or(0);
     let limit: usize = number("limit").unwrap_or(HISTORY_PAGE);
-    let commits = app.org.commits_since(after);
-    let page: Vec<_> = commits.iter().take(limit).map(AsRef::as_ref).collect();
-    Reply::json(200, &page)
+    let commits = app.org.history(after, limit);
+    list(commits.map(|commit| serde_json::to_string(&commit).unwrap_or_default()))
+}
+
+/// A JSON list that is written while it is sent.
+fn list(items: impl Iterator<Item = String> + Send + 'static) -> Reply {
+    let mut first = true;
+    let items = items.map(move |item| {
+        let before = if std::mem::take(&mut first) { "" } else { "," };
+        Bytes::from(format!("{before}{item}"))
+    });
+    let open = std::iter::once(Bytes::from_static(b"["));
+    let close = std::iter::once(Bytes::from_static(b"]"));
+    Reply::pieces(open.chain(items).chain(close))
+}
+
+fn done(result: Result<(), ApiError>) -> Reply {
+    result.map_or_else(Reply::from, |()| Reply::status(204))
 }
 
 fn body<T: DeserializeOwned>(incoming: &Incoming) -> Result<T, ApiError> {

@@ -37,6 +37,8 @@ struct Code {
     user: String,
     redirect_uri: String,
     challenge: Option<String>,
+    /// Whether the `openid` scope was asked for, and with which nonce.
+    openid: Option<Option<String>>,
     until_micros: i64,
 }
 
@@ -74,7 +76,7 @@ fn token(app: &App, incoming: &Incoming) -> Reply {
         )),
     };
     match granted {
-        Ok((user, refresh)) => session(app, &user, refresh),
+        Ok(granted) => session(app, granted),
         Err(refused) => Reply::json(
             refused.status,
             &json!({"error": refused.error, "error_description": refused.description}),
@@ -129,7 +131,23 @@ fn active(app: &App, username: &str) -> Result<String, Refused> {
     }
 }
 
-type Granted = Result<(String, Option<String>), Refused>;
+/// Who may sign in, and what is answered beside the access token.
+#[derive(Default)]
+struct Grant {
+    user: String,
+    refresh_token: Option<String>,
+    /// An id token, with the nonce asked for.
+    openid: Option<Option<String>>,
+}
+
+type Granted = Result<Grant, Refused>;
+
+fn plain(user: String) -> Grant {
+    Grant {
+        user,
+        ..Grant::default()
+    }
+}
 
 fn client_credentials(app: &App, client: &(String, String)) -> Granted {
     check_client(app, client)?;
@@ -137,7 +155,7 @@ fn client_credentials(app: &App, client: &(String, String)) -> Granted {
         "invalid_grant",
         "no client credentials user enabled",
     )))?;
-    Ok((user, None))
+    Ok(plain(user))
 }
 
 fn jwt_bearer(app: &App, form: &Form) -> Granted {
@@ -176,7 +194,7 @@ fn jwt_bearer(app: &App, form: &Form) -> Granted {
         .get("sub")
         .and_then(Value::as_str)
         .unwrap_or_default();
-    Ok((active(app, subject)?, None))
+    Ok(plain(active(app, subject)?))
 }
 
 fn audiences(claims: &Value) -> Vec<&str> {
@@ -205,7 +223,13 @@ fn refresh(app: &App, form: &Form, client: &(String, String)) -> Granted {
     let given = form.get("refresh_token").map(String::as_str);
     let user = given.and_then(|token| app.tokens.refresh_user(token));
     match user {
-        Some(user) => Ok((user, None)),
+        Some(user) => Ok(Grant {
+            refresh_token: app.client.rotates_refresh_tokens.then(|| {
+                app.tokens.revoke(given.unwrap_or_default());
+                app.tokens.issue_refresh(&user)
+            }),
+            ..plain(user)
+        }),
         None => Err(refused("invalid_grant", "expired access/refresh token")),
     }
 }
@@ -242,11 +266,16 @@ fn redeem(app: &App, form: &Form, client: &(String, String)) -> Granted {
         None => check_client(app, client)?,
     }
     let refresh = app.tokens.issue_refresh(&code.user);
-    Ok((code.user, Some(refresh)))
+    Ok(Grant {
+        user: code.user,
+        refresh_token: Some(refresh),
+        openid: code.openid,
+    })
 }
 
 /// A new session's answer.
-fn session(app: &App, user: &str, refresh: Option<String>) -> Reply {
+fn session(app: &App, granted: Grant) -> Reply {
+    let user = granted.user.as_str();
     let id = identity_url(app, user);
     let issued_at = app.org.now_micros().div_euclid(1000).to_string();
     let signature = Hmac::<Sha256>::new_from_slice(app.client.secret.as_bytes())
@@ -262,10 +291,71 @@ fn session(app: &App, user: &str, refresh: Option<String>) -> Reply {
         "token_type": "Bearer",
         "issued_at": issued_at,
     });
-    if let (Some(refresh), Value::Object(answer)) = (refresh, &mut answer) {
-        answer.insert("refresh_token".to_owned(), refresh.into());
+    if let Value::Object(answer) = &mut answer {
+        if let Some(refresh) = granted.refresh_token {
+            answer.insert("refresh_token".to_owned(), refresh.into());
+        }
+        if let Some(nonce) = granted.openid {
+            answer.insert("scope".to_owned(), "api refresh_token openid".into());
+            answer.insert("id_token".to_owned(), id_token(app, user, nonce).into());
+        }
     }
     Reply::json(200, &answer)
+}
+
+/// The key that id tokens are signed with. It protects nothing: everybody can read it here.
+const ID_TOKEN_KEY: &[u8] = include_bytes!("testdata/id-token.key");
+
+/// Its public half: the modulus in base64url.
+const ID_TOKEN_MODULUS: &str = include_str!("testdata/id-token.modulus");
+
+const ID_TOKEN_KEY_ID: &str = "fake-1";
+
+/// How long an id token lives.
+const ID_TOKEN_LIFE_S: i64 = 120;
+
+/// Who signed in, as a signed token.
+fn id_token(app: &App, user: &str, nonce: Option<String>) -> Option<String> {
+    let record = app.org.record("User", user)?;
+    let now = app.org.now_micros().div_euclid(1_000_000);
+    let mut claims = json!({
+        "iss": app.instance_url,
+        "sub": identity_url(app, user),
+        "aud": app.client.id,
+        "iat": now,
+        "exp": now + ID_TOKEN_LIFE_S,
+        "auth_time": now,
+        "user_id": user,
+        "organization_id": app.org.org_id(),
+        "preferred_username": record.get("Username"),
+        "name": record.get("Name"),
+        "email": record.get("Email"),
+        "email_verified": true,
+        "zoneinfo": record.get("TimeZoneSidKey"),
+    });
+    if let (Some(nonce), Value::Object(claims)) = (nonce, &mut claims) {
+        claims.insert("nonce".to_owned(), nonce.into());
+    }
+    let mut header = jsonwebtoken::Header::new(Algorithm::RS256);
+    header.kid = Some(ID_TOKEN_KEY_ID.to_owned());
+    let key = jsonwebtoken::EncodingKey::from_rsa_pem(ID_TOKEN_KEY).ok()?;
+    jsonwebtoken::encode(&header, &claims, &key).ok()
+}
+
+/// `GET /id/keys`: what id tokens are checked with.
+pub(crate) fn keys(app: &App) -> Reply {
+    app.counters.add("id.keys");
+    Reply::json(
+        200,
+        &json!({"keys": [{
+            "kty": "RSA",
+            "use": "sig",
+            "alg": "RS256",
+            "kid": ID_TOKEN_KEY_ID,
+            "n": ID_TOKEN_MODULUS.trim(),
+            "e": "AQAB",
+        }]}),
+    )
 }
 
 // ---- the browser's door
@@ -298,6 +388,10 @@ fn authorize(app: &App, incoming: &Incoming) -> Reply {
                 user,
                 redirect_uri: redirect_uri.to_owned(),
                 challenge: incoming.parameter("code_challenge").map(str::to_owned),
+                openid: incoming
+                    .parameter("scope")
+                    .is_some_and(|scope| scope.split(' ').any(|scope| scope == "openid"))
+                    .then(|| incoming.parameter("nonce").map(str::to_owned)),
                 until_micros: app.org.now_micros() + CODE_LIFE_MICROS,
             };
             let mut codes = app.codes.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -328,7 +422,9 @@ pub(crate) fn discovery(app: &App) -> Reply {
             "revocation_endpoint": format!("{base}/services/oauth2/revoke"),
             "userinfo_endpoint": format!("{base}/services/oauth2/userinfo"),
             "introspection_endpoint": format!("{base}/services/oauth2/introspect"),
-            "scopes_supported": ["api", "refresh_token", "offline_access", "id", "profile"],
+            "jwks_uri": format!("{base}/id/keys"),
+            "id_token_signing_alg_values_supported": ["RS256"],
+            "scopes_supported": ["api", "openid", "refresh_token", "offline_access", "id", "profile"],
             "response_types_supported": ["code"],
             "subject_types_supported": ["public"],
             "code_challenge_methods_supported": ["S256"],

@@ -42,17 +42,20 @@ pub(crate) fn answer(
         }
         (&Method::PATCH, [entity, field]) => {
             let entity = found(entity)?;
-            if !field.eq_ignore_ascii_case("Id") {
-                return Err(ApiError::new(
-                    "NOT_FOUND",
-                    format!(
-                        "Provided external ID field does not exist or is not accessible: {field}"
-                    ),
-                ));
+            let by_id = field.eq_ignore_ascii_case("Id");
+            let known = app.org.entity(entity.name).unwrap_or(entity);
+            let external = known
+                .visible(field)
+                .is_some_and(|(_, field)| field.external_id);
+            if !by_id && !external {
+                return Err(no_external_id(field));
             }
             let writes = writes(incoming)?;
             let ops = writes.records.into_iter().map(|record| {
-                if record.keys().any(|key| key.eq_ignore_ascii_case("Id")) {
+                let has_id = record.keys().any(|key| key.eq_ignore_ascii_case("Id"));
+                if !by_id {
+                    upsert(entity.name, field, record)
+                } else if has_id {
                     update(record)
                 } else {
                     Ok(Dml::Insert {
@@ -61,7 +64,13 @@ pub(crate) fn answer(
                     })
                 }
             });
-            Ok(write(app, caller, writes.all_or_none, ops.collect()))
+            Ok(write_as(
+                app,
+                caller,
+                writes.all_or_none,
+                ops.collect(),
+                true,
+            ))
         }
         (&Method::DELETE, []) => delete(app, incoming, caller),
         (&Method::POST, [entity]) => {
@@ -134,6 +143,35 @@ fn too_many(count: usize) -> Result<(), ApiError> {
     Ok(())
 }
 
+/// The answer to a field that is no external id of the object.
+pub(crate) fn no_external_id(field: &str) -> ApiError {
+    ApiError::new(
+        "NOT_FOUND",
+        format!("Provided external ID field does not exist or is not accessible: {field}"),
+    )
+}
+
+fn upsert(entity: &str, field: &str, mut record: Row) -> Result<Dml, ApiError> {
+    let key = record
+        .keys()
+        .find(|key| key.eq_ignore_ascii_case(field))
+        .cloned()
+        .unwrap_or_default();
+    match record.shift_remove(&key) {
+        Some(value) if !value.is_null() => Ok(Dml::Upsert {
+            entity: entity.to_owned(),
+            field: field.to_owned(),
+            value,
+            fields: record,
+        }),
+        _ => Err(ApiError::on_field(
+            "MISSING_ARGUMENT",
+            format!("{field} not specified"),
+            field,
+        )),
+    }
+}
+
 fn insert(record: Row) -> Result<Dml, ApiError> {
     Ok(Dml::Insert {
         entity: entity_of_record(&record)?.name.to_owned(),
@@ -193,6 +231,17 @@ fn write(
     all_or_none: bool,
     asked: Vec<Result<Dml, ApiError>>,
 ) -> Reply {
+    write_as(app, caller, all_or_none, asked, false)
+}
+
+/// The same; `upserts` answer whether each record is new.
+fn write_as(
+    app: &App,
+    caller: &Caller,
+    all_or_none: bool,
+    asked: Vec<Result<Dml, ApiError>>,
+    upserts: bool,
+) -> Reply {
     let unreadable = asked.iter().any(Result::is_err);
     let mut places = Vec::with_capacity(asked.len());
     let mut ops = Vec::new();
@@ -206,6 +255,7 @@ fn write(
         );
         let results = ops.iter().map(|_| DmlResult {
             id: None,
+            created: false,
             error: Some(rolled_back.clone()),
         });
         results.collect()
@@ -218,8 +268,16 @@ fn write(
         .map(|place| {
             let error = match place {
                 Ok(()) => match done.next() {
-                    Some(DmlResult { id, error: None }) => {
-                        return json!({"id": id, "success": true, "errors": []});
+                    Some(DmlResult {
+                        id,
+                        created,
+                        error: None,
+                    }) => {
+                        let mut done = json!({"id": id, "success": true, "errors": []});
+                        if upserts && let Value::Object(done) = &mut done {
+                            done.insert("created".to_owned(), created.into());
+                        }
+                        return done;
                     }
                     Some(DmlResult {
                         error: Some(error), ..

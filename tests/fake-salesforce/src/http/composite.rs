@@ -7,6 +7,8 @@ use serde_json::{Value, json};
 use super::data::{self, Caller};
 use super::reply::Reply;
 use super::{App, Incoming, split_url};
+use crate::commit::Row;
+use crate::dml::{Dml, DmlResult};
 use crate::error::ApiError;
 
 const MAX_PARTS: usize = 25;
@@ -57,10 +59,7 @@ pub(crate) fn composite(
     let writes = asked.composite_request.iter();
     let writes = writes.filter(|part| part.method != "GET").count();
     if asked.all_or_none && writes > 1 {
-        return Err(ApiError::new(
-            "INVALID_ARGUMENT",
-            "allOrNone over several writes is not known here; send them as one /composite/sobjects",
-        ));
+        return Ok(all_or_none(app, caller, asked.composite_request));
     }
     let mut answers: Vec<(String, Value)> = Vec::new();
     let mut responses = Vec::new();
@@ -77,6 +76,152 @@ pub(crate) fn composite(
         answers.push((part.reference_id, answer));
     }
     Ok(Reply::json(200, &json!({"compositeResponse": responses})))
+}
+
+/// All writes of the parts in one transaction. Reads before the last write see the org as it was
+/// before, those after it as it is then.
+fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
+    let last_write = parts.iter().rposition(|part| part.method != "GET");
+    let last_write = last_write.unwrap_or_default();
+    let mut answers: Vec<Option<(u16, Value)>> = Vec::new();
+    for (place, part) in parts.iter().enumerate() {
+        let early = part.method == "GET" && place < last_write;
+        answers.push(early.then(|| run(app, caller, "GET", &part.url, &Value::Null).into_parts()));
+    }
+    let writes: Vec<usize> = (0..parts.len())
+        .filter(|place| parts.get(*place).is_some_and(|part| part.method != "GET"))
+        .collect();
+    let steps = writes.iter().map(|place| {
+        let (parts, writes, answers) = (&parts, &writes, &answers);
+        move |done: &[DmlResult]| {
+            let known = known_so_far(parts, writes, answers, done);
+            let part = parts.get(*place);
+            let part = part.ok_or_else(|| ApiError::new("UNKNOWN_EXCEPTION", "no such part"))?;
+            let body = referenced(part.body.clone(), &known);
+            as_dml(app, &part.method, &with_references(&part.url, &known), body)
+        }
+    });
+    let (results, failed) = app.org.write_in_turn(&caller.user, &caller.origin, steps);
+    let known = known_so_far(&parts, &writes, &answers, &results);
+    for (order, place) in writes.iter().enumerate() {
+        let answer = match results.get(order) {
+            Some(DmlResult {
+                error: Some(error), ..
+            }) => Reply::from(error.clone()).into_parts(),
+            Some(result) if !failed => written(parts.get(*place), result),
+            Some(_) | None => halted(),
+        };
+        if let Some(slot) = answers.get_mut(*place) {
+            *slot = Some(answer);
+        }
+    }
+    let responses = parts.iter().zip(answers).map(|(part, answer)| {
+        let (status, body) = match answer {
+            Some((status, _)) if failed && status < 400 => halted(),
+            Some(answer) => answer,
+            None if failed => halted(),
+            None => {
+                let url = with_references(&part.url, &known);
+                run(app, caller, "GET", &url, &Value::Null).into_parts()
+            }
+        };
+        json!({
+            "body": body,
+            "httpHeaders": {},
+            "httpStatusCode": status,
+            "referenceId": part.reference_id,
+        })
+    });
+    let responses: Vec<Value> = responses.collect();
+    Reply::json(200, &json!({"compositeResponse": responses}))
+}
+
+/// What later parts may refer to.
+fn known_so_far(
+    parts: &[Part],
+    writes: &[usize],
+    answers: &[Option<(u16, Value)>],
+    done: &[DmlResult],
+) -> Vec<(String, Value)> {
+    let reads = parts.iter().zip(answers).filter_map(|(part, answer)| {
+        let (_, body) = answer.as_ref()?;
+        Some((part.reference_id.clone(), body.clone()))
+    });
+    let written = writes.iter().zip(done).filter_map(|(place, result)| {
+        let part = parts.get(*place)?;
+        let body = json!({"id": result.id, "success": result.success(), "errors": []});
+        Some((part.reference_id.clone(), body))
+    });
+    reads.chain(written).collect()
+}
+
+/// The answer to a part that was undone, or never done, because another one failed.
+fn halted() -> (u16, Value) {
+    let message =
+        "The transaction was rolled back since another operation in the same transaction failed.";
+    (
+        400,
+        json!([{"errorCode": "PROCESSING_HALTED", "message": message}]),
+    )
+}
+
+/// The answer to a part that was done.
+fn written(part: Option<&Part>, result: &DmlResult) -> (u16, Value) {
+    let creates = part.is_some_and(|part| part.method == "POST");
+    if creates || result.created {
+        let body = json!({"id": result.id, "success": true, "errors": []});
+        (201, body)
+    } else {
+        (204, Value::Null)
+    }
+}
+
+/// A write of one record.
+fn as_dml(app: &App, method: &str, url: &str, body: Value) -> Result<Dml, ApiError> {
+    let (path, _) = split_url(url);
+    let parts: Vec<&str> = path.iter().map(String::as_str).collect();
+    let rest = below_version(&parts).unwrap_or_default();
+    let fields = match body {
+        Value::Object(fields) => fields,
+        _ => Row::new(),
+    };
+    let name = |entity: &str| Ok::<_, ApiError>(data::found(entity)?.name.to_owned());
+    match (method, rest) {
+        ("POST", ["sobjects", entity]) => Ok(Dml::Insert {
+            entity: name(entity)?,
+            fields,
+        }),
+        ("PATCH", ["sobjects", entity, id]) => Ok(Dml::Update {
+            entity: name(entity)?,
+            id: (*id).to_owned(),
+            fields,
+        }),
+        ("DELETE", ["sobjects", entity, id]) => Ok(Dml::Delete {
+            entity: name(entity)?,
+            id: (*id).to_owned(),
+        }),
+        ("PATCH", ["sobjects", entity, field, key]) if data::is_external(app, entity, field) => {
+            Ok(Dml::Upsert {
+                entity: name(entity)?,
+                field: (*field).to_owned(),
+                value: (*key).into(),
+                fields,
+            })
+        }
+        _ => Err(ApiError::new(
+            "INVALID_ARGUMENT",
+            format!("allOrNone takes writes of single records, not {method} {url}"),
+        )),
+    }
+}
+
+/// What stands after the version in a part's path.
+fn below_version<'p, 'u>(parts: &'p [&'u str]) -> Option<&'p [&'u str]> {
+    match parts {
+        ["services", "data", _, rest @ ..] => Some(rest),
+        [version, rest @ ..] if version.starts_with('v') => Some(rest),
+        _ => None,
+    }
 }
 
 /// Runs the parts one after the other, independent of each other.
@@ -129,10 +274,8 @@ fn run(app: &App, caller: &Caller, method: &str, url: &str, body: &Value) -> Rep
         body: Bytes::from(body.to_string()),
     };
     let parts: Vec<&str> = incoming.path.iter().map(String::as_str).collect();
-    let rest = match parts.as_slice() {
-        ["services", "data", _, rest @ ..] => rest,
-        [version, rest @ ..] if version.starts_with('v') => rest,
-        _ => return Reply::not_found(),
+    let Some(rest) = below_version(&parts) else {
+        return Reply::not_found();
     };
     if rest.first() == Some(&"composite") && rest.get(1) != Some(&"sobjects") {
         return Reply::from(ApiError::new(

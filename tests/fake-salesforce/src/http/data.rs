@@ -3,11 +3,14 @@ use axum::http::Method;
 use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
-use super::{App, DAILY_API_REQUESTS, Incoming, collections, composite, query};
+use super::{
+    App, DAILY_API_REQUESTS, Incoming, bulk, collections, composite, query, replication, schemas,
+    tree,
+};
+use crate::bulk::MAX_QUERY_JOBS;
 use crate::commit::Row;
 use crate::dml::Dml;
 use crate::error::ApiError;
-use crate::soql::known_entity;
 use crate::{describe, id, schema};
 
 /// The oldest and the newest version answered.
@@ -48,6 +51,12 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
     };
     app.counters
         .add(&format!("data.{}", rest.first().unwrap_or(&"resources")));
+    if app.faults.quota_exhausted() {
+        return Reply::from(ApiError::new(
+            "REQUEST_LIMIT_EXCEEDED",
+            "TotalRequests Limit exceeded.",
+        ));
+    }
     let caller = Caller {
         user: session.user,
         origin: origin(incoming, &version),
@@ -75,10 +84,9 @@ pub(crate) fn route(
         }
         (&Method::GET, ["limits"]) => Ok(limits(app)),
         (&Method::GET, ["sobjects"]) => Ok(Reply::json(200, &describe::global(version))),
-        (&Method::GET, ["sobjects", entity, "describe"]) => Ok(Reply::json(
-            200,
-            &app.org.describe_as(found(entity)?.name, version)?,
-        )),
+        (&Method::GET, ["sobjects", entity, "describe"]) => {
+            describe(app, incoming, version, entity)
+        }
         (&Method::GET, ["sobjects", entity]) => {
             let mut described = app.org.describe_as(found(entity)?.name, version)?;
             if let Value::Object(described) = &mut described {
@@ -88,13 +96,32 @@ pub(crate) fn route(
             Ok(Reply::json(200, &answer))
         }
         (&Method::POST, ["sobjects", entity]) => create(app, incoming, caller, entity),
+        (&Method::GET, ["sobjects", entity, "eventSchema"]) => {
+            schemas::by_event(app, incoming, entity)
+        }
+        (&Method::GET, ["event", "eventSchema", id]) => schemas::by_id(app, incoming, id),
+        (&Method::GET, ["sobjects", entity, "updated"]) => {
+            replication::updated(app, incoming, found(entity)?)
+        }
+        (&Method::GET, ["sobjects", entity, "deleted"]) => {
+            replication::deleted(app, incoming, found(entity)?)
+        }
         (method, ["sobjects", entity, key]) => record(app, incoming, caller, method, entity, key),
+        (&Method::PATCH | &Method::POST, ["sobjects", entity, field, key])
+            if !field.eq_ignore_ascii_case("Id") && is_external(app, entity, field) =>
+        {
+            upsert(app, incoming, caller, found(entity)?, field, key)
+        }
         (method, ["sobjects", entity, field, key]) => {
             let key = by_field(app, found(entity)?, field, key)?;
             record(app, incoming, caller, method, entity, &key)
         }
         (&Method::POST, ["composite"]) => composite::composite(app, incoming, caller),
         (&Method::POST, ["composite", "batch"]) => composite::batch(app, incoming, caller),
+        (&Method::POST, ["composite", "tree", entity]) => {
+            tree::tree(app, incoming, caller, found(entity)?)
+        }
+        (_, ["jobs", rest @ ..]) => bulk::answer(app, incoming, caller, rest),
         (_, ["composite", "sobjects", rest @ ..]) => {
             collections::answer(app, incoming, caller, rest)
         }
@@ -152,7 +179,10 @@ fn record(
             let fields: Vec<String> = match incoming.parameter("fields") {
                 Some(list) => list.split(',').map(|name| name.trim().to_owned()).collect(),
                 None => {
-                    let leaves = entity.fields.iter().map(|field| field.name);
+                    let described = app.org.entity(entity.name).unwrap_or(entity);
+                    let leaves = described.fields.iter();
+                    let leaves = leaves.filter(|field| !field.hidden && !field.removed);
+                    let leaves = leaves.map(|field| field.name);
                     let addresses = entity.addresses.iter().map(|(name, _)| *name);
                     leaves.chain(addresses).map(str::to_owned).collect()
                 }
@@ -195,6 +225,68 @@ fn record(
     Ok(Reply::status(204))
 }
 
+/// `GET /sobjects/<S>/describe`; 304 where the caller's copy is not older than the object's last
+/// change.
+fn describe(
+    app: &App,
+    incoming: &Incoming,
+    version: &str,
+    entity: &str,
+) -> Result<Reply, ApiError> {
+    let entity = found(entity)?;
+    let changed_s = app
+        .org
+        .described_at_micros(entity.name)
+        .div_euclid(1_000_000);
+    let known = incoming.header("if-modified-since");
+    let known = known.and_then(|known| jiff::fmt::rfc2822::parse(known).ok());
+    if known.is_some_and(|known| known.timestamp().as_second() >= changed_s) {
+        return Ok(Reply::status(304));
+    }
+    let described = app.org.describe_as(entity.name, version)?;
+    let reply = Reply::json(200, &described);
+    let changed = jiff::Timestamp::from_second(changed_s).unwrap_or_default();
+    Ok(reply.header(
+        "last-modified",
+        &changed.strftime("%a, %d %b %Y %H:%M:%S GMT").to_string(),
+    ))
+}
+
+/// Whether records of the object can be upserted by this field.
+pub(crate) fn is_external(app: &App, entity: &str, field: &str) -> bool {
+    let described = app.org.entity(entity);
+    described
+        .and_then(|described| described.visible(field))
+        .is_some_and(|(_, field)| field.external_id)
+}
+
+/// Updates the record with this external id, or makes one.
+fn upsert(
+    app: &App,
+    incoming: &Incoming,
+    caller: &Caller,
+    entity: &schema::Entity,
+    field: &str,
+    key: &str,
+) -> Result<Reply, ApiError> {
+    let op = Dml::Upsert {
+        entity: entity.name.to_owned(),
+        field: field.to_owned(),
+        value: key.into(),
+        fields: body_object(incoming)?,
+    };
+    let results = app.org.transact(&caller.user, &caller.origin, vec![op])?;
+    let done = results.into_iter().next();
+    let created = done.as_ref().is_some_and(|done| done.created);
+    let answer = json!({
+        "id": done.and_then(|done| done.id),
+        "success": true,
+        "errors": [],
+        "created": created,
+    });
+    Ok(Reply::json(if created { 201 } else { 200 }, &answer))
+}
+
 /// The id behind a value of a unique field.
 fn by_field(
     app: &App,
@@ -205,27 +297,34 @@ fn by_field(
     if field.eq_ignore_ascii_case("Id") {
         return Ok(key.to_owned());
     }
-    if !field.eq_ignore_ascii_case("Username") || entity.name != "User" {
-        return Err(ApiError::new(
+    let state = app.org.state();
+    let described = state.entity(entity.name).unwrap_or(entity);
+    let position = described
+        .visible(field)
+        .filter(|(_, field)| field.external_id || field.name == "Username")
+        .map(|(position, _)| position)
+        .ok_or_else(|| collections::no_external_id(field))?;
+    let found = state
+        .table(entity.name)
+        .map(|table| table.external(position, key))
+        .unwrap_or_default();
+    let alive: Vec<_> = found
+        .into_iter()
+        .filter(|record| !record.flag("IsDeleted"))
+        .collect();
+    match alive.as_slice() {
+        [one] => Ok(one.id().to_owned()),
+        _ => Err(ApiError::new(
             "NOT_FOUND",
-            format!("Provided external ID field does not exist or is not accessible: {field}"),
-        ));
+            "The requested resource does not exist",
+        )),
     }
-    let users = app.org.records("User");
-    let user = users.iter().find(|user| {
-        user.text("Username")
-            .is_some_and(|name| name.eq_ignore_ascii_case(key))
-    });
-    user.map(|user| user.id().to_owned())
-        .ok_or_else(|| ApiError::new("NOT_FOUND", "The requested resource does not exist"))
 }
 
 /// An object named in a path: unknown ones are not found.
 pub(crate) fn found(entity: &str) -> Result<&'static schema::Entity, ApiError> {
-    known_entity(entity).or(Err(ApiError::new(
-        "NOT_FOUND",
-        "The requested resource does not exist",
-    )))
+    schema::entity(entity)
+        .ok_or_else(|| ApiError::new("NOT_FOUND", "The requested resource does not exist"))
 }
 
 /// The body as a JSON object.
@@ -273,7 +372,14 @@ fn versions() -> Reply {
 }
 
 fn resources(version: &str) -> Reply {
-    let names = ["sobjects", "query", "queryAll", "limits", "composite"];
+    let names = [
+        "sobjects",
+        "query",
+        "queryAll",
+        "limits",
+        "composite",
+        "jobs",
+    ];
     let entries = names.iter().map(|name| {
         let url = format!("/services/data/v{version}/{name}");
         ((*name).to_owned(), Value::from(url))
@@ -282,7 +388,7 @@ fn resources(version: &str) -> Reply {
 }
 
 fn limits(app: &App) -> Reply {
-    let used = app.counters.api_calls();
+    let used = app.api_usage();
     let untouched = |max: u64| json!({"Max": max, "Remaining": max});
     Reply::json(
         200,
@@ -295,7 +401,10 @@ fn limits(app: &App) -> Reply {
             "DailyAsyncApexExecutions": untouched(250_000),
             "DailyBulkApiBatches": untouched(15_000),
             "DailyBulkV2QueryFileStorageMB": untouched(976_562),
-            "DailyBulkV2QueryJobs": untouched(10_000),
+            "DailyBulkV2QueryJobs": {
+                "Max": MAX_QUERY_JOBS,
+                "Remaining": app.jobs.quota.left(app.org.now_micros().div_euclid(1000)),
+            },
             "DailyDeliveredPlatformEvents": untouched(50_000),
             "DataStorageMB": untouched(10_240),
             "FileStorageMB": untouched(10_240),
@@ -312,7 +421,12 @@ pub(crate) fn entity_of_record(record: &Row) -> Result<&'static schema::Entity, 
         .and_then(|attributes| attributes.get("type"))
         .and_then(Value::as_str);
     match name {
-        Some(name) => known_entity(name),
+        Some(name) => schema::entity(name).ok_or_else(|| {
+            ApiError::new(
+                "INVALID_TYPE",
+                format!("sObject type '{name}' is not supported."),
+            )
+        }),
         None => Err(ApiError::new(
             "INVALID_TYPE",
             "Must send an object type in attributes.type",

@@ -1,11 +1,16 @@
 //! The HTTP doors: sign-in, REST API, and the test's own admin door.
 mod admin;
 mod auth;
+mod bulk;
 mod collections;
 mod composite;
 mod data;
 mod query;
+mod replication;
 mod reply;
+mod schemas;
+mod soap;
+mod tree;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,16 +21,20 @@ use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::{Router, body};
 
+use crate::bulk::Jobs;
 use crate::faults::{Faults, HttpFault};
 use crate::org::Org;
+use crate::pubsub::EventLog;
 use crate::tokens::Tokens;
 use reply::Reply;
 
 /// What the doors work on.
 pub(crate) struct App {
+    pub(crate) jobs: Arc<Jobs>,
     pub(crate) org: Arc<Org>,
     pub(crate) faults: Arc<Faults>,
     pub(crate) tokens: Arc<Tokens>,
+    pub(crate) log: Arc<EventLog>,
     /// The base of every URL handed out, without a slash at its end.
     pub(crate) instance_url: String,
     pub(crate) client: Client,
@@ -40,6 +49,11 @@ pub(crate) struct Client {
     pub(crate) secret: String,
     /// The run-as user of client credentials.
     pub(crate) username: String,
+    /// What users sign in with over SOAP, and the token that stands after it.
+    pub(crate) password: String,
+    pub(crate) security_token: String,
+    /// Whether a refresh token is good for one use.
+    pub(crate) rotates_refresh_tokens: bool,
     /// PEM: a public key or a certificate. Without it JWT bearer is refused.
     pub(crate) jwt_public_key: Option<Vec<u8>>,
 }
@@ -74,11 +88,26 @@ impl Counters {
     }
 }
 
+impl App {
+    /// Calls that count against the org's API allowance, as the org says it; all of it while a
+    /// fault has the allowance used up.
+    pub(crate) fn api_usage(&self) -> u64 {
+        if self.faults.quota_exhausted() {
+            DAILY_API_REQUESTS
+        } else {
+            self.counters.api_calls()
+        }
+    }
+}
+
 /// The org's API allowance for a day.
 pub(crate) const DAILY_API_REQUESTS: u64 = 100_000;
 
 /// The largest request body.
 const MAX_BODY: usize = 50 * 1024 * 1024;
+
+/// The longest path with its query, in bytes.
+const MAX_URL: usize = 16 * 1024;
 
 /// A request read whole.
 pub(crate) struct Incoming {
@@ -116,13 +145,22 @@ pub(crate) fn router(app: Arc<App>) -> Router {
 
 async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
-    let Ok(body) = body::to_bytes(body, MAX_BODY).await else {
+    let most = if bulk::is_upload(parts.uri.path()) {
+        bulk::MAX_UPLOAD
+    } else {
+        MAX_BODY
+    };
+    let Ok(body) = body::to_bytes(body, most).await else {
         return Reply::status(413).into_response();
     };
     let target = parts
         .uri
         .path_and_query()
         .map_or("/", |target| target.as_str());
+    // Salesforce takes no longer URL; what is longer belongs into a body.
+    if target.len() > MAX_URL {
+        return Reply::status(414).into_response();
+    }
     let (path, query) = split_url(target);
     let incoming = Incoming {
         method: parts.method,
@@ -180,13 +218,22 @@ async fn public(app: &App, incoming: &Incoming, path: &[&str]) -> Response {
         ["services", "oauth2", door] => auth::answer(app, incoming, door).into_response(),
         ["id", org, user] => auth::identity(app, incoming, org, user).into_response(),
         [".well-known", "openid-configuration"] => auth::discovery(app).into_response(),
+        ["services", "oauth2", "id", "keys"] | ["id", "keys"] => auth::keys(app).into_response(),
+        ["services", "Soap", "u" | "c", version] | ["services", "Soap", "u" | "c", version, _] => {
+            soap::answer(app, incoming, version).into_response()
+        }
+        // Bulk API 1.0 is not here, and says so in JSON.
+        ["services", "async", ..] => {
+            let error = serde_json::json!({
+                "exceptionCode": "FeatureNotEnabled",
+                "exceptionMessage": "Bulk API 1.0 is not available in this org",
+            });
+            Reply::json(404, &error).into_response()
+        }
         ["services", "data", rest @ ..] => {
             let reply = data::answer(app, incoming, rest);
             let mut response = reply.into_response();
-            let usage = format!(
-                "api-usage={}/{DAILY_API_REQUESTS}",
-                app.counters.api_calls()
-            );
+            let usage = format!("api-usage={}/{DAILY_API_REQUESTS}", app.api_usage());
             if let Ok(usage) = HeaderValue::from_str(&usage) {
                 response.headers_mut().insert("sforce-limit-info", usage);
             }

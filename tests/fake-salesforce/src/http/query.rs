@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::reply::Reply;
 use super::{App, Incoming};
@@ -59,8 +59,12 @@ pub(crate) fn first_page(app: &App, incoming: &Incoming, version: &str, all_rows
     };
     let page = incoming.header("sforce-query-options").and_then(batch_size);
     let mut rows: Vec<Box<str>> = Vec::new();
-    let answer = app.org.run(soql, all_rows, Some(version), &mut |row| {
-        rows.push(serde_json::Value::Object(row).to_string().into_boxed_str());
+    let size = page.unwrap_or(PAGE);
+    let answer = app.org.run(soql, all_rows, Some(version), &mut |mut row| {
+        for value in row.values_mut() {
+            cut_children(app, value, size, version);
+        }
+        rows.push(Value::Object(row).to_string().into_boxed_str());
     });
     match answer {
         Err(error) => Reply::from(error),
@@ -79,6 +83,25 @@ pub(crate) fn first_page(app: &App, incoming: &Incoming, version: &str, all_rows
             page_reply(&result, &locator, 0, version)
         }
     }
+}
+
+/// Leaves a page of a row's children in it; the rest can be asked for.
+fn cut_children(app: &App, value: &mut Value, page: usize, version: &str) {
+    let Some(nested) = value.as_object_mut() else {
+        return;
+    };
+    let is_result = nested.contains_key("totalSize");
+    let records = nested.get_mut("records").and_then(Value::as_array_mut);
+    let Some(records) = records.filter(|records| is_result && records.len() > page) else {
+        return;
+    };
+    let rows = records.iter();
+    let rows = rows.map(|row| row.to_string().into_boxed_str()).collect();
+    records.truncate(page);
+    let locator = app.cursors.keep(Arc::new(Result { rows, page }));
+    nested.insert("done".to_owned(), false.into());
+    let next = format!("/services/data/v{version}/query/{locator}-{page}");
+    nested.insert("nextRecordsUrl".to_owned(), next.into());
 }
 
 /// `GET /query/<locator>-<offset>`.

@@ -1,5 +1,5 @@
 //! Answers.
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::Response;
 use serde::Serialize;
@@ -11,7 +11,13 @@ use crate::error::ApiError;
 pub(crate) struct Reply {
     status: u16,
     headers: Vec<(&'static str, String)>,
-    body: Vec<u8>,
+    body: Content,
+}
+
+enum Content {
+    Whole(Vec<u8>),
+    /// Written while it is sent.
+    Stream(Body),
 }
 
 impl Reply {
@@ -20,7 +26,7 @@ impl Reply {
         Reply {
             status,
             headers: Vec::new(),
-            body: Vec::new(),
+            body: Content::Whole(Vec::new()),
         }
     }
 
@@ -37,7 +43,23 @@ impl Reply {
         Reply {
             status,
             headers: vec![("content-type", content_type.to_owned())],
-            body,
+            body: Content::Whole(body),
+        }
+    }
+
+    /// A JSON document in pieces, each made when the one before it was sent.
+    pub(crate) fn pieces(pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Self {
+        let pieces = pieces.map(Ok::<_, std::convert::Infallible>);
+        let body = Body::from_stream(futures::stream::iter(pieces));
+        Reply::stream("application/json;charset=UTF-8", body)
+    }
+
+    /// A document of any type that comes by and by.
+    pub(crate) fn stream(content_type: &str, body: Body) -> Self {
+        Reply {
+            status: 200,
+            headers: vec![("content-type", content_type.to_owned())],
+            body: Content::Stream(body),
         }
     }
 
@@ -51,7 +73,11 @@ impl Reply {
 
     /// The status, and the body as JSON.
     pub(crate) fn into_parts(self) -> (u16, serde_json::Value) {
-        let body = serde_json::from_slice(&self.body).unwrap_or_default();
+        let body = match self.body {
+            Content::Whole(body) => serde_json::from_slice(&body).unwrap_or_default(),
+            // No part of a composite request answers so.
+            Content::Stream(_) => serde_json::Value::Null,
+        };
         (self.status, body)
     }
 
@@ -61,7 +87,11 @@ impl Reply {
     }
 
     pub(crate) fn into_response(self) -> Response {
-        let mut response = Response::new(Body::from(self.body));
+        let body = match self.body {
+            Content::Whole(body) => Body::from(body),
+            Content::Stream(body) => body,
+        };
+        let mut response = Response::new(body);
         *response.status_mut() =
             StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         for (name, value) in self.headers {
@@ -82,6 +112,8 @@ impl From<ApiError> for Reply {
             "REQUEST_LIMIT_EXCEEDED" => 403,
             "NOT_FOUND" | "ENTITY_IS_DELETED" => 404,
             "METHOD_NOT_ALLOWED" => 405,
+            "VERSION_CONFLICT" => 409,
+            "UNSUPPORTED_MEDIA_TYPE" => 415,
             "UNSUPPORTED_API_VERSION" => 410,
             _ => 400,
         };

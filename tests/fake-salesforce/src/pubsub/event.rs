@@ -332,6 +332,8 @@ fn delta(schema: &EventSchema, change: &Collapsed, kind: usize) -> Result<Body, 
         leaves.insert("LastModifiedById".to_owned());
     }
 
+    leaves.retain(|leaf| !is_hidden(&change.after, leaf));
+
     let mut body = Body::header_only(schema, kind);
     for leaf in &leaves {
         let Some(place) = schema.place(leaf) else {
@@ -361,8 +363,20 @@ fn delta(schema: &EventSchema, change: &Collapsed, kind: usize) -> Result<Body, 
     Ok(body)
 }
 
+/// Whether field-level security keeps a field from subscribers: its schema lists it, its events
+/// never do.
+fn is_hidden(record: &Record, leaf: &str) -> bool {
+    record
+        .entity()
+        .field(leaf)
+        .is_some_and(|field| field.hidden)
+}
+
 /// A field's value, of a compound one the parts that `wanted` names.
 fn value(field: &Field, record: &Record, wanted: impl Fn(usize) -> bool) -> Result<Datum, Misfit> {
+    if is_hidden(record, &field.name) {
+        return Ok(Datum::Null);
+    }
     match &field.shape {
         Shape::Scalar(Scalar::Names) => Ok(Datum::Texts(switched_on(&field.name, record))),
         Shape::Scalar(scalar) => datum(*scalar, &record.get(&field.name)),
@@ -372,7 +386,7 @@ fn value(field: &Field, record: &Record, wanted: impl Fn(usize) -> bool) -> Resu
                 .iter()
                 .enumerate()
                 .map(|(index, part)| {
-                    if wanted(index) {
+                    if wanted(index) && !is_hidden(record, &part.leaf) {
                         datum(part.scalar, &record.get(&part.leaf))
                     } else {
                         Ok(Datum::Null)

@@ -1,6 +1,8 @@
 //! The event log: what was published, under which replay id, for how long it can be read.
 use std::collections::{BTreeMap, BTreeSet};
+use std::io;
 use std::ops::Bound;
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use sha2::{Digest as _, Sha256};
@@ -12,7 +14,10 @@ use super::schema::{self, EventSchema};
 use super::topic::Topic;
 use crate::commit::{ChangeKind, Clock, Commit};
 use crate::faults::{Faults, InjectedEvent};
+use crate::ledger::Appended;
 use crate::org::Org;
+use crate::record::{Reader, push_number};
+use crate::setup_fields::SchemaChange;
 
 /// How long an event can be read: 72 hours.
 const RETENTION_MICROS: i64 = 72 * 3600 * 1_000_000;
@@ -92,9 +97,11 @@ pub(crate) struct Batch {
     pub(crate) replay_id: Vec<u8>,
 }
 
-/// The events of the last 72 hours and the schemas they were written with.
+/// The events of the last 72 hours and the schemas they were written with. The events are on
+/// disk; in memory is where each begins.
 pub struct EventLog {
     org_id: String,
+    file: Appended,
     clock: Clock,
     state: Mutex<State>,
     head: watch::Sender<u64>,
@@ -126,7 +133,17 @@ struct State {
 struct Position {
     at_micros: i64,
     /// `None` for a position of a keep-alive.
-    event: Option<Arc<StoredEvent>>,
+    event: Option<Kept>,
+}
+
+/// Where an event is in the file.
+#[derive(Clone, Copy)]
+struct Kept {
+    entity: &'static str,
+    start: u64,
+    length: u32,
+    /// How it was given out: with ten bytes or with eight.
+    wide: bool,
 }
 
 impl std::fmt::Debug for EventLog {
@@ -139,15 +156,33 @@ impl std::fmt::Debug for EventLog {
 
 impl EventLog {
     /// A log of all that the org commits from now on.
+    ///
+    /// # Panics
+    /// Where no temporary file can be made for the events.
     pub fn attach(org: &Arc<Org>) -> Arc<EventLog> {
-        let log = Arc::new(EventLog::new(org.org_id(), org.clock()));
+        match EventLog::attach_in(org, None) {
+            Ok(log) => log,
+            Err(error) => panic!("no temporary file for the events can be made: {error}"),
+        }
+    }
+
+    /// The same with its events as the file `events` in a folder; a temporary file without a name
+    /// where none is given, which goes with the process.
+    ///
+    /// # Errors
+    /// The file can not be made.
+    pub fn attach_in(org: &Arc<Org>, folder: Option<&Path>) -> io::Result<Arc<EventLog>> {
+        let file = Appended::new(folder, "events")?;
+        let log = Arc::new(EventLog::new(org.org_id(), org.clock(), file));
         let hook = Arc::clone(&log);
         org.on_commit(Box::new(move |commit| hook.append(commit)));
-        log
+        let hook = Arc::clone(&log);
+        org.on_schema(Box::new(move |change| hook.follow(change)));
+        Ok(log)
     }
 
     /// An empty log.
-    pub(crate) fn new(org_id: &str, clock: Clock) -> Self {
+    pub(crate) fn new(org_id: &str, clock: Clock, file: Appended) -> Self {
         let current: BTreeMap<String, EventSchema> = schema::initial()
             .into_iter()
             .map(|schema| (schema.entity.clone(), schema))
@@ -166,6 +201,7 @@ impl EventLog {
             .fold(0_u64, |seed, byte| seed.wrapping_mul(31) + u64::from(byte));
         EventLog {
             org_id: org_id.to_owned(),
+            file,
             clock,
             state: Mutex::new(State {
                 current,
@@ -294,6 +330,33 @@ impl EventLog {
             state.unselected.remove(entity);
         } else {
             state.unselected.insert(entity.to_owned());
+        }
+    }
+
+    /// Takes over what was changed in Setup.
+    fn follow(&self, change: &SchemaChange) {
+        match change {
+            SchemaChange::Added {
+                entity,
+                field,
+                event_type,
+            } => {
+                // Objects without change events have no schema to change.
+                if self.schema_id(entity).is_some()
+                    && let Err(error) = self.add_field(entity, field, event_type)
+                {
+                    tracing::warn!(%error, "the field has no place in the events");
+                }
+            }
+            SchemaChange::Removed { entity, field } => {
+                let mut state = self.state();
+                let next = state.current.get(entity);
+                let next = next.and_then(|schema| schema.without_custom_field(field));
+                if let Some(next) = next {
+                    state.schemas.insert(next.id.clone(), next.json.clone());
+                    state.current.insert(entity.clone(), next);
+                }
+            }
         }
     }
 
@@ -442,11 +505,13 @@ impl EventLog {
         let mut size = 0_usize;
         let later = (Bound::Excluded(after), Bound::Unbounded);
         for (position, entry) in state.positions.range(later) {
-            let Some(event) = &entry.event else { continue };
-            if !topic.carries(&event.entity) {
+            let Some(kept) = entry.event else { continue };
+            if !topic.carries(kept.entity) {
                 continue;
             }
-            events.push(Arc::clone(event));
+            let event = self.load(*position, entry.at_micros, kept);
+            let event = Arc::new(event);
+            events.push(Arc::clone(&event));
             size += event.payload.len();
             if events.len() >= max || size >= bytes {
                 return Batch {
@@ -514,15 +579,52 @@ impl EventLog {
         let now = (self.clock)();
         for _ in 0..=usize::from(twice) {
             let position = state.next_position();
-            let event = Arc::new(StoredEvent {
-                replay_id: state.replay_id(position),
-                event_id: event_id.to_owned(),
-                schema_id: encoded.schema_id.clone(),
-                entity: encoded.entity.clone(),
-                payload: encoded.payload.clone(),
-                at_micros: now,
-            });
+            let event = self.keep(event_id, encoded, state.wide_replay_ids);
             state.add(position, now, Some(event));
+        }
+    }
+
+    /// Writes an event to the file.
+    fn keep(&self, event_id: &str, encoded: &event::Encoded, wide: bool) -> Kept {
+        let mut bytes = Vec::with_capacity(encoded.payload.len() + 70);
+        for part in [event_id.as_bytes(), encoded.schema_id.as_bytes()] {
+            push_number(&mut bytes, u64::try_from(part.len()).unwrap_or_default());
+            bytes.extend(part);
+        }
+        bytes.extend(&encoded.payload);
+        let start = match self.file.append(&bytes) {
+            Ok(start) => start,
+            // An event that is not kept would be a loss that nobody asked for.
+            Err(error) => panic!("the events can not be written, is the disk full? {error}"),
+        };
+        Kept {
+            entity: crate::schema::entity(&encoded.entity).map_or("", |entity| entity.name),
+            start,
+            length: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
+            wide,
+        }
+    }
+
+    /// Reads an event from the file.
+    fn load(&self, position: u64, at_micros: i64, kept: Kept) -> StoredEvent {
+        let length = usize::try_from(kept.length).unwrap_or_default();
+        let bytes = self.file.read(kept.start, length).unwrap_or_else(|error| {
+            tracing::error!(%error, "an event can not be read back");
+            Vec::new()
+        });
+        let mut reader = Reader {
+            packed: &bytes,
+            place: 0,
+        };
+        let event_id = reader.text().unwrap_or_default().to_owned();
+        let schema_id = reader.text().unwrap_or_default().to_owned();
+        StoredEvent {
+            replay_id: replay_id(position, kept.wide),
+            event_id,
+            schema_id,
+            entity: kept.entity.to_owned(),
+            payload: bytes.get(reader.place..).unwrap_or_default().to_vec(),
+            at_micros,
         }
     }
 
@@ -595,21 +697,25 @@ impl State {
         self.head + 1 + (mixed >> 32) % 40
     }
 
-    fn add(&mut self, position: u64, at_micros: i64, event: Option<Arc<StoredEvent>>) {
+    fn add(&mut self, position: u64, at_micros: i64, event: Option<Kept>) {
         self.positions
             .insert(position, Position { at_micros, event });
         self.head = position;
         self.head_at = at_micros;
     }
 
-    /// Big-endian, in eight bytes or in ten of which the last two are zero.
     fn replay_id(&self, position: u64) -> Vec<u8> {
-        let mut bytes = position.to_be_bytes().to_vec();
-        if self.wide_replay_ids {
-            bytes.extend([0, 0]);
-        }
-        bytes
+        replay_id(position, self.wide_replay_ids)
     }
+}
+
+/// Big-endian, in eight bytes or in ten of which the last two are zero.
+fn replay_id(position: u64, wide: bool) -> Vec<u8> {
+    let mut bytes = position.to_be_bytes().to_vec();
+    if wide {
+        bytes.extend([0, 0]);
+    }
+    bytes
 }
 
 fn position_of(replay: &[u8]) -> Option<u64> {

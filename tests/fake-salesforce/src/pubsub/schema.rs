@@ -281,6 +281,17 @@ impl EventSchema {
         Some(EventSchema::new(&self.entity, &self.prefix, fields))
     }
 
+    /// The same schema without a custom field, as after the field was deleted in Setup; `None`
+    /// where there is no such field.
+    pub fn without_custom_field(&self, name: &str) -> Option<Self> {
+        if !name.ends_with("__c") || !self.places.contains_key(name) {
+            return None;
+        }
+        let fields = self.fields.iter().filter(|field| field.name != name);
+        let fields = fields.cloned().collect();
+        Some(EventSchema::new(&self.entity, &self.prefix, fields))
+    }
+
     /// Whether events carry the field as a string of its own.
     pub fn is_text(&self, field: &str) -> bool {
         let is_text = |known: &&Field| known.name == field;

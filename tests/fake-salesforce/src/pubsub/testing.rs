@@ -33,7 +33,8 @@ impl TestClock {
 
 pub(super) fn log() -> (Arc<EventLog>, TestClock) {
     let clock = TestClock::default();
-    let log = EventLog::new("00D000000000001EAA", clock.clock());
+    let file = crate::ledger::Appended::new(None, "events").unwrap();
+    let log = EventLog::new("00D000000000001EAA", clock.clock(), file);
     (Arc::new(log), clock)
 }
 
@@ -47,7 +48,7 @@ pub(super) fn record(entity: &str, id: &str, fields: Value) -> Record {
             entity.name
         );
     }
-    let cells = known
+    let cells: Vec<Cell> = known
         .iter()
         .map(|name| match (*name, &fields[*name]) {
             ("Id", _) => Cell::from(id),
@@ -62,7 +63,7 @@ pub(super) fn record(entity: &str, id: &str, fields: Value) -> Record {
             _ => Cell::Null,
         })
         .collect();
-    Record::new(entity, cells)
+    Record::new(entity, &cells)
 }
 
 pub(super) fn change(

@@ -4,19 +4,18 @@
 //! text equals null.
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
-use std::ops::Bound;
 
 use jiff::civil::Date;
 
 use crate::error::ApiError;
 use crate::id;
 use crate::record::{Cell, Record};
-use crate::schema::{Entity, Field, FieldType};
+use crate::schema::{Entity, FieldType};
 use crate::soql::dates;
+use crate::soql::join::Join;
 use crate::soql::lexer::{malformed, unescape};
-use crate::soql::parser::{Comparison, Condition, Literal, Names};
+use crate::soql::parser::{Comparison, Condition, Item, Literal, Names};
 use crate::soql::path::{Path, Scope};
-use crate::soql::run;
 use crate::time;
 
 /// A literal in the form that its field is compared in.
@@ -49,11 +48,53 @@ pub(crate) enum Test {
     Any(Vec<Test>),
     Not(Box<Test>),
     Compare(Path, Comparison, Operand),
-    In(Path, bool, Vec<Operand>),
-    /// A semi- or anti-join with the ids that its query found.
-    Ids(Path, bool, BTreeSet<String>),
+    In(Path, bool, Operands),
+    /// A semi- or anti-join.
+    Joined(Path, bool, Join),
     /// Each set must be contained whole.
     Includes(Path, bool, Vec<Vec<String>>),
+}
+
+/// The operands of IN: texts compared to the letter are looked up, others gone through.
+#[derive(Debug, Default)]
+pub(crate) struct Operands {
+    pub(crate) exact: BTreeSet<String>,
+    /// Lower case.
+    texts: BTreeSet<String>,
+    pub(crate) others: Vec<Operand>,
+}
+
+impl Operands {
+    fn of(list: Vec<Operand>) -> Self {
+        let mut operands = Operands::default();
+        for operand in list {
+            match operand {
+                Operand::Exact(text) => {
+                    operands.exact.insert(text);
+                }
+                Operand::Text(text) => {
+                    operands.texts.insert(text);
+                }
+                operand @ (Operand::Null
+                | Operand::Bool(_)
+                | Operand::Num(_)
+                | Operand::Span(..)
+                | Operand::Like(_)) => operands.others.push(operand),
+            }
+        }
+        operands
+    }
+
+    fn include(&self, cell: &Cell) -> bool {
+        if let Cell::Text(text) = cell {
+            let lower = !self.texts.is_empty() && self.texts.contains(&text.to_lowercase());
+            if lower || self.exact.contains(text.as_ref()) {
+                return true;
+            }
+        }
+        let mut others = self.others.iter();
+        others.any(|operand| compares(cell, Comparison::Equal, operand))
+    }
 }
 
 /// Checks conditions of a query on one object.
@@ -72,24 +113,26 @@ impl Compiler<'_, '_> {
             Condition::All(parts) => Test::All(self.tests(parts, top)?),
             Condition::Any(parts) => Test::Any(self.tests(parts, false)?),
             Condition::Not(inner) => Test::Not(Box::new(self.test(inner, false)?)),
-            Condition::Compare(names, comparison, literal) => {
-                let path = self.filterable(names)?;
-                check_operator(path.field, *comparison)?;
-                let operand = self.operand(path.field, *comparison, literal)?;
+            Condition::Compare(item, comparison, literal) => {
+                let path = self.filterable(item)?;
+                let typed = Typed::of(&path);
+                check_operator(&typed, *comparison)?;
+                let operand = self.scope.operand(&typed, *comparison, literal)?;
                 Test::Compare(path, *comparison, operand)
             }
-            Condition::In(names, negated, literals) => {
-                let path = self.filterable(names)?;
+            Condition::In(item, negated, literals) => {
+                let path = self.filterable(item)?;
+                let typed = Typed::of(&path);
                 let operands = literals
                     .iter()
-                    .map(|literal| self.operand(path.field, Comparison::Equal, literal))
+                    .map(|literal| self.scope.operand(&typed, Comparison::Equal, literal))
                     .collect::<Result<_, _>>()?;
-                Test::In(path, *negated, operands)
+                Test::In(path, *negated, Operands::of(operands))
             }
             Condition::Includes(names, negated, literals) => {
-                let path = self.filterable(names)?;
+                let path = self.filterable_field(names)?;
                 if path.field.kind != FieldType::MultiPicklist {
-                    return Err(operator_error(path.field, "includes and excludes"));
+                    return Err(operator_error(&Typed::of(&path), "includes and excludes"));
                 }
                 let sets = literals.iter().map(wanted).collect::<Result<_, _>>()?;
                 Test::Includes(path, *negated, sets)
@@ -109,14 +152,14 @@ impl Compiler<'_, '_> {
                 if self.joins > 2 {
                     return Err(malformed("Maximum 2 semi join sub-selects are allowed"));
                 }
-                let path = self.filterable(names)?;
+                let path = self.filterable_field(names)?;
                 if !path.field.kind.is_id() {
                     return Err(malformed(format!(
                         "The left operand field in the where expression for outer query should be an id field, cannot use: '{}'",
                         path.field.name
                     )));
                 }
-                Test::Ids(path, *negated, run::joined_ids(self.scope, query)?)
+                Test::Joined(path, *negated, Join::new(self.scope, query)?)
             }
         })
     }
@@ -125,8 +168,12 @@ impl Compiler<'_, '_> {
         parts.iter().map(|part| self.test(part, top)).collect()
     }
 
-    fn filterable(&self, names: &Names) -> Result<Path, ApiError> {
-        let path = self.scope.resolve(self.root, self.alias, names)?;
+    fn filterable_field(&self, names: &Names) -> Result<Path, ApiError> {
+        self.filterable(&Item::Field(names.clone()))
+    }
+
+    fn filterable(&self, item: &Item) -> Result<Path, ApiError> {
+        let path = self.scope.resolve_item(self.root, self.alias, item)?;
         if path.field.filterable {
             return Ok(path);
         }
@@ -138,10 +185,28 @@ impl Compiler<'_, '_> {
             ),
         ))
     }
+}
 
-    fn operand(
+/// What a literal is compared with: a name for errors, and a type.
+pub(crate) struct Typed<'n> {
+    pub(crate) name: &'n str,
+    pub(crate) kind: FieldType,
+}
+
+impl Typed<'static> {
+    fn of(path: &Path) -> Self {
+        Typed {
+            name: path.field.name,
+            kind: path.kind(),
+        }
+    }
+}
+
+impl Scope<'_> {
+    /// A literal in the form that values of this type are compared in.
+    pub(crate) fn operand(
         &self,
-        field: &Field,
+        field: &Typed<'_>,
         comparison: Comparison,
         literal: &Literal,
     ) -> Result<Operand, ApiError> {
@@ -165,6 +230,7 @@ impl Compiler<'_, '_> {
                 Some((name, number)) => Some(self.days(name, number, true)?),
                 None => literal.plain().and_then(time::datetime).map(Operand::Exact),
             },
+            FieldType::Time => literal.plain().and_then(time::of_day).map(Operand::Exact),
             FieldType::Id | FieldType::Reference => literal
                 .raw()
                 .map(|raw| id_operand(field, comparison, raw))
@@ -185,14 +251,13 @@ impl Compiler<'_, '_> {
 
     /// The span of a date literal; for datetimes, from midnight to midnight in the user's zone.
     fn days(&self, name: &str, number: Option<i64>, instants: bool) -> Result<Operand, ApiError> {
-        let scope = self.scope;
-        let (from, to) = dates::days(name, number, scope.today, scope.fiscal_start)
+        let (from, to) = dates::days(name, number, self.today, self.fiscal_start)
             .ok_or_else(|| malformed(format!("unexpected token: '{name}'")))?;
         let form = |date: Date| {
             if !instants {
                 return Some(date.to_string());
             }
-            let midnight = date.to_zoned(scope.zone.clone()).ok()?;
+            let midnight = date.to_zoned(self.zone.clone()).ok()?;
             Some(time::datetime_text(midnight.timestamp().as_millisecond()))
         };
         match (form(from), form(to)) {
@@ -214,7 +279,7 @@ fn text_operand(comparison: Comparison, raw: &str) -> Result<Operand, ApiError> 
     })
 }
 
-fn id_operand(field: &Field, comparison: Comparison, raw: &str) -> Result<Operand, ApiError> {
+fn id_operand(field: &Typed<'_>, comparison: Comparison, raw: &str) -> Result<Operand, ApiError> {
     let text = unescape(raw, false)?;
     if text.is_empty() {
         return Ok(Operand::Null);
@@ -230,7 +295,7 @@ fn id_operand(field: &Field, comparison: Comparison, raw: &str) -> Result<Operan
     })
 }
 
-fn check_operator(field: &Field, comparison: Comparison) -> Result<(), ApiError> {
+pub(crate) fn check_operator(field: &Typed<'_>, comparison: Comparison) -> Result<(), ApiError> {
     let equality = matches!(comparison, Comparison::Equal | Comparison::NotEqual);
     let fine = match field.kind {
         FieldType::Boolean | FieldType::MultiPicklist => equality,
@@ -240,6 +305,7 @@ fn check_operator(field: &Field, comparison: Comparison) -> Result<(), ApiError>
         | FieldType::Percent
         | FieldType::Date
         | FieldType::DateTime
+        | FieldType::Time
         | FieldType::Id
         | FieldType::Reference => comparison != Comparison::Like,
         FieldType::Text
@@ -256,7 +322,7 @@ fn check_operator(field: &Field, comparison: Comparison) -> Result<(), ApiError>
     }
 }
 
-fn operator_error(field: &Field, what: &str) -> ApiError {
+fn operator_error(field: &Typed<'_>, what: &str) -> ApiError {
     ApiError::new(
         "INVALID_QUERY_FILTER_OPERATOR",
         format!(
@@ -267,7 +333,7 @@ fn operator_error(field: &Field, what: &str) -> ApiError {
     )
 }
 
-fn wrong_type(field: &Field) -> ApiError {
+fn wrong_type(field: &Typed<'_>) -> ApiError {
     let (kind, quotes) = match field.kind {
         FieldType::Boolean => ("boolean", "should not be enclosed in quotes"),
         FieldType::Int => ("int", "should not be enclosed in quotes"),
@@ -276,6 +342,7 @@ fn wrong_type(field: &Field) -> ApiError {
         }
         FieldType::Date => ("date", "should not be enclosed in quotes"),
         FieldType::DateTime => ("dateTime", "should not be enclosed in quotes"),
+        FieldType::Time => ("time", "should not be enclosed in quotes"),
         FieldType::Id
         | FieldType::Reference
         | FieldType::Text
@@ -363,15 +430,11 @@ pub(crate) fn holds(scope: &Scope<'_>, test: &Test, record: &Record) -> bool {
             compares(&scope.value(record, path), *comparison, operand)
         }
         Test::In(path, negated, operands) => {
-            let cell = scope.value(record, path);
-            let found = operands
-                .iter()
-                .any(|operand| compares(&cell, Comparison::Equal, operand));
-            found != *negated
+            operands.include(&scope.value(record, path)) != *negated
         }
-        Test::Ids(path, negated, ids) => {
+        Test::Joined(path, negated, join) => {
             let cell = scope.value(record, path);
-            cell.text().is_some_and(|id| ids.contains(id)) != *negated
+            cell.text().is_some_and(|id| join.contains(scope, id)) != *negated
         }
         Test::Includes(path, negated, sets) => {
             let cell = scope.value(record, path);
@@ -385,7 +448,7 @@ pub(crate) fn holds(scope: &Scope<'_>, test: &Test, record: &Record) -> bool {
     }
 }
 
-fn compares(cell: &Cell, comparison: Comparison, operand: &Operand) -> bool {
+pub(crate) fn compares(cell: &Cell, comparison: Comparison, operand: &Operand) -> bool {
     match comparison {
         Comparison::NotEqual => !compares(cell, Comparison::Equal, operand),
         Comparison::Like => match (cell, operand) {
@@ -439,81 +502,6 @@ fn ordered(cell: &Cell, comparison: Comparison, operand: &Operand) -> bool {
         Comparison::Greater => order == Ordering::Greater,
         Comparison::GreaterOrEqual => order != Ordering::Less,
         Comparison::NotEqual | Comparison::Like => false,
-    }
-}
-
-/// Where a condition lets its records be found without asking all.
-#[derive(Debug, Default)]
-pub(crate) struct Narrowed {
-    /// The only ids possible.
-    pub(crate) ids: Option<BTreeSet<String>>,
-    /// The only referred ids possible, of the reference field at this position.
-    pub(crate) referring: Option<(usize, BTreeSet<String>)>,
-    /// The lowest and highest id possible.
-    pub(crate) from: Option<Bound<String>>,
-    pub(crate) to: Option<Bound<String>>,
-}
-
-/// What the conditions joined by AND at the top say of ids.
-pub(crate) fn narrow(test: &Test, narrowed: &mut Narrowed) {
-    match test {
-        Test::All(tests) => tests.iter().for_each(|test| narrow(test, narrowed)),
-        Test::Compare(path, comparison, Operand::Exact(id))
-            if path.hops.is_empty() && path.field.kind.is_id() =>
-        {
-            let own = path.field.kind == FieldType::Id;
-            match comparison {
-                Comparison::Equal => narrowed.only(path, BTreeSet::from([id.clone()])),
-                Comparison::Greater if own => narrowed.from = Some(Bound::Excluded(id.clone())),
-                Comparison::GreaterOrEqual if own => {
-                    narrowed.from = Some(Bound::Included(id.clone()));
-                }
-                Comparison::Less if own => narrowed.to = Some(Bound::Excluded(id.clone())),
-                Comparison::LessOrEqual if own => narrowed.to = Some(Bound::Included(id.clone())),
-                Comparison::Less
-                | Comparison::LessOrEqual
-                | Comparison::Greater
-                | Comparison::GreaterOrEqual
-                | Comparison::NotEqual
-                | Comparison::Like => {}
-            }
-        }
-        Test::In(path, false, operands) if path.hops.is_empty() && path.field.kind.is_id() => {
-            let ids: Option<BTreeSet<String>> = operands
-                .iter()
-                .map(|operand| {
-                    if let Operand::Exact(id) = operand {
-                        Some(id.clone())
-                    } else {
-                        None
-                    }
-                })
-                .collect();
-            if let Some(ids) = ids {
-                narrowed.only(path, ids);
-            }
-        }
-        Test::Ids(path, false, ids) if path.hops.is_empty() => narrowed.only(path, ids.clone()),
-        // Everything else narrows nothing.
-        Test::Any(_)
-        | Test::Not(_)
-        | Test::Compare(..)
-        | Test::In(..)
-        | Test::Ids(..)
-        | Test::Includes(..) => {}
-    }
-}
-
-impl Narrowed {
-    fn only(&mut self, path: &Path, ids: BTreeSet<String>) {
-        if path.field.kind == FieldType::Id {
-            self.ids = Some(match self.ids.take() {
-                Some(known) => known.intersection(&ids).cloned().collect(),
-                None => ids,
-            });
-        } else if self.referring.is_none() {
-            self.referring = Some((path.position, ids));
-        }
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tokens to a query, without knowledge of objects and fields.
 use crate::error::ApiError;
+use crate::soql::functions::DateFunction;
 use crate::soql::lexer::{self, Kind, Token, malformed};
 
 /// Names joined by dots, and where they stand.
@@ -24,10 +25,19 @@ pub(crate) enum Function {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Item {
     Field(Names),
+    /// `CALENDAR_YEAR(CloseDate)`
+    Date(DateFunction, Names),
     /// `None` as argument: `COUNT()`.
     Aggregate(Function, Option<Names>),
+    /// `GROUPING(Type)`: whether a row sums up over the field.
+    Grouping(Names),
     /// `FIELDS(ALL | STANDARD | CUSTOM)`
     Group(String),
+    /// `TYPEOF Owner WHEN User THEN Name ELSE Id END`: the relationship, the fields by object, and
+    /// those of all other objects.
+    TypeOf(Names, Vec<(String, Vec<Names>)>, Vec<Names>),
+    /// `(SELECT Id FROM Contacts)`: `from` is the name of a child relationship.
+    Children(Box<Query>),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,9 +103,9 @@ pub(crate) enum Condition {
     All(Vec<Condition>),
     Any(Vec<Condition>),
     Not(Box<Condition>),
-    Compare(Names, Comparison, Literal),
+    Compare(Item, Comparison, Literal),
     /// With `true`: NOT IN.
-    In(Names, bool, Vec<Literal>),
+    In(Item, bool, Vec<Literal>),
     /// With `true`: NOT IN.
     Join(Names, bool, Box<Query>),
     /// With `true`: EXCLUDES.
@@ -110,6 +120,16 @@ pub(crate) struct Order {
     pub(crate) nulls_last: bool,
 }
 
+/// Which sums a grouped query gives beside those of each group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Totals {
+    None,
+    /// Over the last key, over the last two, and so on.
+    Rollup,
+    /// Over every set of keys.
+    Cube,
+}
+
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Query {
     /// What is selected, and the alias it has.
@@ -117,7 +137,9 @@ pub(crate) struct Query {
     pub(crate) from: String,
     pub(crate) alias: Option<String>,
     pub(crate) condition: Option<Condition>,
-    pub(crate) group_by: Vec<Names>,
+    pub(crate) group_by: Vec<Item>,
+    pub(crate) totals: Totals,
+    pub(crate) having: Option<Condition>,
     pub(crate) order_by: Vec<Order>,
     pub(crate) limit: Option<usize>,
     pub(crate) offset: usize,
@@ -156,12 +178,22 @@ const CLAUSES: [&str; 10] = [
     "WHERE", "GROUP", "ORDER", "LIMIT", "OFFSET", "USING", "WITH", "FOR", "HAVING", "ALL",
 ];
 
+/// How many child sub-selects and how many relationships a query may have.
+const MAX_CHILDREN: usize = 20;
+
 impl Parser<'_> {
     fn query(&mut self) -> Result<Query, ApiError> {
         self.keyword("SELECT")?;
         let mut select = vec![self.selected()?];
         while self.sign(",") {
             select.push(self.selected()?);
+        }
+        let children = select.iter();
+        let children = children.filter(|(item, _)| matches!(item, Item::Children(_)));
+        if children.count() > MAX_CHILDREN {
+            return Err(malformed(format!(
+                "a query can have at most {MAX_CHILDREN} child sub-selects"
+            )));
         }
         self.keyword("FROM")?;
         let from = self.word()?;
@@ -187,14 +219,15 @@ impl Parser<'_> {
         } else {
             None
         };
-        let mut group_by = Vec::new();
-        if self.maybe("GROUP") {
-            self.keyword("BY")?;
-            group_by.push(self.names()?);
-            while self.sign(",") {
-                group_by.push(self.names()?);
+        let (group_by, totals) = self.grouping()?;
+        let having = if self.maybe("HAVING") {
+            if group_by.is_empty() {
+                return Err(malformed("HAVING needs GROUP BY"));
             }
-        }
+            Some(self.condition()?)
+        } else {
+            None
+        };
         let mut order_by = Vec::new();
         if self.maybe("ORDER") {
             self.keyword("BY")?;
@@ -228,15 +261,92 @@ impl Parser<'_> {
             alias,
             condition,
             group_by,
+            totals,
+            having,
             order_by,
             limit,
             offset,
         })
     }
 
+    fn grouping(&mut self) -> Result<(Vec<Item>, Totals), ApiError> {
+        if !self.maybe("GROUP") {
+            return Ok((Vec::new(), Totals::None));
+        }
+        self.keyword("BY")?;
+        let totals = if self.peek_call("ROLLUP") {
+            Totals::Rollup
+        } else if self.peek_call("CUBE") {
+            Totals::Cube
+        } else {
+            Totals::None
+        };
+        if totals != Totals::None {
+            self.place += 2;
+        }
+        let mut group_by = vec![self.item()?];
+        while self.sign(",") {
+            group_by.push(self.item()?);
+        }
+        if totals != Totals::None {
+            self.expect(")")?;
+            if group_by.len() > 3 {
+                return Err(malformed("ROLLUP and CUBE take at most three fields"));
+            }
+        }
+        Ok((group_by, totals))
+    }
+
+    fn children(&mut self) -> Result<Item, ApiError> {
+        self.expect("(")?;
+        self.depth += 1;
+        if self.depth > 1 {
+            return Err(malformed("child sub-selects do not nest here"));
+        }
+        let query = self.query()?;
+        self.depth -= 1;
+        self.expect(")")?;
+        Ok(Item::Children(Box::new(query)))
+    }
+
+    fn type_of(&mut self) -> Result<Item, ApiError> {
+        let relationship = self.names()?;
+        let mut branches = Vec::new();
+        while self.maybe("WHEN") {
+            let object = self.word()?;
+            self.keyword("THEN")?;
+            branches.push((object, self.list_of_names()?));
+        }
+        if branches.is_empty() {
+            return Err(self.unexpected());
+        }
+        let otherwise = if self.maybe("ELSE") {
+            self.list_of_names()?
+        } else {
+            Vec::new()
+        };
+        self.keyword("END")?;
+        Ok(Item::TypeOf(relationship, branches, otherwise))
+    }
+
+    fn list_of_names(&mut self) -> Result<Vec<Names>, ApiError> {
+        let mut list = vec![self.names()?];
+        while self.sign(",") {
+            list.push(self.names()?);
+        }
+        Ok(list)
+    }
+
     fn selected(&mut self) -> Result<(Item, Option<String>), ApiError> {
         if self.peek_sign("(") {
-            return Err(malformed("child sub-selects are not known here"));
+            return Ok((self.children()?, None));
+        }
+        if self
+            .peek_word()
+            .is_some_and(|word| word.eq_ignore_ascii_case("TYPEOF"))
+        {
+            self.place += 1;
+            return Ok((self.type_of()?, None));
         }
         let item = self.item()?;
         let alias = match self.peek_word() {
@@ -270,13 +380,24 @@ impl Parser<'_> {
                 self.expect(")")?;
                 return Ok(Item::Field(names));
             }
+            "GROUPING" => {
+                let names = self.names()?;
+                self.expect(")")?;
+                return Ok(Item::Grouping(names));
+            }
             "COUNT" => Function::Count,
             "COUNT_DISTINCT" => Function::CountDistinct,
             "SUM" => Function::Sum,
             "AVG" => Function::Avg,
             "MIN" => Function::Min,
             "MAX" => Function::Max,
-            _ => return Err(malformed(format!("unknown function: {name}"))),
+            _ => {
+                let function = DateFunction::named(&upper)
+                    .ok_or_else(|| malformed(format!("unknown function: {name}")))?;
+                let item = self.date_function(function)?;
+                self.expect(")")?;
+                return Ok(item);
+            }
         };
         if function == Function::Count && self.sign(")") {
             return Ok(Item::Aggregate(function, None));
@@ -284,6 +405,17 @@ impl Parser<'_> {
         let argument = self.names()?;
         self.expect(")")?;
         Ok(Item::Aggregate(function, Some(argument)))
+    }
+
+    fn date_function(&mut self, mut function: DateFunction) -> Result<Item, ApiError> {
+        if self.peek_call("CONVERTTIMEZONE") {
+            self.place += 2;
+            function.converted = true;
+            let names = self.names()?;
+            self.expect(")")?;
+            return Ok(Item::Date(function, names));
+        }
+        Ok(Item::Date(function, self.names()?))
     }
 
     fn order(&mut self) -> Result<Order, ApiError> {
@@ -361,14 +493,18 @@ impl Parser<'_> {
             self.expect(")")?;
             return Ok(inner);
         }
-        let names = self.names()?;
+        let item = self.item()?;
         if self.maybe("NOT") {
             self.keyword("IN")?;
-            return self.list_or_join(names, true);
+            return self.list_or_join(item, true);
         }
         if self.maybe("IN") {
-            return self.list_or_join(names, false);
+            return self.list_or_join(item, false);
         }
+        let Item::Field(names) = item else {
+            let comparison = self.comparison()?;
+            return Ok(Condition::Compare(item, comparison, self.literal()?));
+        };
         for (word, excluded) in [("INCLUDES", false), ("EXCLUDES", true)] {
             if self.maybe(word) {
                 self.expect("(")?;
@@ -376,20 +512,24 @@ impl Parser<'_> {
             }
         }
         let comparison = self.comparison()?;
-        Ok(Condition::Compare(names, comparison, self.literal()?))
+        let literal = self.literal()?;
+        Ok(Condition::Compare(Item::Field(names), comparison, literal))
     }
 
-    fn list_or_join(&mut self, names: Names, negated: bool) -> Result<Condition, ApiError> {
+    fn list_or_join(&mut self, item: Item, negated: bool) -> Result<Condition, ApiError> {
         self.expect("(")?;
         if self
             .peek_word()
             .is_some_and(|word| word.eq_ignore_ascii_case("SELECT"))
         {
+            let Item::Field(names) = item else {
+                return Err(self.unexpected());
+            };
             let query = self.query()?;
             self.expect(")")?;
             return Ok(Condition::Join(names, negated, Box::new(query)));
         }
-        Ok(Condition::In(names, negated, self.literals()?))
+        Ok(Condition::In(item, negated, self.literals()?))
     }
 
     /// Literals and the closing parenthesis.
@@ -514,6 +654,21 @@ impl Parser<'_> {
 
     fn peek_sign(&self, sign: &str) -> bool {
         matches!(self.peek(), Some(Token { kind: Kind::Sign(next), .. }) if *next == sign)
+    }
+
+    /// Whether a call of this function comes next.
+    fn peek_call(&self, name: &str) -> bool {
+        let opens = matches!(
+            self.tokens.get(self.place + 1),
+            Some(Token {
+                kind: Kind::Sign("("),
+                ..
+            })
+        );
+        opens
+            && self
+                .peek_word()
+                .is_some_and(|word| word.eq_ignore_ascii_case(name))
     }
 
     fn peek_word(&self) -> Option<&str> {

@@ -5,8 +5,9 @@ use jiff::tz::TimeZone;
 use crate::error::ApiError;
 use crate::org::State;
 use crate::record::{Cell, Record};
-use crate::schema::{Entity, Field};
-use crate::soql::parser::Names;
+use crate::schema::{Entity, Field, FieldType};
+use crate::soql::functions::DateFunction;
+use crate::soql::parser::{Item, Names};
 
 /// What a query is read and answered against.
 pub(crate) struct Scope<'a> {
@@ -32,6 +33,30 @@ pub(crate) struct Path {
     /// The field's own position in the last object.
     pub(crate) position: usize,
     pub(crate) field: &'static Field,
+    /// What is made of the value.
+    pub(crate) function: Option<DateFunction>,
+}
+
+impl Path {
+    /// The type of what [`Scope::value`] gives.
+    pub(crate) fn kind(&self) -> FieldType {
+        match self.function {
+            None => self.field.kind,
+            Some(function) => function.kind(),
+        }
+    }
+
+    /// Whether it is a field of the query's own object, as it is stored.
+    pub(crate) fn is_own(&self) -> bool {
+        self.hops.is_empty() && self.function.is_none()
+    }
+
+    /// Whether another path leads to the same value.
+    pub(crate) fn is(&self, other: &Path) -> bool {
+        self.hops == other.hops
+            && self.position == other.position
+            && self.function == other.function
+    }
 }
 
 /// Up to this many parents may be followed.
@@ -47,6 +72,14 @@ impl<'a> Scope<'a> {
 
     /// A field's value; null where a parent is missing on the way.
     pub(crate) fn value(&self, record: &Record, path: &Path) -> Cell {
+        let cell = self.stored(record, path);
+        match path.function {
+            None => cell,
+            Some(function) => function.of(&cell, &self.zone, self.fiscal_start),
+        }
+    }
+
+    fn stored(&self, record: &Record, path: &Path) -> Cell {
         let Some((first, rest)) = path.hops.split_first() else {
             return self.state.cell_now(record, path.position, &self.now);
         };
@@ -78,7 +111,10 @@ impl<'a> Scope<'a> {
         }
         let (mut hops, mut entity) = (Vec::new(), root);
         for name in leading {
-            let Some((position, target)) = entity.relationship(name) else {
+            let found = entity.relationship(name);
+            let found =
+                found.and_then(|(position, target)| Some((position, self.state.entity(target)?)));
+            let Some((position, target)) = found else {
                 return Err(excerpt(
                     self.soql,
                     names.column,
@@ -107,16 +143,71 @@ impl<'a> Scope<'a> {
         names: &Names,
     ) -> Result<Path, ApiError> {
         let (hops, entity, last) = self.parents(root, alias, names)?;
-        let found = entity
-            .position(last)
-            .and_then(|position| Some((position, entity.fields.get(position)?)));
-        match found {
+        match entity.visible(last) {
             Some((position, field)) => Ok(Path {
                 hops,
                 position,
                 field,
+                function: None,
             }),
             None => Err(no_column(self.soql, entity, last, names.column)),
+        }
+    }
+}
+
+impl Scope<'_> {
+    /// The place of what stands left of an operator or in GROUP BY: a field, or a date function of
+    /// one.
+    pub(crate) fn resolve_item(
+        &self,
+        root: &'static Entity,
+        alias: Option<&str>,
+        item: &Item,
+    ) -> Result<Path, ApiError> {
+        match item {
+            Item::Field(names) => self.resolve(root, alias, names),
+            Item::Date(function, names) => {
+                let mut path = self.resolve(root, alias, names)?;
+                let fits = match path.field.kind {
+                    FieldType::DateTime => true,
+                    FieldType::Date => !function.needs_time(),
+                    FieldType::Id
+                    | FieldType::Reference
+                    | FieldType::Text
+                    | FieldType::TextArea
+                    | FieldType::Picklist
+                    | FieldType::MultiPicklist
+                    | FieldType::Boolean
+                    | FieldType::Int
+                    | FieldType::Double
+                    | FieldType::Currency
+                    | FieldType::Percent
+                    | FieldType::Email
+                    | FieldType::Phone
+                    | FieldType::Time
+                    | FieldType::Url => false,
+                };
+                if !fits {
+                    return Err(ApiError::new(
+                        "INVALID_FIELD",
+                        format!(
+                            "field {} of type {} can not be used with this date function",
+                            path.field.name,
+                            path.field.kind.name()
+                        ),
+                    ));
+                }
+                path.function = Some(*function);
+                Ok(path)
+            }
+            Item::Aggregate(..) | Item::Grouping(_) => Err(ApiError::new(
+                "MALFORMED_QUERY",
+                "aggregate functions stand in SELECT, HAVING and ORDER BY of a grouped query only",
+            )),
+            Item::Group(_) | Item::TypeOf(..) | Item::Children(_) => Err(ApiError::new(
+                "MALFORMED_QUERY",
+                "unexpected token: only a field can stand here",
+            )),
         }
     }
 }

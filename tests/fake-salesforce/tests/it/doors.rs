@@ -13,13 +13,13 @@ use tokio_stream::StreamExt;
 
 use crate::common::{Hands, NOW, insert, standing_clock};
 
-const V: &str = "/services/data/v67.0";
+pub(crate) const V: &str = "/services/data/v67.0";
 
-struct Door {
-    running: Running,
-    client: Client,
-    token: String,
-    hands: Hands,
+pub(crate) struct Door {
+    pub(crate) running: Running,
+    pub(crate) client: Client,
+    pub(crate) token: String,
+    pub(crate) hands: Hands,
 }
 
 fn testdata(name: &str) -> PathBuf {
@@ -27,7 +27,7 @@ fn testdata(name: &str) -> PathBuf {
     PathBuf::from(folder).join(name)
 }
 
-async fn open(options: Options) -> Door {
+pub(crate) async fn open(options: Options) -> Door {
     let (clock, hands) = standing_clock();
     let running = start(options, clock).await.unwrap();
     let builder = Client::builder().redirect(reqwest::redirect::Policy::none());
@@ -43,7 +43,7 @@ async fn open(options: Options) -> Door {
 }
 
 impl Door {
-    fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.running.instance_url())
     }
 
@@ -58,31 +58,36 @@ impl Door {
         answer
     }
 
-    async fn token_request(&self, form: &[(&str, &str)]) -> (StatusCode, Value) {
+    pub(crate) async fn token_request(&self, form: &[(&str, &str)]) -> (StatusCode, Value) {
         let url = self.url("/services/oauth2/token");
         let response = self.client.post(url).form(form).send().await.unwrap();
         (response.status(), response.json().await.unwrap())
     }
 
-    fn ask(&self, method: Method, path: &str) -> RequestBuilder {
+    pub(crate) fn ask(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.client.request(method, self.url(path));
         request.bearer_auth(&self.token)
     }
 
-    async fn get(&self, path: &str) -> (StatusCode, Value) {
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         read(self.ask(Method::GET, path).send().await.unwrap()).await
     }
 
-    async fn send(&self, method: Method, path: &str, body: Value) -> (StatusCode, Value) {
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Value,
+    ) -> (StatusCode, Value) {
         read(self.ask(method, path).json(&body).send().await.unwrap()).await
     }
 
-    async fn query(&self, soql: &str) -> (StatusCode, Value) {
+    pub(crate) async fn query(&self, soql: &str) -> (StatusCode, Value) {
         let request = self.ask(Method::GET, &format!("{V}/query/"));
         read(request.query(&[("q", soql)]).send().await.unwrap()).await
     }
 
-    async fn fault(&self, fault: Value) {
+    pub(crate) async fn fault(&self, fault: Value) {
         let url = self.url("/admin/faults");
         let response = self.client.post(url).json(&fault).send().await.unwrap();
         assert_eq!(response.status(), StatusCode::NO_CONTENT);

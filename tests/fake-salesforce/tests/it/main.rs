@@ -2,11 +2,19 @@
 //!
 //! The `cfg(test)` marks tell the lints that helpers, too, are test code.
 #[cfg(test)]
+mod bulk;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
+mod corpus;
 #[cfg(test)]
 mod doors;
 #[cfg(test)]
 mod load;
+#[cfg(test)]
+mod more_doors;
+#[cfg(test)]
+mod scale;
 #[cfg(test)]
 mod soql;
 #[cfg(test)]

@@ -1,0 +1,188 @@
+//! One function a route.
+
+use axum::Json;
+use axum::body::{Body, Bytes};
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Response};
+use futures::{StreamExt as _, TryStreamExt as _};
+use http::{Method, Uri, header};
+use serde::Deserialize;
+
+use super::DOCUMENT;
+use super::speech::{Asked, Named, Refused, Told};
+use crate::views::{
+    DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView, LogSearch,
+    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
+};
+use crate::{Caller, Operations, OpsError};
+
+type Answer<T> = Result<Json<T>, Refused>;
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// The beginning of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct First {
+    limit: Option<usize>,
+}
+
+fn answer<T>(result: Result<T, OpsError>) -> Answer<T> {
+    result.map(Json).map_err(Refused)
+}
+
+pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> {
+    answer(ops.status().await)
+}
+
+pub(super) async fn sync_all(
+    State(ops): State<Operations>,
+    caller: Caller,
+) -> Answer<SyncAllView> {
+    answer(ops.sync_all(caller).await)
+}
+
+pub(super) async fn jobs(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Page>,
+) -> Answer<JobList> {
+    answer(ops.jobs(page.before.as_deref(), page.limit).await)
+}
+
+pub(super) async fn job(State(ops): State<Operations>, Named(job): Named) -> Answer<JobView> {
+    answer(ops.job(&job).await)
+}
+
+pub(super) async fn pause(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Named(job): Named,
+    Told(told): Told<Reason>,
+) -> Answer<JobView> {
+    answer(ops.pause_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn resume(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Named(job): Named,
+) -> Answer<JobView> {
+    answer(ops.resume_job(&job, caller).await)
+}
+
+pub(super) async fn cancel(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Named(job): Named,
+    Told(told): Told<Reason>,
+) -> Answer<JobView> {
+    answer(ops.cancel_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn parked(
+    State(ops): State<Operations>,
+    Asked(search): Asked<ParkedSearch>,
+) -> Answer<ParkedList> {
+    answer(ops.parked(&search).await)
+}
+
+pub(super) async fn groups(State(ops): State<Operations>) -> Answer<Groups> {
+    answer(ops.parked_groups().await)
+}
+
+pub(super) async fn retry(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Told(selection): Told<Selection>,
+) -> Answer<Touched> {
+    answer(ops.retry_parked(&selection, caller).await)
+}
+
+pub(super) async fn dismiss(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Told(selection): Told<Selection>,
+) -> Answer<Touched> {
+    answer(ops.dismiss_parked(&selection, caller).await)
+}
+
+pub(super) async fn dead(
+    State(ops): State<Operations>,
+    Asked(first): Asked<First>,
+) -> Answer<DeadList> {
+    answer(ops.dead(first.limit).await)
+}
+
+pub(super) async fn dead_message(
+    State(ops): State<Operations>,
+    Named(message): Named,
+) -> Answer<DeadView> {
+    answer(ops.dead_message(&message).await)
+}
+
+pub(super) async fn replay(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Named(message): Named,
+) -> Answer<DeadOutcome> {
+    answer(ops.replay_dead(&message, caller).await)
+}
+
+pub(super) async fn discard(
+    State(ops): State<Operations>,
+    caller: Caller,
+    Named(message): Named,
+    Told(told): Told<Reason>,
+) -> Answer<DeadOutcome> {
+    answer(ops.discard_dead(&message, told.reason, caller).await)
+}
+
+pub(super) async fn logs(
+    State(ops): State<Operations>,
+    Asked(search): Asked<LogSearch>,
+) -> Answer<LogPageView> {
+    answer(ops.logs(&search).await)
+}
+
+/// Streamed: a page of lines is in memory at a time. When a page cannot be read, the answer breaks
+/// off without its regular end, so that nobody takes it for whole.
+pub(super) async fn export(
+    State(ops): State<Operations>,
+    Asked(search): Asked<LogSearch>,
+) -> Result<Response, Refused> {
+    let format = search.format.unwrap_or(Format::Csv);
+    let pages = ops.all_logs(&search)?;
+    let head = futures::stream::once(std::future::ready(format.head()));
+    let lines = pages.map(move |page| format.lines(&page?));
+    let body = head.chain(lines).try_filter(|bytes: &Bytes| {
+        let something = !bytes.is_empty();
+        std::future::ready(something)
+    });
+    let content_type = (header::CONTENT_TYPE, format.media_type());
+    Ok(([content_type], Body::from_stream(body)).into_response())
+}
+
+pub(super) async fn document() -> Response {
+    let content_type = (header::CONTENT_TYPE, "application/json");
+    ([content_type], DOCUMENT).into_response()
+}
+
+pub(super) async fn no_such_path(uri: Uri) -> Refused {
+    Refused(OpsError::NotFound(format!(
+        "there is no `{}` here; /api/openapi.json lists every path",
+        uri.path()
+    )))
+}
+
+pub(super) async fn wrong_method(method: Method, uri: Uri) -> Refused {
+    Refused(OpsError::WrongMethod(format!(
+        "`{}` cannot be asked by {method}; /api/openapi.json lists every path with its method",
+        uri.path()
+    )))
+}

@@ -1,0 +1,109 @@
+//! How requests are understood and refused: always in JSON, always with a sentence.
+
+use axum::Json;
+use axum::body::HttpBody as _;
+use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
+use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use crate::views::{ErrorDetail, ErrorView};
+use crate::{Caller, OpsError};
+
+/// An error as the API says it.
+#[derive(Debug)]
+pub(super) struct Refused(pub(super) OpsError);
+
+impl From<OpsError> for Refused {
+    fn from(error: OpsError) -> Self {
+        Self(error)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let Self(error) = self;
+        let view = ErrorView {
+            error: ErrorDetail {
+                code: error.code().to_owned(),
+                message: error.to_string(),
+            },
+        };
+        (error.status(), Json(view)).into_response()
+    }
+}
+
+/// The values after `?`.
+pub(super) struct Asked<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let query = Query::<T>::from_request_parts(parts, state).await;
+        query.map(|Query(asked)| Self(asked)).map_err(
+            |rejection: QueryRejection| {
+                Refused(OpsError::Invalid(format!(
+                    "what is asked after `?` cannot be understood: {}",
+                    rejection.body_text()
+                )))
+            },
+        )
+    }
+}
+
+/// The name in the path.
+pub(super) struct Named(pub(super) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Named {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
+        let path = Path::<String>::from_request_parts(parts, state).await;
+        path.map(|Path(name)| Self(name))
+            .map_err(|rejection: PathRejection| {
+                Refused(OpsError::Invalid(format!(
+                    "the path cannot be read: {}",
+                    rejection.body_text()
+                )))
+            })
+    }
+}
+
+/// The JSON body; none at all is the default.
+pub(super) struct Told<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Told<T> {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Refused> {
+        if request.body().size_hint().exact() == Some(0) {
+            return Ok(Self(T::default()));
+        }
+        let body = Json::<T>::from_request(request, state).await;
+        body.map(|Json(told)| Self(told))
+            .map_err(|rejection: JsonRejection| {
+                let sentence = format!("the body cannot be understood: {}", rejection.body_text());
+                Refused(if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+                    OpsError::TooLarge(format!("{sentence}; at most 65,536 bytes are read"))
+                } else {
+                    OpsError::Invalid(sentence)
+                })
+            })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Refused;
+
+    /// Put there by whoever let the request in.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        parts.extensions.get().copied().ok_or_else(|| {
+            Refused(OpsError::NotAllowed(
+                "nobody has said who calls; please report this".to_owned(),
+            ))
+        })
+    }
+}

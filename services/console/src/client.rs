@@ -1,0 +1,338 @@
+//! The other end of the API: over a socket, or within the process that can open the stores itself.
+
+use std::net::SocketAddr;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use futures::{Stream, StreamExt as _};
+use http::{Method, Request, Response, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::net::TcpStream;
+use tower::ServiceExt as _;
+
+use crate::access::Access;
+use crate::api;
+use crate::views::{
+    DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView, LogSearch,
+    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
+};
+use crate::{Caller, Operations, OpsError};
+
+/// The longest answer that is read whole.
+const MAX_ANSWER: usize = 64 * 1024 * 1024;
+
+/// Asks the API, wherever it is.
+#[derive(Debug, Clone)]
+pub struct Client(Way);
+
+#[derive(Debug, Clone)]
+enum Way {
+    /// The same routes, without a socket.
+    Inside(Router),
+    /// A process that holds the stores.
+    Socket(Access),
+}
+
+/// The pieces of an export, as they come.
+pub type Export = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, OpsError>> + Send>>;
+
+impl Client {
+    /// On stores that this process has opened, on behalf of the command line.
+    #[must_use]
+    pub fn inside(operations: Operations) -> Self {
+        Self(Way::Inside(api::inside(operations)))
+    }
+
+    /// To the process that has left its address and token in an embedded folder.
+    #[must_use]
+    pub const fn of_process(access: Access) -> Self {
+        Self(Way::Socket(access))
+    }
+
+    /// How the sync is.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn status(&self) -> Result<StatusView, OpsError> {
+        self.get("/status").await
+    }
+
+    /// Starts a sync-all, or answers the one that runs.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn sync_all(&self) -> Result<SyncAllView, OpsError> {
+        self.post("/sync-all", &()).await
+    }
+
+    /// The history, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn jobs(&self, before: Option<&str>, limit: usize) -> Result<JobList, OpsError> {
+        let page = [("before", before.map(str::to_owned)), ("limit", Some(limit.to_string()))];
+        self.get(&with(
+            "/jobs",
+            page.into_iter()
+                .filter_map(|(name, value)| Some((name.to_owned(), value?))),
+        ))
+        .await
+    }
+
+    /// One job.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`].
+    pub async fn job(&self, id: &str) -> Result<JobView, OpsError> {
+        self.get(&format!("/jobs/{}", escaped(id))).await
+    }
+
+    /// Pauses, resumes or cancels a job: `deed` is the last part of the path.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn steer(&self, id: &str, deed: &str, reason: &Reason) -> Result<JobView, OpsError> {
+        self.post(&format!("/jobs/{}/{deed}", escaped(id)), reason)
+            .await
+    }
+
+    /// Parked records by cause.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn parked_groups(&self) -> Result<Groups, OpsError> {
+        self.get("/parked/groups").await
+    }
+
+    /// A page of parked records.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn parked(&self, search: &ParkedSearch) -> Result<ParkedList, OpsError> {
+        self.get(&with("/parked", pairs(search)?)).await
+    }
+
+    /// Has parked records tried again.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn retry_parked(&self, selection: &Selection) -> Result<Touched, OpsError> {
+        self.post("/parked/retry", selection).await
+    }
+
+    /// Dismisses parked records.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn dismiss_parked(&self, selection: &Selection) -> Result<Touched, OpsError> {
+        self.post("/parked/dismiss", selection).await
+    }
+
+    /// The first messages set aside.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn dead(&self, limit: usize) -> Result<DeadList, OpsError> {
+        self.get(&format!("/dead?limit={limit}")).await
+    }
+
+    /// One message set aside.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`].
+    pub async fn dead_message(&self, id: &str) -> Result<DeadView, OpsError> {
+        self.get(&format!("/dead/{}", escaped(id))).await
+    }
+
+    /// Sends a message back to its queue.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn replay_dead(&self, id: &str) -> Result<DeadOutcome, OpsError> {
+        self.post(&format!("/dead/{}/replay", escaped(id)), &())
+            .await
+    }
+
+    /// Throws a message away.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn discard_dead(&self, id: &str, reason: &Reason) -> Result<DeadOutcome, OpsError> {
+        self.post(&format!("/dead/{}/discard", escaped(id)), reason)
+            .await
+    }
+
+    /// A page of the integration log.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn logs(&self, search: &LogSearch) -> Result<LogPageView, OpsError> {
+        self.get(&with("/logs", pairs(search)?)).await
+    }
+
+    /// The integration log as a file, piece by piece.
+    ///
+    /// # Errors
+    /// [`OpsError`], also in the middle.
+    pub async fn export_logs(&self, search: &LogSearch) -> Result<Export, OpsError> {
+        let path = with("/logs/export", pairs(search)?);
+        let body = self.ask(Method::GET, &path, Body::empty()).await?;
+        Ok(Box::pin(body.into_data_stream().map(|piece| {
+            piece.map_err(|error| OpsError::OutOfReach(format!("the export broke off: {error}")))
+        })))
+    }
+
+    async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, OpsError> {
+        let body = self.ask(Method::GET, path, Body::empty()).await?;
+        understood(body).await
+    }
+
+    async fn post<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        told: &(impl Serialize + Sync),
+    ) -> Result<T, OpsError> {
+        let told = serde_json::to_vec(told)
+            .map_err(|error| OpsError::Broken(format!("a request cannot be written: {error}")))?;
+        let body = if told == b"null" {
+            Body::empty()
+        } else {
+            Body::from(told)
+        };
+        understood(self.ask(Method::POST, path, body).await?).await
+    }
+
+    /// The body of a good answer.
+    async fn ask(&self, method: Method, path: &str, body: Body) -> Result<Body, OpsError> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1{path}"))
+            .header(header::CONTENT_TYPE, "application/json");
+        let unwritten =
+            |error: http::Error| OpsError::Invalid(format!("this cannot be asked for: {error}"));
+        let response = match &self.0 {
+            Way::Inside(router) => {
+                let request = request
+                    .extension(Caller::CommandLine)
+                    .body(body)
+                    .map_err(unwritten)?;
+                match router.clone().oneshot(request).await {
+                    Ok(response) => response,
+                    Err(never) => match never {},
+                }
+            }
+            Way::Socket(access) => {
+                let request = request
+                    .header(header::HOST, access.address.to_string())
+                    .header(header::AUTHORIZATION, format!("Bearer {}", access.token))
+                    .body(body)
+                    .map_err(unwritten)?;
+                over_socket(access.address, request).await?
+            }
+        };
+        if response.status() == StatusCode::OK {
+            return Ok(response.into_body());
+        }
+        Err(refused(response).await)
+    }
+}
+
+/// One connection a request: nobody asks often.
+async fn over_socket(
+    address: SocketAddr,
+    request: Request<Body>,
+) -> Result<Response<Body>, OpsError> {
+    let lost = |error: &dyn std::error::Error| {
+        OpsError::OutOfReach(format!(
+            "the running mosync does not answer at {address} ({error}); if it has just started or ended, try again"
+        ))
+    };
+    let stream = TcpStream::connect(address)
+        .await
+        .map_err(|error| lost(&error))?;
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
+            .await
+            .map_err(|error| lost(&error))?;
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the connection's own task; it ends with the connection"
+    )]
+    let running = tokio::spawn(connection);
+    let response = sender
+        .send_request(request)
+        .await
+        .map_err(|error| lost(&error))?;
+    // Dropping the handle leaves the task running until the body has been read.
+    drop(running);
+    Ok(response.map(Body::new))
+}
+
+async fn understood<T: DeserializeOwned>(body: Body) -> Result<T, OpsError> {
+    let bytes = read(body).await?;
+    serde_json::from_slice(&bytes).map_err(|error| {
+        OpsError::Broken(format!(
+            "the running mosync answers something else than this version understands ({error}); use the commands of the version that runs"
+        ))
+    })
+}
+
+async fn refused(response: Response<Body>) -> OpsError {
+    let status = response.status();
+    match read(response.into_body()).await {
+        Ok(bytes) => match serde_json::from_slice::<ErrorView>(&bytes) {
+            Ok(view) => OpsError::of_status(status, view.error.message),
+            Err(_other) => OpsError::Broken(format!(
+                "whoever answers is not mosync's API: HTTP status {status}"
+            )),
+        },
+        Err(error) => error,
+    }
+}
+
+async fn read(body: Body) -> Result<Bytes, OpsError> {
+    axum::body::to_bytes(body, MAX_ANSWER)
+        .await
+        .map_err(|error| OpsError::OutOfReach(format!("the answer broke off: {error}")))
+}
+
+/// A search as names and values.
+fn pairs(search: &impl Serialize) -> Result<Vec<(String, String)>, OpsError> {
+    let value = serde_json::to_value(search)
+        .map_err(|error| OpsError::Broken(format!("a request cannot be written: {error}")))?;
+    let fields = value.as_object().into_iter().flatten();
+    Ok(fields
+        .map(|(name, value)| {
+            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            (name.clone(), text)
+        })
+        .collect())
+}
+
+fn with(path: &str, pairs: impl IntoIterator<Item = (String, String)>) -> String {
+    let query = pairs
+        .into_iter()
+        .map(|(name, value)| format!("{name}={}", escaped(&value)))
+        .collect::<Vec<_>>()
+        .join("&");
+    if query.is_empty() {
+        path.to_owned()
+    } else {
+        format!("{path}?{query}")
+    }
+}
+
+/// Percent-encoded: only what is unreserved (RFC 3986) stays.
+fn escaped(text: &str) -> String {
+    text.bytes()
+        .map(|byte| {
+            if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
+                char::from(byte).to_string()
+            } else {
+                format!("%{byte:02X}")
+            }
+        })
+        .collect()
+}

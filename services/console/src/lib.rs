@@ -1,0 +1,16 @@
+//! What operators ask and order. [`Operations`] works on ports alone and answers in views; the JSON
+//! API serves them, and [`Client`] is the other end of that API, over a socket or within the same
+//! process. The commands of mosync use nothing but the client, so that they show what the API shows.
+
+pub mod access;
+pub mod api;
+mod client;
+mod error;
+mod export;
+mod operations;
+pub mod token;
+pub mod views;
+
+pub use client::{Client, Export};
+pub use error::OpsError;
+pub use operations::{Caller, Operations};

@@ -1,0 +1,196 @@
+//! Everything that can be asked and ordered, on ports alone.
+
+mod dead;
+mod jobs;
+mod logs;
+mod parked;
+mod status;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::Timestamp;
+use domain::job::JobId;
+use domain::{ObjectKind, SalesforceId};
+use ports::Clock;
+use ports::queue::Queue;
+use ports::stores::{LogEntry, LogLevel, Stores};
+
+use crate::OpsError;
+
+/// Lines or entries of a page, when the caller does not say.
+const PAGE: usize = 100;
+/// At most.
+const MAX_PAGE: usize = 1000;
+
+/// Who asks; named in the integration log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Caller {
+    /// A command of mosync on this machine.
+    CommandLine,
+    /// Somebody with the token of the API.
+    Api,
+}
+
+impl Caller {
+    /// The name in the integration log.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::CommandLine => "the command line",
+            Self::Api => "the API",
+        }
+    }
+}
+
+/// What operators can ask and order. Clones share the stores.
+#[derive(Clone)]
+pub struct Operations {
+    stores: Stores,
+    queue: Arc<dyn Queue>,
+    clock: Arc<dyn Clock>,
+    topic: String,
+    polled: BTreeSet<ObjectKind>,
+}
+
+impl std::fmt::Debug for Operations {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Operations")
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Operations {
+    /// On these stores and queues; `topic` is the event channel whose position is shown. No
+    /// object is polled.
+    #[must_use]
+    pub fn new(
+        stores: Stores,
+        queue: Arc<dyn Queue>,
+        clock: Arc<dyn Clock>,
+        topic: impl Into<String>,
+    ) -> Self {
+        Self {
+            stores,
+            queue,
+            clock,
+            topic: topic.into(),
+            polled: BTreeSet::new(),
+        }
+    }
+
+    /// Where the listener polls these objects: there is no rest without them.
+    #[must_use]
+    pub fn polling(mut self, objects: BTreeSet<ObjectKind>) -> Self {
+        self.polled = objects;
+        self
+    }
+
+    fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Writes a line of the integration log.
+    async fn note(&self, about: About<'_>, message: String) -> Result<(), OpsError> {
+        tracing::info!(topic = about.topic, "{message}");
+        let entry = LogEntry {
+            at: self.now(),
+            level: LogLevel::Info,
+            topic: about.topic.to_owned(),
+            job: about.job.cloned(),
+            record: about.record,
+            message,
+        };
+        Ok(self.stores.log.append(&entry).await?)
+    }
+}
+
+/// What a line of the integration log is about.
+#[derive(Debug, Clone, Copy)]
+struct About<'a> {
+    topic: &'static str,
+    job: Option<&'a JobId>,
+    record: Option<(ObjectKind, SalesforceId)>,
+}
+
+impl<'a> About<'a> {
+    const fn topic(topic: &'static str) -> Self {
+        Self {
+            topic,
+            job: None,
+            record: None,
+        }
+    }
+
+    const fn job(job: &'a JobId) -> Self {
+        Self {
+            topic: "job",
+            job: Some(job),
+            record: None,
+        }
+    }
+}
+
+/// How many a page holds.
+///
+/// # Errors
+/// [`OpsError::Invalid`] for none, or more than [`MAX_PAGE`].
+fn page_size(limit: Option<usize>) -> Result<usize, OpsError> {
+    match limit {
+        None => Ok(PAGE),
+        Some(limit) if (1..=MAX_PAGE).contains(&limit) => Ok(limit),
+        Some(limit) => Err(OpsError::Invalid(format!(
+            "limit {limit} is not a number from 1 to {MAX_PAGE}; leave it out for {PAGE}"
+        ))),
+    }
+}
+
+/// A record by its id, whose first characters name the object.
+///
+/// # Errors
+/// [`OpsError::Invalid`] names what is wrong with the id.
+fn record_of(text: &str) -> Result<(ObjectKind, SalesforceId), OpsError> {
+    let id = SalesforceId::parse(text.trim())
+        .map_err(|error| OpsError::Invalid(format!("`{text}` is no record id: {error}")))?;
+    let object = ObjectKind::of_prefix(id.key_prefix()).ok_or_else(|| {
+        OpsError::Invalid(format!(
+            "`{text}` is not the id of a User, Account, Contact, Opportunity or OpportunityContactRole; mosync knows no others"
+        ))
+    })?;
+    Ok((object, id))
+}
+
+fn object_of(text: &str) -> Result<ObjectKind, OpsError> {
+    text.parse()
+        .map_err(|error: domain::object::UnknownObject| OpsError::Invalid(error.to_string()))
+}
+
+/// One of a few names.
+fn one_of<T>(
+    what: &str,
+    text: &str,
+    known: impl IntoIterator<Item = T>,
+    name: impl Fn(&T) -> &'static str,
+) -> Result<T, OpsError> {
+    let mut names = Vec::new();
+    for value in known {
+        if name(&value) == text {
+            return Ok(value);
+        }
+        names.push(name(&value));
+    }
+    Err(OpsError::Invalid(format!(
+        "{what} `{text}` is not known; write one of {}",
+        names.join(", ")
+    )))
+}
+
+/// A reason in words.
+fn reason_of(reason: Option<String>) -> Option<String> {
+    /// More is cut off: a line of the log is a sentence.
+    const LONGEST: usize = 500;
+    reason
+        .map(|text| text.trim().chars().take(LONGEST).collect::<String>())
+        .filter(|text| !text.is_empty())
+}

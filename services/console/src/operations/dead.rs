@@ -1,0 +1,200 @@
+//! Messages set aside: looked at, sent back, thrown away.
+
+use domain::tally::Count;
+use domain::unit::Envelope;
+use ports::queue::{DeadAction, DeadLetter};
+use domain::unit::QueueName;
+
+use super::{About, Caller, Operations, page_size, reason_of};
+use crate::OpsError;
+use crate::views::{DeadList, DeadOutcome, DeadView, RecordId};
+
+/// How many are looked through for one.
+const LOOKED_THROUGH: usize = 1000;
+
+impl Operations {
+    /// The first messages set aside, oldest first.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn dead(&self, limit: Option<usize>) -> Result<DeadList, OpsError> {
+        let max = page_size(limit)?;
+        let messages = self.looked_at(max).await?;
+        Ok(DeadList {
+            messages: messages.iter().map(view).collect(),
+            total: self.queue.dead_count().await?,
+        })
+    }
+
+    /// One message, with its records.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`].
+    pub async fn dead_message(&self, id: &str) -> Result<DeadView, OpsError> {
+        let message = self.set_aside(id).await?;
+        let records = message.envelope.as_ref().map(|unit| {
+            unit.records
+                .iter()
+                .map(|record| RecordId::from((record.object, record.id)))
+                .collect()
+        });
+        Ok(DeadView {
+            records,
+            ..view(&message)
+        })
+    }
+
+    /// Sends a message back to the queue it was in.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`], [`OpsError::Conflict`] when it never was in a queue.
+    pub async fn replay_dead(&self, id: &str, caller: Caller) -> Result<DeadOutcome, OpsError> {
+        let message = self.set_aside(id).await?;
+        let Some(queue) = message.queue else {
+            return Err(OpsError::Conflict(format!(
+                "the message {id} never was in a queue, so there is none to send it back to; discard it when it is of no use any more"
+            )));
+        };
+        if !self.queue.settle_dead(id, DeadAction::Replay).await? {
+            return Err(gone(id));
+        }
+        let text = format!("message {id} was sent back to {} by {}", queue.name(), caller.name());
+        self.note(about(&message), text).await?;
+        Ok(DeadOutcome {
+            id: id.to_owned(),
+            cancelled: 0,
+        })
+    }
+
+    /// Throws a message away. The records of its unit that are still open are counted as
+    /// cancelled, so that the job's sums close, and named in the log.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] without a reason, [`OpsError::NotFound`].
+    pub async fn discard_dead(
+        &self,
+        id: &str,
+        reason: Option<String>,
+        caller: Caller,
+    ) -> Result<DeadOutcome, OpsError> {
+        let reason = reason_of(reason).ok_or_else(|| {
+            OpsError::Invalid(
+                "throwing a message away needs a reason, so that somebody who misses its records later knows why".to_owned(),
+            )
+        })?;
+        let message = self.set_aside(id).await?;
+        // First the count, which can be repeated, then the message: ended in between, it is still
+        // there to be discarded.
+        let cancelled = match &message.envelope {
+            Some(unit) => self.count_cancelled(unit).await?,
+            None => 0,
+        };
+        if !self.queue.settle_dead(id, DeadAction::Discard).await? {
+            return Err(gone(id));
+        }
+        let text = format!(
+            "message {id} was discarded by {}: {reason}; {cancelled} records counted as cancelled",
+            caller.name()
+        );
+        self.note(about(&message), text.clone()).await?;
+        for record in message.envelope.iter().flat_map(|unit| &unit.records) {
+            let about = super::About {
+                record: Some((record.object, record.id)),
+                ..about(&message)
+            };
+            let text = format!("not brought to mOS: message {id} was discarded: {reason}");
+            self.note(about, text).await?;
+        }
+        Ok(DeadOutcome {
+            id: id.to_owned(),
+            cancelled,
+        })
+    }
+
+    /// Closes a unit's tally: how many records it cancels. None when the unit was counted before,
+    /// for then another copy of it has come through.
+    async fn count_cancelled(&self, unit: &Envelope) -> Result<u64, OpsError> {
+        let mut tally = unit.tally.clone();
+        for record in &unit.records {
+            tally.add(record.object, Count::Cancelled);
+        }
+        let first = self
+            .stores
+            .jobs
+            .count(&unit.job, unit.index, &tally, self.now())
+            .await?;
+        let records = u64::try_from(unit.records.len()).unwrap_or(u64::MAX);
+        Ok(if first { records } else { 0 })
+    }
+
+    async fn looked_at(&self, max: usize) -> Result<Vec<DeadMessage>, OpsError> {
+        let letters = self.queue.dead_letters(max).await?;
+        Ok(letters.into_iter().map(DeadMessage::from).collect())
+    }
+
+    async fn set_aside(&self, id: &str) -> Result<DeadMessage, OpsError> {
+        let messages = self.looked_at(LOOKED_THROUGH).await?;
+        messages
+            .into_iter()
+            .find(|message| message.id == id)
+            .ok_or_else(|| gone(id))
+    }
+}
+
+/// A message set aside, with its unit where it can be read.
+struct DeadMessage {
+    id: String,
+    queue: Option<QueueName>,
+    reason: String,
+    first_death: Option<domain::Timestamp>,
+    deliveries: u32,
+    message_type: String,
+    bytes: usize,
+    envelope: Option<Envelope>,
+}
+
+impl From<DeadLetter> for DeadMessage {
+    fn from(letter: DeadLetter) -> Self {
+        let message = letter.message;
+        Self {
+            queue: QueueName::of_name(&letter.queue),
+            reason: letter.reason,
+            first_death: None,
+            deliveries: letter.attempt,
+            envelope: Envelope::decode(&message.body).ok(),
+            bytes: message.body.len(),
+            message_type: message.kind,
+            id: message.id,
+        }
+    }
+}
+
+fn about(message: &DeadMessage) -> About<'_> {
+    About {
+        topic: "dead",
+        job: message.envelope.as_ref().map(|unit| &unit.job),
+        record: None,
+    }
+}
+
+fn gone(id: &str) -> OpsError {
+    OpsError::NotFound(format!(
+        "no message `{id}` is set aside; `mosync dead list` shows those that are"
+    ))
+}
+
+fn view(message: &DeadMessage) -> DeadView {
+    let unit = message.envelope.as_ref();
+    DeadView {
+        id: message.id.clone(),
+        queue: message.queue.map(|queue| queue.name().to_owned()),
+        reason: message.reason.clone(),
+        since: message.first_death,
+        deliveries: message.deliveries,
+        message_type: message.message_type.clone(),
+        bytes: u64::try_from(message.bytes).unwrap_or(u64::MAX),
+        job: unit.map(|unit| unit.job.to_string()),
+        index: unit.map(|unit| unit.index),
+        records: None,
+    }
+}

@@ -1,0 +1,96 @@
+//! The integration log, searched and exported.
+
+use domain::Timestamp;
+use domain::job::JobId;
+use futures::Stream;
+use ports::stores::{LogLevel, LogPosition, LogQuery};
+
+use super::{MAX_PAGE, Operations, object_of, one_of, page_size, record_of};
+use crate::OpsError;
+use crate::views::{LogLine, LogPageView, LogSearch};
+
+impl Operations {
+    /// A page of lines, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] names the value that cannot be understood.
+    pub async fn logs(&self, search: &LogSearch) -> Result<LogPageView, OpsError> {
+        let max = page_size(search.limit)?;
+        let before = search.before.as_deref().map(place_of).transpose()?;
+        let page = self
+            .stores
+            .log
+            .search(&query_of(search)?, before, max)
+            .await?;
+        Ok(LogPageView {
+            entries: page
+                .entries
+                .into_iter()
+                .map(|(_, entry)| LogLine::from(entry))
+                .collect(),
+            next: page.next.map(|place| place.to_string()),
+        })
+    }
+
+    /// All lines, newest first, read page by page as they are taken.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] before anything is read; later ones are in the stream.
+    pub fn all_logs(
+        &self,
+        search: &LogSearch,
+    ) -> Result<impl Stream<Item = Result<Vec<LogLine>, OpsError>> + Send + 'static, OpsError> {
+        let query = query_of(search)?;
+        let before = search.before.as_deref().map(place_of).transpose()?;
+        let log = std::sync::Arc::clone(&self.stores.log);
+        let first = Some(before);
+        Ok(futures::stream::try_unfold(first, move |from| {
+            let (log, query) = (std::sync::Arc::clone(&log), query.clone());
+            async move {
+                let Some(before) = from else { return Ok(None) };
+                let page = log.search(&query, before, MAX_PAGE).await?;
+                let lines = page
+                    .entries
+                    .into_iter()
+                    .map(|(_, entry)| LogLine::from(entry))
+                    .collect();
+                Ok(Some((lines, page.next.map(Some))))
+            }
+        }))
+    }
+}
+
+fn query_of(search: &LogSearch) -> Result<LogQuery, OpsError> {
+    let time = |name: &str, text: &Option<String>| {
+        text.as_deref()
+            .map(|text| {
+                Timestamp::parse(text).ok_or_else(|| {
+                    OpsError::Invalid(format!(
+                        "{name} `{text}` is no time; write it as 2026-11-22T15:04:05Z"
+                    ))
+                })
+            })
+            .transpose()
+    };
+    Ok(LogQuery {
+        record: search.record.as_deref().map(record_of).transpose()?,
+        job: search.job.as_deref().map(JobId::of),
+        object: search.object.as_deref().map(object_of).transpose()?,
+        level: search
+            .level
+            .as_deref()
+            .map(|text| one_of("level", text, LogLevel::ALL, |level| level.name()))
+            .transpose()?,
+        topic: search.topic.clone(),
+        since: time("since", &search.since)?,
+        until: time("until", &search.until)?,
+    })
+}
+
+fn place_of(text: &str) -> Result<LogPosition, OpsError> {
+    text.parse().map_err(|_no_number| {
+        OpsError::Invalid(format!(
+            "before `{text}` is no place in the log; give `next` of the page before"
+        ))
+    })
+}

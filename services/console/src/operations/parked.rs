@@ -1,0 +1,311 @@
+//! Parked records: looked at, tried again, dismissed.
+
+use std::collections::BTreeMap;
+
+use domain::error_group::ErrorGroup;
+use domain::failure::FailureKind;
+use domain::job::JobId;
+use domain::parked::{Dismissal, Parked};
+use domain::{ObjectKind, SalesforceId};
+use ports::stores::ParkedFilter;
+use sha2::{Digest as _, Sha256};
+
+use super::{About, Caller, Operations, object_of, page_size, reason_of, record_of};
+use crate::OpsError;
+use crate::views::{
+    GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection, Touched,
+};
+
+/// Entries read, or something is done about, at a time.
+const BATCH: usize = 500;
+/// Records that can be named in one request; each gets a line of its own in the log.
+const MAX_NAMED: usize = 200;
+
+/// What is to be done about parked records.
+enum Deed<'a> {
+    Retry,
+    Dismiss(&'a Dismissal),
+}
+
+impl Operations {
+    /// Parked records by cause.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn parked_groups(&self) -> Result<Groups, OpsError> {
+        let mut groups = BTreeMap::<(bool, String), GroupView>::new();
+        let mut after = None;
+        loop {
+            let page = self.parked_page(&ParkedFilter::default(), after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.record());
+            for group in ErrorGroup::of(&page) {
+                let group = group_view(group);
+                match groups.entry((group.dismissed, group.id.clone())) {
+                    std::collections::btree_map::Entry::Vacant(free) => {
+                        free.insert(group);
+                    }
+                    std::collections::btree_map::Entry::Occupied(known) => {
+                        merge(known.into_mut(), group);
+                    }
+                }
+            }
+        }
+        let mut groups = groups.into_values().collect::<Vec<_>>();
+        groups.sort_by_key(|group| (group.dismissed, std::cmp::Reverse(group.count)));
+        let records = |dismissed| {
+            groups
+                .iter()
+                .filter(|group| group.dismissed == dismissed)
+                .map(|group| group.count)
+                .sum()
+        };
+        Ok(Groups {
+            open: records(false),
+            dismissed: records(true),
+            groups,
+        })
+    }
+
+    /// A page of parked records.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] names the value that cannot be understood.
+    pub async fn parked(&self, search: &ParkedSearch) -> Result<ParkedList, OpsError> {
+        let max = page_size(search.limit)?;
+        let filter = filter_of(search)?;
+        let after = search.after.as_deref().map(record_of).transpose()?;
+        let mut records = self
+            .stores
+            .parked
+            .list(&filter, after, max.saturating_add(1))
+            .await?;
+        let more = records.len() > max;
+        records.truncate(max);
+        let next = records.last().filter(|_| more);
+        Ok(ParkedList {
+            next: next.map(|record| record.id.to_string()),
+            records: records.into_iter().map(view).collect(),
+        })
+    }
+
+    /// Reads these records back from Salesforce, now; dismissed ones that are named by id are open
+    /// again.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`], [`OpsError::NotFound`] when none of them is parked.
+    pub async fn retry_parked(
+        &self,
+        selection: &Selection,
+        caller: Caller,
+    ) -> Result<Touched, OpsError> {
+        let message = format!("to be tried again at once, says {}", caller.name());
+        self.each(selection, &Deed::Retry, &message).await
+    }
+
+    /// These records need not come to mOS as they are: their entries stay, with the reason, and
+    /// are no trouble any more.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`], among others without a reason; [`OpsError::NotFound`] when none of
+    /// them is parked.
+    pub async fn dismiss_parked(
+        &self,
+        selection: &Selection,
+        caller: Caller,
+    ) -> Result<Touched, OpsError> {
+        let reason = reason_of(selection.reason.clone()).ok_or_else(|| {
+            OpsError::Invalid(
+                "a dismissal needs a reason, so that somebody who finds the record later knows why it is not in mOS".to_owned(),
+            )
+        })?;
+        let message = format!("dismissed by {}: {reason}", caller.name());
+        let dismissal = Dismissal {
+            at: self.now(),
+            by: caller.name().to_owned(),
+            reason,
+        };
+        self.each(selection, &Deed::Dismiss(&dismissal), &message)
+            .await
+    }
+
+    async fn each(
+        &self,
+        selection: &Selection,
+        deed: &Deed<'_>,
+        message: &str,
+    ) -> Result<Touched, OpsError> {
+        let chosen = [
+            !selection.records.is_empty(),
+            selection.group.is_some(),
+            selection.all,
+        ];
+        if chosen.into_iter().filter(|chosen| *chosen).count() != 1 {
+            return Err(OpsError::Invalid(
+                "say which records: either their ids, or one group, or all".to_owned(),
+            ));
+        }
+        if !selection.records.is_empty() {
+            return self.each_named(&selection.records, deed, message).await;
+        }
+        let group = selection.group.as_deref();
+        let open = ParkedFilter {
+            dismissed: Some(false),
+            ..ParkedFilter::default()
+        };
+        let mut touched = 0;
+        let mut after = None;
+        loop {
+            let page = self.parked_page(&open, after).await?;
+            let Some(last) = page.last() else { break };
+            after = Some(last.record());
+            let records = page
+                .iter()
+                .filter(|parked| group.is_none_or(|group| group_of(parked) == group))
+                .map(Parked::record)
+                .collect::<Vec<_>>();
+            touched += self.done_about(&records, deed).await?;
+        }
+        if let (0, Some(group)) = (touched, group) {
+            return Err(OpsError::NotFound(format!(
+                "no open record is parked in a group `{group}`; `mosync parked list` shows the groups"
+            )));
+        }
+        let which = group.map_or_else(
+            || format!("all {touched} parked records"),
+            |group| format!("{touched} parked records of group {group}"),
+        );
+        self.note(About::topic("parked"), format!("{which}: {message}"))
+            .await?;
+        Ok(Touched { records: touched })
+    }
+
+    async fn each_named(
+        &self,
+        ids: &[String],
+        deed: &Deed<'_>,
+        message: &str,
+    ) -> Result<Touched, OpsError> {
+        if ids.len() > MAX_NAMED {
+            return Err(OpsError::Invalid(format!(
+                "{} records are more than the {MAX_NAMED} that can be named at once; name a group, or ask several times",
+                ids.len()
+            )));
+        }
+        let mut records = ids
+            .iter()
+            .map(|id| record_of(id))
+            .collect::<Result<Vec<_>, _>>()?;
+        records.sort_unstable();
+        records.dedup();
+        let mut touched = 0;
+        for record in records {
+            if self.done_about(&[record], deed).await? > 0 {
+                touched += 1;
+                let about = About {
+                    record: Some(record),
+                    ..About::topic("parked")
+                };
+                self.note(about, message.to_owned()).await?;
+            }
+        }
+        if touched == 0 {
+            return Err(OpsError::NotFound(
+                "none of these records is parked; `mosync parked list --all` shows those that are"
+                    .to_owned(),
+            ));
+        }
+        Ok(Touched { records: touched })
+    }
+
+    async fn done_about(
+        &self,
+        records: &[(ObjectKind, SalesforceId)],
+        deed: &Deed<'_>,
+    ) -> Result<u64, OpsError> {
+        if records.is_empty() {
+            return Ok(0);
+        }
+        Ok(match deed {
+            Deed::Retry => self.stores.parked.retry(records, self.now()).await?,
+            Deed::Dismiss(dismissal) => self.stores.parked.dismiss(records, dismissal).await?,
+        })
+    }
+
+    async fn parked_page(
+        &self,
+        filter: &ParkedFilter,
+        after: Option<(ObjectKind, SalesforceId)>,
+    ) -> Result<Vec<Parked>, OpsError> {
+        Ok(self.stores.parked.list(filter, after, BATCH).await?)
+    }
+}
+
+fn filter_of(search: &ParkedSearch) -> Result<ParkedFilter, OpsError> {
+    Ok(ParkedFilter {
+        object: search.object.as_deref().map(object_of).transpose()?,
+        kind: search
+            .kind
+            .as_deref()
+            .map(kind_of)
+            .transpose()?,
+        parent: search.parent.as_deref().map(record_of).transpose()?,
+        job: search.job.as_deref().map(JobId::of),
+        dismissed: search.dismissed,
+    })
+}
+
+fn kind_of(name: &str) -> Result<FailureKind, OpsError> {
+    serde_json::from_value(name.into()).map_err(|_unknown| {
+        OpsError::Invalid(format!(
+            "kind `{name}` is not known; `mosync parked list` shows those that occur"
+        ))
+    })
+}
+
+fn view(parked: Parked) -> ParkedView {
+    let group = group_of(&parked);
+    ParkedView::of(parked, group)
+}
+
+/// The id of a record's group.
+fn group_of(parked: &Parked) -> String {
+    ErrorGroup::of(std::iter::once(parked))
+        .first()
+        .map(group_id)
+        .unwrap_or_default()
+}
+
+/// Short enough to be typed; open and dismissed records of one cause share it.
+fn group_id(group: &ErrorGroup) -> String {
+    let cause = format!("{:?}/{}/{}", group.stage, group.kind.name(), group.cause);
+    Sha256::digest(cause.as_bytes())
+        .iter()
+        .take(5)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}
+
+fn group_view(group: ErrorGroup) -> GroupView {
+    GroupView {
+        id: group_id(&group),
+        stage: group.stage,
+        kind: group.kind,
+        advice: group.advice.to_owned(),
+        count: group.count,
+        first: group.first,
+        last: group.last,
+        samples: group.samples.into_iter().map(RecordId::from).collect(),
+        dismissed: group.dismissed,
+        cause: group.cause,
+    }
+}
+
+/// The same group, of another page.
+fn merge(group: &mut GroupView, other: GroupView) {
+    group.count += other.count;
+    group.first = group.first.min(other.first);
+    group.last = group.last.max(other.last);
+    group.samples.extend(other.samples);
+    group.samples.truncate(domain::error_group::SAMPLES);
+}

@@ -1,0 +1,286 @@
+//! One reading of all stores, the verdict first.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use domain::failure::FailureKind;
+use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
+use domain::unit::{Lane, QueueName, Stage};
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, PollState, Report, StreamState, WorkerState};
+use runtime::in_hand;
+
+use super::Operations;
+use crate::OpsError;
+use crate::views::{JobView, PollView, StageView, StatusView, StreamView, Verdict};
+
+/// A worker that has not reported for so long is not running.
+const SILENT: Duration = Duration::from_secs(15);
+/// The jobs that are shown.
+const JOBS: usize = 20;
+/// How many jobs are looked through for the newest sync-all and those that failed.
+const HISTORY: usize = 500;
+/// Who must report.
+const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
+/// The three stages with the worker of each.
+const STAGES: [(Stage, &str); 3] = [
+    (Stage::Filter, "filter"),
+    (Stage::Permission, "permission"),
+    (Stage::Load, "loader"),
+];
+
+impl Operations {
+    /// How the sync is.
+    ///
+    /// # Errors
+    /// [`OpsError::OutOfReach`] when a store or the broker does not answer.
+    pub async fn status(&self) -> Result<StatusView, OpsError> {
+        let stores = &self.stores;
+        let now = self.now();
+        let stream = stores.position.stream(&self.topic).await?;
+        let mut polls = BTreeMap::new();
+        for object in &self.polled {
+            polls.insert(*object, stores.position.poll(*object).await?);
+        }
+        let mut queues = BTreeMap::new();
+        for queue in QueueName::ALL {
+            queues.insert(queue.name().to_owned(), self.queue.depth(queue).await?);
+        }
+        let waiting_to_retry = self.queue.waiting().await?;
+        let dead = self.queue.dead_count().await?;
+        // Before the jobs: whoever sees this poll must see the backfill that it has asked for.
+        let permissions_polled = stores.permissions.last_poll().await?;
+        let unfinished = stores.jobs.unfinished().await?;
+        let workers = stores.reports.reports().await?;
+        let mut open_gaps = stores.position.gaps().await?;
+        open_gaps.retain(|gap| gap.closed.is_none());
+        let parked = stores.parked.counts().await?;
+        let jobs = stores.jobs.list(HISTORY).await?;
+
+        let waiting_for = waiting_for(&Seen {
+            stream: stream.as_ref(),
+            polls: &polls,
+            permissions_polled,
+            ready: queues.values().sum(),
+            waiting_to_retry,
+            unfinished: &unfinished,
+            gaps: open_gaps.len(),
+        });
+        let mut troubles = of_workers(&workers, now);
+        troubles.extend(of_messages(dead, &parked, &open_gaps));
+        troubles.extend(of_jobs(&jobs, now));
+        let at_rest = waiting_for.is_empty();
+        let reason = match (troubles.is_empty(), at_rest) {
+            (false, _) => troubles.join("; "),
+            (true, true) => "everything heard from Salesforce is in mOS".to_owned(),
+            (true, false) => format!("working: {}", waiting_for.join(", ")),
+        };
+        let permitted = stores.permissions.latest().await?.permitted(now).len();
+        Ok(StatusView {
+            verdict: if troubles.is_empty() {
+                Verdict::Healthy
+            } else {
+                Verdict::Degraded
+            },
+            reason,
+            at_rest,
+            waiting_for,
+            read_at: now,
+            stream: stream.map(StreamView::from),
+            polls: polls
+                .into_iter()
+                .map(|(object, state)| (object, state.map(PollView::from)))
+                .collect(),
+            permissions_polled,
+            permitted_users: u64::try_from(permitted).unwrap_or(u64::MAX),
+            settings_revision: stores.settings.current().await?.revision,
+            stages: STAGES
+                .into_iter()
+                .map(|(stage, worker)| stage_view(stage, workers.get(worker), &queues, now))
+                .collect(),
+            queues,
+            waiting_to_retry,
+            dead,
+            parked,
+            open_gaps,
+            workers,
+            last_sync_all: jobs
+                .iter()
+                .find(|job| job.kind == JobKind::SyncAll)
+                .map(|job| JobView::of(job, now)),
+            jobs: jobs
+                .iter()
+                .take(JOBS)
+                .map(|job| JobView::of(job, now))
+                .collect(),
+        })
+    }
+}
+
+/// What decides whether there is rest.
+struct Seen<'a> {
+    stream: Option<&'a StreamState>,
+    polls: &'a BTreeMap<ObjectKind, Option<PollState>>,
+    permissions_polled: Option<Timestamp>,
+    ready: u64,
+    waiting_to_retry: u64,
+    unfinished: &'a [Job],
+    gaps: usize,
+}
+
+fn waiting_for(seen: &Seen<'_>) -> Vec<String> {
+    let mut waiting_for = Vec::new();
+    match seen.stream {
+        None => waiting_for.push("the first answer of the event stream".to_owned()),
+        Some(state) if !state.at_end => {
+            waiting_for.push("events that are not published yet".to_owned());
+        }
+        Some(_) => {}
+    }
+    let event = seen.stream.and_then(|state| state.last_event);
+    let found = seen.polls.values().flatten().filter_map(|poll| poll.found);
+    let last_change = found.chain(event).max();
+    waiting_for.extend(polls_to_come(seen.polls, last_change));
+    if seen.permissions_polled.is_none() {
+        waiting_for.push("the first reading of permissions".to_owned());
+    } else if last_change > seen.permissions_polled {
+        waiting_for.push("a reading of permissions after the last change".to_owned());
+    }
+    if seen.ready + seen.waiting_to_retry > 0 {
+        waiting_for.push(format!(
+            "{} units in queues, {} waiting to be retried",
+            seen.ready, seen.waiting_to_retry
+        ));
+    }
+    for job in seen.unfinished {
+        if job.pending() > 0 {
+            waiting_for.push(format!("{} units of {}", job.pending(), job.id));
+        } else if job.kind != JobKind::Live && job.salesforce != SalesforceStatus::Sealed {
+            waiting_for.push(format!("{} to be read", job.id));
+        }
+    }
+    if seen.gaps > 0 {
+        waiting_for.push(format!("{} gaps to be caught up", seen.gaps));
+    }
+    waiting_for
+}
+
+/// A change was perhaps written together with what only a poll can find.
+fn polls_to_come(
+    polls: &BTreeMap<ObjectKind, Option<PollState>>,
+    last_change: Option<Timestamp>,
+) -> impl Iterator<Item = String> {
+    polls.iter().filter_map(move |(object, poll)| {
+        let polled = poll.as_ref().and_then(|poll| poll.polled);
+        match polled {
+            None => Some(format!("the first poll of {object}")),
+            Some(_) if last_change > polled => {
+                Some(format!("a poll of {object} after the last change"))
+            }
+            Some(_) => None,
+        }
+    })
+}
+
+fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
+    let mut troubles = Vec::new();
+    for worker in WORKERS {
+        let Some(report) = workers.get(worker) else {
+            troubles.push(format!("the {worker} has never run"));
+            continue;
+        };
+        match &report.state {
+            WorkerState::Paused(why) => {
+                troubles.push(format!("the {worker} is paused: {why}"));
+            }
+            WorkerState::Failing(why) => troubles.push(format!("the {worker} fails: {why}")),
+            WorkerState::Running if now.since(report.at) > SILENT => troubles.push(format!(
+                "the {worker} has not been heard of for {} s; is it running?",
+                now.since(report.at).as_secs()
+            )),
+            WorkerState::Running => {}
+        }
+    }
+    troubles
+}
+
+fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>, gaps: &[Gap]) -> Vec<String> {
+    let mut troubles = Vec::new();
+    if dead > 0 {
+        troubles.push(format!(
+            "{dead} messages are set aside (see `mosync dead list`)"
+        ));
+    }
+    let parked = parked.values().sum::<u64>();
+    if parked > 0 {
+        troubles.push(format!(
+            "{parked} records are parked (see `mosync parked list`)"
+        ));
+    }
+    if !gaps.is_empty() {
+        troubles.push(format!(
+            "{} gaps in the event stream are being caught up",
+            gaps.len()
+        ));
+    }
+    troubles
+}
+
+/// A job that failed is no trouble any more once a sync-all that was asked for later has brought
+/// everything over.
+fn of_jobs(jobs: &[Job], now: Timestamp) -> Vec<String> {
+    let made_good = jobs
+        .iter()
+        .filter(|job| job.kind == JobKind::SyncAll)
+        .filter(|job| {
+            matches!(
+                job.outcome(),
+                Some(MosStatus::Completed | MosStatus::CompletedWithErrors)
+            )
+        })
+        .map(|job| job.requested)
+        .max();
+    jobs.iter()
+        .filter_map(|job| match job.mos(now) {
+            MosStatus::Failed if made_good.is_none_or(|since| job.requested > since) => {
+                let why = job.failure().unwrap_or_default();
+                Some(format!("{} has failed: {why}", job.id))
+            }
+            MosStatus::Stalled => Some(format!(
+                "{} is stalled: {} units are on their way and nothing has come of it for {} min",
+                job.id,
+                job.pending(),
+                domain::job::STALLED_AFTER.as_secs() / 60
+            )),
+            _ if !job.is_over() => {
+                let pause = job.paused.as_ref()?;
+                Some(format!("{} is paused: {}", job.id, pause.why))
+            }
+            _ => None,
+        })
+        .collect()
+}
+
+fn stage_view(
+    stage: Stage,
+    report: Option<&Report>,
+    queues: &BTreeMap<String, u64>,
+    now: Timestamp,
+) -> StageView {
+    let ready = [Lane::Live, Lane::Bulk]
+        .into_iter()
+        .filter_map(|lane| queues.get(QueueName::new(stage, lane).name()))
+        .sum();
+    let figure = |name: &str| report.and_then(|report| report.figures.get(name)).copied();
+    let unsettled = figure(in_hand::UNSETTLED)
+        .and_then(|units| u64::try_from(units).ok())
+        .unwrap_or(0);
+    let oldest = figure(in_hand::OLDEST).map(Timestamp::from_micros);
+    StageView {
+        stage,
+        ready,
+        unsettled,
+        oldest,
+        oldest_age_s: oldest.map(|oldest| now.since(oldest).as_secs()),
+    }
+}

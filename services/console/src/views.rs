@@ -1,0 +1,32 @@
+//! What the API answers and takes, and what the commands print. Times are microseconds since
+//! 1970-01-01T00:00:00Z.
+
+mod dead;
+mod jobs;
+mod logs;
+mod parked;
+mod status;
+
+pub use dead::{DeadList, DeadOutcome, DeadView};
+pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use logs::{Format, LogLine, LogPageView, LogSearch};
+pub use parked::{GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection, Touched};
+pub use status::{StageView, StatusView, StreamView, Verdict};
+
+use serde::{Deserialize, Serialize};
+
+/// What the API says instead of an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// Why the request was not done.
+    pub error: ErrorDetail,
+}
+
+/// Why a request was not done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorDetail {
+    /// For programs, such as `not_found`.
+    pub code: String,
+    /// For people: what happened, to what, and what to do next.
+    pub message: String,
+}

@@ -1,0 +1,144 @@
+//! How the sync is, as a whole.
+
+use std::collections::BTreeMap;
+
+use domain::failure::FailureKind;
+use domain::unit::Stage;
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, PollState, Report, StreamState};
+use serde::{Deserialize, Serialize};
+
+use super::JobView;
+
+/// One reading of everything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StatusView {
+    /// Healthy or degraded.
+    pub verdict: Verdict,
+    /// Why, in one sentence.
+    pub reason: String,
+    /// Whether everything that has changed in Salesforce, as far as it has been heard, is in mOS
+    /// or parked: position at the stream's end, polled objects polled since, no unit on the way,
+    /// permissions read.
+    pub at_rest: bool,
+    /// What keeps it from being at rest.
+    pub waiting_for: Vec<String>,
+    /// When this was read.
+    pub read_at: Timestamp,
+    /// The event stream; absent before its first answer.
+    pub stream: Option<StreamView>,
+    /// The objects that are polled; `None` before an object's first time.
+    pub polls: BTreeMap<ObjectKind, Option<PollView>>,
+    /// When the newest permission poll whose findings are in force was begun.
+    pub permissions_polled: Option<Timestamp>,
+    /// Users who hold permission.
+    pub permitted_users: u64,
+    /// The settings revision in force.
+    pub settings_revision: u64,
+    /// The stages, in the order in which a change goes through them.
+    pub stages: Vec<StageView>,
+    /// Messages ready, by queue.
+    pub queues: BTreeMap<String, u64>,
+    /// Messages waiting to be retried.
+    pub waiting_to_retry: u64,
+    /// Messages set aside.
+    pub dead: u64,
+    /// Open parked records by reason.
+    pub parked: BTreeMap<FailureKind, u64>,
+    /// Gaps that are open.
+    pub open_gaps: Vec<Gap>,
+    /// What the workers say of themselves.
+    pub workers: BTreeMap<String, Report>,
+    /// The newest sync-all; absent before the first.
+    pub last_sync_all: Option<JobView>,
+    /// The newest jobs.
+    pub jobs: Vec<JobView>,
+}
+
+/// Healthy or not.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Verdict {
+    /// All is well.
+    Healthy,
+    /// Somebody should look.
+    Degraded,
+}
+
+impl Verdict {
+    /// The name in JSON and pages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Healthy => "healthy",
+            Self::Degraded => "degraded",
+        }
+    }
+}
+
+/// What is before a stage and not done with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StageView {
+    /// Which one.
+    pub stage: Stage,
+    /// Units ready in its queues, both lanes together.
+    pub ready: u64,
+    /// Units its worker has taken and not settled: in hand, or handed back and not taken again.
+    pub unsettled: u64,
+    /// When the listener published the oldest of those that are not settled. A queue gives out
+    /// what came first, so what is ready behind it is younger. Absent when the worker has taken
+    /// nothing that is not settled; then what is ready, if anything, has not been looked at, and
+    /// nobody knows its age.
+    pub oldest: Option<Timestamp>,
+    /// Seconds since then.
+    pub oldest_age_s: Option<u64>,
+}
+
+/// The event stream.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StreamView {
+    /// Everything up to here is in the queues or further; hexadecimal digits.
+    pub position: String,
+    /// Whether that is the newest position the server has named.
+    pub at_end: bool,
+    /// The last event or keep-alive.
+    pub heard: Timestamp,
+    /// The last event.
+    pub last_event: Option<Timestamp>,
+}
+
+impl From<StreamState> for StreamView {
+    fn from(state: StreamState) -> Self {
+        Self {
+            position: state.position.to_hex(),
+            at_end: state.at_end,
+            heard: state.heard,
+            last_event: state.last_event,
+        }
+    }
+}
+
+/// An object that is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollView {
+    /// Every record that Salesforce stamped earlier is in the queues or further, as it was then;
+    /// the next poll begins here.
+    pub from: Timestamp,
+    /// Whether a poll has read some of the object and not yet all.
+    pub under_way: bool,
+    /// When the last poll that came to the end of the object was begun.
+    pub polled: Option<Timestamp>,
+    /// When a poll last came upon a change.
+    pub found: Option<Timestamp>,
+}
+
+impl From<PollState> for PollView {
+    fn from(state: PollState) -> Self {
+        Self {
+            from: state.from,
+            under_way: state.under_way.is_some(),
+            polled: state.polled,
+            found: state.found,
+        }
+    }
+}

@@ -1,0 +1,292 @@
+//! What a job reads: its phases and their statements, counted before the reading begins.
+//!
+//! A full load reads all five objects, parents first, and each phase waits until every unit of the
+//! one before is counted. Every other job reads opportunities alone, and the permission worker adds
+//! what belongs to them.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use domain::job::{Form, Job, JobKind, JobScope, Plan, Statement, Way};
+use domain::load_soql::{self, Narrowed};
+use domain::rule::Rules;
+use domain::soql;
+use domain::unit::Cause;
+use domain::{ObjectKind, SalesforceId, Timestamp};
+use ports::source::SourceError;
+use runtime::worker::Outage;
+
+use super::rest::PAGE;
+use crate::Active;
+
+/// The phases of a full load. What is in one phase does not refer to one another.
+const FULL_LOAD: &[&[ObjectKind]] = &[
+    &[ObjectKind::User, ObjectKind::Account],
+    &[ObjectKind::Contact],
+    &[ObjectKind::Opportunity],
+    &[ObjectKind::OpportunityContactRole],
+];
+const OPPORTUNITIES: &[&[ObjectKind]] = &[&[ObjectKind::Opportunity]];
+
+/// A plan whose statements are being counted.
+pub(super) struct Draft {
+    plan: Plan,
+    rules: Arc<Rules>,
+    counted: usize,
+}
+
+/// How far the counting is.
+pub(super) enum Counting {
+    /// Nobody knows yet who holds permission.
+    Waits,
+    /// There are more statements to count.
+    More,
+    /// Everything is counted.
+    Done(Plan),
+}
+
+/// Asks for one more count.
+pub(super) async fn count(
+    active: &Active,
+    job: &Job,
+    draft: &mut Option<Draft>,
+) -> Result<Counting, Outage> {
+    let mut drafted = match draft.take() {
+        Some(drafted) => drafted,
+        None => match begin(active, job).await? {
+            Some(drafted) => drafted,
+            None => return Ok(Counting::Waits),
+        },
+    };
+    let place = drafted
+        .plan
+        .phases
+        .iter()
+        .enumerate()
+        .flat_map(|(phase, statements)| (0..statements.len()).map(move |at| (phase, at)))
+        .nth(drafted.counted);
+    let Some((phase, at)) = place else {
+        return Ok(Counting::Done(drafted.plan));
+    };
+    let answer = count_one(active, job, &mut drafted, (phase, at)).await;
+    // What is counted already is not asked for again, whatever the answer was.
+    *draft = Some(drafted);
+    answer.map(|()| Counting::More)
+}
+
+async fn count_one(
+    active: &Active,
+    job: &Job,
+    drafted: &mut Draft,
+    (phase, at): (usize, usize),
+) -> Result<(), Outage> {
+    let Draft {
+        plan,
+        rules,
+        counted,
+    } = drafted;
+    let Some(statements) = plan.phases.get_mut(phase) else {
+        return Ok(());
+    };
+    let Some(statement) = statements.get_mut(at) else {
+        return Ok(());
+    };
+    let object = statement.object;
+    let query = soql(rules, statement, &job.scope);
+    let source = &active.listener.source;
+    let total = match source.query(&query.count_soql(), false).await {
+        Ok(page) => Some(page.total),
+        Err(SourceError::Refused { code, message })
+            if joins(statement) && is_about_joins(&format!("{code}: {message}")) =>
+        {
+            *counted -= statements
+                .iter()
+                .take(at)
+                .filter(|statement| statement.object == object)
+                .count();
+            without_joins(rules, statements, object, &job.scope);
+            plan.notes.push(note(object, &format!("{code}: {message}")));
+            return Ok(());
+        }
+        // Too many to be counted in time: a bulk query takes its time.
+        Err(SourceError::Refused { code, .. }) if code == "QUERY_TIMEOUT" => None,
+        Err(error) => return Err(error.into()),
+    };
+    let in_url = soql::length_in_url(&query.page_soql(None, PAGE)) + ROOM_FOR_ID;
+    let few = total.is_some_and(|total| total <= active.listener.bulk_from);
+    statement.total = total;
+    statement.way = if few && in_url <= soql::MAX_IN_URL {
+        Way::Rest
+    } else {
+        Way::Bulk
+    };
+    *counted += 1;
+    Ok(())
+}
+
+/// `Id > '...' AND `, written for a URL.
+const ROOM_FOR_ID: usize = 60;
+
+/// The statements under the rules and permissions of this moment. What later rules or permissions
+/// let in has a job of its own.
+async fn begin(active: &Active, job: &Job) -> Result<Option<Draft>, Outage> {
+    let (ticket, rules) = active.rules.ticket().await?;
+    if ticket.snapshot == 0 {
+        return Ok(None);
+    }
+    let permissions = &active.listener.stores.permissions;
+    let snapshot = match permissions.snapshot(ticket.snapshot).await? {
+        Some(snapshot) => snapshot,
+        None => permissions.latest().await?,
+    };
+    let owners = match &job.scope {
+        JobScope::Owners { owners, .. } => owners.clone(),
+        JobScope::Everything
+        | JobScope::Since { .. }
+        | JobScope::Records { .. }
+        | JobScope::Stream => snapshot.permitted(ticket.version.time()),
+    };
+    let phases = if is_full_load(job) {
+        FULL_LOAD
+    } else {
+        OPPORTUNITIES
+    };
+    let of = |object: &ObjectKind| statements(&rules, *object, &owners, &job.scope, Form::SemiJoin);
+    let plan = Plan {
+        rule_revision: ticket.rule_revision,
+        permission_snapshot: snapshot.number,
+        phases: phases
+            .iter()
+            .map(|objects| objects.iter().flat_map(of).collect())
+            .collect(),
+        notes: Vec::new(),
+    };
+    Ok(Some(Draft {
+        plan,
+        rules,
+        counted: 0,
+    }))
+}
+
+fn statements(
+    rules: &Rules,
+    object: ObjectKind,
+    owners: &BTreeSet<SalesforceId>,
+    scope: &JobScope,
+    form: Form,
+) -> Vec<Statement> {
+    let owners = owners.iter().copied().collect::<Vec<_>>();
+    let narrowed = Narrowed {
+        owners: Some(&owners),
+        closed_since: closed_since(scope),
+        form: form_of(form),
+    };
+    load_soql::owner_chunks(rules, object, narrowed)
+        .into_iter()
+        .map(|owners| Statement {
+            object,
+            owners: owners.map(|owners| owners.iter().copied().collect()),
+            form,
+            way: Way::Bulk,
+            total: None,
+        })
+        .collect()
+}
+
+/// A statement of the plan as a query, with the fields of these rules.
+pub(super) fn soql(rules: &Rules, statement: &Statement, scope: &JobScope) -> load_soql::Statement {
+    let owners = statement
+        .owners
+        .as_ref()
+        .map(|owners| owners.iter().copied().collect::<Vec<_>>());
+    let narrowed = Narrowed {
+        owners: owners.as_deref(),
+        closed_since: closed_since(scope),
+        form: form_of(statement.form),
+    };
+    load_soql::statement(rules, statement.object, narrowed)
+}
+
+const fn form_of(form: Form) -> load_soql::Form {
+    match form {
+        Form::SemiJoin => load_soql::Form::SemiJoin,
+        Form::Plain => load_soql::Form::Plain,
+    }
+}
+
+/// What has closed meanwhile still gets its last word.
+const fn closed_since(scope: &JobScope) -> Option<Timestamp> {
+    match scope {
+        JobScope::Since { since } | JobScope::Owners { since, .. } => Some(*since),
+        JobScope::Everything | JobScope::Records { .. } | JobScope::Stream => None,
+    }
+}
+
+/// Whether a job reads all five objects.
+pub(super) fn is_full_load(job: &Job) -> bool {
+    job.kind == JobKind::SyncAll && job.scope == JobScope::Everything
+}
+
+/// Why the job's records are in their units.
+pub(super) fn cause(job: &Job) -> Cause {
+    if is_full_load(job) {
+        Cause::FullLoad
+    } else {
+        Cause::Snapshot
+    }
+}
+
+/// Whether a statement asks through a semi-join.
+pub(super) fn joins(statement: &Statement) -> bool {
+    let around = matches!(
+        statement.object,
+        ObjectKind::User | ObjectKind::Account | ObjectKind::Contact
+    );
+    around && statement.form == Form::SemiJoin
+}
+
+/// Whether Salesforce's words are those with which an org refuses a semi-join, or needs too long
+/// for it (`CODE: message`).
+pub(super) fn is_about_joins(words: &str) -> bool {
+    let words = words.to_ascii_lowercase();
+    let signs = [
+        "malformed_query",
+        "invalid_",
+        "query_timeout",
+        "query_too_complicated",
+        "semi join",
+        "semi-join",
+        "timed out",
+    ];
+    signs.into_iter().any(|sign| words.contains(sign))
+}
+
+/// Replaces the statements of an object by those that do without semi-joins.
+pub(super) fn without_joins(
+    rules: &Rules,
+    statements_of_phase: &mut Vec<Statement>,
+    object: ObjectKind,
+    scope: &JobScope,
+) {
+    let first = statements_of_phase
+        .iter()
+        .position(|statement| statement.object == object)
+        .unwrap_or_default();
+    let mut owners = BTreeSet::new();
+    statements_of_phase.retain_mut(|statement| {
+        let replaced = statement.object == object;
+        if replaced {
+            owners.append(&mut statement.owners.take().unwrap_or_default());
+        }
+        !replaced
+    });
+    let plain = statements(rules, object, &owners, scope, Form::Plain);
+    statements_of_phase.splice(first..first, plain);
+}
+
+/// The line of the plan that says so.
+pub(super) fn note(object: ObjectKind, why: &str) -> String {
+    format!(
+        "{object} is read without the semi-join that this org refuses ({why}): more records are read, and sorted out by the workers"
+    )
+}

@@ -1,0 +1,110 @@
+//! Statements with few rows: REST pages in the order of ids, each under a ticket of its own.
+
+use domain::job::{Cursor, Statement};
+use domain::soql;
+use domain::unit::{Cause, UnitRecord};
+use domain::{ObjectKind, SalesforceId, Ticket};
+use ports::source::{Source, SourceError};
+use runtime::worker::Outage;
+
+use super::cut::{self, Cutter};
+use super::plan;
+use super::publish::{BATCH, Batch, Reading};
+
+/// The rows of a page, SOQL's own largest.
+pub(super) const PAGE: usize = 2_000;
+
+/// Reads the next page and publishes it; whether it was the last.
+pub(super) async fn read(
+    reading: &mut Reading<'_>,
+    statement: &Statement,
+    after: Option<SalesforceId>,
+) -> Result<bool, Outage> {
+    let (ticket, rows) = page(reading, statement, after, None).await?;
+    let last = rows.len() < PAGE;
+    let mut at = Some(reading.progress.cursor.clone());
+    for units in batches(rows) {
+        let then = Cursor::Rest {
+            after: units.last().and_then(|unit| unit.last()).map(|record| record.id),
+        };
+        reading
+            .publish(Batch {
+                ticket: Some(ticket),
+                units,
+                page: at.take(),
+                then,
+            })
+            .await?;
+    }
+    Ok(last)
+}
+
+/// A page of a statement, under the ticket taken before it was asked for: rows after one id, and
+/// none after another.
+pub(super) async fn page(
+    reading: &Reading<'_>,
+    statement: &Statement,
+    after: Option<SalesforceId>,
+    until: Option<SalesforceId>,
+) -> Result<(Ticket, Vec<UnitRecord>), Outage> {
+    let active = reading.active;
+    let (ticket, rules) = active.rules.ticket().await?;
+    let mut query = plan::soql(&rules, statement, &reading.job.scope);
+    if let Some(until) = until {
+        let bound = format!("Id <= {}", soql::quote(until.as_str()));
+        query.condition = Some(match query.condition {
+            Some(condition) => format!("{bound} AND {condition}"),
+            None => bound,
+        });
+    }
+    let soql = query.page_soql(after, PAGE);
+    let cause = plan::cause(reading.job);
+    let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
+    let rows = active.rules.seen_anew_if_refused(rows.map_err(Outage::from))?;
+    Ok((ticket, rows))
+}
+
+/// Rows as units, as many together as are published together.
+pub(super) fn batches(rows: Vec<UnitRecord>) -> Vec<Vec<Vec<UnitRecord>>> {
+    let mut cutter = Cutter::default();
+    let mut batches = Vec::new();
+    let mut batch = Vec::new();
+    for row in rows {
+        batch.extend(cutter.push(row));
+        if batch.len() == BATCH {
+            batches.push(std::mem::take(&mut batch));
+        }
+    }
+    batch.extend(cutter.rest());
+    if !batch.is_empty() {
+        batches.push(batch);
+    }
+    batches
+}
+
+/// All rows of a query, of which a server may send less at a time.
+async fn rows(
+    source: &dyn Source,
+    soql: &str,
+    object: ObjectKind,
+    cause: &Cause,
+) -> Result<Vec<UnitRecord>, SourceError> {
+    let mut answer = source.query(soql, false).await?;
+    let promised = answer.total;
+    let mut records = Vec::new();
+    loop {
+        for row in answer.rows {
+            records.push(cut::record(object, row, cause)?);
+        }
+        match answer.next {
+            Some(locator) => answer = source.next_page(&locator).await?,
+            None if records.len() as u64 == promised => return Ok(records),
+            None => {
+                return Err(SourceError::Garbled(format!(
+                    "{promised} rows of {object} were promised, {} came",
+                    records.len()
+                )));
+            }
+        }
+    }
+}

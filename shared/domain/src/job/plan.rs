@@ -1,0 +1,59 @@
+//! What a job reads, fixed when its reading begins.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::SalesforceId;
+use crate::object::ObjectKind;
+
+/// The statements of a job. Fixed when the counting ends, so that a reader that begins anew in the
+/// middle of the job cuts the same units from the same rows, whatever was saved or granted
+/// meanwhile: what those changes let in has jobs of its own.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The rules whose filter is pushed down.
+    pub rule_revision: u64,
+    /// The permission snapshot whose owners are pushed down.
+    pub permission_snapshot: u64,
+    /// The statements of each phase. A phase begins when every unit of the one before is counted.
+    pub phases: Vec<Vec<Statement>>,
+    /// What was done otherwise than usual and why, for people.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// One query: an object, as far as it belongs to these owners.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Statement {
+    /// The object read.
+    pub object: ObjectKind,
+    /// The owners pushed down; `None`: all, and the permission worker sorts them out.
+    pub owners: Option<BTreeSet<SalesforceId>>,
+    /// How much of the filter is pushed down.
+    pub form: Form,
+    /// Which API reads it.
+    pub way: Way,
+    /// What `COUNT()` answered.
+    pub total: Option<u64>,
+}
+
+/// How much of the rule a statement carries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// All of it, with semi-joins for what hangs on opportunities.
+    SemiJoin,
+    /// Without semi-joins, which this org has refused: more rows, sorted out by the workers.
+    Plain,
+}
+
+/// Which API reads a statement.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Way {
+    /// REST pages in the order of ids.
+    Rest,
+    /// Bulk API 2.0.
+    Bulk,
+}

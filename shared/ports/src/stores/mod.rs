@@ -1,0 +1,85 @@
+//! What mosync remembers. Every step is atomic, and safe to repeat when its answer was lost.
+
+mod jobs;
+mod last_words;
+mod lease;
+mod log;
+mod parked;
+mod permissions;
+mod position;
+mod reports;
+mod settings;
+mod ticket;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use jobs::{HistoryPosition, JobStore, Moved, Standing};
+pub use last_words::{LAST_WORD_KEPT, LastWordStore};
+pub use lease::LeaseStore;
+pub use log::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore};
+pub use parked::{ParkedFilter, ParkedStore};
+pub use permissions::PermissionStore;
+pub use position::{Gap, GapCause, PollState, PollUnderWay, PositionStore, StreamState};
+pub use reports::{Report, ReportStore, WorkerState};
+pub use settings::SettingsStore;
+pub use ticket::TicketStore;
+
+/// Why a store did not do what was asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    /// No answer: nobody knows whether the step was done, so it is repeated.
+    #[error(
+        "the status store did not answer ({0}); mosync tries again by itself, check that it runs"
+    )]
+    Unreachable(String),
+    /// What is stored cannot be read by this version.
+    #[error(
+        "an entry of the status store cannot be read ({0}); it was written by another version of mosync, or damaged"
+    )]
+    Corrupt(String),
+    /// The store's clock shows an earlier time than it did before.
+    #[error(
+        "the status store's clock has stepped back by {0:?}; mosync waits until it has caught up, check the machine's time service"
+    )]
+    ClockSteppedBack(Duration),
+    /// Somebody else saved meanwhile.
+    #[error(
+        "somebody else saved revision {current} meanwhile; look at their change, then save again"
+    )]
+    Conflict {
+        /// The revision now in force.
+        current: u64,
+    },
+}
+
+/// All stores of one deployment.
+#[derive(Clone)]
+pub struct Stores {
+    /// Stream positions, polls and gaps.
+    pub position: Arc<dyn PositionStore>,
+    /// Tickets.
+    pub ticket: Arc<dyn TicketStore>,
+    /// Settings.
+    pub settings: Arc<dyn SettingsStore>,
+    /// Permission snapshots.
+    pub permissions: Arc<dyn PermissionStore>,
+    /// Jobs.
+    pub jobs: Arc<dyn JobStore>,
+    /// Parked records.
+    pub parked: Arc<dyn ParkedStore>,
+    /// Last words that mOS had no deal for.
+    pub last_words: Arc<dyn LastWordStore>,
+    /// The integration log.
+    pub log: Arc<dyn LogStore>,
+    /// Leases.
+    pub lease: Arc<dyn LeaseStore>,
+    /// What each worker last said of itself.
+    pub reports: Arc<dyn ReportStore>,
+}
+
+impl std::fmt::Debug for Stores {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stores")
+    }
+}

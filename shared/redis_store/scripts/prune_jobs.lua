@@ -1,0 +1,24 @@
+-- ARGV: ended before, how many at most
+-- Forgets jobs of which nothing more can come, with everything about them. Answers how many.
+local before = tonumber(ARGV[1])
+local pruned = 0
+for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'jobs', '-inf', '(' .. ARGV[1])) do
+  if pruned == tonumber(ARGV[2]) then
+    break
+  end
+  local key = prefix .. 'job:' .. id
+  local job = redis.call('HMGET', key, 'sealed', 'ended', 'last_counted', 'units', 'counted',
+    'abandoned')
+  local old = is_over(id) and tonumber(job[4]) <= tonumber(job[5]) + tonumber(job[6])
+  for place = 1, 3 do
+    old = old and (tonumber(job[place] or '') or 0) < before
+  end
+  if old then
+    redis.call('DEL', key, prefix .. 'marks:' .. id, prefix .. 'abandoned:' .. id,
+      prefix .. 'pages:' .. id, prefix .. 'plan:' .. id)
+    redis.call('ZREM', prefix .. 'jobs', id)
+    redis.call('ZREM', prefix .. 'jobs:open', id)
+    pruned = pruned + 1
+  end
+end
+return pruned

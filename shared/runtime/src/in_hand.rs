@@ -1,0 +1,164 @@
+//! What a worker has taken and not settled, for the status: how many units, and how old the oldest
+//! is.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use domain::Timestamp;
+use domain::unit::Envelope;
+use ports::Clock;
+
+/// The figure of a report with how many units are not settled.
+pub const UNSETTLED: &str = "unsettled";
+/// The figure of a report with the time at which the listener published the oldest of them, in
+/// microseconds since 1970; absent when there is none.
+pub const OLDEST: &str = "oldest_published";
+
+/// A unit that was handed back and has not come again for so long has gone to another process.
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
+
+/// The units of one worker process, both lanes. Clones share them.
+#[derive(Debug, Clone, Default)]
+pub struct InHand(Arc<Mutex<BTreeMap<u128, Held>>>);
+
+#[derive(Debug, Clone, Copy)]
+struct Held {
+    published: Timestamp,
+    /// Since when it is back in its queue, or waits to be retried.
+    handed_back: Option<Timestamp>,
+}
+
+/// A unit in hand. Dropped without having been settled, the unit comes again.
+#[derive(Debug)]
+#[must_use]
+pub struct Holding {
+    units: InHand,
+    unit: u128,
+    clock: Arc<dyn Clock>,
+}
+
+impl InHand {
+    /// The worker has taken a unit.
+    pub fn take(&self, unit: &Envelope, clock: &Arc<dyn Clock>) -> Holding {
+        let held = Held {
+            published: unit.published,
+            handed_back: None,
+        };
+        let unit = unit.id.as_u128();
+        self.change(|units| units.insert(unit, held));
+        Holding {
+            units: self.clone(),
+            unit,
+            clock: Arc::clone(clock),
+        }
+    }
+
+    /// The figures for a report, as of now.
+    #[must_use]
+    pub fn figures(&self, now: Timestamp) -> BTreeMap<String, i64> {
+        self.change(|units| {
+            units.retain(|_, held| {
+                held.handed_back
+                    .is_none_or(|since| now.since(since) < FORGOTTEN_AFTER)
+            });
+            let unsettled = i64::try_from(units.len()).unwrap_or(i64::MAX);
+            let oldest = units.values().map(|held| held.published.as_micros()).min();
+            [
+                Some((UNSETTLED.to_owned(), unsettled)),
+                oldest.map(|oldest| (OLDEST.to_owned(), oldest)),
+            ]
+            .into_iter()
+            .flatten()
+            .collect()
+        })
+    }
+
+    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<u128, Held>) -> T) -> T {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Holding {
+    /// The unit is done with here.
+    pub fn settled(self) {
+        self.units.change(|units| units.remove(&self.unit));
+    }
+}
+
+impl Drop for Holding {
+    fn drop(&mut self) {
+        let now = self.clock.now();
+        self.units.change(|units| {
+            if let Some(held) = units.get_mut(&self.unit) {
+                held.handed_back = Some(now);
+            }
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicI64, Ordering};
+
+    use domain::SalesforceId;
+    use domain::job::JobId;
+    use domain::tally::Tally;
+    use domain::unit::Lane;
+
+    use super::*;
+
+    #[derive(Debug, Default)]
+    struct Minutes(AtomicI64);
+
+    impl Clock for Minutes {
+        fn now(&self) -> Timestamp {
+            Timestamp::from_micros(self.0.load(Ordering::SeqCst) * 60_000_000)
+        }
+    }
+
+    fn unit(index: u64, published: i64) -> Envelope {
+        let job = JobId::of("live-2026-11-22T14");
+        Envelope {
+            id: Envelope::id_of(&job, index),
+            job,
+            index,
+            generation: 0,
+            lane: Lane::Live,
+            org: SalesforceId::parse("00D000000000001").unwrap(),
+            published: Timestamp::from_micros(published),
+            rereads: 0,
+            attempts: 0,
+            outages: 0,
+            traceparent: String::new(),
+            ticket: None,
+            records: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    #[test]
+    fn the_oldest_is_told_until_it_is_settled_also_while_it_waits_to_come_again() {
+        let minutes = Arc::new(Minutes::default());
+        let clock: Arc<dyn Clock> = Arc::<Minutes>::clone(&minutes);
+        let units = InHand::default();
+        let told = |minute: i64| {
+            minutes.0.store(minute, Ordering::SeqCst);
+            let figures = units.figures(clock.now());
+            (figures[UNSETTLED], figures.get(OLDEST).copied())
+        };
+        assert_eq!(told(0), (0, None));
+        let young = units.take(&unit(2, 700), &clock);
+        let old = units.take(&unit(1, 300), &clock);
+        assert_eq!(told(0), (2, Some(300)));
+        // Handed back: it is still there for somebody to take.
+        drop(old);
+        assert_eq!(told(9), (2, Some(300)));
+        units.take(&unit(1, 300), &clock).settled();
+        assert_eq!(told(9), (1, Some(700)));
+        // Another process has taken it meanwhile.
+        drop(young);
+        assert_eq!(told(18), (1, Some(700)));
+        assert_eq!(told(19), (0, None));
+    }
+}

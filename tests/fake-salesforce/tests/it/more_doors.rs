@@ -1,0 +1,461 @@
+//! Doors that fewer clients use: SOAP sign-in, external ids, trees, replication, Setup.
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::common::insert;
+use crate::doors::{Door, V, open};
+use fake_salesforce::server::{DEFAULT_PASSWORD, DEFAULT_SECURITY_TOKEN, Options};
+use fake_salesforce::setup::DEFAULT_USERNAME;
+
+async fn soap(door: &Door, body: &str) -> (StatusCode, String) {
+    let url = door.url("/services/Soap/u/59.0");
+    let envelope = format!(
+        "<env:Envelope xmlns:env=\"http://schemas.xmlsoap.org/soap/envelope/\"><env:Body>{body}</env:Body></env:Envelope>"
+    );
+    let request = door
+        .client
+        .post(url)
+        .header("soapaction", "login")
+        .body(envelope);
+    let response = request.send().await.unwrap();
+    (response.status(), response.text().await.unwrap())
+}
+
+fn login(password: &str) -> String {
+    format!(
+        "<n1:login xmlns:n1=\"urn:partner.soap.sforce.com\"><n1:username>{DEFAULT_USERNAME}</n1:username><n1:password>{password}</n1:password></n1:login>"
+    )
+}
+
+fn inside<'t>(text: &'t str, name: &str) -> &'t str {
+    let (_, after) = text
+        .split_once(&format!("<{name}>"))
+        .unwrap_or_else(|| panic!("no {name} in {text}"));
+    after.split_once(&format!("</{name}>")).unwrap().0
+}
+
+#[tokio::test]
+async fn soap_signs_in_with_password_and_token_and_brings_back_deleted_records() {
+    let mut door = open(Options::default()).await;
+    let (status, text) = soap(
+        &door,
+        &login(&format!("{DEFAULT_PASSWORD}{DEFAULT_SECURITY_TOKEN}")),
+    )
+    .await;
+    assert_eq!(status, StatusCode::OK);
+    // Clients read by position: serverUrl is the 4th, sessionId the 5th, userInfo the 7th.
+    let order = [
+        "<metadataServerUrl>",
+        "<passwordExpired>",
+        "<sandbox>",
+        "<serverUrl>",
+        "<sessionId>",
+        "<userId>",
+        "<userInfo>",
+    ];
+    let places: Vec<usize> = order.iter().map(|name| text.find(name).unwrap()).collect();
+    assert!(places.is_sorted());
+    let org_id = door.running.org.org_id().to_owned();
+    assert_eq!(inside(&text, "organizationId"), org_id);
+    assert!(
+        inside(&text, "serverUrl").ends_with(&format!("/services/Soap/u/59.0/{}", &org_id[..15]))
+    );
+    door.token = inside(&text, "sessionId").to_owned();
+    assert_eq!(door.get(&format!("{V}/limits")).await.0, StatusCode::OK);
+
+    let account = insert(&door.running.org, "Account", json!({"Name": "Gone"}));
+    door.send(
+        Method::DELETE,
+        &format!("{V}/sobjects/Account/{account}"),
+        json!({}),
+    )
+    .await;
+    let body = format!(
+        "<SessionHeader><sessionId>{}</sessionId></SessionHeader><undelete><ids>{account}</ids></undelete>",
+        door.token
+    );
+    let (status, text) = soap(&door, &body).await;
+    assert_eq!((status, inside(&text, "success")), (StatusCode::OK, "true"));
+    assert!(
+        !door
+            .running
+            .org
+            .record("Account", &account)
+            .unwrap()
+            .flag("IsDeleted")
+    );
+
+    for (password, code) in [
+        (DEFAULT_PASSWORD, "LOGIN_MUST_USE_SECURITY_TOKEN"),
+        ("wrong", "INVALID_LOGIN"),
+    ] {
+        let (status, text) = soap(&door, &login(password)).await;
+        assert_eq!(status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert_eq!(inside(&text, "sf:exceptionCode"), code);
+        assert_eq!(inside(&text, "faultcode"), format!("sf:{code}"));
+    }
+    let (_, text) = soap(&door, "<logout/>").await;
+    assert_eq!(inside(&text, "sf:exceptionCode"), "INVALID_SESSION_ID");
+}
+
+async fn admin(door: &Door, method: Method, path: &str, body: Value) -> StatusCode {
+    let url = door.url(path);
+    door.client
+        .request(method, url)
+        .json(&body)
+        .send()
+        .await
+        .unwrap()
+        .status()
+}
+
+async fn external_key(door: &Door) {
+    let field = json!({"entity": "Account", "name": "Erp__c", "type": "string", "length": 20, "external_id": true, "unique": true});
+    assert_eq!(
+        admin(door, Method::POST, "/admin/fields", field).await,
+        StatusCode::NO_CONTENT
+    );
+}
+
+#[tokio::test]
+async fn records_are_upserted_by_external_id_alone_and_in_collections() {
+    let door = open(Options::default()).await;
+    external_key(&door).await;
+    let path = format!("{V}/sobjects/Account/Erp__c/A-1");
+    let (status, made) = door
+        .send(Method::PATCH, &path, json!({"Name": "One"}))
+        .await;
+    assert_eq!(
+        (status, &made["created"]),
+        (StatusCode::CREATED, &json!(true))
+    );
+    let (status, again) = door
+        .send(Method::PATCH, &path, json!({"Name": "Uno"}))
+        .await;
+    assert_eq!((status, &again["created"]), (StatusCode::OK, &json!(false)));
+    assert_eq!(made["id"], again["id"]);
+    assert_eq!(door.get(&path).await.1["Name"], "Uno");
+    let body = json!({"allOrNone": false, "records": [
+        {"attributes": {"type": "Account"}, "Erp__c": "a-1", "Name": "Eins"},
+        {"attributes": {"type": "Account"}, "Erp__c": "B-2", "Name": "Two"},
+        {"attributes": {"type": "Account"}, "Name": "None"},
+    ]});
+    let (_, answers) = door
+        .send(
+            Method::PATCH,
+            &format!("{V}/composite/sobjects/Account/Erp__c"),
+            body,
+        )
+        .await;
+    assert_eq!(answers[0]["created"], false);
+    assert_eq!(answers[0]["id"], made["id"]);
+    assert_eq!(answers[1]["created"], true);
+    assert_eq!(answers[2]["errors"][0]["statusCode"], "MISSING_ARGUMENT");
+    let twin = json!({"Name": "Twin", "Erp__c": "b-2"});
+    let (status, refused) = door
+        .send(Method::POST, &format!("{V}/sobjects/Account"), twin)
+        .await;
+    assert_eq!(
+        (status, &refused[0]["errorCode"]),
+        (StatusCode::BAD_REQUEST, &json!("DUPLICATE_VALUE"))
+    );
+    let (status, _) = door
+        .send(
+            Method::PATCH,
+            &format!("{V}/sobjects/Account/Name/x"),
+            json!({}),
+        )
+        .await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_composite_of_all_or_none_leaves_all_or_none() {
+    let door = open(Options::default()).await;
+    let deal = |stage: Value| {
+        json!({"compositeRequest": [
+        {"method": "POST", "url": format!("{V}/sobjects/Account"), "referenceId": "account", "body": {"Name": "Composed"}},
+        {"method": "POST", "url": format!("{V}/sobjects/Opportunity"), "referenceId": "deal",
+         "body": {"Name": "Deal", "AccountId": "@{account.id}", "StageName": stage, "CloseDate": "2026-07-01"}},
+        {"method": "GET", "url": format!("{V}/sobjects/Opportunity/@{{deal.id}}?fields=Name,AccountId"), "referenceId": "read"},
+    ], "allOrNone": true})
+    };
+    let commits = door.running.org.commits();
+    let (_, failed) = door
+        .send(Method::POST, &format!("{V}/composite"), deal(Value::Null))
+        .await;
+    let codes: Vec<&Value> = (0..3)
+        .map(|part| &failed["compositeResponse"][part]["body"][0]["errorCode"])
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            "PROCESSING_HALTED",
+            "REQUIRED_FIELD_MISSING",
+            "PROCESSING_HALTED"
+        ]
+    );
+    assert_eq!(door.running.org.commits(), commits);
+    let (_, done) = door
+        .send(
+            Method::POST,
+            &format!("{V}/composite"),
+            deal(json!("Prospecting")),
+        )
+        .await;
+    let parts = &done["compositeResponse"];
+    assert_eq!(parts[0]["httpStatusCode"], 201);
+    assert_eq!(parts[2]["body"]["AccountId"], parts[0]["body"]["id"]);
+    assert_eq!(door.running.org.commits(), commits + 1);
+}
+
+#[tokio::test]
+async fn a_tree_is_made_whole_or_not_at_all() {
+    let door = open(Options::default()).await;
+    let tree = |last: Value| {
+        json!({"records": [{
+            "attributes": {"type": "Account", "referenceId": "a"}, "Name": "Root",
+            "Contacts": {"records": [{"attributes": {"type": "Contact", "referenceId": "c"}, "LastName": last}]},
+        }]})
+    };
+    let path = format!("{V}/composite/tree/Account");
+    let (status, failed) = door.send(Method::POST, &path, tree(Value::Null)).await;
+    assert_eq!(
+        (status, &failed["hasErrors"]),
+        (StatusCode::BAD_REQUEST, &json!(true))
+    );
+    assert_eq!(failed["results"][0]["referenceId"], "c");
+    assert!(door.running.org.records("Account").is_empty());
+    let (status, made) = door.send(Method::POST, &path, tree(json!("Leaf"))).await;
+    assert_eq!(status, StatusCode::CREATED);
+    let contact = made["results"][1]["id"].as_str().unwrap();
+    let contact = door.running.org.record("Contact", contact).unwrap();
+    assert_eq!(contact.get("AccountId"), made["results"][0]["id"]);
+}
+
+#[tokio::test]
+async fn hidden_and_removed_fields_are_gone_from_every_door() {
+    let door = open(Options::default()).await;
+    external_key(&door).await;
+    let before = door.running.org.describe("Account").unwrap();
+    let listed = |describe: &Value, name: &str| {
+        describe["fields"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|field| field["name"] == name)
+    };
+    assert!(listed(&before, "Erp__c") && listed(&before, "Industry"));
+    let account = insert(
+        &door.running.org,
+        "Account",
+        json!({"Name": "A", "Industry": "Energy", "Erp__c": "1"}),
+    );
+    let hide = |hidden: bool| json!({"entity": "Account", "field": "Industry", "hidden": hidden});
+    assert_eq!(
+        admin(&door, Method::POST, "/admin/field-security", hide(true)).await,
+        StatusCode::NO_CONTENT
+    );
+    assert!(!listed(
+        &door.running.org.describe("Account").unwrap(),
+        "Industry"
+    ));
+    let (_, refused) = door.query("SELECT Industry FROM Account").await;
+    assert_eq!(refused[0]["errorCode"], "INVALID_FIELD");
+    let path = format!("{V}/sobjects/Account/{account}");
+    let (status, refused) = door
+        .send(Method::PATCH, &path, json!({"Industry": "Retail"}))
+        .await;
+    assert_eq!(
+        (status, &refused[0]["errorCode"]),
+        (StatusCode::BAD_REQUEST, &json!("INVALID_FIELD"))
+    );
+    assert!(door.get(&path).await.1.get("Industry").is_none());
+    let (_, all) = door.query("SELECT FIELDS(ALL) FROM Account LIMIT 1").await;
+    assert!(all["records"][0].get("Industry").is_none());
+    assert_eq!(all["records"][0]["Erp__c"], "1");
+    admin(&door, Method::POST, "/admin/field-security", hide(false)).await;
+    assert_eq!(door.get(&path).await.1["Industry"], "Energy");
+
+    assert_eq!(
+        admin(
+            &door,
+            Method::DELETE,
+            "/admin/fields/Account/Erp__c",
+            json!({})
+        )
+        .await,
+        StatusCode::NO_CONTENT
+    );
+    assert!(door.get(&path).await.1.get("Erp__c").is_none());
+    let (_, refused) = door.query("SELECT Erp__c FROM Account").await;
+    assert_eq!(refused[0]["errorCode"], "INVALID_FIELD");
+    assert_eq!(
+        admin(
+            &door,
+            Method::DELETE,
+            "/admin/fields/Account/Name",
+            json!({})
+        )
+        .await,
+        StatusCode::BAD_REQUEST
+    );
+}
+
+#[tokio::test]
+async fn a_used_up_quota_refuses_every_call_until_it_is_there_again() {
+    let door = open(Options::default()).await;
+    door.fault(json!({"kind": "quota", "exhausted": true}))
+        .await;
+    let request = door.ask(Method::GET, &format!("{V}/limits"));
+    let response = request.send().await.unwrap();
+    assert_eq!(response.status(), StatusCode::FORBIDDEN);
+    assert_eq!(
+        response.headers()["sforce-limit-info"],
+        "api-usage=100000/100000"
+    );
+    let refused: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    assert_eq!(refused[0]["errorCode"], "REQUEST_LIMIT_EXCEEDED");
+    door.fault(json!({"kind": "quota", "exhausted": false}))
+        .await;
+    assert_eq!(door.get(&format!("{V}/limits")).await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn changed_and_deleted_ids_are_told_by_span() {
+    let door = open(Options::default()).await;
+    let kept = insert(&door.running.org, "Account", json!({"Name": "Kept"}));
+    let gone = insert(&door.running.org, "Account", json!({"Name": "Gone"}));
+    door.send(
+        Method::DELETE,
+        &format!("{V}/sobjects/Account/{gone}"),
+        json!({}),
+    )
+    .await;
+    door.hands.forward_s(120);
+    let span = "start=2026-06-15T11:00:00Z&end=2026-06-15T13:00:00%2B00:00";
+    let (_, updated) = door
+        .get(&format!("{V}/sobjects/Account/updated/?{span}"))
+        .await;
+    assert_eq!(updated["ids"], json!([kept]));
+    assert_eq!(updated["latestDateCovered"], "2026-06-15T12:02:00.000+0000");
+    let (_, deleted) = door
+        .get(&format!("{V}/sobjects/Account/deleted/?{span}"))
+        .await;
+    assert_eq!(deleted["deletedRecords"][0]["id"], json!(gone));
+    assert_eq!(deleted["deletedRecords"].as_array().unwrap().len(), 1);
+    let short = "start=2026-06-15T11:00:00Z&end=2026-06-15T11:00:30Z";
+    let (status, refused) = door
+        .get(&format!("{V}/sobjects/Account/updated?{short}"))
+        .await;
+    assert_eq!(
+        (status, &refused[0]["errorCode"]),
+        (StatusCode::BAD_REQUEST, &json!("INVALID_REPLICATION_DATE"))
+    );
+}
+
+#[tokio::test]
+async fn children_of_a_row_come_in_pages_of_their_own() {
+    let door = open(Options::default()).await;
+    let account = insert(&door.running.org, "Account", json!({"Name": "Parent"}));
+    for number in 0..450 {
+        insert(
+            &door.running.org,
+            "Contact",
+            json!({"LastName": format!("C{number}"), "AccountId": account}),
+        );
+    }
+    let soql = "SELECT Name, (SELECT LastName FROM Contacts ORDER BY Id) FROM Account";
+    let request = door
+        .ask(Method::GET, &format!("{V}/query/"))
+        .query(&[("q", soql)]);
+    let response = request
+        .header("sforce-query-options", "batchSize=200")
+        .send()
+        .await
+        .unwrap();
+    let page: Value = serde_json::from_str(&response.text().await.unwrap()).unwrap();
+    let mut children = page["records"][0]["Contacts"].clone();
+    assert_eq!(
+        (&children["totalSize"], &children["done"]),
+        (&json!(450), &json!(false))
+    );
+    let mut names: Vec<Value> = children["records"].as_array().unwrap().clone();
+    while let Some(next) = children["nextRecordsUrl"].as_str().map(str::to_owned) {
+        children = door.get(&next).await.1;
+        names.extend(children["records"].as_array().unwrap().iter().cloned());
+    }
+    assert_eq!(names.len(), 450);
+    assert_eq!(names[449]["LastName"], "C449");
+}
+
+#[tokio::test]
+async fn an_id_token_is_checked_with_the_published_key() {
+    let door = open(Options {
+        rotate_refresh_tokens: true,
+        ..Options::default()
+    })
+    .await;
+    let url = door.url("/services/oauth2/authorize?response_type=code&client_id=fake-client-id&redirect_uri=http%3A%2F%2Flocalhost%2Fcb&scope=openid%20api&nonce=n-1");
+    let response = door.client.get(url).send().await.unwrap();
+    let target = response.headers()["location"].to_str().unwrap().to_owned();
+    let code = target.split_once("code=").unwrap().1.to_owned();
+    let code = url_decoded(&code);
+    let (status, granted) = door
+        .token_request(&[
+            ("grant_type", "authorization_code"),
+            ("code", &code),
+            ("redirect_uri", "http://localhost/cb"),
+            ("client_id", "fake-client-id"),
+            ("client_secret", "fake-client-secret"),
+        ])
+        .await;
+    assert_eq!(status, StatusCode::OK, "{granted}");
+    let keys: Value = door
+        .client
+        .get(door.url("/id/keys"))
+        .send()
+        .await
+        .unwrap()
+        .json()
+        .await
+        .unwrap();
+    let key = &keys["keys"][0];
+    let key = jsonwebtoken::DecodingKey::from_rsa_components(
+        key["n"].as_str().unwrap(),
+        key["e"].as_str().unwrap(),
+    )
+    .unwrap();
+    let mut validation = jsonwebtoken::Validation::new(jsonwebtoken::Algorithm::RS256);
+    validation.validate_exp = false;
+    validation.set_audience(&["fake-client-id"]);
+    let claims: Value =
+        jsonwebtoken::decode(granted["id_token"].as_str().unwrap(), &key, &validation)
+            .unwrap()
+            .claims;
+    assert_eq!(claims["nonce"], "n-1");
+    assert_eq!(claims["sub"], granted["id"]);
+
+    let first = granted["refresh_token"].as_str().unwrap().to_owned();
+    let refresh = |token: String| {
+        let door = &door;
+        async move {
+            door.token_request(&[
+                ("grant_type", "refresh_token"),
+                ("client_id", "fake-client-id"),
+                ("refresh_token", &token),
+            ])
+            .await
+        }
+    };
+    let (status, renewed) = refresh(first.clone()).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_ne!(renewed["refresh_token"], json!(first));
+    assert_eq!(refresh(first).await.0, StatusCode::BAD_REQUEST);
+}
+
+fn url_decoded(text: &str) -> String {
+    let form = format!("x={text}");
+    let url = reqwest::Url::parse(&format!("http://localhost/?{form}")).unwrap();
+    url.query_pairs().next().unwrap().1.into_owned()
+}

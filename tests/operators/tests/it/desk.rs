@@ -1,0 +1,295 @@
+//! Stores and queues in memory, with what an operator may find there, and the API on a socket.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+
+use axum::body::{Body, Bytes};
+use console::api::{Keys, Server};
+use console::{Operations, token};
+use domain::failure::FailureKind;
+use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::parked::Parked;
+use domain::tally::{Count, Tally};
+use domain::unit::{
+    Cause, Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord,
+};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
+use embedded::{Embedded, Location};
+use http::{HeaderMap, Method, Request, StatusCode, header};
+use hyper_util::rt::TokioIo;
+use ports::Clock;
+use ports::queue::{Message, Queue};
+use ports::stores::{LogEntry, LogQuery, Stores};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+pub(crate) const TOPIC: &str = "/data/ChangeEvents";
+pub(crate) const TOKEN: &str = "a token of the test's";
+pub(crate) const FOLDER_TOKEN: &str = "a token from a folder";
+
+/// Seconds since 1970.
+pub(crate) const NOW: i64 = 1_790_000_000;
+
+#[derive(Debug)]
+pub(crate) struct HandClock(AtomicI64);
+
+impl Clock for HandClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+pub(crate) struct Desk {
+    pub(crate) stores: Stores,
+    pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) ops: Operations,
+    clock: Arc<HandClock>,
+}
+
+impl Desk {
+    pub(crate) fn open() -> Self {
+        let clock = Arc::new(HandClock(AtomicI64::new(NOW * 1_000_000)));
+        let shared: Arc<dyn Clock> = Arc::<HandClock>::clone(&clock);
+        let embedded = Embedded::open(Location::Memory, Arc::clone(&shared)).unwrap();
+        let (stores, queue) = (embedded.stores(), embedded.queue());
+        let ops = Operations::new(stores.clone(), Arc::clone(&queue), shared, TOPIC);
+        Self {
+            stores,
+            queue,
+            ops,
+            clock,
+        }
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// Time goes on.
+    pub(crate) fn pass(&self, seconds: i64) {
+        self.clock
+            .0
+            .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// A job of a kind, queued.
+    pub(crate) async fn job(&self, kind: JobKind, name: &str) -> Job {
+        let id = JobId::new(kind, domain::job::uuid_of(name));
+        let job = Job::queued(id, kind, JobScope::Everything, self.now());
+        self.stores.jobs.create(&job).await.unwrap();
+        job
+    }
+
+    pub(crate) async fn stored(&self, id: &JobId) -> Job {
+        self.stores.jobs.get(id).await.unwrap().unwrap()
+    }
+
+    /// A parked contact that mOS refuses.
+    pub(crate) async fn park(&self, number: u32, change: impl FnOnce(&mut Parked)) -> Parked {
+        let mut parked = Parked {
+            object: ObjectKind::Contact,
+            id: record(ObjectKind::Contact, number),
+            stage: Stage::Load,
+            kind: FailureKind::ValueTooLong,
+            code: Some("value_too_long".to_owned()),
+            message: "title is too long".to_owned(),
+            parent: None,
+            rule_revision: 0,
+            version: Version::at(self.now()),
+            since: self.now(),
+            retries: 0,
+            retry_at: None,
+            job: None,
+            dismissed: None,
+        };
+        change(&mut parked);
+        self.stores
+            .parked
+            .park(std::slice::from_ref(&parked))
+            .await
+            .unwrap();
+        parked
+    }
+
+    /// A unit of a job, of so many contacts, with one more that was filtered already.
+    pub(crate) fn unit(&self, job: &JobId, index: u64, contacts: u32) -> Envelope {
+        let mut tally = Tally::default();
+        tally.add_many(ObjectKind::Contact, Count::Read, u64::from(contacts) + 1);
+        tally.add(ObjectKind::Contact, Count::Filtered);
+        Envelope {
+            id: Envelope::id_of(job, index),
+            job: job.clone(),
+            index,
+            generation: 0,
+            lane: Lane::Bulk,
+            org: SalesforceId::parse("00D000000000001").unwrap(),
+            published: self.now(),
+            rereads: 0,
+            attempts: 0,
+            outages: 0,
+            traceparent: String::new(),
+            ticket: None,
+            records: (0..contacts)
+                .map(|number| UnitRecord {
+                    object: ObjectKind::Contact,
+                    id: record(ObjectKind::Contact, number),
+                    cause: Cause::Snapshot,
+                    row: None,
+                    owners: std::collections::BTreeSet::new(),
+                    last_word: false,
+                    entering: false,
+                })
+                .collect(),
+            tally,
+        }
+    }
+
+    /// A message that a worker has set aside: its id.
+    pub(crate) async fn die(&self, id: &str, body: Vec<u8>) -> String {
+        let from = QueueName::new(Stage::Load, Lane::Bulk);
+        let message = Message {
+            id: id.to_owned(),
+            kind: MESSAGE_TYPE.to_owned(),
+            version: MESSAGE_VERSION,
+            body,
+        };
+        self.queue.publish(from, &message).await.unwrap();
+        let mut subscription = self.queue.subscribe(from, 1).await.unwrap();
+        let incoming = subscription.next().await.unwrap();
+        incoming
+            .delivery
+            .dead_letter("nobody can process it")
+            .await
+            .unwrap();
+        id.to_owned()
+    }
+
+    /// The integration log, newest first.
+    pub(crate) async fn log(&self) -> Vec<LogEntry> {
+        let page = self
+            .stores
+            .log
+            .search(&LogQuery::default(), None, 1000)
+            .await
+            .unwrap();
+        page.entries.into_iter().map(|(_, entry)| entry).collect()
+    }
+
+    /// The API on a port of its own.
+    pub(crate) async fn door(&self) -> Door {
+        self.door_with(Keys {
+            configured: Some(token::hash(TOKEN)),
+            folder: Some(token::hash(FOLDER_TOKEN)),
+        })
+        .await
+    }
+
+    pub(crate) async fn door_with(&self, keys: Keys) -> Door {
+        open(self.ops.clone(), keys).await
+    }
+
+    /// The API of other operations.
+    pub(crate) async fn door_of(&self, ops: Operations) -> Door {
+        let keys = Keys {
+            configured: Some(token::hash(TOKEN)),
+            folder: None,
+        };
+        open(ops, keys).await
+    }
+
+    pub(crate) fn clock(&self) -> Arc<dyn Clock> {
+        Arc::<HandClock>::clone(&self.clock)
+    }
+}
+
+async fn open(ops: Operations, keys: Keys) -> Door {
+    let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+    let address = server.address();
+    let stop = CancellationToken::new();
+    let tasks = TaskTracker::new();
+    tasks.spawn(server.run(ops, keys, stop.clone()));
+    Door {
+        address,
+        tasks,
+        _stop: stop.drop_guard(),
+    }
+}
+
+pub(crate) fn record(object: ObjectKind, number: u32) -> SalesforceId {
+    SalesforceId::parse(&format!("{}0000000{number:05}", object.key_prefix())).unwrap()
+}
+
+/// A running API.
+pub(crate) struct Door {
+    pub(crate) address: SocketAddr,
+    tasks: TaskTracker,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+/// What it answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", self.body))
+    }
+
+    /// The sentence of an error.
+    pub(crate) fn sentence(&self) -> String {
+        let json = self.json();
+        json["error"]["message"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Door {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, Some(TOKEN), "").await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
+        self.ask(Method::POST, path, Some(TOKEN), &body.to_string())
+            .await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+    ) -> Answer {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let (mut sender, connection) =
+            hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
+                .await
+                .unwrap();
+        self.tasks.spawn(connection);
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header(header::HOST, "x")
+            .header(header::CONTENT_TYPE, "application/json");
+        if let Some(token) = token {
+            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        let request = request.body(Body::from(body.to_owned())).unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: axum::body::to_bytes(Body::new(body), usize::MAX)
+                .await
+                .unwrap(),
+        }
+    }
+}

@@ -1,0 +1,409 @@
+//! The OpenAPI document: every route is in it and everything in it is a route, and whatever is
+//! really answered has the documented shape.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use console::Operations;
+use console::api::{DOCUMENT, routes};
+use domain::job::{Extracted, JobId, JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::parked::Dismissal;
+use domain::unit::QueueName;
+use domain::{ObjectKind, Timestamp};
+use http::Method;
+use operators::faults;
+use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
+use ports::source::ReplayId;
+use ports::stores::{Gap, GapCause, PollState, Report, StreamState, WorkerState};
+use serde_json::{Value, json};
+
+use crate::desk::{Answer, Desk, Door, TOKEN, TOPIC};
+
+fn document() -> Value {
+    serde_json::from_str(DOCUMENT).unwrap()
+}
+
+#[test]
+fn every_route_is_documented_and_everything_documented_is_a_route() {
+    let document = document();
+    let mut documented = BTreeSet::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for method in methods.as_object().unwrap().keys() {
+            documented.insert(format!("{method} {path}"));
+        }
+    }
+    let served = routes()
+        .flat_map(|(path, methods)| methods.iter().map(move |method| format!("{method} {path}")));
+    assert_eq!(documented, served.collect());
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+/// What was asked and answered, each held to the document.
+struct Notebook {
+    document: Value,
+    seen: BTreeSet<String>,
+}
+
+impl Notebook {
+    /// `path` as documented, `real` as asked.
+    async fn ask(&mut self, door: &Door, method: Method, path: &str, real: &str, body: &str) {
+        let answer = door.ask(method.clone(), real, Some(TOKEN), body).await;
+        let request = &self.document["paths"][path][method.as_str().to_lowercase()]["requestBody"];
+        let schema = &request["content"]["application/json"]["schema"];
+        if answer.status == 200 && !body.is_empty() && !schema.is_null() {
+            let told: Value = serde_json::from_str(body).unwrap();
+            assert_eq!(
+                faults(&self.document, schema, &told),
+                [""; 0],
+                "{real} {body}"
+            );
+        }
+        self.check(&method, path, &answer);
+    }
+
+    fn check(&mut self, method: &Method, path: &str, answer: &Answer) {
+        let method = method.as_str().to_lowercase();
+        let status = answer.status.as_u16();
+        let described = &self.document["paths"][path][&method]["responses"][status.to_string()];
+        let place = format!("{method} {path} {status}");
+        assert!(
+            !described.is_null(),
+            "{place} is not documented: {answer:?}"
+        );
+        let media = answer.headers["content-type"].to_str().unwrap();
+        let media = media.split(';').next().unwrap();
+        let schema = &described["content"][media]["schema"];
+        assert!(!schema.is_null(), "{place} answers {media}");
+        if media == "application/json" {
+            let faults = faults(&self.document, schema, &answer.json());
+            assert_eq!(faults, [""; 0], "{place}: {:#}", answer.json());
+        }
+        self.seen.insert(place);
+    }
+}
+
+/// An org's worth of everything that can be shown.
+async fn furnished() -> Desk {
+    let mut desk = Desk::open();
+    desk.ops = desk
+        .ops
+        .polling([ObjectKind::User, ObjectKind::Contact].into());
+    let now = desk.now();
+    let stores = &desk.stores;
+    let stream = StreamState {
+        position: ReplayId(vec![7]),
+        at_end: false,
+        heard: now,
+        last_event: Some(now),
+    };
+    stores.position.store_stream(TOPIC, &stream).await.unwrap();
+    let poll = PollState {
+        from: now,
+        under_way: None,
+        polled: Some(now),
+        found: None,
+        hole: false,
+    };
+    stores
+        .position
+        .store_poll(ObjectKind::User, &poll)
+        .await
+        .unwrap();
+    for (worker, state) in [
+        ("listener", WorkerState::Running),
+        ("filter", WorkerState::Paused("disabled".to_owned())),
+        ("loader", WorkerState::Failing("no mOS".to_owned())),
+    ] {
+        let figures = [("oldest_published".to_owned(), now.as_micros())].into();
+        let report = Report {
+            at: now,
+            state,
+            figures,
+        };
+        stores.reports.report(worker, &report).await.unwrap();
+    }
+    let load = desk.job(JobKind::SyncAll, "load").await;
+    for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
+        stores
+            .jobs
+            .transition(&load.id, to, now, None)
+            .await
+            .unwrap();
+    }
+    let mut progress = load.progress.clone();
+    (progress.announced, progress.next_index) = (2, 2);
+    let extracted = Extracted {
+        total: Some(500),
+        read: 300,
+        units: 2,
+        errors: 1,
+        last_error: Some("a query failed".to_owned()),
+        started: Some(now),
+        finished: Some(now),
+        ..Extracted::default()
+    };
+    progress.objects.insert(ObjectKind::Contact, extracted);
+    stores
+        .jobs
+        .advance(&load.id, &progress, None, now)
+        .await
+        .unwrap();
+    let unit = desk.unit(&load.id, 0, 3);
+    let tally = &unit.tally;
+    desk.pass(5);
+    stores
+        .jobs
+        .count(&load.id, 0, tally, desk.now())
+        .await
+        .unwrap();
+    let held = desk.job(JobKind::Backfill, "held").await;
+    let pause = Pause {
+        since: now,
+        by: PausedBy::Quota,
+        why: "the allowance is used up".to_owned(),
+        until: Some(desk.now()),
+    };
+    stores.jobs.pause(&held.id, &pause).await.unwrap();
+    let failed = desk.job(JobKind::CatchUp, "failed").await;
+    let why = Some("no access");
+    let to = SalesforceStatus::Failed;
+    stores
+        .jobs
+        .transition(&failed.id, to, now, why)
+        .await
+        .unwrap();
+    stores
+        .jobs
+        .open_live_unit(&JobId::live(now), now)
+        .await
+        .unwrap();
+    for (id, cause) in [
+        ("overflow", GapCause::Overflow),
+        ("poll", GapCause::NotHeard),
+    ] {
+        let gap = Gap {
+            id: id.to_owned(),
+            cause,
+            since: now,
+            opened: now,
+            evidence: "seen by a test".to_owned(),
+            job: failed.id.clone(),
+            closed: None,
+        };
+        stores.position.open_gap(&gap, &failed).await.unwrap();
+    }
+    desk.park(1, |parked| {
+        parked.parent = Some((
+            ObjectKind::Account,
+            crate::desk::record(ObjectKind::Account, 1),
+        ));
+        parked.retry_at = Some(now);
+        parked.job = Some(load.id.clone());
+    })
+    .await;
+    let dismissed = desk.park(2, |_| {}).await;
+    let dismissal = Dismissal {
+        at: now,
+        by: "somebody".to_owned(),
+        reason: "a test".to_owned(),
+    };
+    stores
+        .parked
+        .dismiss(&[dismissed.record()], &dismissal)
+        .await
+        .unwrap();
+    desk.park(3, |_| {}).await;
+    let unit = desk.unit(&load.id, 1, 2);
+    desk.die("unit", unit.encode().unwrap()).await;
+    desk.die("garbage", b"?".to_vec()).await;
+    let event = Message {
+        id: "event".to_owned(),
+        kind: "salesforce.event".to_owned(),
+        version: 1,
+        body: Vec::new(),
+    };
+    desk.queue
+        .set_aside(&event, "the stream", "no schema")
+        .await
+        .unwrap();
+    desk
+}
+
+#[tokio::test]
+async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round() {
+    let desk = furnished().await;
+    let door = desk.door().await;
+    let mut book = Notebook {
+        document: document(),
+        seen: BTreeSet::new(),
+    };
+    let (get, post) = (Method::GET, Method::POST);
+    let load = desk.ops.jobs(None, None).await.unwrap();
+    let load = load.jobs.iter().find(|job| job.kind == JobKind::SyncAll);
+    let load = load.unwrap().id.clone();
+    let contact = crate::desk::record(ObjectKind::Contact, 1);
+    let long = format!("{{\"reason\": \"{}\"}}", "x".repeat(70_000));
+    let named = json!({"records": [contact]}).to_string();
+    let with_reason = json!({"records": [contact], "reason": "a test"}).to_string();
+    let nobody = json!({"records": [crate::desk::record(ObjectKind::Contact, 99)], "reason": "x"});
+    let nobody = nobody.to_string();
+    let reason = json!({"reason": "a test"}).to_string();
+
+    for (path, query, body) in [
+        ("/api/v1/status", "", ""),
+        ("/api/v1/jobs", "?limit=2", ""),
+        ("/api/v1/jobs", "?before=x", ""),
+        ("/api/v1/parked", "?limit=1&dismissed=false", ""),
+        ("/api/v1/parked", "", ""),
+        ("/api/v1/parked", "?after=x", ""),
+        ("/api/v1/parked/groups", "", ""),
+        ("/api/v1/dead", "", ""),
+        ("/api/v1/dead", "?limit=0", ""),
+        ("/api/v1/logs", "?limit=1", ""),
+        ("/api/v1/logs", "?since=x", ""),
+        ("/api/v1/logs/export", "", ""),
+        ("/api/v1/logs/export", "?format=jsonl", ""),
+        ("/api/v1/logs/export", "?format=xml", ""),
+        ("/api/openapi.json", "", ""),
+    ] {
+        let real = format!("{path}{query}");
+        book.ask(&door, get.clone(), path, &real, body).await;
+    }
+    for (path, name) in [
+        ("/api/v1/jobs/{job}", load.as_str()),
+        ("/api/v1/jobs/{job}", "nobody"),
+        ("/api/v1/dead/{message}", "unit"),
+        ("/api/v1/dead/{message}", "garbage"),
+        ("/api/v1/dead/{message}", "nobody"),
+    ] {
+        let real = path.replace("{job}", name).replace("{message}", name);
+        book.ask(&door, get.clone(), path, &real, "").await;
+    }
+    for (path, name, body) in [
+        ("/api/v1/sync-all", "", ""),
+        ("/api/v1/jobs/{job}/pause", load.as_str(), reason.as_str()),
+        ("/api/v1/jobs/{job}/pause", "nobody", ""),
+        ("/api/v1/jobs/{job}/pause", load.as_str(), "["),
+        ("/api/v1/jobs/{job}/pause", load.as_str(), long.as_str()),
+        ("/api/v1/jobs/{job}/resume", load.as_str(), ""),
+        ("/api/v1/jobs/{job}/resume", load.as_str(), ""),
+        ("/api/v1/jobs/{job}/resume", "nobody", ""),
+        ("/api/v1/jobs/{job}/cancel", load.as_str(), reason.as_str()),
+        ("/api/v1/jobs/{job}/cancel", load.as_str(), ""),
+        ("/api/v1/jobs/{job}/cancel", load.as_str(), "["),
+        ("/api/v1/jobs/{job}/cancel", load.as_str(), long.as_str()),
+        ("/api/v1/jobs/{job}/cancel", "nobody", ""),
+        ("/api/v1/parked/retry", "", named.as_str()),
+        ("/api/v1/parked/retry", "", nobody.as_str()),
+        ("/api/v1/parked/retry", "", "{}"),
+        ("/api/v1/parked/retry", "", long.as_str()),
+        ("/api/v1/parked/dismiss", "", with_reason.as_str()),
+        ("/api/v1/parked/dismiss", "", nobody.as_str()),
+        ("/api/v1/parked/dismiss", "", named.as_str()),
+        ("/api/v1/parked/dismiss", "", long.as_str()),
+        ("/api/v1/dead/{message}/replay", "garbage", ""),
+        ("/api/v1/dead/{message}/replay", "garbage", ""),
+        ("/api/v1/dead/{message}/replay", "event", ""),
+        ("/api/v1/dead/{message}/discard", "unit", reason.as_str()),
+        ("/api/v1/dead/{message}/discard", "unit", reason.as_str()),
+        ("/api/v1/dead/{message}/discard", "event", ""),
+        ("/api/v1/dead/{message}/discard", "event", long.as_str()),
+    ] {
+        let real = path.replace("{job}", name).replace("{message}", name);
+        book.ask(&door, post.clone(), path, &real, body).await;
+    }
+    // A pause that is refused: the job is over now.
+    let pause = "/api/v1/jobs/{job}/pause";
+    let real = pause.replace("{job}", &load);
+    book.ask(&door, post.clone(), pause, &real, "").await;
+
+    // Without a token, and with stores out of reach.
+    let far = out_of_reach(&desk).await;
+    for (path, methods) in routes() {
+        for method in methods {
+            let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            if path == "/api/openapi.json" {
+                continue;
+            }
+            let answer = door.ask(method.clone(), path, None, "").await;
+            book.check(&method, path, &answer);
+            if ["/api/v1/status", "/api/v1/dead"].contains(&path) {
+                book.ask(&far, method, path, path, "").await;
+            }
+        }
+    }
+
+    // The other way round: nothing in the document that was not seen, but stores out of reach,
+    // which every path can meet.
+    let mut described = BTreeSet::new();
+    for (path, methods) in book.document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            for status in operation["responses"].as_object().unwrap().keys() {
+                described.insert(format!("{method} {path} {status}"));
+            }
+        }
+    }
+    let unseen = described
+        .difference(&book.seen)
+        .filter(|place| !place.ends_with(" 503"));
+    assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+/// The API of stores whose broker is gone.
+async fn out_of_reach(desk: &Desk) -> Door {
+    let ops = Operations::new(desk.stores.clone(), Arc::new(Gone), desk.clock(), TOPIC);
+    desk.door_of(ops).await
+}
+
+struct Gone;
+
+fn gone() -> LinkLost {
+    LinkLost("connection refused".to_owned())
+}
+
+#[async_trait]
+impl Queue for Gone {
+    async fn publish(&self, _to: QueueName, _message: &Message) -> Result<(), PublishError> {
+        Err(gone().into())
+    }
+    async fn subscribe(
+        &self,
+        _from: QueueName,
+        _prefetch: u16,
+    ) -> Result<Box<dyn Subscription>, LinkLost> {
+        Err(gone())
+    }
+    async fn set_aside(
+        &self,
+        _message: &Message,
+        _from: &str,
+        _reason: &str,
+    ) -> Result<(), LinkLost> {
+        Err(gone())
+    }
+    async fn depth(&self, _of: QueueName) -> Result<u64, LinkLost> {
+        Err(gone())
+    }
+    async fn waiting(&self) -> Result<u64, LinkLost> {
+        Err(gone())
+    }
+    async fn dead_letters(&self, _max: usize) -> Result<Vec<DeadLetter>, LinkLost> {
+        Err(gone())
+    }
+    async fn dead_count(&self) -> Result<u64, LinkLost> {
+        Err(gone())
+    }
+    async fn settle_dead(&self, _id: &str, _action: DeadAction) -> Result<bool, LinkLost> {
+        Err(gone())
+    }
+}
+
+#[tokio::test]
+async fn times_are_microseconds() {
+    let desk = Desk::open();
+    let status = desk.ops.status().await.unwrap();
+    let json = serde_json::to_value(&status).unwrap();
+    let read_at = json["read_at"].as_i64().map(Timestamp::from_micros);
+    assert_eq!(read_at, Some(desk.now()));
+}

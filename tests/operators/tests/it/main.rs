@@ -1,0 +1,15 @@
+//! Operations on embedded stores in memory, and the API over real HTTP on a port of its own.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    reason = "harness and tests panic where a test would"
+)]
+
+mod desk;
+mod document;
+mod doors;
+mod exports;
+mod jobs;
+mod messages;
+mod parked;
+mod status;

@@ -1,0 +1,155 @@
+//! Parked records: grouped by cause, tried again, dismissed with a reason.
+
+use console::views::{ParkedSearch, Selection};
+use console::{Caller, OpsError};
+use domain::ObjectKind;
+use domain::failure::FailureKind;
+
+use crate::desk::{Desk, record};
+
+const BY: Caller = Caller::CommandLine;
+
+fn named(ids: &[&str]) -> Selection {
+    Selection {
+        records: ids.iter().map(|id| (*id).to_owned()).collect(),
+        ..Selection::default()
+    }
+}
+
+fn group(id: &str) -> Selection {
+    Selection {
+        group: Some(id.to_owned()),
+        ..Selection::default()
+    }
+}
+
+fn because(selection: Selection, reason: &str) -> Selection {
+    Selection {
+        reason: Some(reason.to_owned()),
+        ..selection
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_records_of_one_cause_are_one_group() {
+    let desk = Desk::open();
+    // More than are read at a time.
+    for number in 0..1100 {
+        desk.park(number, |_| {}).await;
+    }
+    let parent = record(ObjectKind::Account, 7);
+    for number in 2000..2003 {
+        desk.park(number, |parked| {
+            parked.kind = FailureKind::ParentMissing;
+            parked.code = None;
+            parked.parent = Some((ObjectKind::Account, parent));
+        })
+        .await;
+    }
+    let groups = desk.ops.parked_groups().await.unwrap();
+    assert_eq!((groups.open, groups.dismissed), (1103, 0));
+    let [many, children] = &groups.groups[..] else {
+        panic!("{groups:?}")
+    };
+    assert_eq!((many.count, many.samples.len()), (1100, 5));
+    assert_eq!(many.cause, "value_too_long");
+    assert!(many.advice.contains("Shorten"));
+    assert_eq!(children.count, 3);
+    assert_eq!(children.cause, format!("Account {parent}"));
+
+    // One group is dismissed; its records stay, and nobody counts them as open.
+    let dismiss = because(group(&many.id), "an old import");
+    let touched = desk.ops.dismiss_parked(&dismiss, BY).await.unwrap();
+    assert_eq!(touched.records, 1100);
+    let after = desk.ops.parked_groups().await.unwrap();
+    assert_eq!((after.open, after.dismissed), (3, 1100));
+    assert_eq!(after.groups[1].id, many.id);
+    assert!(after.groups[1].dismissed);
+    assert!(desk.log().await[0].message.contains("an old import"));
+
+    // The other is tried again: due now, in one retry job.
+    let touched = desk.ops.retry_parked(&group(&children.id), BY).await;
+    assert_eq!(touched.unwrap().records, 3);
+    let due = desk.stores.parked.take_due(desk.now(), 100).await.unwrap();
+    let domain::job::JobScope::Records { records } = due.unwrap().scope else {
+        panic!("a retry reads records")
+    };
+    assert_eq!(records.len(), 3);
+}
+
+#[tokio::test]
+async fn named_records_get_a_line_each_and_a_dismissal_can_be_taken_back() {
+    let desk = Desk::open();
+    let first = desk.park(1, |_| {}).await;
+    desk.park(2, |_| {}).await;
+    let (id, nobody) = (first.id.to_string(), record(ObjectKind::Contact, 99));
+    let both = named(&[&id, &id, nobody.as_str()]);
+    let touched = desk
+        .ops
+        .dismiss_parked(&because(both.clone(), "a test"), BY)
+        .await
+        .unwrap();
+    assert_eq!(touched.records, 1);
+    let log = desk.log().await;
+    assert_eq!(log.len(), 1);
+    assert_eq!(log[0].record, Some((ObjectKind::Contact, first.id)));
+    assert_eq!(log[0].message, "dismissed by the command line: a test");
+    let list = desk.ops.parked(&ParkedSearch::default()).await.unwrap();
+    let dismissed = list.records[0].dismissed.as_ref().unwrap();
+    assert_eq!(dismissed.reason, "a test");
+    assert_eq!(list.records[1].dismissed, None);
+    assert_eq!(list.records[0].group, list.records[1].group);
+    // The 15 characters that people copy from a page's address do as well.
+    desk.ops.retry_parked(&named(&[&id[..15]]), BY).await.unwrap();
+    let open = desk.ops.parked_groups().await.unwrap();
+    assert_eq!((open.open, open.dismissed), (2, 0));
+    let all = Selection {
+        all: true,
+        ..Selection::default()
+    };
+    let touched = desk.ops.retry_parked(&all, BY).await.unwrap();
+    assert_eq!(touched.records, 2);
+}
+
+#[tokio::test]
+async fn what_cannot_be_meant_is_refused_with_a_sentence() {
+    let desk = Desk::open();
+    let id = desk.park(1, |_| {}).await.id.to_string();
+    let nobody = record(ObjectKind::Contact, 99).to_string();
+    let both = Selection {
+        all: true,
+        ..named(&[&id])
+    };
+    for (selection, word) in [
+        (Selection::default(), "which records"),
+        (both, "which records"),
+        (named(&["003"]), "no record id"),
+        (named(&["00Q000000000001"]), "knows no others"),
+        (named(&vec![id.as_str(); 201]), "200"),
+    ] {
+        let refused = desk.ops.retry_parked(&selection, BY).await.unwrap_err();
+        assert!(matches!(refused, OpsError::Invalid(_)), "{refused:?}");
+        assert!(refused.to_string().contains(word), "{refused}");
+    }
+    for selection in [named(&[&nobody]), group("0123456789")] {
+        let refused = desk.ops.retry_parked(&selection, BY).await.unwrap_err();
+        assert!(matches!(refused, OpsError::NotFound(_)), "{refused:?}");
+    }
+    for reason in ["", "  "] {
+        let selection = because(named(&[&id]), reason);
+        let refused = desk.ops.dismiss_parked(&selection, BY).await.unwrap_err();
+        assert!(refused.to_string().contains("reason"), "{refused}");
+    }
+    assert_eq!(desk.ops.parked_groups().await.unwrap().open, 1);
+    assert!(desk.log().await.is_empty());
+    let search = |kind: &str| ParkedSearch {
+        kind: Some(kind.to_owned()),
+        ..ParkedSearch::default()
+    };
+    let found = desk.ops.parked(&search("value_too_long")).await.unwrap();
+    assert_eq!(found.records.len(), 1);
+    let none = desk.ops.parked(&search("poison")).await.unwrap();
+    assert!(none.records.is_empty());
+    let refused = desk.ops.parked(&search("bad luck")).await.unwrap_err();
+    assert!(refused.to_string().contains("bad luck"), "{refused}");
+}

@@ -1,0 +1,272 @@
+//! The status: the verdict first, its reason, and numbers that are true.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use console::views::{PollView, Verdict};
+use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
+use domain::{ObjectKind, Timestamp};
+use ports::queue::Message;
+use ports::source::ReplayId;
+use ports::stores::{PollState, PollUnderWay, Report, StreamState, WorkerState};
+use runtime::in_hand;
+
+use crate::desk::{Desk, TOPIC, record};
+
+async fn report(desk: &Desk, worker: &str, state: WorkerState, figures: BTreeMap<String, i64>) {
+    let report = Report {
+        at: desk.now(),
+        state,
+        figures,
+    };
+    desk.stores.reports.report(worker, &report).await.unwrap();
+}
+
+/// Everything runs, has been heard, and nothing is to be done.
+async fn at_rest() -> Desk {
+    let desk = Desk::open();
+    for worker in ["listener", "filter", "permission", "loader"] {
+        report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
+    }
+    let stream = StreamState {
+        position: ReplayId(vec![1, 255]),
+        at_end: true,
+        heard: desk.now(),
+        last_event: None,
+    };
+    let position = &desk.stores.position;
+    position.store_stream(TOPIC, &stream).await.unwrap();
+    let permissions = &desk.stores.permissions;
+    permissions.mark_polled(desk.now()).await.unwrap();
+    desk
+}
+
+async fn reason(desk: &Desk) -> String {
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Degraded, "{}", status.reason);
+    status.reason
+}
+
+#[tokio::test]
+async fn nothing_to_do_is_healthy_and_at_rest() {
+    let desk = at_rest().await;
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Healthy);
+    assert_eq!(status.reason, "everything heard from Salesforce is in mOS");
+    assert!(status.at_rest);
+    assert_eq!(status.stream.unwrap().position, "01ff");
+    assert_eq!(status.last_sync_all, None);
+    assert!(status.stages.iter().all(|stage| stage.oldest.is_none()));
+    assert_eq!(status.queues.len(), 6);
+}
+
+#[tokio::test]
+async fn work_is_healthy_and_named() {
+    let desk = at_rest().await;
+    let job = desk.job(JobKind::SyncAll, "a").await;
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Healthy);
+    assert!(!status.at_rest);
+    assert_eq!(status.reason, format!("working: {} to be read", job.id));
+    assert_eq!(status.last_sync_all.unwrap().id, job.id.as_str());
+}
+
+#[tokio::test]
+async fn each_trouble_has_its_reason() {
+    let desk = Desk::open();
+    let first = reason(&desk).await;
+    assert!(first.contains("the listener has never run"), "{first}");
+
+    let desk = at_rest().await;
+    desk.pass(16);
+    assert!(
+        reason(&desk)
+            .await
+            .contains("the loader has not been heard of for 16 s")
+    );
+
+    let desk = at_rest().await;
+    let paused = WorkerState::Paused("mOS is down".to_owned());
+    report(&desk, "loader", paused, BTreeMap::new()).await;
+    assert_eq!(reason(&desk).await, "the loader is paused: mOS is down");
+
+    let desk = at_rest().await;
+    desk.park(1, |_| {}).await;
+    assert!(reason(&desk).await.contains("1 records are parked"));
+    desk.die("x", b"?".to_vec()).await;
+    assert!(reason(&desk).await.contains("1 messages are set aside"));
+
+    let desk = at_rest().await;
+    let job = desk.job(JobKind::SyncAll, "a").await;
+    let pause = Pause {
+        since: desk.now(),
+        by: PausedBy::Quota,
+        why: "the org's allowance is used up".to_owned(),
+        until: None,
+    };
+    desk.stores.jobs.pause(&job.id, &pause).await.unwrap();
+    let told = reason(&desk).await;
+    assert_eq!(told, format!("{} is paused: {}", job.id, pause.why));
+}
+
+#[tokio::test]
+async fn a_job_that_stands_still_is_stalled_and_one_that_failed_is_made_good_by_a_later_load() {
+    let desk = at_rest().await;
+    let failed = desk.job(JobKind::Backfill, "a").await;
+    let jobs = &desk.stores.jobs;
+    let to = SalesforceStatus::Failed;
+    jobs.transition(&failed.id, to, desk.now(), Some("no access"))
+        .await
+        .unwrap();
+    let told = reason(&desk).await;
+    assert_eq!(told, format!("{} has failed: no access", failed.id));
+
+    desk.pass(1);
+    let load = desk.job(JobKind::SyncAll, "b").await;
+    for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
+        jobs.transition(&load.id, to, desk.now(), None)
+            .await
+            .unwrap();
+    }
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Healthy, "{}", status.reason);
+
+    let stuck = desk.job(JobKind::Backfill, "c").await;
+    desk.pass(300);
+    for worker in ["listener", "filter", "permission", "loader"] {
+        report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
+    }
+    let told = reason(&desk).await;
+    assert!(
+        told.starts_with(&format!("{} is stalled", stuck.id)),
+        "{told}"
+    );
+}
+
+#[tokio::test]
+async fn the_age_of_the_oldest_is_what_the_worker_has_taken_and_not_settled() {
+    let desk = at_rest().await;
+    let published = desk.now();
+    desk.pass(41);
+    let figures = BTreeMap::from([
+        (in_hand::UNSETTLED.to_owned(), 3),
+        (in_hand::OLDEST.to_owned(), published.as_micros()),
+    ]);
+    report(&desk, "loader", WorkerState::Running, figures).await;
+    let message = Message {
+        id: "m".to_owned(),
+        kind: MESSAGE_TYPE.to_owned(),
+        version: MESSAGE_VERSION,
+        body: Vec::new(),
+    };
+    for lane in [Lane::Live, Lane::Bulk] {
+        let queue = QueueName::new(Stage::Load, lane);
+        desk.queue.publish(queue, &message).await.unwrap();
+    }
+    let filter = QueueName::new(Stage::Filter, Lane::Live);
+    desk.queue.publish(filter, &message).await.unwrap();
+    let stages = desk.ops.status().await.unwrap().stages;
+    let [filter, _, load] = stages[..] else {
+        panic!("{stages:?}")
+    };
+    assert_eq!(
+        (load.oldest, load.oldest_age_s),
+        (Some(published), Some(41))
+    );
+    assert_eq!((load.unsettled, load.ready), (3, 2));
+    // Nobody has looked at it, so nobody knows.
+    assert_eq!((filter.ready, filter.oldest), (1, None));
+}
+
+fn poll(polled: Option<Timestamp>, found: Option<Timestamp>) -> PollState {
+    PollState {
+        from: Timestamp::default(),
+        under_way: None,
+        polled,
+        found,
+        hole: false,
+    }
+}
+
+/// What is waited for with the last event a minute ago, permissions polled ten seconds ago, and
+/// users and accounts polled so many seconds ago, with changes found so many seconds ago.
+async fn waited_for(
+    users: (u64, Option<u64>),
+    accounts: Option<(Option<u64>, Option<u64>)>,
+) -> Vec<String> {
+    let desk = at_rest().await;
+    desk.pass(900);
+    let now = desk.now();
+    let ago = |seconds: u64| now.before(Duration::from_secs(seconds));
+    let position = &desk.stores.position;
+    let stream = StreamState {
+        position: ReplayId(vec![1]),
+        at_end: true,
+        heard: now,
+        last_event: Some(ago(60)),
+    };
+    position.store_stream(TOPIC, &stream).await.unwrap();
+    let permissions = &desk.stores.permissions;
+    permissions.mark_polled(ago(10)).await.unwrap();
+    let (polled, found) = users;
+    let state = poll(Some(ago(polled)), found.map(ago));
+    let stored = position.store_poll(ObjectKind::User, &state);
+    stored.await.unwrap();
+    if let Some((polled, found)) = accounts {
+        let state = poll(polled.map(ago), found.map(ago));
+        let stored = position.store_poll(ObjectKind::Account, &state);
+        stored.await.unwrap();
+    }
+    let polled = [ObjectKind::User, ObjectKind::Account].into();
+    let status = desk.ops.clone().polling(polled).status().await.unwrap();
+    assert_eq!(status.at_rest, status.waiting_for.is_empty());
+    status.waiting_for
+}
+
+#[tokio::test]
+async fn rest_is_when_every_polled_object_was_polled_after_the_last_change() {
+    let never = waited_for((30, None), None).await;
+    assert_eq!(never, ["the first poll of Account"]);
+    let first_under_way = waited_for((30, None), Some((None, Some(40)))).await;
+    assert_eq!(first_under_way, ["the first poll of Account"]);
+    let before_the_event = waited_for((30, None), Some((Some(61), None))).await;
+    assert_eq!(
+        before_the_event,
+        ["a poll of Account after the last change"]
+    );
+    // What the poll of accounts came upon may have been written together with users.
+    let before_a_find = waited_for((30, None), Some((Some(15), Some(20)))).await;
+    assert_eq!(before_a_find, ["a poll of User after the last change"]);
+    let permissions = waited_for((4, None), Some((Some(4), Some(5)))).await;
+    assert_eq!(
+        permissions,
+        ["a reading of permissions after the last change"]
+    );
+    let rest = waited_for((30, None), Some((Some(25), Some(50)))).await;
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn polls_are_shown_object_by_object() {
+    let desk = at_rest().await;
+    let mut state = poll(Some(desk.now()), None);
+    state.under_way = Some(PollUnderWay {
+        begun: desk.now(),
+        stamp: desk.now(),
+        id: record(ObjectKind::User, 1),
+    });
+    let position = &desk.stores.position;
+    let stored = position.store_poll(ObjectKind::User, &state);
+    stored.await.unwrap();
+    let polled = [ObjectKind::User, ObjectKind::Contact].into();
+    let status = desk.ops.clone().polling(polled).status().await.unwrap();
+    let view = PollView {
+        from: Timestamp::default(),
+        under_way: true,
+        polled: Some(desk.now()),
+        found: None,
+    };
+    let shown = [(ObjectKind::User, Some(view)), (ObjectKind::Contact, None)];
+    assert_eq!(status.polls, shown.into());
+}

@@ -1,0 +1,5 @@
+//! The filter here and the filter in SOQL.
+
+mod filters;
+mod held_together;
+mod org;

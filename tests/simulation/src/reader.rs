@@ -1,0 +1,743 @@
+//! The snapshot reader by itself: a listener, an org, and somebody who counts every unit that it
+//! publishes. Salesforce breaks its promises here in ways that scripts leave out.
+
+use std::collections::BTreeSet;
+use std::future::poll_fn;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::job::{
+    Cursor, Form, Job, JobId, JobKind, JobScope, MosStatus, Pause, PausedBy, SalesforceShown,
+    SalesforceStatus, Way,
+};
+use domain::permission::{Grant, PermissionSnapshot};
+use domain::tally::Count;
+use domain::unit::{Cause, Envelope, Lane, QueueName, Stage};
+use domain::{ObjectKind, Row, SalesforceId};
+use embedded::{Embedded, Location};
+use fake_salesforce::dml::Dml;
+use fake_salesforce::org::Org;
+use fake_salesforce::pubsub::EventLog;
+use ports::Clock;
+use ports::queue::Queue;
+use ports::source::{
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, BulkState, EventStream, FieldDescription,
+    Organization, Page, Source, SourceError, StreamStart,
+};
+use ports::stores::Stores;
+use serde_json::json;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use crate::chance::{Chance, Rates};
+use crate::clock::SimClock;
+use crate::jobs::SimJobs;
+use crate::mutants::Mutant;
+use crate::queue::{SimQueue, Units};
+use crate::source::SimSource;
+use crate::world::TOPIC;
+
+/// More than two units of them.
+const DEALS: usize = 450;
+const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+/// How Salesforce breaks its promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Breach {
+    Fails,
+    Aborted,
+    Expires,
+    Garbage,
+    FewerRows,
+    OtherHeader,
+}
+
+/// A Salesforce that breaks its promises a number of times.
+struct Breaching {
+    inner: SimSource,
+    breach: Mutex<Option<Breach>>,
+    times: AtomicU32,
+    refuses_joins: AtomicBool,
+    quota: AtomicU32,
+    removed: Mutex<BTreeSet<BulkQueryId>>,
+    created: Mutex<BTreeSet<BulkQueryId>>,
+}
+
+impl Breaching {
+    fn breaches(&self, breach: Breach) -> bool {
+        let set = *self.breach.lock().unwrap_or_else(PoisonError::into_inner) == Some(breach);
+        set && self
+            .times
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok()
+    }
+
+    fn answer_to(&self, soql: &str) -> Result<(), SourceError> {
+        if self.refuses_joins.load(Ordering::SeqCst) && soql.contains("Id IN (SELECT") {
+            return Err(SourceError::Refused {
+                code: "MALFORMED_QUERY".to_owned(),
+                message: "semi join sub-selects are not allowed".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+/// A page that ends before its time.
+struct Shortened(Box<dyn BulkPage>);
+
+#[async_trait]
+impl BulkPage for Shortened {
+    fn promised(&self) -> u64 {
+        self.0.promised()
+    }
+
+    fn next(&self) -> Option<&str> {
+        self.0.next()
+    }
+
+    async fn rows(&mut self, max: usize) -> Result<Vec<Row>, SourceError> {
+        let mut rows = self.0.rows(max).await?;
+        rows.pop();
+        Ok(rows)
+    }
+}
+
+#[async_trait]
+impl Source for Breaching {
+    async fn organization(&self) -> Result<Organization, SourceError> {
+        self.inner.organization().await
+    }
+
+    async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
+        self.answer_to(soql)?;
+        self.inner.query(soql, deleted).await
+    }
+
+    async fn next_page(&self, locator: &str) -> Result<Page, SourceError> {
+        self.inner.next_page(locator).await
+    }
+
+    async fn retrieve(
+        &self,
+        object: ObjectKind,
+        ids: &[SalesforceId],
+        fields: &[String],
+    ) -> Result<Vec<Option<Row>>, SourceError> {
+        self.inner.retrieve(object, ids, fields).await
+    }
+
+    async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
+        self.inner.describe(object).await
+    }
+
+    async fn limits(&self) -> Result<ApiAllowance, SourceError> {
+        self.inner.limits().await
+    }
+
+    async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
+        self.answer_to(soql)?;
+        if self
+            .quota
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .is_ok()
+        {
+            return Err(SourceError::Quota("REQUEST_LIMIT_EXCEEDED".to_owned()));
+        }
+        let id = self.inner.create_bulk_query(soql).await?;
+        let mut created = self.created.lock().unwrap_or_else(PoisonError::into_inner);
+        created.insert(id.clone());
+        Ok(id)
+    }
+
+    async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
+        let mut query = self.inner.bulk_query(id).await?;
+        if self.breaches(Breach::Fails) {
+            query.state = BulkState::Failed;
+            query.error = Some("simulated failure".to_owned());
+        }
+        if self.breaches(Breach::Aborted) {
+            query.state = BulkState::Aborted;
+        }
+        if self.breaches(Breach::Expires) {
+            return Err(SourceError::Expired(format!("{id} is unknown")));
+        }
+        if query.state == BulkState::JobComplete && self.breaches(Breach::FewerRows) {
+            query.records += 1;
+        }
+        Ok(query)
+    }
+
+    async fn bulk_results(
+        &self,
+        id: &BulkQueryId,
+        columns: &[String],
+        locator: Option<&str>,
+        max_rows: u32,
+    ) -> Result<Box<dyn BulkPage>, SourceError> {
+        if self.breaches(Breach::OtherHeader) {
+            let columns = [columns, &["Fax".to_owned()]].concat();
+            return self.inner.bulk_results(id, &columns, locator, max_rows).await;
+        }
+        let page = self.inner.bulk_results(id, columns, locator, max_rows).await?;
+        if self.breaches(Breach::Garbage) {
+            return Ok(Box::new(Shortened(page)));
+        }
+        Ok(page)
+    }
+
+    async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
+        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
+        removed.insert(id.clone());
+        drop(removed);
+        self.inner.remove_bulk_query(id).await
+    }
+
+    async fn subscribe(
+        &self,
+        topic: &str,
+        from: StreamStart,
+    ) -> Result<Box<dyn EventStream>, SourceError> {
+        self.inner.subscribe(topic, from).await
+    }
+}
+
+/// A listener and somebody who counts.
+struct Bench {
+    clock: Arc<SimClock>,
+    chance: Arc<Chance>,
+    org: Arc<Org>,
+    embedded: Embedded,
+    /// As the listener sees them.
+    stores: Stores,
+    queue: Arc<dyn Queue>,
+    units: Arc<Units>,
+    source: Arc<Breaching>,
+    bulk_from: u64,
+    lives: AtomicU32,
+}
+
+impl Bench {
+    async fn new(seed: u64, bulk_from: u64) -> Self {
+        Self::with(seed, bulk_from, Mutant::None).await
+    }
+
+    async fn with(seed: u64, bulk_from: u64, mutant: Mutant) -> Self {
+        let clock = SimClock::begin();
+        let chance = Chance::of_seed(seed, Rates::NONE, Arc::clone(&clock));
+        let org = Org::new(clock.closure(), seed);
+        let log = EventLog::attach(&org);
+        let embedded =
+            Embedded::open(Location::Memory, Arc::clone(&clock) as Arc<dyn Clock>).unwrap();
+        let mut stores = embedded.stores();
+        let jobs = SimJobs::new(Arc::clone(&stores.jobs), Arc::clone(&chance), mutant);
+        stores.jobs = Arc::new(jobs);
+        let units = Arc::new(Units::default());
+        let queue = Arc::new(SimQueue {
+            inner: embedded.queue(),
+            chance: Arc::clone(&chance),
+            units: Arc::clone(&units),
+            acks_first: false,
+        });
+        let source = Arc::new(Breaching {
+            inner: SimSource::new(Arc::clone(&org), log, Arc::clone(&chance)),
+            breach: Mutex::default(),
+            times: AtomicU32::new(0),
+            refuses_joins: AtomicBool::new(false),
+            quota: AtomicU32::new(0),
+            removed: Mutex::default(),
+            created: Mutex::default(),
+        });
+        let bench = Self {
+            clock,
+            chance,
+            org,
+            embedded,
+            stores,
+            queue,
+            units,
+            source,
+            bulk_from,
+            lives: AtomicU32::new(0),
+        };
+        bench.fill().await;
+        bench
+    }
+
+    /// An owner with permission, an account, a contact, deals with a role each on every tenth.
+    async fn fill(&self) {
+        let insert = |entity: &str, fields: serde_json::Value| Dml::Insert {
+            entity: entity.to_owned(),
+            fields: fields.as_object().cloned().unwrap(),
+        };
+        let add = |ops: Vec<Dml>| {
+            self.org
+                .transact(self.org.admin_id(), "simulation", ops)
+                .unwrap();
+        };
+        add(vec![
+            insert(
+                "User",
+                json!({ "Username": "a@example.com", "LastName": "A", "Email": "a@example.com" }),
+            ),
+            insert("Account", json!({ "Name": "A" })),
+            insert("Account", json!({ "Name": "Nobody's" })),
+            insert("Contact", json!({ "LastName": "C" })),
+        ]);
+        let first = |entity: &str| {
+            let admin = self.org.admin_id();
+            let found = self.org.records(entity);
+            let found = found.iter().find(|record| record.id() != admin);
+            found.unwrap().id().to_owned()
+        };
+        let (owner, account, contact) = (first("User"), first("Account"), first("Contact"));
+        for deals in (0..DEALS).collect::<Vec<_>>().chunks(150) {
+            let deals = deals.iter().map(|number| {
+                insert(
+                    "Opportunity",
+                    json!({
+                        "Name": format!("deal {number}"),
+                        "StageName": "Prospecting",
+                        "CloseDate": "2026-12-01",
+                        "OwnerId": owner,
+                        "AccountId": account,
+                    }),
+                )
+            });
+            add(deals.collect());
+        }
+        let deals = self.org.records("Opportunity");
+        let roles = deals.iter().step_by(10).map(|deal| {
+            insert(
+                "OpportunityContactRole",
+                json!({ "OpportunityId": deal.id(), "ContactId": contact }),
+            )
+        });
+        add(roles.collect());
+        let grant = Grant {
+            permission_set: "mOS_User".to_owned(),
+            group: None,
+            expires: None,
+        };
+        let snapshot = PermissionSnapshot {
+            number: 1,
+            taken: self.clock.now(),
+            holders: [(SalesforceId::parse(&owner).unwrap(), BTreeSet::from([grant]))].into(),
+        };
+        let permissions = &self.stores.permissions;
+        permissions.store(&snapshot, None).await.unwrap();
+    }
+
+    fn listener(&self) -> impl Future<Output = ()> + Send + 'static {
+        let life = self.lives.fetch_add(1, Ordering::SeqCst);
+        let listener = listener::Listener::new(
+            Arc::clone(&self.source) as Arc<dyn Source>,
+            Arc::clone(&self.queue),
+            self.stores.clone(),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            TOPIC,
+            format!("life {life}"),
+        );
+        Arc::new(listener.with_bulk_from(self.bulk_from)).run(CancellationToken::new())
+    }
+
+    /// Counts every unit that is published, but loses the first copy of the unit of each of these
+    /// positions in the order of arrival.
+    fn counts_all_but(&self, lost: &[usize]) -> JoinHandle<Vec<Envelope>> {
+        let lost = lost.iter().copied().collect::<BTreeSet<_>>();
+        let queue = self.embedded.queue();
+        let jobs = Arc::clone(&self.embedded.stores().jobs);
+        let clock = Arc::clone(&self.clock);
+        tokio::spawn(async move {
+            let filter = QueueName::new(Stage::Filter, Lane::Bulk);
+            let mut units = queue.subscribe(filter, 100).await.unwrap();
+            let mut seen = 0;
+            loop {
+                let incoming = units.next().await.unwrap();
+                let unit = Envelope::decode(&incoming.message.body).unwrap();
+                incoming.delivery.ack().await.unwrap();
+                seen += 1;
+                if lost.contains(&(seen - 1)) {
+                    continue;
+                }
+                let mut tally = unit.tally.clone();
+                for record in &unit.records {
+                    assert!(matches!(record.cause, Cause::FullLoad | Cause::Reread));
+                    tally.add(record.object, Count::Created);
+                }
+                let now = clock.now();
+                jobs.count(&unit.job, unit.index, &tally, now).await.unwrap();
+            }
+        })
+    }
+
+    async fn job(&self) -> Option<Job> {
+        let jobs = self.embedded.stores().jobs.list(10).await.unwrap();
+        jobs.into_iter().find(|job| job.kind == JobKind::SyncAll)
+    }
+
+    /// Waits for the first load to be so.
+    async fn until(&self, what: &str, is_so: impl Fn(&Job) -> bool) -> Job {
+        let until = tokio::time::Instant::now() + PATIENCE;
+        loop {
+            let job = self.job().await;
+            if let Some(job) = &job
+                && is_so(job)
+            {
+                return job.clone();
+            }
+            assert!(
+                tokio::time::Instant::now() < until,
+                "{what}: {job:?}\n{}",
+                self.chance.trace().join("\n")
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    async fn until_over(&self) -> Job {
+        self.until("it is never over", Job::is_over).await
+    }
+
+    /// Every row in scope was read, counted once, and every query is gone.
+    async fn is_complete(&self, job: &Job, units_read_again: bool) {
+        assert_eq!(job.outcome(), Some(MosStatus::Completed), "{:?}", job.failure());
+        assert_eq!(self.units.faults(), Vec::<String>::new());
+        for (object, rows) in [
+            (ObjectKind::User, 1),
+            (ObjectKind::Account, 1),
+            (ObjectKind::Contact, 1),
+            (ObjectKind::Opportunity, DEALS as u64),
+            (ObjectKind::OpportunityContactRole, DEALS.div_ceil(10) as u64),
+        ] {
+            let read = job.tally.get(object, Count::Read);
+            assert_eq!(job.tally.get(object, Count::Created), read);
+            if units_read_again {
+                assert!(read >= rows, "{read} of {rows} {object}");
+            } else {
+                assert_eq!(read, rows, "{object}");
+                assert_eq!(job.progress.objects[&object].read, rows);
+                assert_eq!(job.progress.objects[&object].total, Some(rows));
+            }
+            assert!(job.progress.objects[&object].finished.is_some());
+        }
+        // The last of them are removed once the job is over.
+        let until = tokio::time::Instant::now() + PATIENCE;
+        while *self.source.created.lock().unwrap() != *self.source.removed.lock().unwrap() {
+            assert!(tokio::time::Instant::now() < until, "queries stay");
+            tokio::time::sleep(Duration::from_secs(1)).await;
+        }
+    }
+
+    async fn log_says(&self, words: &str) -> bool {
+        let log = &self.stores.log;
+        let page = log.search(&ports::stores::LogQuery::default(), None, 10_000);
+        let page = page.await.unwrap();
+        page.entries
+            .iter()
+            .any(|(_, entry)| entry.job.is_some() && entry.message.contains(words))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_load_reads_everything_by_either_way() {
+    for bulk_from in [0, 10, 10_000] {
+        let bench = Bench::new(1, bulk_from).await;
+        let _counting = bench.counts_all_but(&[]);
+        let listener = tokio::spawn(bench.listener());
+        let job = bench.until_over().await;
+        bench.is_complete(&job, false).await;
+        let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        for statement in plan.phases.iter().flatten() {
+            let bulk = statement.total.unwrap() > bulk_from;
+            assert_eq!(statement.way == Way::Bulk, bulk);
+        }
+        let asked = bench.source.created.lock().unwrap().len();
+        assert_eq!(asked, [5, 2, 0][[0, 10, 10_000].iter().position(|from| *from == bulk_from).unwrap()]);
+        listener.abort();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_phase_waits_until_the_one_before_is_counted() {
+    let bench = Bench::new(2, 0).await;
+    let listener = tokio::spawn(bench.listener());
+    let waits = bench
+        .until("the first phase is published", |job| job.progress.statement == 2)
+        .await;
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let still = bench.job().await.unwrap();
+    assert_eq!(still.progress, waits.progress);
+    assert_eq!((still.progress.phase, still.units), (0, 2));
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    bench.is_complete(&job, false).await;
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
+    for breach in [
+        Breach::Fails,
+        Breach::Aborted,
+        Breach::Expires,
+        Breach::Garbage,
+        Breach::FewerRows,
+        Breach::OtherHeader,
+    ] {
+        // Garbage may be the line's fault: the page is asked for again before the query is.
+        let once = match breach {
+            Breach::Fails | Breach::Aborted | Breach::Expires => 1,
+            Breach::Garbage | Breach::FewerRows | Breach::OtherHeader => 4,
+        };
+        for (times, completes) in [(once, true), (once * 3, true), (100_000, false)] {
+            let bench = Bench::new(3, 10).await;
+            *bench.source.breach.lock().unwrap() = Some(breach);
+            bench.source.times.store(times, Ordering::SeqCst);
+            let _counting = bench.counts_all_but(&[]);
+            let listener = tokio::spawn(bench.listener());
+            let job = bench.until_over().await;
+            if completes {
+                bench.is_complete(&job, true).await;
+            } else {
+                assert_eq!(job.outcome(), Some(MosStatus::Failed), "{breach:?}");
+                assert_eq!(job.salesforce, SalesforceStatus::Failed);
+                assert!(job.error.is_some());
+                assert_eq!(job.progress.generation, 4);
+            }
+            assert!(bench.log_says("begins again").await, "{breach:?}");
+            listener.abort();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_org_that_refuses_semi_joins_is_read_without() {
+    let bench = Bench::new(4, 0).await;
+    bench.source.refuses_joins.store(true, Ordering::SeqCst);
+    let listener = tokio::spawn(bench.listener());
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    assert_eq!(job.outcome(), Some(MosStatus::Completed));
+    // All accounts, not only those of deals.
+    assert_eq!(job.tally.get(ObjectKind::Account, Count::Read), 2);
+    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    assert_eq!(plan.notes.len(), 3);
+    for statement in plan.phases.iter().flatten() {
+        let around = statement.object < ObjectKind::Opportunity;
+        assert_eq!(statement.form == Form::Plain, around);
+    }
+    assert!(bench.log_says("without the semi-join").await);
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_semi_join_that_is_refused_late_is_done_without() {
+    let bench = Bench::new(5, 0).await;
+    let listener = tokio::spawn(bench.listener());
+    bench
+        .until("it is being read", |job| job.progress.phase == 0 && job.salesforce == SalesforceStatus::Extracting)
+        .await;
+    bench.source.refuses_joins.store(true, Ordering::SeqCst);
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    bench.is_complete(&job, true).await;
+    assert!(bench.log_says("without the semi-join").await);
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn units_that_the_queue_loses_are_published_again() {
+    // Users and accounts come first, then a contact, then deals, then roles.
+    for bulk_from in [0, 10_000] {
+        for lost in [&[0, 1][..], &[3], &[4, 5], &[3, 4, 5, 6], &[0, 2, 7]] {
+            let bench = Bench::new(6, bulk_from).await;
+            let _counting = bench.counts_all_but(lost);
+            let listener = tokio::spawn(bench.listener());
+            let job = bench.until_over().await;
+            bench.is_complete(&job, bulk_from > 0).await;
+            assert!(bench.log_says("published again").await);
+            listener.abort();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn lost_units_whose_query_is_gone_are_read_again() {
+    let bench = Bench::new(7, 0).await;
+    // The last unit of deals.
+    let _counting = bench.counts_all_but(&[5]);
+    let listener = tokio::spawn(bench.listener());
+    bench
+        .until("the deals are published", |job| job.progress.phase == 2 && job.progress.statement == 1)
+        .await;
+    let created = bench.source.created.lock().unwrap().clone();
+    for query in created {
+        bench.source.remove_bulk_query(&query).await.unwrap();
+    }
+    let job = bench.until_over().await;
+    bench.is_complete(&job, true).await;
+    assert!(job.progress.generation > 0 || bench.log_says("begins again").await);
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_person_s_pause_holds_and_a_cancelled_job_ends() {
+    let bench = Bench::new(8, 0).await;
+    let listener = tokio::spawn(bench.listener());
+    let jobs = Arc::clone(&bench.embedded.stores().jobs);
+    let id = bench.until("it is there", |_job| true).await.id;
+    let pause = Pause {
+        since: bench.clock.now(),
+        by: PausedBy::Person,
+        why: "lunch".to_owned(),
+        until: None,
+    };
+    assert_eq!(jobs.pause(&id, &pause).await, Ok(true));
+    // A turn that had begun may still come to its end.
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let held = bench.job().await.unwrap();
+    tokio::time::sleep(Duration::from_secs(3600)).await;
+    let still = bench.job().await.unwrap();
+    assert_eq!(held.progress, still.progress);
+    assert_eq!(still.salesforce_shown(), SalesforceShown::Paused);
+    assert_eq!(jobs.resume(&id, PausedBy::Person, bench.clock.now()).await, Ok(true));
+    bench
+        .until("it goes on", |job| job.progress.next_index > still.progress.next_index)
+        .await;
+    let now = bench.clock.now();
+    let cancelled = SalesforceStatus::Cancelled;
+    jobs.transition(&id, cancelled, now, None).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let units = bench.job().await.unwrap().units;
+    let _counting = bench.counts_all_but(&[0]);
+    let job = bench.until_over().await;
+    assert_eq!(job.outcome(), Some(MosStatus::Cancelled));
+    // What was lost of it is not published again.
+    assert_eq!((job.units, job.counted, job.abandoned), (units, units - 1, 1));
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_used_up_allowance_holds_the_job_until_it_is_tried_again() {
+    let bench = Bench::new(9, 0).await;
+    bench.source.quota.store(2, Ordering::SeqCst);
+    let listener = tokio::spawn(bench.listener());
+    let _counting = bench.counts_all_but(&[]);
+    let held = bench
+        .until("it is held", |job| job.salesforce_shown() == SalesforceShown::PausedQuota)
+        .await;
+    assert!(held.paused.unwrap().until.is_some());
+    let job = bench.until_over().await;
+    bench.is_complete(&job, false).await;
+    assert!(job.paused_for >= Duration::from_secs(120));
+    assert!(bench.log_says("is held until").await);
+    assert!(bench.log_says("is tried again").await);
+    listener.abort();
+}
+
+/// Lives until it has been polled so often; whether it was killed by that.
+async fn killed_after(polls: u32, life: impl Future<Output = ()>, over: &JoinHandle<()>) -> bool {
+    let mut life = pin!(life);
+    let mut polled = 0;
+    poll_fn(|context| {
+        if over.is_finished() {
+            return Poll::Ready(false);
+        }
+        if polled == polls {
+            return Poll::Ready(true);
+        }
+        polled += 1;
+        life.as_mut().poll(context).map(|()| false)
+    })
+    .await
+}
+
+/// A kill at one await after the other: the same units under the same indices, or new ones.
+async fn killed_everywhere(bulk_from: u64, mutant: Mutant, stride: u32) -> Vec<String> {
+    let mut polls = 1;
+    loop {
+        let bench = Arc::new(Bench::with(10, bulk_from, mutant).await);
+        let _counting = bench.counts_all_but(&[]);
+        let waiting = Arc::clone(&bench);
+        let over = tokio::spawn(async move {
+            waiting.until_over().await;
+        });
+        let killed = killed_after(polls, bench.listener(), &over).await;
+        if !killed {
+            return Vec::new();
+        }
+        // Meanwhile the org goes on: pages are no longer what they were.
+        let deal = bench.org.records("Opportunity")[7].id().to_owned();
+        let delete = Dml::Delete {
+            entity: "Opportunity".to_owned(),
+            id: deal,
+        };
+        let admin = bench.org.admin_id();
+        bench.org.transact(admin, "simulation", vec![delete]).unwrap();
+        let listener = tokio::spawn(bench.listener());
+        let job = bench.until_over().await;
+        let faults = bench.units.faults();
+        if !faults.is_empty() {
+            return faults;
+        }
+        assert_eq!(job.outcome(), Some(MosStatus::Completed), "after {polls} polls");
+        let read = job.tally.get(ObjectKind::Opportunity, Count::Read);
+        assert!(read >= DEALS as u64 - 1, "{read} after {polls} polls");
+        assert_eq!(job.tally.get(ObjectKind::Opportunity, Count::Created), read);
+        listener.abort();
+        polls += stride;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_any_await_of_bulk_reading_leaves_units_what_they_are() {
+    assert_eq!(killed_everywhere(0, Mutant::None, 7).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_kill_at_any_await_of_rest_reading_uses_no_index_twice() {
+    assert_eq!(killed_everywhere(10_000, Mutant::None, 5).await, Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reader_that_forgets_what_it_announced_is_seen() {
+    let faults = killed_everywhere(10_000, Mutant::ForgetsAnnounced, 1).await;
+    assert!(!faults.is_empty(), "indices were used for other records unnoticed");
+}
+
+#[tokio::test(start_paused = true)]
+async fn records_that_are_named_keep_their_indices() {
+    let bench = Bench::new(11, 0).await;
+    let _counting = bench.counts_all_but(&[0, 2]);
+    let records = bench.org.records("Opportunity");
+    let records = records
+        .iter()
+        .map(|deal| (ObjectKind::Opportunity, SalesforceId::parse(deal.id()).unwrap()))
+        .collect::<BTreeSet<_>>();
+    let id = JobId::new(JobKind::Retry, uuid::Uuid::nil());
+    let scope = JobScope::Records { records };
+    let now = bench.clock.now();
+    let job = Job::queued(id.clone(), JobKind::Retry, scope, now);
+    bench.stores.jobs.create(&job).await.unwrap();
+    let listener = tokio::spawn(bench.listener());
+    let until = tokio::time::Instant::now() + PATIENCE;
+    let job = loop {
+        let job = bench.stores.jobs.get(&id).await.unwrap().unwrap();
+        if job.is_over() {
+            break job;
+        }
+        assert!(tokio::time::Instant::now() < until, "{job:?}");
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    };
+    assert_eq!(job.outcome(), Some(MosStatus::Completed));
+    assert_eq!((job.units, job.counted), (3, 3));
+    assert_eq!(job.tally.get(ObjectKind::Opportunity, Count::Read), DEALS as u64);
+    assert_eq!(job.progress.cursor, Cursor::Start);
+    assert_eq!(bench.units.faults(), Vec::<String>::new());
+    listener.abort();
+}
