@@ -98,8 +98,8 @@ mod tests {
         let mode = std::fs::metadata(&path).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         let found = read(folder.path()).unwrap();
-        assert_eq!((found.address, found.token), (access.address, access.token));
         assert!(!format!("{found:?}").contains("token"));
+        assert_eq!((found.address, found.token), (access.address, access.token));
         drop(file);
         assert!(!path.exists());
     }

@@ -10,7 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 
 pub use auth::Keys;
-pub use server::{Server, ServeError};
+pub use server::{ServeError, Server};
 
 use crate::Operations;
 
@@ -21,7 +21,11 @@ pub const DOCUMENT: &str = include_str!("../openapi.json");
 const MAX_BODY: usize = 64 * 1024;
 
 /// Path, HTTP methods and what answers them: every route there is.
-type Route = (&'static str, &'static [&'static str], fn() -> MethodRouter<Operations>);
+type Route = (
+    &'static str,
+    &'static [&'static str],
+    fn() -> MethodRouter<Operations>,
+);
 
 /// The routes that need a token. The document is held to this table by a test.
 const ROUTES: &[Route] = &[
@@ -29,17 +33,31 @@ const ROUTES: &[Route] = &[
     ("/api/v1/sync-all", &["post"], || post(handlers::sync_all)),
     ("/api/v1/jobs", &["get"], || get(handlers::jobs)),
     ("/api/v1/jobs/{job}", &["get"], || get(handlers::job)),
-    ("/api/v1/jobs/{job}/pause", &["post"], || post(handlers::pause)),
-    ("/api/v1/jobs/{job}/resume", &["post"], || post(handlers::resume)),
-    ("/api/v1/jobs/{job}/cancel", &["post"], || post(handlers::cancel)),
+    ("/api/v1/jobs/{job}/pause", &["post"], || {
+        post(handlers::pause)
+    }),
+    ("/api/v1/jobs/{job}/resume", &["post"], || {
+        post(handlers::resume)
+    }),
+    ("/api/v1/jobs/{job}/cancel", &["post"], || {
+        post(handlers::cancel)
+    }),
     ("/api/v1/parked", &["get"], || get(handlers::parked)),
     ("/api/v1/parked/groups", &["get"], || get(handlers::groups)),
     ("/api/v1/parked/retry", &["post"], || post(handlers::retry)),
-    ("/api/v1/parked/dismiss", &["post"], || post(handlers::dismiss)),
+    ("/api/v1/parked/dismiss", &["post"], || {
+        post(handlers::dismiss)
+    }),
     ("/api/v1/dead", &["get"], || get(handlers::dead)),
-    ("/api/v1/dead/{message}", &["get"], || get(handlers::dead_message)),
-    ("/api/v1/dead/{message}/replay", &["post"], || post(handlers::replay)),
-    ("/api/v1/dead/{message}/discard", &["post"], || post(handlers::discard)),
+    ("/api/v1/dead/{message}", &["get"], || {
+        get(handlers::dead_message)
+    }),
+    ("/api/v1/dead/{message}/replay", &["post"], || {
+        post(handlers::replay)
+    }),
+    ("/api/v1/dead/{message}/discard", &["post"], || {
+        post(handlers::discard)
+    }),
     ("/api/v1/logs", &["get"], || get(handlers::logs)),
     ("/api/v1/logs/export", &["get"], || get(handlers::export)),
 ];

@@ -72,7 +72,10 @@ impl Client {
     /// # Errors
     /// [`OpsError`].
     pub async fn jobs(&self, before: Option<&str>, limit: usize) -> Result<JobList, OpsError> {
-        let page = [("before", before.map(str::to_owned)), ("limit", Some(limit.to_string()))];
+        let page = [
+            ("before", before.map(str::to_owned)),
+            ("limit", Some(limit.to_string())),
+        ];
         self.get(&with(
             "/jobs",
             page.into_iter()
@@ -305,7 +308,9 @@ fn pairs(search: &impl Serialize) -> Result<Vec<(String, String)>, OpsError> {
     let fields = value.as_object().into_iter().flatten();
     Ok(fields
         .map(|(name, value)| {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = value
+                .as_str()
+                .map_or_else(|| value.to_string(), str::to_owned);
             (name.clone(), text)
         })
         .collect())

@@ -7,7 +7,9 @@ use crate::OpsError;
 use crate::views::{Format, LogLine};
 
 /// The headings of the CSV.
-const HEADINGS: [&str; 7] = ["time", "level", "topic", "job", "object", "record", "message"];
+const HEADINGS: [&str; 7] = [
+    "time", "level", "topic", "job", "object", "record", "message",
+];
 
 impl Format {
     /// Its media type.

@@ -10,7 +10,10 @@ mod status;
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
-pub use parked::{GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection, Touched};
+pub use parked::{
+    DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
+    Touched,
+};
 pub use status::{StageView, StatusView, StreamView, Verdict};
 
 use serde::{Deserialize, Serialize};

@@ -32,15 +32,19 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Demo(options) => crate::demo::run(options).await,
         Command::All(configured) => {
             serve::run(&load(&configured)?, &Service::ALL, Some(serve::ANY_PORT)).await
-        },
+        }
         Command::Listener(configured) => {
             serve::run(&load(&configured)?, &[Service::Listener], None).await
         }
-        Command::Filter(configured) => serve::run(&load(&configured)?, &[Service::Filter], None).await,
+        Command::Filter(configured) => {
+            serve::run(&load(&configured)?, &[Service::Filter], None).await
+        }
         Command::Permission(configured) => {
             serve::run(&load(&configured)?, &[Service::Permission], None).await
         }
-        Command::Loader(configured) => serve::run(&load(&configured)?, &[Service::Loader], None).await,
+        Command::Loader(configured) => {
+            serve::run(&load(&configured)?, &[Service::Loader], None).await
+        }
         Command::Console(configured) => console::serve(&load(&configured)?).await,
         Command::ConsoleToken => console::token(),
         Command::Status {

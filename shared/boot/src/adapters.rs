@@ -101,6 +101,7 @@ fn of_folder(error: embedded::OpenError) -> BootError {
         embedded::OpenError::InUse(_) => BootError::InUse(message),
         embedded::OpenError::Folder { .. }
         | embedded::OpenError::Newer { .. }
+        | embedded::OpenError::Older { .. }
         | embedded::OpenError::Database(_)
         | embedded::OpenError::Thread(_) => BootError::Configuration(message),
     }

@@ -76,7 +76,7 @@ pub trait Source: Send + Sync {
 
 /// A page of bulk results on its way. Dropping it ends the transfer.
 #[async_trait]
-pub trait BulkPage: Send {
+pub trait BulkPage: Send + Sync {
     /// How many rows the server says the page has (`Sforce-NumberOfRecords`).
     fn promised(&self) -> u64;
 

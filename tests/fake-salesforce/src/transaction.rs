@@ -538,7 +538,7 @@ impl<'a> Transaction<'a> {
                 fields.insert(external.name.to_owned(), value.clone());
                 Ok((self.insert(entity, &fields)?, true))
             }
-            [one] => Ok((self.update(entity, &one.id().to_owned(), &fields)?, false)),
+            [one] => Ok((self.update(entity, one.id(), &fields)?, false)),
             several => Err(ApiError::on_field(
                 "DUPLICATE_EXTERNAL_ID",
                 format!(
@@ -726,7 +726,7 @@ impl<'a> Transaction<'a> {
         let record_id = record.id().to_owned();
         gone.push(record_id.clone());
         if entity.can.recycle_bin {
-            let mut draft = self.draft(&record);
+            let mut draft = self.draft(record);
             draft.set("IsDeleted", Cell::Bool(true));
             if let Some(master) = master {
                 draft.set("MasterRecordId", Cell::from(master));

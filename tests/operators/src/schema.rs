@@ -54,7 +54,11 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                     if (keyword == "minimum" && number < bound)
                         || (keyword == "maximum" && number > bound)
                     {
-                        add(faults, at, format!("{number} is beyond the {keyword} {bound}"));
+                        add(
+                            faults,
+                            at,
+                            format!("{number} is beyond the {keyword} {bound}"),
+                        );
                     }
                 }
             }
@@ -65,7 +69,11 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                     if (keyword == "minLength" && length < bound)
                         || (keyword == "maxLength" && length > bound)
                     {
-                        add(faults, at, format!("{text:?} is beyond the {keyword} {bound}"));
+                        add(
+                            faults,
+                            at,
+                            format!("{text:?} is beyond the {keyword} {bound}"),
+                        );
                     }
                 }
             }
@@ -97,7 +105,12 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                 }
             }
             "propertyNames" => {
-                for name in value.as_object().into_iter().flatten().map(|(name, _)| name) {
+                for name in value
+                    .as_object()
+                    .into_iter()
+                    .flatten()
+                    .map(|(name, _)| name)
+                {
                     check(document, wanted, &Value::from(name.as_str()), at, faults);
                 }
             }

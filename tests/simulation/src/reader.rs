@@ -191,9 +191,10 @@ impl Source for Breaching {
     }
 
     async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
-        let mut removed = self.removed.lock().unwrap_or_else(PoisonError::into_inner);
-        removed.insert(id.clone());
-        drop(removed);
+        self.removed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id.clone());
         self.inner.remove_bulk_query(id).await
     }
 
@@ -435,8 +436,8 @@ impl Bench {
 
     async fn log_says(&self, words: &str) -> bool {
         let log = &self.stores.log;
-        let page = log.search(&ports::stores::LogQuery::default(), None, 10_000);
-        let page = page.await.unwrap();
+        let everything = ports::stores::LogQuery::default();
+        let page = log.search(&everything, None, 10_000).await.unwrap();
         page.entries
             .iter()
             .any(|(_, entry)| entry.job.is_some() && entry.message.contains(words))

@@ -254,7 +254,7 @@ impl World {
             gate.subscribe(),
         );
         let stage: Arc<dyn Handler> = Arc::new(stage);
-        let stage = match self.mutant {
+        let stage: Arc<dyn Handler> = match self.mutant {
             Mutant::LosesCompanions => Arc::new(LosesCompanions(stage)),
             Mutant::CountsEarly => Arc::new(CountsEarly(stage)),
             Mutant::None

@@ -58,16 +58,15 @@ fn not_allowed(keys: &Keys, presented: bool) -> Response {
         (false, _) => {
             "nobody may call this API yet: make a token with `mosync console-token`, put its hash into the configuration as console.token_sha256, and restart"
         }
-        (true, false) => {
-            "this API wants a token; send the header `Authorization: Bearer TOKEN`"
-        }
+        (true, false) => "this API wants a token; send the header `Authorization: Bearer TOKEN`",
         (true, true) => {
             "this is not the token whose hash is in the configuration; make a new pair with `mosync console-token` if it is lost"
         }
     };
     let mut response = Refused(OpsError::NotAllowed(sentence.to_owned())).into_response();
-    response
-        .headers_mut()
-        .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Bearer"));
+    response.headers_mut().insert(
+        header::WWW_AUTHENTICATE,
+        header::HeaderValue::from_static("Bearer"),
+    );
     response
 }

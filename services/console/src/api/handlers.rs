@@ -9,12 +9,12 @@ use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
-use super::speech::{Asked, Named, Refused, Told};
+use super::speech::{Asked, CalledBy, Named, Refused, Told};
 use crate::views::{
     DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView, LogSearch,
     ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
 };
-use crate::{Caller, Operations, OpsError};
+use crate::{Operations, OpsError};
 
 type Answer<T> = Result<Json<T>, Refused>;
 
@@ -41,10 +41,7 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
     answer(ops.status().await)
 }
 
-pub(super) async fn sync_all(
-    State(ops): State<Operations>,
-    caller: Caller,
-) -> Answer<SyncAllView> {
+pub(super) async fn sync_all(State(ops): State<Operations>, CalledBy(caller): CalledBy) -> Answer<SyncAllView> {
     answer(ops.sync_all(caller).await)
 }
 
@@ -61,7 +58,7 @@ pub(super) async fn job(State(ops): State<Operations>, Named(job): Named) -> Ans
 
 pub(super) async fn pause(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Named(job): Named,
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
@@ -70,7 +67,7 @@ pub(super) async fn pause(
 
 pub(super) async fn resume(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Named(job): Named,
 ) -> Answer<JobView> {
     answer(ops.resume_job(&job, caller).await)
@@ -78,7 +75,7 @@ pub(super) async fn resume(
 
 pub(super) async fn cancel(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Named(job): Named,
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
@@ -98,7 +95,7 @@ pub(super) async fn groups(State(ops): State<Operations>) -> Answer<Groups> {
 
 pub(super) async fn retry(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Told(selection): Told<Selection>,
 ) -> Answer<Touched> {
     answer(ops.retry_parked(&selection, caller).await)
@@ -106,7 +103,7 @@ pub(super) async fn retry(
 
 pub(super) async fn dismiss(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Told(selection): Told<Selection>,
 ) -> Answer<Touched> {
     answer(ops.dismiss_parked(&selection, caller).await)
@@ -128,7 +125,7 @@ pub(super) async fn dead_message(
 
 pub(super) async fn replay(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Named(message): Named,
 ) -> Answer<DeadOutcome> {
     answer(ops.replay_dead(&message, caller).await)
@@ -136,7 +133,7 @@ pub(super) async fn replay(
 
 pub(super) async fn discard(
     State(ops): State<Operations>,
-    caller: Caller,
+    CalledBy(caller): CalledBy,
     Named(message): Named,
     Told(told): Told<Reason>,
 ) -> Answer<DeadOutcome> {

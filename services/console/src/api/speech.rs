@@ -43,14 +43,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Asked<T> {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Refused> {
         let query = Query::<T>::from_request_parts(parts, state).await;
-        query.map(|Query(asked)| Self(asked)).map_err(
-            |rejection: QueryRejection| {
+        query
+            .map(|Query(asked)| Self(asked))
+            .map_err(|rejection: QueryRejection| {
                 Refused(OpsError::Invalid(format!(
                     "what is asked after `?` cannot be understood: {}",
                     rejection.body_text()
                 )))
-            },
-        )
+            })
     }
 }
 
@@ -95,12 +95,15 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Told<T> {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
+/// Who calls.
+pub(super) struct CalledBy(pub(super) Caller);
+
+impl<S: Send + Sync> FromRequestParts<S> for CalledBy {
     type Rejection = Refused;
 
     /// Put there by whoever let the request in.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
-        parts.extensions.get().copied().ok_or_else(|| {
+        parts.extensions.get().copied().map(Self).ok_or_else(|| {
             Refused(OpsError::NotAllowed(
                 "nobody has said who calls; please report this".to_owned(),
             ))

@@ -2,8 +2,8 @@
 
 use domain::tally::Count;
 use domain::unit::Envelope;
-use ports::queue::{DeadAction, DeadLetter};
 use domain::unit::QueueName;
+use ports::queue::{DeadAction, DeadLetter};
 
 use super::{About, Caller, Operations, page_size, reason_of};
 use crate::OpsError;
@@ -58,7 +58,11 @@ impl Operations {
         if !self.queue.settle_dead(id, DeadAction::Replay).await? {
             return Err(gone(id));
         }
-        let text = format!("message {id} was sent back to {} by {}", queue.name(), caller.name());
+        let text = format!(
+            "message {id} was sent back to {} by {}",
+            queue.name(),
+            caller.name()
+        );
         self.note(about(&message), text).await?;
         Ok(DeadOutcome {
             id: id.to_owned(),
@@ -98,7 +102,7 @@ impl Operations {
         );
         self.note(about(&message), text.clone()).await?;
         for record in message.envelope.iter().flat_map(|unit| &unit.records) {
-            let about = super::About {
+            let about = About {
                 record: Some((record.object, record.id)),
                 ..about(&message)
             };

@@ -15,7 +15,11 @@ impl Operations {
     /// [`OpsError`].
     pub async fn sync_all(&self, caller: Caller) -> Result<SyncAllView, OpsError> {
         let now = self.now();
-        let name = format!("sync-all asked for by {} at {}", caller.name(), now.as_micros());
+        let name = format!(
+            "sync-all asked for by {} at {}",
+            caller.name(),
+            now.as_micros()
+        );
         let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
         let job = Job::queued(id, JobKind::SyncAll, JobScope::Everything, now);
         let running = self.stores.jobs.create_unless_running(&job).await?;
@@ -105,7 +109,12 @@ impl Operations {
     pub async fn resume_job(&self, id: &str, caller: Caller) -> Result<JobView, OpsError> {
         let job = self.steerable(id, "resumed").await?;
         let at = self.now();
-        if !self.stores.jobs.resume(&job.id, PausedBy::Person, at).await? {
+        if !self
+            .stores
+            .jobs
+            .resume(&job.id, PausedBy::Person, at)
+            .await?
+        {
             return Err(OpsError::Conflict(format!(
                 "{id} is not paused, so it cannot be resumed; it is {}",
                 self.known(id).await?.salesforce_shown().name()

@@ -15,6 +15,11 @@ impl Operations {
     /// # Errors
     /// [`OpsError::Invalid`] names the value that cannot be understood.
     pub async fn logs(&self, search: &LogSearch) -> Result<LogPageView, OpsError> {
+        if search.format.is_some() {
+            return Err(OpsError::Invalid(
+                "format is for /api/v1/logs/export; a page is JSON".to_owned(),
+            ));
+        }
         let max = page_size(search.limit)?;
         let before = search.before.as_deref().map(place_of).transpose()?;
         let page = self
@@ -39,7 +44,12 @@ impl Operations {
     pub fn all_logs(
         &self,
         search: &LogSearch,
-    ) -> Result<impl Stream<Item = Result<Vec<LogLine>, OpsError>> + Send + 'static, OpsError> {
+    ) -> Result<impl Stream<Item = Result<Vec<LogLine>, OpsError>> + Send + use<>, OpsError> {
+        if search.limit.is_some() {
+            return Err(OpsError::Invalid(
+                "limit is for pages; an export has every line".to_owned(),
+            ));
+        }
         let query = query_of(search)?;
         let before = search.before.as_deref().map(place_of).transpose()?;
         let log = std::sync::Arc::clone(&self.stores.log);

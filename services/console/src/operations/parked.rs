@@ -244,11 +244,7 @@ impl Operations {
 fn filter_of(search: &ParkedSearch) -> Result<ParkedFilter, OpsError> {
     Ok(ParkedFilter {
         object: search.object.as_deref().map(object_of).transpose()?,
-        kind: search
-            .kind
-            .as_deref()
-            .map(kind_of)
-            .transpose()?,
+        kind: search.kind.as_deref().map(kind_of).transpose()?,
         parent: search.parent.as_deref().map(record_of).transpose()?,
         job: search.job.as_deref().map(JobId::of),
         dismissed: search.dismissed,

@@ -240,25 +240,24 @@ fn of_jobs(jobs: &[Job], now: Timestamp) -> Vec<String> {
         })
         .map(|job| job.requested)
         .max();
-    jobs.iter()
-        .filter_map(|job| match job.mos(now) {
-            MosStatus::Failed if made_good.is_none_or(|since| job.requested > since) => {
-                let why = job.failure().unwrap_or_default();
-                Some(format!("{} has failed: {why}", job.id))
-            }
-            MosStatus::Stalled => Some(format!(
-                "{} is stalled: {} units are on their way and nothing has come of it for {} min",
+    let is_trouble = |job: &&Job| made_good.is_none_or(|since| job.requested > since);
+    let failed = jobs.iter().filter(is_trouble).filter_map(|job| {
+        let why = job.failure()?;
+        Some(format!("{} has failed: {why}", job.id))
+    });
+    let held = jobs.iter().filter(|job| !job.is_over()).filter_map(|job| {
+        if job.is_stalled(now) {
+            return Some(format!(
+                "{} is stalled: nothing has come of it for {} min, {} units are on their way",
                 job.id,
-                job.pending(),
-                domain::job::STALLED_AFTER.as_secs() / 60
-            )),
-            _ if !job.is_over() => {
-                let pause = job.paused.as_ref()?;
-                Some(format!("{} is paused: {}", job.id, pause.why))
-            }
-            _ => None,
-        })
-        .collect()
+                domain::job::STALLED_AFTER.as_secs() / 60,
+                job.pending()
+            ));
+        }
+        let pause = job.paused.as_ref()?;
+        Some(format!("{} is paused: {}", job.id, pause.why))
+    });
+    failed.chain(held).collect()
 }
 
 fn stage_view(

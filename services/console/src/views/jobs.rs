@@ -117,7 +117,7 @@ pub struct SyncAllView {
 #[serde(deny_unknown_fields)]
 pub struct Reason {
     /// In words.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 

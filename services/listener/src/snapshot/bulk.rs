@@ -64,8 +64,9 @@ impl Query {
         let active = reading.active;
         let (ticket, rules) = active.rules.ticket().await?;
         let query = plan::soql(&rules, statement, &reading.job.scope);
-        let created = active.listener.source.create_bulk_query(&query.to_soql());
-        let created = created.await.map_err(Into::into);
+        let soql = query.to_soql();
+        let created = active.listener.source.create_bulk_query(&soql).await;
+        let created = created.map_err(Into::into);
         let id = active.rules.seen_anew_if_refused(created)?;
         tracing::info!(job = %reading.job.id, query = %id, object = %statement.object, "Salesforce reads");
         *self = Self::default();

@@ -34,7 +34,10 @@ pub(crate) async fn run(command: DeadCommand) -> Result<ExitCode, Failure> {
             let reason = Reason {
                 reason: Some(reason),
             };
-            let outcome = client(&configured).await?.discard_dead(&id, &reason).await?;
+            let outcome = client(&configured)
+                .await?
+                .discard_dead(&id, &reason)
+                .await?;
             print(&format!(
                 "{id} is discarded; {} records are counted as cancelled",
                 outcome.cancelled

@@ -57,8 +57,7 @@ fn at_length(job: &JobView) {
 
 fn json_of(value: &impl serde::Serialize) -> Result<ExitCode, Failure> {
     print(
-        &serde_json::to_string_pretty(value)
-            .map_err(|error| Failure::failed(error.to_string()))?,
+        &serde_json::to_string_pretty(value).map_err(|error| Failure::failed(error.to_string()))?,
     );
     Ok(ExitCode::SUCCESS)
 }

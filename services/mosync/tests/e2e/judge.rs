@@ -1,5 +1,6 @@
 //! The oracle's verdict over a world: the audit, last words, and what was sent out of scope.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fake_mos::RecordType;
@@ -17,7 +18,8 @@ const SLACK_MICROS: i64 = 31_000_000;
 pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<String> {
     let commits = commits(world);
     let settings = Settings::from_json(settings).unwrap();
-    let timeline = Timeline::new(&history(&commits), &settings, world.now()).unwrap();
+    let history = history(&commits);
+    let timeline = Timeline::new(&history, &settings, world.now()).unwrap();
     let state = state(world);
     let in_mos = |kind: Kind, id: &str| Some(state.get(kind, id)?.fields.clone());
     let audit = timeline
@@ -120,22 +122,17 @@ fn ledger(world: &World) -> MosLedger {
     }
 }
 
-/// How long changes took from Salesforce's ledger to mOS's.
-pub(crate) struct Latencies(Timeline, MosLedger);
-
-impl Latencies {
-    pub(crate) fn of(world: &World) -> Self {
-        let commits = commits(world);
-        let settings = Settings::from_json(&world.settings).unwrap();
-        let timeline = Timeline::new(&history(&commits), &settings, world.now()).unwrap();
-        Self(timeline, ledger(world))
-    }
-
-    /// Of the changes in scope made from the one time to the other; what never arrived counts as
-    /// for ever.
-    pub(crate) fn in_words(&self, from: i64, to: i64) -> String {
-        let mut samples = self.0.latency(&self.1, from);
-        samples.retain(|sample| sample.changed_at <= to);
+/// How long changes in scope took from Salesforce's ledger to mOS's, for each span of time, first
+/// and last moment: in words. What never arrived counts as for ever.
+pub(crate) fn latencies(world: &World, spans: &[(i64, i64)]) -> Vec<String> {
+    let commits = commits(world);
+    let history = history(&commits);
+    let settings = Settings::from_json(&world.settings).unwrap();
+    let timeline = Timeline::new(&history, &settings, world.now()).unwrap();
+    let ledger = ledger(world);
+    let in_words = |(from, to): &(i64, i64)| {
+        let mut samples = timeline.latency(&ledger, *from);
+        samples.retain(|sample| sample.changed_at <= *to);
         let share = |share| oracle::percentile(&samples, share).unwrap_or(f64::NAN);
         format!(
             "{} changes in scope, p50 {:.0} ms, p99 {:.0} ms",
@@ -143,5 +140,41 @@ impl Latencies {
             share(50.0),
             share(99.0)
         )
+    };
+    spans.iter().map(in_words).collect()
+}
+
+/// How often mOS's own ledger has each of these answers, object by object; a request that was
+/// repeated under its key counts once.
+pub(crate) fn answers(
+    world: &World,
+    wanted: &[&'static str],
+) -> BTreeMap<(String, &'static str), u64> {
+    let told = serde_json::to_value(world.mos.mos.outcomes()).unwrap();
+    let mut answers = BTreeMap::new();
+    for (kind, tally) in told["applied"].as_object().unwrap() {
+        for answer in wanted {
+            let mut records = tally[*answer].as_u64().unwrap();
+            if *answer == "unchanged" {
+                // A last word for a deal that mOS does not have changes nothing either.
+                records += tally["skipped"].as_u64().unwrap();
+            }
+            if records > 0 {
+                answers.insert((object_of(kind).to_owned(), *answer), records);
+            }
+        }
+    }
+    answers
+}
+
+/// Salesforce's name of what mOS calls so.
+fn object_of(kind: &str) -> &str {
+    match kind {
+        "user" => "User",
+        "company" => "Account",
+        "contact" => "Contact",
+        "opportunity" => "Opportunity",
+        "contact_role" => "OpportunityContactRole",
+        other => panic!("{other}"),
     }
 }

@@ -106,13 +106,12 @@ async fn a_full_load_beside_live_changes_is_exact() {
         .await;
     assert_counts(&world).await;
     memory.assert_small();
-    let latency = judge::Latencies::of(&world);
+    let spans = [(idle_began, idle_ended), (busy_began, i64::MAX)];
+    let latencies = judge::latencies(&world, &spans);
     println!(
-        "full load beside live changes: idle {:.0} a second, {}; during the load {:.0} a second, {}; {}",
-        idle,
-        latency.in_words(idle_began, idle_ended),
-        busy,
-        latency.in_words(busy_began, i64::MAX),
+        "full load beside live changes: idle {idle:.0} a second, {}; during the load {busy:.0} a second, {}; {}",
+        latencies[0],
+        latencies[1],
         memory.in_words()
     );
 }

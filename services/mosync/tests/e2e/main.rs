@@ -19,6 +19,7 @@ mod judge;
 mod kills;
 mod load;
 mod mos_faults;
+mod operators;
 mod people;
 mod scripts;
 mod servers;

@@ -435,6 +435,20 @@ impl World {
         connection.close(200, "bye".into()).await.unwrap();
     }
 
+    /// Waits until a process has said something with this mark: what follows it, to the next space.
+    pub(crate) async fn until_logged(&self, worker: &str, mark: &str) -> String {
+        let deadline = Instant::now() + self.patience;
+        loop {
+            let log = std::fs::read_to_string(self.folder.path().join(worker)).unwrap_or_default();
+            let said = log.lines().find_map(|line| line.split_once(mark));
+            if let Some((_, rest)) = said {
+                return rest.split(' ').next().unwrap_or_default().to_owned();
+            }
+            assert!(Instant::now() < deadline, "{worker} says {mark}: {log}");
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// The end of what each worker said.
     fn logs(&self) -> String {
         WORKERS

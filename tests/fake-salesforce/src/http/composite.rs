@@ -183,7 +183,9 @@ fn as_dml(app: &App, method: &str, url: &str, body: Value) -> Result<Dml, ApiErr
     let rest = below_version(&parts).unwrap_or_default();
     let fields = match body {
         Value::Object(fields) => fields,
-        _ => Row::new(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_) => {
+            Row::new()
+        }
     };
     let name = |entity: &str| Ok::<_, ApiError>(data::found(entity)?.name.to_owned());
     match (method, rest) {

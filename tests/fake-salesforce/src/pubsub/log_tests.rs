@@ -776,6 +776,8 @@ fn the_events_types_are_those_of_the_orgs_fields() {
             .iter()
             .map(|field| field.name)
             .filter(|name| schema.place(name).is_none())
+            // Custom fields are for queries alone; events take them up by a schema change.
+            .filter(|name| !name.ends_with("__c"))
             .collect();
         let left_out = [
             "Id",

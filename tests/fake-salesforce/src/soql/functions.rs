@@ -58,9 +58,10 @@ impl DateFunction {
 
     /// The type of its results.
     pub(crate) fn kind(self) -> FieldType {
-        match self.part {
-            Part::DayOnly => FieldType::Date,
-            _ => FieldType::Int,
+        if self.part == Part::DayOnly {
+            FieldType::Date
+        } else {
+            FieldType::Int
         }
     }
 

@@ -87,9 +87,10 @@ impl<'q> Groups<'q> {
         };
         let mut unnamed = 0;
         for (item, renamed) in &query.select {
-            let own = match item {
-                Item::Field(names) => names.parts.last().cloned(),
-                _ => None,
+            let own = if let Item::Field(names) = item {
+                names.parts.last().cloned()
+            } else {
+                None
             };
             let source = groups.source(scope, plan, item)?;
             let name = renamed.clone().or(own).unwrap_or_else(|| {
@@ -352,9 +353,9 @@ fn key(cells: &[Cell], over: usize) -> String {
     let mut key = String::new();
     for (place, cell) in cells.iter().enumerate() {
         if over >> place & 1 == 0 {
-            match cell {
-                Cell::Text(text) => key.push_str(text),
-                other => key.push_str(&format!("{other:?}")),
+            match cell.text() {
+                Some(text) => key.push_str(text),
+                None => key.push_str(&format!("{cell:?}")),
             }
         }
         key.push('\0');

@@ -131,6 +131,7 @@ impl Desk {
             attempts: 0,
             outages: 0,
             traceparent: String::new(),
+            scoped: None,
             ticket: None,
             records: (0..contacts)
                 .map(|number| UnitRecord {

@@ -2,7 +2,7 @@
 
 use console::access::Access;
 use console::api::Keys;
-use console::views::{LogSearch, Reason, Selection};
+use console::views::{LogSearch, ParkedSearch, Reason, Selection};
 use console::{Client, OpsError};
 use domain::job::JobKind;
 use futures::StreamExt as _;
@@ -54,9 +54,15 @@ async fn the_log_tells_the_command_line_from_the_api() {
     };
     let client = Client::of_process(access);
     let reason = Reason::default();
-    client.steer(job.id.as_str(), "resume", &reason).await.unwrap();
+    client
+        .steer(job.id.as_str(), "resume", &reason)
+        .await
+        .unwrap();
     let inside = Client::inside(desk.ops.clone());
-    inside.steer(job.id.as_str(), "cancel", &reason).await.unwrap();
+    inside
+        .steer(job.id.as_str(), "cancel", &reason)
+        .await
+        .unwrap();
     let log = desk.log().await;
     let told = log.iter().map(|line| line.message.as_str());
     assert_eq!(
@@ -84,7 +90,10 @@ async fn the_client_says_the_same_over_a_socket_and_inside() {
         assert_eq!(status, desk.ops.status().await.unwrap());
         assert!(!client.sync_all().await.unwrap().started);
         assert_eq!(client.jobs(None, 10).await.unwrap().jobs.len(), 1);
-        assert_eq!(client.job(job.id.as_str()).await.unwrap().id, job.id.as_str());
+        assert_eq!(
+            client.job(job.id.as_str()).await.unwrap().id,
+            job.id.as_str()
+        );
         // An id with everything that a path cannot hold as it is.
         let odd = client.job("a/b ?#%ä").await.unwrap_err();
         assert!(matches!(odd, OpsError::NotFound(_)), "{odd:?}");
@@ -104,8 +113,8 @@ async fn the_client_says_the_same_over_a_socket_and_inside() {
         let pieces = pieces.map(|piece| piece.unwrap().len());
         assert!(pieces.fold(0, async |sum, piece| sum + piece).await > 100);
         assert_eq!(client.dead(10).await.unwrap().total, 0);
-        let listed = client.parked(&console::views::ParkedSearch::default());
-        assert_eq!(listed.await.unwrap().records[0].id, parked.id);
+        let listed = client.parked(&ParkedSearch::default()).await.unwrap();
+        assert_eq!(listed.records[0].id, parked.id);
     }
     drop(door);
     let gone = over_socket.status().await;
@@ -131,7 +140,9 @@ async fn whatever_is_wrong_gets_a_sentence() {
         (Method::GET, "/api/v1/jobs?limit=x", "", 400, "limit"),
         (Method::GET, "/api/v1/jobs?lmit=1", "", 400, "lmit"),
         (Method::GET, "/api/v1/logs?level=loud", "", 400, "`loud`"),
+        (Method::GET, "/api/v1/logs?format=csv", "", 400, "export"),
         (Method::GET, "/api/v1/logs/export?since=x", "", 400, "since"),
+        (Method::GET, "/api/v1/logs/export?limit=9", "", 400, "limit"),
         (Method::GET, "/api/v1/parked?object=Lead", "", 400, "`Lead`"),
         (Method::POST, &pause, "{", 400, "EOF"),
         (Method::POST, &pause, "{\"raeson\": 1}", 400, "raeson"),

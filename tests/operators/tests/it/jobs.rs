@@ -86,7 +86,9 @@ async fn what_is_done_is_not_cancelled_and_what_is_live_is_not_steered() {
     let job = desk.job(JobKind::Backfill, "a").await;
     for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
         let jobs = &desk.stores.jobs;
-        jobs.transition(&job.id, to, desk.now(), None).await.unwrap();
+        jobs.transition(&job.id, to, desk.now(), None)
+            .await
+            .unwrap();
     }
     let refused = desk.ops.cancel_job(job.id.as_str(), None, BY).await;
     let refused = refused.unwrap_err().to_string();

@@ -61,7 +61,10 @@ async fn a_discarded_unit_is_counted_as_cancelled_and_its_records_are_named() {
     let expected = unit.records.iter().rev();
     let expected = expected.map(|record| (record.object, record.id));
     assert_eq!(named.collect::<Vec<_>>(), expected.collect::<Vec<_>>());
-    assert!(log.iter().all(|line| line.message.contains("broken import")));
+    assert!(
+        log.iter()
+            .all(|line| line.message.contains("broken import"))
+    );
     let again = desk.ops.discard_dead(&id, because("x"), BY).await;
     assert!(matches!(again.unwrap_err(), OpsError::NotFound(_)));
 }

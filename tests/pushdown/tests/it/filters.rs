@@ -101,11 +101,14 @@ fn own_value(random: &mut StdRng, field: &str, rows: &[Row]) -> Option<String> {
     let fields = rows.choose(random)?.fields().ok()?;
     let raw = fields.raw(field)?;
     let value: serde_json::Value = serde_json::from_str(&raw).ok()?;
-    match value {
-        serde_json::Value::Null => None,
-        serde_json::Value::String(text) => Some(text),
-        other => Some(other.to_string()),
+    if value.is_null() {
+        return None;
     }
+    Some(
+        value
+            .as_str()
+            .map_or_else(|| value.to_string(), str::to_owned),
+    )
 }
 
 /// A text, a piece of it, or the same in other letters.
@@ -120,18 +123,15 @@ fn text(random: &mut StdRng, own: Option<String>, operator: Operator) -> String 
     }
     let whole = own.unwrap_or_else(|| any(random, &TEXTS));
     let length = whole.chars().count();
-    let mut text: String = match operator {
-        Operator::StartsWith => whole
-            .chars()
-            .take(random.random_range(1..=length))
-            .collect(),
-        Operator::Contains | Operator::NotContain => {
-            let from = random.random_range(0..length);
-            let taken = random.random_range(1..=length - from);
-            whole.chars().skip(from).take(taken).collect()
-        }
-        _ => whole,
-    };
+    let mut text = whole.clone();
+    if operator == Operator::StartsWith {
+        let taken = random.random_range(1..=length);
+        text = whole.chars().take(taken).collect();
+    } else if in_pattern {
+        let from = random.random_range(0..length);
+        let taken = random.random_range(1..=length - from);
+        text = whole.chars().skip(from).take(taken).collect();
+    }
     match random.random_range(0..12) {
         0 | 1 => text = text.to_uppercase(),
         2 | 3 => text = text.to_lowercase(),
@@ -210,9 +210,12 @@ fn moment(random: &mut StdRng, own: Option<String>) -> String {
 
 fn record(random: &mut StdRng, own: Option<String>, operator: Operator) -> String {
     let whole = own.unwrap_or_else(|| id("001", random.random_range(0..20)).to_string());
-    match operator {
-        Operator::StartsWith => whole.chars().take(random.random_range(1..=18)).collect(),
-        _ if random.random_bool(0.3) => whole.chars().take(15).collect(),
-        _ => whole,
-    }
+    let taken = if operator == Operator::StartsWith {
+        random.random_range(1..=18)
+    } else if random.random_bool(0.3) {
+        15
+    } else {
+        18
+    };
+    whole.chars().take(taken).collect()
 }

@@ -42,8 +42,7 @@ impl Bars {
             .remaining_s
             .map(|left| format!(", about {} left", words::seconds(left)))
             .unwrap_or_default();
-        self.mos
-            .set_message(format!("{}{left}", job.mos.name()));
+        self.mos.set_message(format!("{}{left}", job.mos.name()));
     }
 
     /// A line above the bars. A terminal that is gone hears nothing.

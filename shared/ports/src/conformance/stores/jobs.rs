@@ -330,7 +330,10 @@ pub async fn job_reader_that_is_outdated_changes_nothing(harness: &dyn StoreHarn
     }
     assert_eq!(stores.jobs.pages(&job.id).await, Ok(vec![]));
     let unknown = job_id(JobKind::Backfill, "unknown");
-    let advanced = stores.jobs.advance(&unknown, &newest, Some(&page), at(4)).await;
+    let advanced = stores
+        .jobs
+        .advance(&unknown, &newest, Some(&page), at(4))
+        .await;
     assert_eq!(advanced, Ok(()));
     assert_eq!(stores.jobs.get(&unknown).await, Ok(None));
     assert_eq!(stores.jobs.pages(&unknown).await, Ok(vec![]));
@@ -394,7 +397,10 @@ pub async fn job_pages_are_kept_by_their_first_index(harness: &dyn StoreHarness)
         (10, page(10, 0)),
     ] {
         let progress = published(units);
-        let advanced = stores.jobs.advance(&job.id, &progress, Some(&page), at(2)).await;
+        let advanced = stores
+            .jobs
+            .advance(&job.id, &progress, Some(&page), at(2))
+            .await;
         assert_eq!(advanced, Ok(()));
     }
     harness.restart().await;
@@ -516,7 +522,9 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
     ] {
         let id = job_in(&stores, name, status).await;
         let page = page(0, 0);
-        let advanced = jobs.advance(&id, &published(units), Some(&page), at(2)).await;
+        let advanced = jobs
+            .advance(&id, &published(units), Some(&page), at(2))
+            .await;
         assert_eq!(advanced, Ok(()));
         if let Some(second) = counted_at {
             let counted = jobs.count(&id, 0, &tally(1), at(second)).await;

@@ -492,7 +492,8 @@ pub async fn parked_entries_are_retried_when_asked(harness: &dyn StoreHarness) {
     assert_eq!(stores.parked.take_due(at(20), 10).await, Ok(None));
     let released = stores
         .parked
-        .accepted(&[key(&parent)], parent.version, at(21)).await;
+        .accepted(&[key(&parent)], parent.version, at(21))
+        .await;
     assert_eq!(released, Ok(1));
     assert_eq!(stores.parked.retry(&[], at(21)).await, Ok(0));
 }
@@ -543,7 +544,8 @@ pub async fn parked_entries_are_dismissed_until_something_new(harness: &dyn Stor
     assert_eq!(found, Ok(1));
     let accepted = stores
         .parked
-        .accepted(&[key(&newer)], newer.version, at(11)).await;
+        .accepted(&[key(&newer)], newer.version, at(11))
+        .await;
     assert_eq!(accepted, Ok(0));
     assert_eq!(stores.parked.counts().await, open(None));
     assert_eq!(parked_ids(&stores).await, [key(&other)]);

@@ -125,7 +125,10 @@ pub async fn units_missing_are_found_among_many(harness: &dyn StoreHarness) {
     let lost = [0, 1_023, 1_024, 4_095, UNITS - 1];
     let stores = harness.stores().await;
     let id = job_in(&stores, "one", SalesforceStatus::Extracting).await;
-    let advanced = stores.jobs.advance(&id, &published(UNITS), None, at(2)).await;
+    let advanced = stores
+        .jobs
+        .advance(&id, &published(UNITS), None, at(2))
+        .await;
     assert_eq!(advanced, Ok(()));
     let mut counting = JoinSet::new();
     for first in 0..50 {

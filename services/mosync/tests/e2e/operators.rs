@@ -1,0 +1,308 @@
+//! What operators ask and order at the command line: exit codes, first lines, and that it works
+//! while another process holds an embedded folder.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use fake_mos::{Fault, RecordType, RejectCode};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+
+use crate::world::{self, Answer, Options, World, mosync};
+
+/// An org, an mOS, and `mosync all` on a folder.
+struct Embedded {
+    salesforce: fake_salesforce::server::Running,
+    mos: fake_mos::Running,
+    folder: TempDir,
+    running: Option<Child>,
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl Embedded {
+    async fn prepare() -> Self {
+        let salesforce = fake_salesforce::server::Options {
+            opportunities: Some(40),
+            keepalive_s: 1,
+            ..fake_salesforce::server::Options::default()
+        };
+        let clock = fake_salesforce::server::system_clock();
+        let salesforce = fake_salesforce::server::start(salesforce, clock)
+            .await
+            .unwrap();
+        let mos = fake_mos::Options {
+            http: ([127, 0, 0, 1], 0).into(),
+            api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+            ..fake_mos::Options::default()
+        };
+        let mos = fake_mos::start(mos, fake_mos::system_clock())
+            .await
+            .unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "allow_plaintext = true\n\
+             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\n\
+             [mos]\nurl = \"http://{}\"\napi_key = {:?}\n[permissions]\npoll_s = 1\n[embedded]\nfolder = {:?}\n",
+            salesforce.http,
+            fake_salesforce::server::DEFAULT_CLIENT_ID,
+            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
+            salesforce.grpc,
+            mos.http,
+            fake_mos::DEFAULT_API_KEY,
+            folder.path().join("data"),
+        );
+        std::fs::write(folder.path().join("mosync.toml"), text).unwrap();
+        Self {
+            salesforce,
+            mos,
+            folder,
+            running: None,
+        }
+    }
+
+    fn config(&self) -> PathBuf {
+        self.folder.path().join("mosync.toml")
+    }
+
+    /// Runs everything until it says that it does.
+    fn start(&mut self) {
+        let mut running = Command::new(env!("CARGO_BIN_EXE_mosync"))
+            .args(["all", "--config", self.config().to_str().unwrap()])
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let said = BufReader::new(running.stderr.take().unwrap());
+        self.running = Some(running);
+        let mut lines = said.lines();
+        assert!(lines.any(|line| line.unwrap().contains("mosync runs")));
+        // What it says later has to go somewhere.
+        std::thread::spawn(move || lines.count());
+    }
+
+    /// Ends it without warning.
+    fn end(&mut self) {
+        if let Some(mut running) = self.running.take() {
+            // Both fail only when it has ended already.
+            if running.kill().is_ok() && running.wait().is_ok() {}
+        }
+    }
+
+    async fn mosync(&self, arguments: &[&str]) -> Answer {
+        let config = self.config();
+        let mut arguments = arguments.to_vec();
+        arguments.extend(["--config", config.to_str().unwrap()]);
+        mosync(&arguments).await
+    }
+}
+
+fn first_line(answer: &Answer) -> &str {
+    answer.stdout.lines().next().unwrap_or_default()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn commands_reach_the_process_that_holds_the_folder() {
+    let mut world = Embedded::prepare().await;
+    world.start();
+    let file = world.folder.path().join("data/console.json");
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+
+    // One sync-all at a time: the first load is one, or this is; either way it completes.
+    let load = world.mosync(&["sync-all", "--wait"]).await;
+    assert_eq!(load.code, Some(0), "{load:?}");
+    let id = first_line(&load).to_owned();
+    assert!(id.starts_with("sync_all-"), "{load:?}");
+    assert!(load.stderr.contains("mOS completed"), "{load:?}");
+    assert!(!world.mos.mos.records(RecordType::Opportunity).is_empty());
+    let job = world.mosync(&["jobs", "show", &id, "--json"]).await;
+    let job: Value = serde_json::from_str(&job.stdout).unwrap();
+    assert_eq!(job["salesforce"], "completed");
+    assert_eq!(job["mos"], "completed");
+    assert_eq!(job["percent"], 100.0);
+    let same = world.mosync(&["status", &id]).await;
+    assert_eq!(same.code, Some(0), "{same:?}");
+    assert!(first_line(&same).contains(&id), "{same:?}");
+
+    for (arguments, code, word) in [
+        (&["jobs", "show", "nobody"][..], 2, "`nobody`"),
+        (&["jobs", "pause", &id], 1, "is over"),
+        (&["jobs", "cancel", "nobody"], 2, "`nobody`"),
+        (&["dead", "show", "nobody"], 2, "`nobody`"),
+        (&["parked", "retry", "003"], 2, "no record id"),
+        (&["parked", "retry"], 2, "--all"),
+        (&["parked", "dismiss", "--all"], 2, "--reason"),
+        (&["logs", "--level", "loud"], 2, "`loud`"),
+        (&["logs", "--since", "yesterday"], 2, "30m"),
+    ] {
+        let answer = world.mosync(arguments).await;
+        assert_eq!(answer.code, Some(code), "{arguments:?} {answer:?}");
+        assert!(answer.stderr.contains(word), "{arguments:?} {answer:?}");
+        assert_eq!(answer.stdout, "", "{arguments:?}");
+    }
+    for (arguments, line) in [
+        (&["parked", "list"][..], "nothing is parked"),
+        (&["parked", "list", "--all"], "nothing is parked"),
+        (&["dead", "list"], "nothing is set aside"),
+        (&["logs", "--topic", "nothing"], "no such line"),
+    ] {
+        let answer = world.mosync(arguments).await;
+        assert_eq!((answer.code, first_line(&answer)), (Some(0), line));
+    }
+    let log = world.mosync(&["logs", "--job", &id, "--since", "1h"]).await;
+    assert!(log.stdout.contains("the command line"), "{log:?}");
+    let csv = world.mosync(&["logs", "--format", "csv"]).await;
+    assert_eq!(
+        first_line(&csv),
+        "time,level,topic,job,object,record,message"
+    );
+
+    // Killed, it leaves its file behind; the folder is free, and commands open it themselves.
+    world.end();
+    assert!(file.exists());
+    let alone = world.mosync(&["status", "--json"]).await;
+    let alone: Value = serde_json::from_str(&alone.stdout).unwrap();
+    assert_eq!(alone["last_sync_all"]["mos"], "completed");
+    let asked = world.mosync(&["sync-all"]).await;
+    assert_eq!(asked.code, Some(0), "{asked:?}");
+    let paused = world
+        .mosync(&["jobs", "pause", first_line(&asked), "--reason", "night"])
+        .await;
+    assert_eq!(paused.code, Some(0), "{paused:?}");
+    assert!(paused.stdout.contains("Salesforce paused"), "{paused:?}");
+    // A pause is still one after the next start.
+    world.start();
+    let status = world.mosync(&["status", first_line(&asked)]).await;
+    assert!(status.stdout.contains("night"), "{status:?}");
+    let cancelled = world.mosync(&["jobs", "cancel", first_line(&asked)]).await;
+    assert!(cancelled.stdout.contains("mOS cancelled"), "{cancelled:?}");
+    let org = &world.salesforce.org;
+    assert!(!org.records("Opportunity").is_empty());
+}
+
+#[tokio::test]
+async fn a_token_is_shown_once_with_its_hash() {
+    let answer = mosync(&["console-token"]).await;
+    assert_eq!(answer.code, Some(0), "{answer:?}");
+    let value = |name: &str| {
+        let line = answer
+            .stdout
+            .lines()
+            .find_map(|line| line.strip_prefix(name));
+        line.unwrap().to_owned()
+    };
+    let (token, hash) = (value("token: "), value("token_sha256: "));
+    assert_eq!((token.len(), hash.len()), (64, 64));
+    assert_ne!(token, hash);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_console_serves_the_same_numbers_beside_the_workers() {
+    let mut world = World::at_rest(Options::default()).await;
+    let token = mosync(&["console-token"]).await.stdout;
+    let value = |name: &str| {
+        let line = token.lines().find_map(|line| line.strip_prefix(name));
+        line.unwrap().to_owned()
+    };
+    world.start_with(
+        "console",
+        &[
+            ("MOSYNC_CONSOLE_LISTEN", "127.0.0.1:0"),
+            ("MOSYNC_CONSOLE_TOKEN_SHA256", &value("token_sha256: ")),
+        ],
+    );
+    let address = world
+        .until_logged("console", "answers at /api/v1 address=")
+        .await;
+    let get = async |path: &str, token: &str| {
+        let mut stream = TcpStream::connect(&address).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+        let status = head.split(' ').nth(1).unwrap().to_owned();
+        (status, serde_json::from_str::<Value>(body).unwrap())
+    };
+    let (status, refused) = get("/api/v1/status", "x").await;
+    assert_eq!(status, "401", "{refused:#}");
+    let token = value("token: ");
+    let (status, served) = get("/api/v1/jobs", &token).await;
+    assert_eq!(status, "200", "{served:#}");
+    let printed = world.mosync(&["jobs", "--json"]).await;
+    let printed: Value = serde_json::from_str(&printed.stdout).unwrap();
+    let ids = |list: &Value| {
+        let jobs = list["jobs"].as_array().unwrap().iter();
+        jobs.map(|job| job["id"].clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(ids(&served), ids(&printed));
+    assert!(!ids(&served).is_empty());
+    let (_, document) = get("/api/openapi.json", "").await;
+    assert_eq!(document["openapi"], "3.1.0");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parked_record_is_retried_at_once_or_dismissed_with_a_reason() {
+    let world = World::at_rest(Options::default()).await;
+    let deals = world.mos.mos.records(RecordType::Opportunity);
+    let mut open = deals.iter().map(|deal| deal.external_id.clone());
+    let ids = [open.next().unwrap(), open.next().unwrap()];
+    let reject = Fault::Reject {
+        code: RejectCode::ValueTooLong,
+        field: Some("name".to_owned()),
+        probability: None,
+        ids: ids.to_vec(),
+        count: None,
+    };
+    world.mos.mos.fault(reject).unwrap();
+    let load = world.mosync(&["sync-all", "--wait"]).await;
+    assert_eq!(load.code, Some(1), "{load:?}");
+    assert!(
+        load.stderr.contains("mOS completed_with_errors"),
+        "{load:?}"
+    );
+    let groups = world.mosync(&["parked", "list", "--json"]).await;
+    let group: Value = serde_json::from_str(groups.stdout.trim()).unwrap();
+    assert_eq!(group["count"], 2, "{groups:?}");
+    let records = ["parked", "list", "--group", group["id"].as_str().unwrap()];
+    let records = world.mosync(&records).await;
+    assert!(
+        ids.iter().all(|id| records.stdout.contains(id)),
+        "{records:?}"
+    );
+
+    let why = [
+        "parked",
+        "dismiss",
+        &ids[0],
+        "--reason",
+        "too long for ever",
+    ];
+    let dismissed = world.mosync(&why).await;
+    assert_eq!(dismissed.code, Some(0), "{dismissed:?}");
+    let log = world.mosync(&["logs", "--record", &ids[0]]).await;
+    assert!(log.stdout.contains("too long for ever"), "{log:?}");
+    world.mos.mos.fault(Fault::Clear).unwrap();
+    let retried = world.mosync(&["parked", "retry", "--all"]).await;
+    assert_eq!(first_line(&retried).split(' ').next(), Some("1"));
+    let status = world
+        .until("nothing is open", |status| {
+            status["parked"] == serde_json::json!({}) && world::pending(status) == 0
+        })
+        .await;
+    assert_eq!(status["verdict"], "healthy", "{status:#}");
+    let left = world.mosync(&["parked", "list", "--all"]).await.stdout;
+    assert!(left.contains(&ids[0]) && !left.contains(&ids[1]), "{left}");
+    assert!(left.contains("too long for ever"), "{left}");
+}
