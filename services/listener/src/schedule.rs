@@ -53,10 +53,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
 }
 
 /// Gives every job that is not over a turn; whether any did something.
-async fn read_jobs(
-    active: &Active,
-    readers: &mut BTreeMap<JobId, Reader>,
-) -> Result<bool, String> {
+async fn read_jobs(active: &Active, readers: &mut BTreeMap<JobId, Reader>) -> Result<bool, String> {
     let jobs = &active.listener.stores.jobs;
     let mut still_open = BTreeMap::new();
     let mut busy = false;

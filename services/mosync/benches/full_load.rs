@@ -30,7 +30,6 @@ use tokio_stream::StreamExt as _;
 #[expect(dead_code, reason = "the bench does not judge")]
 mod judge;
 #[path = "../tests/e2e/servers.rs"]
-#[expect(dead_code, reason = "the bench kills no server")]
 mod servers;
 #[path = "../tests/e2e/world.rs"]
 #[expect(dead_code, reason = "the bench needs a part of it")]

@@ -132,6 +132,7 @@ mod tests {
             outages: 0,
             traceparent: String::new(),
             ticket: None,
+            scoped: None,
             records: Vec::new(),
             tally: Tally::default(),
         }

@@ -104,7 +104,8 @@ impl JobStore for SimJobs {
         at: Timestamp,
         error: Option<&str>,
     ) -> Result<Moved, StoreError> {
-        self.chance.note(format!("{id} becomes {} {error:?}", to.name()));
+        self.chance
+            .note(format!("{id} becomes {} {error:?}", to.name()));
         self.step(self.inner.transition(id, to, at, error)).await
     }
 
@@ -141,7 +142,8 @@ impl JobStore for SimJobs {
             Mutant::ForgetsAnnounced => self.announced(id).await?,
             _ => known,
         };
-        self.step(self.inner.announce(id, known, progress, page, at)).await
+        self.step(self.inner.announce(id, known, progress, page, at))
+            .await
     }
 
     async fn pages(&self, id: &JobId) -> Result<Vec<PageRead>, StoreError> {
@@ -163,7 +165,8 @@ impl JobStore for SimJobs {
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        self.chance.note(format!("{id} {index} is counted: {tally:?}"));
+        self.chance
+            .note(format!("{id} {index} is counted: {tally:?}"));
         let first = self.step(self.inner.count(id, index, tally, at)).await?;
         if !first && self.mutant == Mutant::CountsTwice {
             let fresh = self.recounted.fetch_add(1, Ordering::SeqCst);

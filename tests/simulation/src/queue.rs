@@ -36,7 +36,11 @@ impl Units {
         if unit.lane != Lane::Bulk || read_again {
             return;
         }
-        let ids = unit.records.iter().map(|record| record.id).collect::<Vec<_>>();
+        let ids = unit
+            .records
+            .iter()
+            .map(|record| record.id)
+            .collect::<Vec<_>>();
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let known = content
             .entry((unit.job.clone(), unit.index))

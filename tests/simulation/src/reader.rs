@@ -72,7 +72,9 @@ impl Breaching {
         let set = *self.breach.lock().unwrap_or_else(PoisonError::into_inner) == Some(breach);
         set && self
             .times
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
             .is_ok()
     }
 
@@ -143,7 +145,9 @@ impl Source for Breaching {
         self.answer_to(soql)?;
         if self
             .quota
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1))
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| {
+                left.checked_sub(1)
+            })
             .is_ok()
         {
             return Err(SourceError::Quota("REQUEST_LIMIT_EXCEEDED".to_owned()));
@@ -181,9 +185,15 @@ impl Source for Breaching {
     ) -> Result<Box<dyn BulkPage>, SourceError> {
         if self.breaches(Breach::OtherHeader) {
             let columns = [columns, &["Fax".to_owned()]].concat();
-            return self.inner.bulk_results(id, &columns, locator, max_rows).await;
+            return self
+                .inner
+                .bulk_results(id, &columns, locator, max_rows)
+                .await;
         }
-        let page = self.inner.bulk_results(id, columns, locator, max_rows).await?;
+        let page = self
+            .inner
+            .bulk_results(id, columns, locator, max_rows)
+            .await?;
         if self.breaches(Breach::Garbage) {
             return Ok(Box::new(Shortened(page)));
         }
@@ -327,7 +337,11 @@ impl Bench {
         let snapshot = PermissionSnapshot {
             number: 1,
             taken: self.clock.now(),
-            holders: [(SalesforceId::parse(&owner).unwrap(), BTreeSet::from([grant]))].into(),
+            holders: [(
+                SalesforceId::parse(&owner).unwrap(),
+                BTreeSet::from([grant]),
+            )]
+            .into(),
         };
         let permissions = &self.stores.permissions;
         permissions.store(&snapshot, None).await.unwrap();
@@ -371,7 +385,9 @@ impl Bench {
                     tally.add(record.object, Count::Created);
                 }
                 let now = clock.now();
-                jobs.count(&unit.job, unit.index, &tally, now).await.unwrap();
+                jobs.count(&unit.job, unit.index, &tally, now)
+                    .await
+                    .unwrap();
             }
         })
     }
@@ -406,14 +422,22 @@ impl Bench {
 
     /// Every row in scope was read, counted once, and every query is gone.
     async fn is_complete(&self, job: &Job, units_read_again: bool) {
-        assert_eq!(job.outcome(), Some(MosStatus::Completed), "{:?}", job.failure());
+        assert_eq!(
+            job.outcome(),
+            Some(MosStatus::Completed),
+            "{:?}",
+            job.failure()
+        );
         assert_eq!(self.units.faults(), Vec::<String>::new());
         for (object, rows) in [
             (ObjectKind::User, 1),
             (ObjectKind::Account, 1),
             (ObjectKind::Contact, 1),
             (ObjectKind::Opportunity, DEALS as u64),
-            (ObjectKind::OpportunityContactRole, DEALS.div_ceil(10) as u64),
+            (
+                ObjectKind::OpportunityContactRole,
+                DEALS.div_ceil(10) as u64,
+            ),
         ] {
             let read = job.tally.get(object, Count::Read);
             assert_eq!(job.tally.get(object, Count::Created), read);
@@ -458,7 +482,13 @@ async fn a_full_load_reads_everything_by_either_way() {
             assert_eq!(statement.way == Way::Bulk, bulk);
         }
         let asked = bench.source.created.lock().unwrap().len();
-        assert_eq!(asked, [5, 2, 0][[0, 10, 10_000].iter().position(|from| *from == bulk_from).unwrap()]);
+        assert_eq!(
+            asked,
+            [5, 2, 0][[0, 10, 10_000]
+                .iter()
+                .position(|from| *from == bulk_from)
+                .unwrap()]
+        );
         listener.abort();
     }
 }
@@ -468,7 +498,9 @@ async fn a_phase_waits_until_the_one_before_is_counted() {
     let bench = Bench::new(2, 0).await;
     let listener = tokio::spawn(bench.listener());
     let waits = bench
-        .until("the first phase is published", |job| job.progress.statement == 2)
+        .until("the first phase is published", |job| {
+            job.progress.statement == 2
+        })
         .await;
     tokio::time::sleep(Duration::from_secs(20)).await;
     let still = bench.job().await.unwrap();
@@ -541,7 +573,9 @@ async fn a_semi_join_that_is_refused_late_is_done_without() {
     let bench = Bench::new(5, 0).await;
     let listener = tokio::spawn(bench.listener());
     bench
-        .until("it is being read", |job| job.progress.phase == 0 && job.salesforce == SalesforceStatus::Extracting)
+        .until("it is being read", |job| {
+            job.progress.phase == 0 && job.salesforce == SalesforceStatus::Extracting
+        })
         .await;
     bench.source.refuses_joins.store(true, Ordering::SeqCst);
     let _counting = bench.counts_all_but(&[]);
@@ -574,7 +608,9 @@ async fn lost_units_whose_query_is_gone_are_read_again() {
     let _counting = bench.counts_all_but(&[5]);
     let listener = tokio::spawn(bench.listener());
     bench
-        .until("the deals are published", |job| job.progress.phase == 2 && job.progress.statement == 1)
+        .until("the deals are published", |job| {
+            job.progress.phase == 2 && job.progress.statement == 1
+        })
         .await;
     let created = bench.source.created.lock().unwrap().clone();
     for query in created {
@@ -606,9 +642,14 @@ async fn a_person_s_pause_holds_and_a_cancelled_job_ends() {
     let still = bench.job().await.unwrap();
     assert_eq!(held.progress, still.progress);
     assert_eq!(still.salesforce_shown(), SalesforceShown::Paused);
-    assert_eq!(jobs.resume(&id, PausedBy::Person, bench.clock.now()).await, Ok(true));
+    assert_eq!(
+        jobs.resume(&id, PausedBy::Person, bench.clock.now()).await,
+        Ok(true)
+    );
     bench
-        .until("it goes on", |job| job.progress.next_index > still.progress.next_index)
+        .until("it goes on", |job| {
+            job.progress.next_index > still.progress.next_index
+        })
         .await;
     let now = bench.clock.now();
     let cancelled = SalesforceStatus::Cancelled;
@@ -619,7 +660,10 @@ async fn a_person_s_pause_holds_and_a_cancelled_job_ends() {
     let job = bench.until_over().await;
     assert_eq!(job.outcome(), Some(MosStatus::Cancelled));
     // What was lost of it is not published again.
-    assert_eq!((job.units, job.counted, job.abandoned), (units, units - 1, 1));
+    assert_eq!(
+        (job.units, job.counted, job.abandoned),
+        (units, units - 1, 1)
+    );
     listener.abort();
 }
 
@@ -630,7 +674,9 @@ async fn a_used_up_allowance_holds_the_job_until_it_is_tried_again() {
     let listener = tokio::spawn(bench.listener());
     let _counting = bench.counts_all_but(&[]);
     let held = bench
-        .until("it is held", |job| job.salesforce_shown() == SalesforceShown::PausedQuota)
+        .until("it is held", |job| {
+            job.salesforce_shown() == SalesforceShown::PausedQuota
+        })
         .await;
     assert!(held.paused.unwrap().until.is_some());
     let job = bench.until_over().await;
@@ -679,14 +725,21 @@ async fn killed_everywhere(bulk_from: u64, mutant: Mutant, stride: u32) -> Vec<S
             id: deal,
         };
         let admin = bench.org.admin_id();
-        bench.org.transact(admin, "simulation", vec![delete]).unwrap();
+        bench
+            .org
+            .transact(admin, "simulation", vec![delete])
+            .unwrap();
         let listener = tokio::spawn(bench.listener());
         let job = bench.until_over().await;
         let faults = bench.units.faults();
         if !faults.is_empty() {
             return faults;
         }
-        assert_eq!(job.outcome(), Some(MosStatus::Completed), "after {polls} polls");
+        assert_eq!(
+            job.outcome(),
+            Some(MosStatus::Completed),
+            "after {polls} polls"
+        );
         let read = job.tally.get(ObjectKind::Opportunity, Count::Read);
         assert!(read >= DEALS as u64 - 1, "{read} after {polls} polls");
         assert_eq!(job.tally.get(ObjectKind::Opportunity, Count::Created), read);
@@ -697,18 +750,27 @@ async fn killed_everywhere(bulk_from: u64, mutant: Mutant, stride: u32) -> Vec<S
 
 #[tokio::test(start_paused = true)]
 async fn a_kill_at_any_await_of_bulk_reading_leaves_units_what_they_are() {
-    assert_eq!(killed_everywhere(0, Mutant::None, 7).await, Vec::<String>::new());
+    assert_eq!(
+        killed_everywhere(0, Mutant::None, 7).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_kill_at_any_await_of_rest_reading_uses_no_index_twice() {
-    assert_eq!(killed_everywhere(10_000, Mutant::None, 5).await, Vec::<String>::new());
+    assert_eq!(
+        killed_everywhere(10_000, Mutant::None, 5).await,
+        Vec::<String>::new()
+    );
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_reader_that_forgets_what_it_announced_is_seen() {
     let faults = killed_everywhere(10_000, Mutant::ForgetsAnnounced, 1).await;
-    assert!(!faults.is_empty(), "indices were used for other records unnoticed");
+    assert!(
+        !faults.is_empty(),
+        "indices were used for other records unnoticed"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -718,7 +780,12 @@ async fn records_that_are_named_keep_their_indices() {
     let records = bench.org.records("Opportunity");
     let records = records
         .iter()
-        .map(|deal| (ObjectKind::Opportunity, SalesforceId::parse(deal.id()).unwrap()))
+        .map(|deal| {
+            (
+                ObjectKind::Opportunity,
+                SalesforceId::parse(deal.id()).unwrap(),
+            )
+        })
         .collect::<BTreeSet<_>>();
     let id = JobId::new(JobKind::Retry, uuid::Uuid::nil());
     let scope = JobScope::Records { records };
@@ -737,7 +804,10 @@ async fn records_that_are_named_keep_their_indices() {
     };
     assert_eq!(job.outcome(), Some(MosStatus::Completed));
     assert_eq!((job.units, job.counted), (3, 3));
-    assert_eq!(job.tally.get(ObjectKind::Opportunity, Count::Read), DEALS as u64);
+    assert_eq!(
+        job.tally.get(ObjectKind::Opportunity, Count::Read),
+        DEALS as u64
+    );
     assert_eq!(job.progress.cursor, Cursor::Start);
     assert_eq!(bench.units.faults(), Vec::<String>::new());
     listener.abort();

@@ -41,7 +41,10 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
     answer(ops.status().await)
 }
 
-pub(super) async fn sync_all(State(ops): State<Operations>, CalledBy(caller): CalledBy) -> Answer<SyncAllView> {
+pub(super) async fn sync_all(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+) -> Answer<SyncAllView> {
     answer(ops.sync_all(caller).await)
 }
 

@@ -351,7 +351,9 @@ impl Results {
 
     async fn turn_over(&mut self, source: &dyn Source) -> Result<(), SourceError> {
         let wrong = |promised: u64, came: u64, what: &str| {
-            SourceError::Garbled(format!("{promised} rows were promised for {what}, {came} came"))
+            SourceError::Garbled(format!(
+                "{promised} rows were promised for {what}, {came} came"
+            ))
         };
         if self.came != self.page.promised() {
             return Err(wrong(self.page.promised(), self.came, "a page"));

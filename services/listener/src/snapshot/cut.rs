@@ -39,10 +39,14 @@ impl Cutter {
 ///
 /// # Errors
 /// [`SourceError::Garbled`] for a row without an id.
-pub(super) fn record(object: ObjectKind, row: Row, cause: &Cause) -> Result<UnitRecord, SourceError> {
+pub(super) fn record(
+    object: ObjectKind,
+    row: Row,
+    cause: &Cause,
+) -> Result<UnitRecord, SourceError> {
     let id = row.fields().ok().and_then(|fields| fields.id("Id"));
-    let id = id
-        .ok_or_else(|| SourceError::Garbled(format!("a row of {object} came without its id")))?;
+    let id =
+        id.ok_or_else(|| SourceError::Garbled(format!("a row of {object} came without its id")))?;
     Ok(UnitRecord {
         row: Some(row),
         ..publish::record(object, id, cause.clone())
@@ -70,7 +74,10 @@ mod tests {
     #[test]
     fn a_unit_has_two_hundred_rows_or_a_mebibyte() {
         let small = cut((0..401).map(|number| row(number, 10)));
-        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [200, 200, 1]);
+        assert_eq!(
+            small.iter().map(Vec::len).collect::<Vec<_>>(),
+            [200, 200, 1]
+        );
         let large = cut((0..5).map(|number| row(number, MAX_ROW_BYTES / 2)));
         assert_eq!(large.iter().map(Vec::len).collect::<Vec<_>>(), [2, 2, 1]);
         assert!(cut(std::iter::empty()).is_empty());

@@ -53,7 +53,10 @@ impl Watch {
             self.quiet = None;
             return Ok(false);
         }
-        let known = self.quiet.take().filter(|quiet| quiet.counted == job.counted);
+        let known = self
+            .quiet
+            .take()
+            .filter(|quiet| quiet.counted == job.counted);
         let quiet = self.quiet.insert(known.unwrap_or(Quiet {
             since: now,
             counted: job.counted,
@@ -183,7 +186,13 @@ async fn by_ledger(
         let of_page = std::mem::replace(&mut lost, later.unwrap_or_default());
         let Some(page) = place.checked_sub(1).and_then(|place| pages.get(place)) else {
             // Published before there was a ledger.
-            return broken(reading, &of_page, reading.progress.phase, "they are in no page").await;
+            return broken(
+                reading,
+                &of_page,
+                reading.progress.phase,
+                "they are in no page",
+            )
+            .await;
         };
         if page.phase == reading.progress.phase && page.generation < reading.progress.generation {
             // A later run of the phase has read the same once more.
@@ -196,22 +205,26 @@ async fn by_ledger(
             return broken(reading, &of_page, page.phase, "the plan is another one").await;
         };
         match Place::of(&page.at) {
-            Some(query) => {
-                match same_rows(reading, page, statement, &query, &of_page).await {
-                    Ok(()) => {}
-                    Err(Trouble::Outage(Outage::Source(
-                        error @ (SourceError::Expired(_)
-                        | SourceError::Garbled(_)
-                        | SourceError::Refused { .. }),
-                    ))) => {
-                        let why = error.to_string();
-                        return broken(reading, &of_page, page.phase, &why).await;
-                    }
-                    Err(trouble) => return Err(trouble),
+            Some(query) => match same_rows(reading, page, statement, &query, &of_page).await {
+                Ok(()) => {}
+                Err(Trouble::Outage(Outage::Source(
+                    error @ (SourceError::Expired(_)
+                    | SourceError::Garbled(_)
+                    | SourceError::Refused { .. }),
+                ))) => {
+                    let why = error.to_string();
+                    return broken(reading, &of_page, page.phase, &why).await;
                 }
-            }
+                Err(trouble) => return Err(trouble),
+            },
             None => {
-                same_range(reading, page, statement, next.and_then(|next| end(page, next))).await?;
+                same_range(
+                    reading,
+                    page,
+                    statement,
+                    next.and_then(|next| end(page, next)),
+                )
+                .await?;
                 abandon(reading, &of_page).await?;
             }
         }
@@ -263,8 +276,7 @@ async fn same_rows(
         return Err(SourceError::Expired(gone).into());
     }
     let cause = plan::cause(reading.job);
-    let mut results =
-        Results::open(source, query, statement.object, cause, state.records).await?;
+    let mut results = Results::open(source, query, statement.object, cause, state.records).await?;
     let mut index = page.first_index;
     let last = lost.last().copied().unwrap_or_default();
     while index <= last {
@@ -320,7 +332,10 @@ async fn same_range(
             LogLevel::Info,
             "job",
             Some(&reading.job.id),
-            format!("{} has read {} again where units were lost", reading.job.id, statement.object),
+            format!(
+                "{} has read {} again where units were lost",
+                reading.job.id, statement.object
+            ),
         )
         .await?;
     Ok(())

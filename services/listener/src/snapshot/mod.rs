@@ -170,7 +170,10 @@ async fn count(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Turn, T
         Counting::More => Ok(Turn::More),
         Counting::Waits => {
             if !std::mem::replace(&mut reader.waits, true) {
-                let message = format!("{} waits until it is known who holds mOS permission", job.id);
+                let message = format!(
+                    "{} waits until it is known who holds mOS permission",
+                    job.id
+                );
                 active
                     .log(LogLevel::Info, "job", Some(&job.id), message)
                     .await?;
@@ -197,7 +200,9 @@ async fn begin_reading(reading: &mut Reading<'_>, plan: &Plan) -> Result<(), Tro
         if statements.peek().is_none() {
             continue;
         }
-        let total = statements.map(|statement| statement.total).sum::<Option<u64>>();
+        let total = statements
+            .map(|statement| statement.total)
+            .sum::<Option<u64>>();
         reading.change(|progress| progress.objects.entry(object).or_default().total = total);
         found.push(match total {
             Some(total) => format!("{total} of {object}"),
@@ -436,6 +441,9 @@ async fn remove_queries(
 async fn remove(active: &Active, query: &str) {
     let id = BulkQueryId(query.to_owned());
     if let Err(error) = active.listener.source.remove_bulk_query(&id).await {
-        tracing::info!(query, "could not be removed, and goes away by itself: {error}");
+        tracing::info!(
+            query,
+            "could not be removed, and goes away by itself: {error}"
+        );
     }
 }

@@ -158,7 +158,8 @@ impl<'a> Reading<'a> {
     async fn write(&mut self, page: Option<&PageRead>) -> Result<(), Outage> {
         let now = self.active.listener.clock.now();
         let jobs = &self.active.listener.stores.jobs;
-        jobs.advance(&self.job.id, &self.progress, page, now).await?;
+        jobs.advance(&self.job.id, &self.progress, page, now)
+            .await?;
         self.written = true;
         Ok(())
     }

@@ -25,7 +25,10 @@ pub(super) async fn read(
     let mut at = Some(reading.progress.cursor.clone());
     for units in batches(rows) {
         let then = Cursor::Rest {
-            after: units.last().and_then(|unit| unit.last()).map(|record| record.id),
+            after: units
+                .last()
+                .and_then(|unit| unit.last())
+                .map(|record| record.id),
         };
         reading
             .publish(Batch {
@@ -60,7 +63,9 @@ pub(super) async fn page(
     let soql = query.page_soql(after, PAGE);
     let cause = plan::cause(reading.job);
     let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
-    let rows = active.rules.seen_anew_if_refused(rows.map_err(Outage::from))?;
+    let rows = active
+        .rules
+        .seen_anew_if_refused(rows.map_err(Outage::from))?;
     Ok((ticket, rows))
 }
 

@@ -109,7 +109,8 @@ pub(super) async fn meet(
             };
             reader.patience.strikes += 1;
             note(reading, reader, &reason).await?;
-            if reader.patience.strikes < STRIKES && !may_do_without_joins(reading, reader, &reason) {
+            if reader.patience.strikes < STRIKES && !may_do_without_joins(reading, reader, &reason)
+            {
                 reader.patience.wait();
                 return Ok(());
             }
@@ -138,7 +139,9 @@ async fn note(reading: &Reading<'_>, reader: &Reader, reason: &str) -> Result<()
         return Ok(());
     }
     let message = format!("{id} waits and asks again: {reason}");
-    let logged = reading.active.log(LogLevel::Warning, "job", Some(id), message);
+    let logged = reading
+        .active
+        .log(LogLevel::Warning, "job", Some(id), message);
     logged.await.map_err(in_words)
 }
 
@@ -161,7 +164,9 @@ async fn hold(
     let held = listener.stores.jobs.pause(id, &pause).await;
     if held.map_err(in_words)? {
         let message = format!("{id} is held until {until}: {error}");
-        let logged = reading.active.log(LogLevel::Warning, "job", Some(id), message);
+        let logged = reading
+            .active
+            .log(LogLevel::Warning, "job", Some(id), message);
         logged.await.map_err(in_words)?;
     }
     Ok(())
@@ -262,7 +267,12 @@ async fn do_without_joins(
     let id = &reading.job.id;
     jobs.set_plan(id, &changed, now).await.map_err(in_words)?;
     reader.plan = Some(std::sync::Arc::new(changed));
-    let logged = active.log(LogLevel::Warning, "job", Some(id), plan::note(object, reason));
+    let logged = active.log(
+        LogLevel::Warning,
+        "job",
+        Some(id),
+        plan::note(object, reason),
+    );
     logged.await.map_err(in_words)
 }
 

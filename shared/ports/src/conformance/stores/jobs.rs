@@ -350,7 +350,10 @@ pub async fn job_indices_are_announced_by_one_reader(harness: &dyn StoreHarness)
         announced,
         ..published(8)
     };
-    let advanced = stores.jobs.advance(&job.id, &published(8), None, at(2)).await;
+    let advanced = stores
+        .jobs
+        .advance(&job.id, &published(8), None, at(2))
+        .await;
     assert_eq!(advanced, Ok(()));
     let (one, other) = (announcing(11, 0), announcing(12, 1));
     let (page, others) = (page(8, 3), page(9, 4));
@@ -359,7 +362,9 @@ pub async fn job_indices_are_announced_by_one_reader(harness: &dyn StoreHarness)
         assert_eq!(announced.await, Ok(again));
     }
     for known in [8, 7, 12] {
-        let announced = stores.jobs.announce(&job.id, known, &other, Some(&others), at(4));
+        let announced = stores
+            .jobs
+            .announce(&job.id, known, &other, Some(&others), at(4));
         assert_eq!(announced.await, Ok(false));
     }
     let found = get(&stores, &job.id).await;
