@@ -412,7 +412,6 @@ fn prepare(db: &Connection) -> Result<(), OpenError> {
         begin.pragma_update(None, "user_version", schema::VERSION)?;
         begin.commit()?;
     }
-    db.execute_batch(schema::ADDED)?;
     db.execute_batch(TAKE_BACK)?;
     Ok(())
 }

@@ -35,6 +35,7 @@ CREATE TABLE dead (
 CREATE INDEX dead_id ON dead (id);
 
 CREATE TABLE streams (topic TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE polls (object TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE gaps (id TEXT PRIMARY KEY, opened INTEGER NOT NULL, doc TEXT NOT NULL);
 CREATE TABLE settings (revision INTEGER PRIMARY KEY, doc TEXT NOT NULL);
 CREATE TABLE snapshots (number INTEGER PRIMARY KEY, doc TEXT NOT NULL);
@@ -121,9 +122,4 @@ CREATE INDEX log_record ON log (record, seq) WHERE record IS NOT NULL;
 CREATE INDEX log_job ON log (job, seq) WHERE job IS NOT NULL;
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
-";
-
-/// Tables that databases of this version may lack, made whenever one is opened.
-pub(crate) const ADDED: &str = "
-CREATE TABLE IF NOT EXISTS polls (object TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 ";
