@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use domain::job::JobId;
+use domain::tally::Count;
 use domain::unit::{Envelope, Lane, QueueName, Stage};
 use domain::{SalesforceId, Ticket, Timestamp};
 use ports::queue::{
@@ -32,15 +33,17 @@ impl Units {
         let Ok(unit) = Envelope::decode(&message.body) else {
             return;
         };
-        let read_again = unit.rereads > 0 || unit.attempts > 0 || unit.outages > 0;
+        // What a worker sends back to be read again has companions, or has lost some records.
+        let read_again = unit.tally.iter().any(|(_, count, _)| count != Count::Read);
         if unit.lane != Lane::Bulk || read_again {
             return;
         }
-        let ids = unit
+        let mut ids = unit
             .records
             .iter()
             .map(|record| record.id)
             .collect::<Vec<_>>();
+        ids.sort_unstable();
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
         let known = content
             .entry((unit.job.clone(), unit.index))

@@ -28,7 +28,7 @@ use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, BulkState, EventStream, FieldDescription,
     Organization, Page, Source, SourceError, StreamStart,
 };
-use ports::stores::Stores;
+use ports::stores::{LogQuery, Stores};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -460,8 +460,8 @@ impl Bench {
 
     async fn log_says(&self, words: &str) -> bool {
         let log = &self.stores.log;
-        let everything = ports::stores::LogQuery::default();
-        let page = log.search(&everything, None, 10_000).await.unwrap();
+        let all = LogQuery::default();
+        let page = log.search(&all, None, 10_000).await.unwrap();
         page.entries
             .iter()
             .any(|(_, entry)| entry.job.is_some() && entry.message.contains(words))

@@ -49,6 +49,11 @@ impl Patience {
         hold.min(LAST_HOLD)
     }
 
+    /// Whether there has been no trouble before this.
+    const fn is_new(&self) -> bool {
+        self.failures == 0
+    }
+
     /// Something was read; whether there had been trouble before.
     pub(super) fn has_paid(&mut self) -> bool {
         std::mem::take(self).failures > 0
@@ -108,7 +113,7 @@ pub(super) async fn meet(
                 _ => error.to_string(),
             };
             reader.patience.strikes += 1;
-            note(reading, reader, &reason).await?;
+            note(reading, reader.patience.is_new(), &reason).await?;
             if reader.patience.strikes < STRIKES && !may_do_without_joins(reading, reader, &reason)
             {
                 reader.patience.wait();
@@ -124,7 +129,7 @@ pub(super) async fn meet(
         | SourceError::SignIn(_)
         | SourceError::PositionRejected(_)
         | SourceError::Expired(_) => {
-            note(reading, reader, &in_words(error)).await?;
+            note(reading, reader.patience.is_new(), &in_words(error)).await?;
             reader.patience.wait();
             Ok(())
         }
@@ -132,9 +137,9 @@ pub(super) async fn meet(
 }
 
 /// Writes the first of several troubles of the same kind into the log.
-async fn note(reading: &Reading<'_>, reader: &Reader, reason: &str) -> Result<(), String> {
+async fn note(reading: &Reading<'_>, new: bool, reason: &str) -> Result<(), String> {
     let id = &reading.job.id;
-    if reader.patience.failures > 0 {
+    if !new {
         tracing::warn!(job = %id, "could not be read, and is asked for again: {reason}");
         return Ok(());
     }

@@ -105,13 +105,18 @@ impl Reader {
             Some(_) => None,
             None => key.default.number(),
         };
+        let most = if name.ends_with("_s") {
+            MAX_SECONDS
+        } else {
+            MAX_NUMBER
+        };
         let number = number
             .and_then(|number| u64::try_from(number).ok())
-            .filter(|number| (1..=MAX_NUMBER).contains(number));
+            .filter(|number| (1..=most).contains(number));
         if number.is_none() {
             self.fault(
                 name,
-                format!("is not a whole number from 1 to {MAX_NUMBER}"),
+                format!("is not a whole number from 1 to {most}"),
                 example(key),
             );
         }
@@ -331,7 +336,9 @@ impl Reader {
 }
 
 /// A day in seconds is more than any time here needs.
-const MAX_NUMBER: u64 = 86_400;
+const MAX_SECONDS: u64 = 86_400;
+/// Rows, lines and days.
+const MAX_NUMBER: u64 = 10_000_000;
 
 fn example(key: &Key) -> String {
     match (key.kind, key.default) {

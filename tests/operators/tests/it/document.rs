@@ -313,10 +313,11 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         let real = path.replace("{job}", name).replace("{message}", name);
         book.ask(&door, post.clone(), path, &real, body).await;
     }
-    // A pause that is refused: the job is over now.
-    let pause = "/api/v1/jobs/{job}/pause";
-    let real = pause.replace("{job}", &load);
-    book.ask(&door, post.clone(), pause, &real, "").await;
+    // The job is over now: nothing is left of it to be held or ended.
+    for path in ["/api/v1/jobs/{job}/pause", "/api/v1/jobs/{job}/cancel"] {
+        let real = path.replace("{job}", &load);
+        book.ask(&door, post.clone(), path, &real, "").await;
+    }
 
     // Without a token, and with stores out of reach.
     let far = out_of_reach(&desk).await;

@@ -358,8 +358,12 @@ pub async fn parked_entries_are_listed_by_filter(harness: &dyn StoreHarness) {
     let parent = (ObjectKind::Account, id(ObjectKind::Account, 1));
     let mut all = Vec::new();
     for number in 0..36 {
-        let object = [ObjectKind::Account, ObjectKind::Contact][number % 2];
-        let mut record = parked(object, u32::try_from(number).unwrap_or_default());
+        let object = if number % 2 == 0 {
+            ObjectKind::Account
+        } else {
+            ObjectKind::Contact
+        };
+        let mut record = parked(object, number);
         if number % 3 == 0 {
             record.kind = FailureKind::ParentMissing;
         }
