@@ -290,6 +290,7 @@ async fn against_ledger(world: &World) -> Vec<String> {
         }
     }
     let mut done = BTreeMap::<(String, &str), u64>::new();
+    let mut last_words = BTreeSet::new();
     for entry in world.mos.ledger_since(0) {
         if entry.replayed {
             continue;
@@ -298,7 +299,15 @@ async fn against_ledger(world: &World) -> Vec<String> {
             let outcome = match record.outcome {
                 Some(Outcome::Created) => "created",
                 Some(Outcome::Updated) => "updated",
-                Some(Outcome::Unchanged | Outcome::Skipped) => "unchanged",
+                Some(Outcome::Unchanged) => "unchanged",
+                // A last word that mOS has no deal for is sent twice, and is one record.
+                Some(Outcome::Skipped) => {
+                    let word = (record.external_id.clone(), record.version.clone());
+                    if !last_words.insert(word) {
+                        continue;
+                    }
+                    "unchanged"
+                }
                 Some(Outcome::Stale) => "stale",
                 Some(Outcome::Rejected) | None => continue,
             };

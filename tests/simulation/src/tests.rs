@@ -98,15 +98,21 @@ fn scripts_that_once_failed_pass() {
 }
 
 /// With `MOSYNC_SIM_SEED`, that script with its trace; else the first one. With
-/// `MOSYNC_SIM_POLLED=1` as it is where objects are polled.
+/// `MOSYNC_SIM_POLLED=1` as it is where objects are polled, with `MOSYNC_SIM_FAULTLESS=1` as it
+/// goes when nothing goes wrong.
 #[test]
 fn replay() {
     let asked = setting("MOSYNC_SIM_SEED");
     let seed = asked.unwrap_or(0);
-    let outcome = if setting("MOSYNC_SIM_POLLED").is_some() {
-        play_polled(seed, Rates::FULL)
+    let rates = if setting("MOSYNC_SIM_FAULTLESS") == Some(1) {
+        Rates::NONE
     } else {
-        play(seed, Rates::FULL, Mutant::None)
+        Rates::FULL
+    };
+    let outcome = if setting("MOSYNC_SIM_POLLED") == Some(1) {
+        play_polled(seed, rates)
+    } else {
+        play(seed, rates, Mutant::None)
     };
     if asked.is_some() {
         for line in &outcome.trace {
@@ -118,7 +124,7 @@ fn replay() {
 
 #[test]
 fn a_script_without_faults_ends_as_the_oracle_says() {
-    for seed in 0..5 {
+    for seed in 0..20 {
         let outcome = play(seed, Rates::NONE, Mutant::None);
         assert!(outcome.faults.is_empty(), "{}", report(seed, &outcome));
     }

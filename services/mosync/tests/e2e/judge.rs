@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fake_mos::RecordType;
+use fake_mos::{Outcome, RecordType};
 use fake_salesforce::commit::Commit;
 use oracle::{History, Kind, MosLedger, MosRecord, MosState, Settings, Timeline};
 use serde_json::Value;
@@ -144,27 +144,49 @@ pub(crate) fn latencies(world: &World, spans: &[(i64, i64)]) -> Vec<String> {
     spans.iter().map(in_words).collect()
 }
 
-/// How often mOS's own ledger has each of these answers, object by object; a request that was
-/// repeated under its key counts once.
+/// How often mOS's own ledger has each of these answers, object by object. A request repeated under
+/// its key counts once, and so does a last word that finds no deal, which is said twice on purpose.
 pub(crate) fn answers(
     world: &World,
     wanted: &[&'static str],
 ) -> BTreeMap<(String, &'static str), u64> {
-    let told = serde_json::to_value(world.mos.mos.outcomes()).unwrap();
+    let mut last_words = BTreeMap::new();
     let mut answers = BTreeMap::new();
-    for (kind, tally) in told["applied"].as_object().unwrap() {
-        for answer in wanted {
-            let mut records = tally[*answer].as_u64().unwrap();
-            if *answer == "unchanged" {
-                // A last word for a deal that mOS does not have changes nothing either.
-                records += tally["skipped"].as_u64().unwrap();
-            }
-            if records > 0 {
-                answers.insert((object_of(kind).to_owned(), *answer), records);
+    for request in world.mos.mos.ledger_since(0) {
+        for record in request.records.iter().filter(|_| !request.replayed) {
+            let Some(outcome) = record.outcome else {
+                continue;
+            };
+            if record.if_exists {
+                let word = (record.external_id.clone(), record.version.clone());
+                last_words.insert(word, (record.kind.clone(), outcome));
+            } else if let Some(answer) = answer(outcome, wanted) {
+                let object = object_of(&record.kind).to_owned();
+                *answers.entry((object, answer)).or_default() += 1;
             }
         }
     }
+    for (kind, outcome) in last_words.into_values() {
+        if let Some(answer) = answer(outcome, wanted) {
+            *answers
+                .entry((object_of(&kind).to_owned(), answer))
+                .or_default() += 1;
+        }
+    }
     answers
+}
+
+/// An outcome by the name under which jobs count it, if it is wanted.
+fn answer(outcome: Outcome, wanted: &[&'static str]) -> Option<&'static str> {
+    let name = match outcome {
+        Outcome::Created => "created",
+        Outcome::Updated => "updated",
+        // A last word for a deal that mOS does not have changes nothing.
+        Outcome::Unchanged | Outcome::Skipped => "unchanged",
+        Outcome::Stale => "stale",
+        Outcome::Rejected => "rejected",
+    };
+    wanted.iter().find(|wanted| **wanted == name).copied()
 }
 
 /// Salesforce's name of what mOS calls so.

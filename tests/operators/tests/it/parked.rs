@@ -67,6 +67,10 @@ async fn a_thousand_records_of_one_cause_are_one_group() {
     assert!(after.groups[1].dismissed);
     assert!(desk.log().await[0].message.contains("an old import"));
 
+    // What was dismissed is not taken up with its group again.
+    let refused = desk.ops.retry_parked(&group(&many.id), BY).await;
+    assert!(matches!(refused.unwrap_err(), OpsError::NotFound(_)));
+
     // The other is tried again: due now, in one retry job.
     let touched = desk.ops.retry_parked(&group(&children.id), BY).await;
     assert_eq!(touched.unwrap().records, 3);
