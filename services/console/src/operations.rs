@@ -6,6 +6,7 @@ mod logs;
 mod parked;
 mod status;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use domain::Timestamp;
@@ -49,6 +50,7 @@ pub struct Operations {
     queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
     topic: String,
+    polled: BTreeSet<ObjectKind>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -60,7 +62,8 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// On these stores and queues; `topic` is the event channel whose position is shown.
+    /// On these stores and queues; `topic` is the event channel whose position is shown. No
+    /// object is polled.
     #[must_use]
     pub fn new(
         stores: Stores,
@@ -73,7 +76,15 @@ impl Operations {
             queue,
             clock,
             topic: topic.into(),
+            polled: BTreeSet::new(),
         }
+    }
+
+    /// Where the listener polls these objects: there is no rest without them.
+    #[must_use]
+    pub fn polling(mut self, objects: BTreeSet<ObjectKind>) -> Self {
+        self.polled = objects;
+        self
     }
 
     fn now(&self) -> Timestamp {

@@ -14,7 +14,7 @@ pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
 };
-pub use status::{StageView, StatusView, StreamView, Verdict};
+pub use status::{PollView, StageView, StatusView, StreamView, Verdict};
 
 use serde::{Deserialize, Serialize};
 

@@ -122,6 +122,27 @@ pub(crate) async fn undecodable(
     .await
 }
 
+/// An object is polled from now on, in an org that is followed already: nobody knows which of its
+/// changes were never heard of, so everything is read.
+pub(crate) async fn not_heard(
+    active: &Active,
+    object: ObjectKind,
+    from: Timestamp,
+) -> Result<(), String> {
+    let evidence = format!(
+        "{object} is polled from {from} on, and what happened to it before may not have been heard"
+    );
+    open(
+        active,
+        GapCause::NotHeard,
+        from,
+        evidence,
+        JobKind::SyncAll,
+        JobScope::Everything,
+    )
+    .await
+}
+
 async fn open(
     active: &Active,
     cause: GapCause,

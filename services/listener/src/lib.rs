@@ -1,16 +1,20 @@
-//! The listener: Salesforce in, units out. One is active per org; it follows the event stream, runs
-//! the jobs that read snapshots, and takes parked records up again.
+//! The listener: Salesforce in, units out. One is active per org; it follows the event stream, polls
+//! the objects that no events come from, runs the jobs that read snapshots, and takes parked
+//! records up again.
 
 mod gaps;
+mod poll;
 mod publish;
 mod schedule;
+mod seen;
 mod snapshot;
 mod stream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::SalesforceId;
+use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
 use ports::queue::Queue;
 use ports::source::{Organization, Source};
@@ -26,6 +30,15 @@ const PAUSE: Duration = Duration::from_secs(2);
 /// Fewer rows are read sooner by REST than a bulk query is ready.
 const BULK_FROM: u64 = 10_000;
 
+/// Which objects are polled, beside what is heard of them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Polling {
+    /// Those without change capture.
+    pub objects: BTreeSet<ObjectKind>,
+    /// From the beginning of a poll to that of the next.
+    pub every: Duration,
+}
+
 /// Everything the listener works with.
 pub struct Listener {
     source: Arc<dyn Source>,
@@ -36,7 +49,10 @@ pub struct Listener {
     holder: String,
     bulk_from: u64,
     retention: Retention,
+    polling: Polling,
     state: Mutex<WorkerState>,
+    /// Why objects cannot be polled.
+    poll_failures: Mutex<BTreeMap<ObjectKind, String>>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -53,10 +69,13 @@ struct Active {
     listener: Arc<Listener>,
     org: SalesforceId,
     rules: RulesInForce,
+    /// Held by who publishes live units, see [`publish::LiveTurn`].
+    live: tokio::sync::Mutex<()>,
 }
 
 impl Listener {
-    /// A listener of a change event channel; `holder` names this process in the lease.
+    /// A listener of a change event channel that polls nothing; `holder` names this process in the
+    /// lease.
     #[must_use]
     pub fn new(
         source: Arc<dyn Source>,
@@ -78,8 +97,20 @@ impl Listener {
             holder,
             bulk_from: BULK_FROM,
             retention: Retention::default(),
+            polling: Polling {
+                objects: BTreeSet::new(),
+                every: Duration::ZERO,
+            },
             state,
+            poll_failures: Mutex::default(),
         }
+    }
+
+    /// Polls these objects too.
+    #[must_use]
+    pub fn polling(mut self, polling: Polling) -> Self {
+        self.polling = polling;
+        self
     }
 
     /// Statements with more rows than this are read by the Bulk API, others by REST pages.
@@ -137,12 +168,15 @@ impl Listener {
             listener: Arc::clone(self),
             org: org.id,
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
+            live: tokio::sync::Mutex::default(),
         });
+        self.poll_failures().clear();
         let stop = stop.child_token();
         tokio::select! {
             biased;
             ended = self.keep_lease() => { stop.cancel(); ended }
             ended = stream::follow(&active, &stop) => ended,
+            ended = poll::run(&active, &stop) => ended,
             ended = schedule::run(&active, &stop) => ended,
             () = stop.cancelled() => Ok(()),
         }
@@ -202,17 +236,37 @@ impl Listener {
         self.report_again().await;
     }
 
+    /// Says why an object cannot be polled, or that it can.
+    async fn report_poll(&self, object: ObjectKind, failure: Option<String>) {
+        match failure {
+            Some(why) => self.poll_failures().insert(object, why),
+            None => self.poll_failures().remove(&object),
+        };
+        self.report_again().await;
+    }
+
+    fn poll_failures(&self) -> MutexGuard<'_, BTreeMap<ObjectKind, String>> {
+        let failures = self.poll_failures.lock();
+        failures.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How the stream is, and the polls where it is well.
+    fn state(&self) -> WorkerState {
+        let stream = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let failures = self.poll_failures();
+        if *stream == WorkerState::Running && !failures.is_empty() {
+            let failures = failures.values().cloned().collect::<Vec<_>>();
+            return WorkerState::Failing(failures.join("; "));
+        }
+        stream.clone()
+    }
+
     /// Says how it is; that nobody hears it is no reason to stop.
     async fn report_again(&self) {
-        let state = self
-            .state
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
         let report = Report {
             at: self.clock.now(),
-            state,
-            figures: std::collections::BTreeMap::new(),
+            state: self.state(),
+            figures: BTreeMap::new(),
         };
         if let Err(error) = self.stores.reports.report("listener", &report).await {
             tracing::warn!("the listener's state could not be reported: {error}");

@@ -8,6 +8,7 @@ use domain::tally::{Count, Tally};
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
 use domain::{Ticket, Timestamp};
 use ports::queue::Queue;
+use tokio::sync::MutexGuard;
 
 use crate::{Active, in_words};
 
@@ -68,32 +69,46 @@ pub(crate) async fn unit(
     .await
 }
 
-/// Publishes live changes as a unit of the hour's job.
-pub(crate) async fn live(
-    active: &Active,
-    records: Vec<UnitRecord>,
-    at: Timestamp,
-) -> Result<(), String> {
-    let job = JobId::live(at);
-    let index = active
-        .listener
-        .stores
-        .jobs
-        .open_live_unit(&job, at)
-        .await
-        .map_err(in_words)?;
-    unit(
+/// The right to publish live units. The store knows of one that is in doubt, so they are published
+/// strictly one after the other, and the stream and the polls take turns.
+pub(crate) struct LiveTurn<'a> {
+    active: &'a Active,
+    _turn: MutexGuard<'a, ()>,
+}
+
+/// Waits for the right to publish live units.
+pub(crate) async fn live_turn(active: &Active) -> LiveTurn<'_> {
+    LiveTurn {
         active,
-        Place {
+        _turn: active.live.lock().await,
+    }
+}
+
+impl LiveTurn<'_> {
+    /// Publishes live changes as a unit of the hour's job.
+    pub(crate) async fn publish(
+        &self,
+        records: Vec<UnitRecord>,
+        at: Timestamp,
+    ) -> Result<(), String> {
+        let job = JobId::live(at);
+        let jobs = &self.active.listener.stores.jobs;
+        let index = jobs.open_live_unit(&job, at).await.map_err(in_words)?;
+        let place = Place {
             job,
             index,
             generation: 0,
             lane: Lane::Live,
-        },
-        None,
-        records,
-    )
-    .await
+        };
+        unit(self.active, place, None, records).await
+    }
+
+    /// Ends the turn: the queue has confirmed every unit. A turn that ends otherwise leaves its
+    /// last unit in doubt, and the listener starts again from its lease.
+    pub(crate) async fn confirm(self) -> Result<(), String> {
+        let jobs = &self.active.listener.stores.jobs;
+        jobs.confirm_live_units().await.map_err(in_words)
+    }
 }
 
 /// Waits until the lane has room for more.

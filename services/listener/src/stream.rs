@@ -15,7 +15,8 @@ use ports::stores::{GapCause, LogLevel, StreamState, WorkerState};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Active, gaps, in_words, publish};
+use crate::publish::{self, LiveTurn};
+use crate::{Active, gaps, in_words, poll};
 
 /// A lone change waits this long for company.
 const LINGER: Duration = Duration::from_millis(50);
@@ -187,6 +188,7 @@ impl Takeover<'_> {
 
     /// Publishes everything the events name; answers the position of the last.
     async fn publish_all(&self, events: Vec<StreamEvent>) -> Result<Option<ReplayId>, String> {
+        let turn = publish::live_turn(self.active).await;
         let mut pending = Vec::new();
         let mut last = None;
         for event in events {
@@ -197,13 +199,13 @@ impl Takeover<'_> {
             }
             while pending.len() >= MAX_RECORDS {
                 let rest = pending.split_off(MAX_RECORDS);
-                self.publish(std::mem::replace(&mut pending, rest)).await?;
+                self.publish(&turn, std::mem::replace(&mut pending, rest))
+                    .await?;
             }
             last = Some(replay);
         }
-        self.publish(pending).await?;
-        let jobs = &self.active.listener.stores.jobs;
-        jobs.confirm_live_units().await.map_err(in_words)?;
+        self.publish(&turn, pending).await?;
+        turn.confirm().await?;
         Ok(last)
     }
 
@@ -268,15 +270,16 @@ impl Takeover<'_> {
         Ok(())
     }
 
-    async fn publish(&self, records: Vec<UnitRecord>) -> Result<(), String> {
+    async fn publish(&self, turn: &LiveTurn<'_>, records: Vec<UnitRecord>) -> Result<(), String> {
         if records.is_empty() {
             return Ok(());
         }
-        publish::live(self.active, records, self.active.listener.clock.now()).await
+        turn.publish(records, self.active.listener.clock.now())
+            .await
     }
 
     /// Everything up to `position` is with the broker: stores it. The very first position comes with
-    /// the first load, which begins after it.
+    /// the first load, which begins after it and after the first position of every polled object.
     async fn settle(
         &mut self,
         position: ReplayId,
@@ -286,6 +289,7 @@ impl Takeover<'_> {
     ) -> Result<(), String> {
         let listener = &self.active.listener;
         if self.state.is_none() {
+            poll::all_begun(self.active).await?;
             // Before the position, so that no moment shows a stream without its first load; the
             // reader of jobs waits for the position.
             first_load(self.active, &position).await?;

@@ -24,6 +24,7 @@ impl Adapters {
             Arc::clone(&self.clock),
             config.salesforce.topic.clone(),
         )
+        .polling(config.salesforce.polled_objects.clone())
     }
 }
 

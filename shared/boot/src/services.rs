@@ -89,7 +89,11 @@ pub fn start(
             );
             let listener = listener
                 .with_bulk_from(config.salesforce.bulk_from)
-                .keeping(config.retention);
+                .keeping(config.retention)
+                .polling(listener::Polling {
+                    objects: config.salesforce.polled_objects.clone(),
+                    every: config.salesforce.polled_every,
+                });
             let listener = Arc::new(listener);
             lifecycle.spawn("listener", async move {
                 listener.run(stop).await;

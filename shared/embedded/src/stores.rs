@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use domain::job::Job;
 use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
-use domain::{Ticket, Timestamp, Version};
+use domain::{ObjectKind, Ticket, Timestamp, Version};
 use ports::stores::{
-    Gap, LeaseStore, PermissionStore, PositionStore, Report, ReportStore, SettingsStore,
+    Gap, LeaseStore, PermissionStore, PollState, PositionStore, Report, ReportStore, SettingsStore,
     StoreError, StreamState, TicketStore,
 };
 use rusqlite::{OptionalExtension, Params, params};
@@ -90,6 +90,26 @@ impl PositionStore for Tables {
             tx.db
                 .prepare_cached("INSERT OR REPLACE INTO streams (topic, doc) VALUES (?1, ?2)")?
                 .execute([topic, to_doc(&state)?])?;
+            Ok(())
+        });
+        Ok(stored.await?)
+    }
+
+    async fn poll(&self, object: ObjectKind) -> Result<Option<PollState>, StoreError> {
+        let object = object.api_name();
+        let state = self
+            .0
+            .run(move |tx| doc(tx, "SELECT doc FROM polls WHERE object = ?1", [object]));
+        Ok(state.await?)
+    }
+
+    async fn store_poll(&self, object: ObjectKind, state: &PollState) -> Result<(), StoreError> {
+        let object = object.api_name();
+        let state = state.clone();
+        let stored = self.0.run(move |tx| {
+            tx.db
+                .prepare_cached("INSERT OR REPLACE INTO polls (object, doc) VALUES (?1, ?2)")?
+                .execute(params![object, to_doc(&state)?])?;
             Ok(())
         });
         Ok(stored.await?)

@@ -7,9 +7,9 @@ use async_trait::async_trait;
 use domain::job::Job;
 use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
-use domain::{Ticket, Timestamp, Version};
+use domain::{ObjectKind, Ticket, Timestamp, Version};
 use ports::stores::{
-    Gap, LeaseStore, PermissionStore, PositionStore, Report, ReportStore, SettingsStore,
+    Gap, LeaseStore, PermissionStore, PollState, PositionStore, Report, ReportStore, SettingsStore,
     StoreError, StreamState, TicketStore,
 };
 
@@ -38,6 +38,27 @@ impl PositionStore for Link {
             redis::cmd("HSET")
                 .arg(self.key("streams"))
                 .arg(topic)
+                .arg(to_doc(state)?),
+        )
+        .await
+    }
+
+    async fn poll(&self, object: ObjectKind) -> Result<Option<PollState>, StoreError> {
+        let doc: Option<String> = self
+            .ask(
+                redis::cmd("HGET")
+                    .arg(self.key("polls"))
+                    .arg(object.api_name()),
+            )
+            .await?;
+        doc.as_deref().map(of_doc).transpose()
+    }
+
+    async fn store_poll(&self, object: ObjectKind, state: &PollState) -> Result<(), StoreError> {
+        self.ask(
+            redis::cmd("HSET")
+                .arg(self.key("polls"))
+                .arg(object.api_name())
                 .arg(to_doc(state)?),
         )
         .await

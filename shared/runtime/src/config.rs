@@ -6,11 +6,13 @@ mod keys;
 mod reader;
 mod values;
 
+use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use domain::ObjectKind;
 use secrecy::SecretString;
 use url::Url;
 
@@ -71,6 +73,10 @@ pub struct Salesforce {
     pub pubsub_endpoint: Url,
     /// The change event channel.
     pub topic: String,
+    /// The objects that are polled, because they are not selected for change capture.
+    pub polled_objects: BTreeSet<ObjectKind>,
+    /// How often each of them is polled.
+    pub polled_every: Duration,
     /// API names of the permission sets that grant mOS.
     pub permission_sets: Vec<String>,
     /// The namespace prefix of those permission sets; empty for none.

@@ -13,6 +13,8 @@ use crate::clock::SimClock;
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Rates {
     pub(crate) source_unreachable: f64,
+    /// A poll does not see a record that was stamped in the last minutes.
+    pub(crate) seen_late: f64,
     /// Per step of a bulk query job.
     pub(crate) bulk_fails: f64,
     /// Per question after a complete bulk query job, and a quarter per page.
@@ -41,6 +43,7 @@ pub(crate) struct Rates {
 impl Rates {
     pub(crate) const NONE: Self = Self {
         source_unreachable: 0.0,
+        seen_late: 0.0,
         bulk_fails: 0.0,
         bulk_expires: 0.0,
         bulk_breaks: 0.0,
@@ -63,6 +66,7 @@ impl Rates {
 
     pub(crate) const FULL: Self = Self {
         source_unreachable: 0.02,
+        seen_late: 0.2,
         bulk_fails: 0.02,
         bulk_expires: 0.02,
         bulk_breaks: 0.02,
@@ -154,9 +158,13 @@ impl Chance {
         tokio::time::sleep(Duration::from_millis(pause)).await;
     }
 
+    pub(crate) fn now(&self) -> domain::Timestamp {
+        ports::Clock::now(&*self.clock)
+    }
+
     /// Writes down what happens.
     pub(crate) fn note(&self, what: impl std::fmt::Display) {
-        let at = ports::Clock::now(&*self.clock);
+        let at = self.now();
         self.trace
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

@@ -20,6 +20,8 @@ mod mutants;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
+mod polls;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod reader;

@@ -55,6 +55,13 @@ async fn look(world: &World, last_write: domain::Timestamp) -> Result<(), String
             stream.at_end, stream.heard
         ));
     }
+    for object in &world.polled {
+        let poll = stores.position.poll(*object).await.unwrap();
+        let polled = poll.and_then(|poll| poll.polled);
+        if polled.is_none_or(|polled| polled <= last_write) {
+            return Err(format!("{object} was last polled {polled:?}"));
+        }
+    }
     let polled = stores.permissions.last_poll().await.unwrap();
     if polled.is_none_or(|polled| polled <= last_write) {
         return Err(format!("permissions were last polled {polled:?}"));

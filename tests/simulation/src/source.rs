@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::change::{ChangeEvent, ChangeType, EventRecords};
 use domain::filter::FieldType;
-use domain::{ObjectKind, Row, SalesforceId};
+use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use fake_salesforce::error::ApiError;
 use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::{EventLog, StoredEvent};
@@ -24,6 +24,8 @@ use crate::bulk::BulkJobs;
 use crate::chance::Chance;
 
 const LATENCY_MS: u64 = 200;
+/// How long after its stamp a record may become visible.
+const SEEN_LATEST: Duration = Duration::from_secs(9 * 60);
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -81,6 +83,16 @@ impl SimSource {
         }
     }
 
+    /// Rows of transactions that were stamped already and are not committed yet.
+    fn hide_late(&self, rows: &mut Vec<Row>) {
+        let certain = self.chance.now().before(SEEN_LATEST);
+        rows.retain(|row| {
+            let stamp = row.fields().unwrap().text("SystemModstamp").unwrap();
+            let stamp = Timestamp::parse(&stamp).unwrap();
+            stamp < certain || !self.chance.fault(|rates| rates.seen_late)
+        });
+    }
+
     fn schema(&self, id: &str) -> Arc<EventSchema> {
         let mut schemas = self.schemas.lock().unwrap_or_else(PoisonError::into_inner);
         let schema = schemas.entry(id.to_owned()).or_insert_with(|| {
@@ -127,10 +139,13 @@ impl Source for SimSource {
                 next: None,
             }
         } else {
-            let rows = found
+            let mut rows = found
                 .iter()
                 .map(|row| Row::of(row).unwrap())
                 .collect::<Vec<_>>();
+            if soql.contains("ORDER BY SystemModstamp") {
+                self.hide_late(&mut rows);
+            }
             self.page(rows.len(), rows)
         };
         self.on_the_way().await?;

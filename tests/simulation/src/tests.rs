@@ -2,9 +2,11 @@
 
 use crate::chance::Rates;
 use crate::mutants::Mutant;
-use crate::script::{Outcome, play};
+use crate::script::{Outcome, play, play_polled};
 
 const SCRIPTS: u64 = 100;
+/// Every combination of polled objects, and some twice.
+const POLLED_SCRIPTS: u64 = 40;
 /// Scripts within which a planted fault must show.
 const MUTANT_SCRIPTS: u64 = 200;
 
@@ -19,23 +21,47 @@ fn setting(name: &str) -> Option<u64> {
 
 fn report(seed: u64, outcome: &Outcome) -> String {
     format!(
-        "seed {seed}: {}\n  replay: MOSYNC_SIM_SEED={seed} cargo test -p simulation replay -- --nocapture",
+        "seed {seed}: {}\n  replay (where objects are polled, with MOSYNC_SIM_POLLED=1): MOSYNC_SIM_SEED={seed} cargo test -p simulation replay -- --nocapture",
         outcome.faults.join("; ")
     )
 }
 
-/// Every fourth seed, so that the machine's cores share the work.
-fn quarter(number: u64) {
-    let scripts = setting("MOSYNC_SIM_SCRIPTS").unwrap_or(SCRIPTS);
+/// Plays one of so many shares of the seeds.
+fn share(number: u64, shares: usize, scripts: u64, mut play: impl FnMut(u64) -> Outcome) {
+    let scripts = setting("MOSYNC_SIM_SCRIPTS").unwrap_or(scripts);
     let mut failed = Vec::new();
-    for seed in (number..scripts).step_by(4) {
-        let outcome = play(seed, Rates::FULL, Mutant::None);
+    for seed in (number..scripts).step_by(shares) {
+        let outcome = play(seed);
         if !outcome.faults.is_empty() {
             println!("{}", report(seed, &outcome));
             failed.push(seed);
         }
     }
     assert!(failed.is_empty(), "these scripts fail: {failed:?}");
+}
+
+/// Every fourth seed, so that the machine's cores share the work.
+fn quarter(number: u64) {
+    share(number, 4, SCRIPTS, |seed| {
+        play(seed, Rates::FULL, Mutant::None)
+    });
+}
+
+/// I1 where objects have no change capture and are polled: half the seeds.
+fn polled_half(number: u64) {
+    share(number, 2, POLLED_SCRIPTS, |seed| {
+        play_polled(seed, Rates::FULL)
+    });
+}
+
+#[test]
+fn scripts_with_polled_objects_end_as_the_oracle_says_1_of_2() {
+    polled_half(0);
+}
+
+#[test]
+fn scripts_with_polled_objects_end_as_the_oracle_says_2_of_2() {
+    polled_half(1);
 }
 
 #[test]
@@ -72,16 +98,22 @@ fn scripts_that_once_failed_pass() {
 }
 
 /// With `MOSYNC_SIM_SEED`, that script with its trace; else the first one. With
-/// `MOSYNC_SIM_FAULTLESS=1`, as it goes when nothing goes wrong.
+/// `MOSYNC_SIM_POLLED=1` as it is where objects are polled, with `MOSYNC_SIM_FAULTLESS=1` as it
+/// goes when nothing goes wrong.
 #[test]
 fn replay() {
     let asked = setting("MOSYNC_SIM_SEED");
+    let seed = asked.unwrap_or(0);
     let rates = if setting("MOSYNC_SIM_FAULTLESS") == Some(1) {
         Rates::NONE
     } else {
         Rates::FULL
     };
-    let outcome = play(asked.unwrap_or(0), rates, Mutant::None);
+    let outcome = if setting("MOSYNC_SIM_POLLED") == Some(1) {
+        play_polled(seed, rates)
+    } else {
+        play(seed, rates, Mutant::None)
+    };
     if asked.is_some() {
         for line in &outcome.trace {
             println!("{line}");

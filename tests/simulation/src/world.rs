@@ -1,10 +1,12 @@
 //! Everything a script plays with: the org, mOS, the stores, and the four services as processes
 //! that can be killed.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
+use domain::ObjectKind;
 use domain::unit::Lane;
 use embedded::{Embedded, Location};
 use fake_mos::Mos;
@@ -70,6 +72,8 @@ pub(crate) struct World {
     source: Arc<dyn Source>,
     target: Arc<dyn Target>,
     mutant: Mutant,
+    /// Objects without change capture.
+    pub(crate) polled: BTreeSet<ObjectKind>,
     tracker: TaskTracker,
     processes: Vec<Process>,
     lives: u32,
@@ -129,11 +133,22 @@ impl World {
             source,
             target,
             mutant,
+            polled: BTreeSet::new(),
             tracker: TaskTracker::new(),
             processes: Vec::new(),
             lives: 0,
             bulk_from,
         }
+    }
+
+    /// Takes these objects out of the event stream, and lets the listener poll them from its next
+    /// start on.
+    pub(crate) fn poll(&mut self, objects: BTreeSet<ObjectKind>) {
+        for object in ObjectKind::ALL {
+            self.log
+                .select(object.api_name(), !objects.contains(&object));
+        }
+        self.polled = objects;
     }
 
     /// Whether nothing ever goes wrong in this script.
@@ -205,7 +220,11 @@ impl World {
             TOPIC,
             format!("life {}", self.lives),
         );
-        let listener = Arc::new(listener.with_bulk_from(self.bulk_from));
+        let listener = listener.with_bulk_from(self.bulk_from);
+        let listener = Arc::new(listener.polling(listener::Polling {
+            objects: self.polled.clone(),
+            every: POLL,
+        }));
         vec![self.spawn(listener.run(CancellationToken::new()))]
     }
 

@@ -3,16 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::Timestamp;
 use domain::failure::FailureKind;
 use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
 use domain::unit::{Lane, QueueName, Stage};
-use ports::stores::{Gap, Report, StreamState, WorkerState};
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, PollState, Report, StreamState, WorkerState};
 use runtime::in_hand;
 
 use super::Operations;
 use crate::OpsError;
-use crate::views::{JobView, StageView, StatusView, StreamView, Verdict};
+use crate::views::{JobView, PollView, StageView, StatusView, StreamView, Verdict};
 
 /// A worker that has not reported for so long is not running.
 const SILENT: Duration = Duration::from_secs(15);
@@ -38,6 +38,10 @@ impl Operations {
         let stores = &self.stores;
         let now = self.now();
         let stream = stores.position.stream(&self.topic).await?;
+        let mut polls = BTreeMap::new();
+        for object in &self.polled {
+            polls.insert(*object, stores.position.poll(*object).await?);
+        }
         let mut queues = BTreeMap::new();
         for queue in QueueName::ALL {
             queues.insert(queue.name().to_owned(), self.queue.depth(queue).await?);
@@ -55,6 +59,7 @@ impl Operations {
 
         let waiting_for = waiting_for(&Seen {
             stream: stream.as_ref(),
+            polls: &polls,
             permissions_polled,
             ready: queues.values().sum(),
             waiting_to_retry,
@@ -82,6 +87,10 @@ impl Operations {
             waiting_for,
             read_at: now,
             stream: stream.map(StreamView::from),
+            polls: polls
+                .into_iter()
+                .map(|(object, state)| (object, state.map(PollView::from)))
+                .collect(),
             permissions_polled,
             permitted_users: u64::try_from(permitted).unwrap_or(u64::MAX),
             settings_revision: stores.settings.current().await?.revision,
@@ -111,6 +120,7 @@ impl Operations {
 /// What decides whether there is rest.
 struct Seen<'a> {
     stream: Option<&'a StreamState>,
+    polls: &'a BTreeMap<ObjectKind, Option<PollState>>,
     permissions_polled: Option<Timestamp>,
     ready: u64,
     waiting_to_retry: u64,
@@ -127,11 +137,14 @@ fn waiting_for(seen: &Seen<'_>) -> Vec<String> {
         }
         Some(_) => {}
     }
-    let last_event = seen.stream.and_then(|state| state.last_event);
+    let event = seen.stream.and_then(|state| state.last_event);
+    let found = seen.polls.values().flatten().filter_map(|poll| poll.found);
+    let last_change = found.chain(event).max();
+    waiting_for.extend(polls_to_come(seen.polls, last_change));
     if seen.permissions_polled.is_none() {
         waiting_for.push("the first reading of permissions".to_owned());
-    } else if last_event > seen.permissions_polled {
-        waiting_for.push("a reading of permissions after the last event".to_owned());
+    } else if last_change > seen.permissions_polled {
+        waiting_for.push("a reading of permissions after the last change".to_owned());
     }
     if seen.ready + seen.waiting_to_retry > 0 {
         waiting_for.push(format!(
@@ -150,6 +163,23 @@ fn waiting_for(seen: &Seen<'_>) -> Vec<String> {
         waiting_for.push(format!("{} gaps to be caught up", seen.gaps));
     }
     waiting_for
+}
+
+/// A change was perhaps written together with what only a poll can find.
+fn polls_to_come(
+    polls: &BTreeMap<ObjectKind, Option<PollState>>,
+    last_change: Option<Timestamp>,
+) -> impl Iterator<Item = String> {
+    polls.iter().filter_map(move |(object, poll)| {
+        let polled = poll.as_ref().and_then(|poll| poll.polled);
+        match polled {
+            None => Some(format!("the first poll of {object}")),
+            Some(_) if last_change > polled => {
+                Some(format!("a poll of {object} after the last change"))
+            }
+            Some(_) => None,
+        }
+    })
 }
 
 fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use domain::Timestamp;
 use domain::failure::FailureKind;
 use domain::unit::Stage;
-use ports::stores::{Gap, Report, StreamState};
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, PollState, Report, StreamState};
 use serde::{Deserialize, Serialize};
 
 use super::JobView;
@@ -18,7 +18,8 @@ pub struct StatusView {
     /// Why, in one sentence.
     pub reason: String,
     /// Whether everything that has changed in Salesforce, as far as it has been heard, is in mOS
-    /// or parked: position at the stream's end, no unit on the way, permissions read.
+    /// or parked: position at the stream's end, polled objects polled since, no unit on the way,
+    /// permissions read.
     pub at_rest: bool,
     /// What keeps it from being at rest.
     pub waiting_for: Vec<String>,
@@ -26,6 +27,8 @@ pub struct StatusView {
     pub read_at: Timestamp,
     /// The event stream; absent before its first answer.
     pub stream: Option<StreamView>,
+    /// The objects that are polled; `None` before an object's first time.
+    pub polls: BTreeMap<ObjectKind, Option<PollView>>,
     /// When the newest permission poll whose findings are in force was begun.
     pub permissions_polled: Option<Timestamp>,
     /// Users who hold permission.
@@ -111,6 +114,31 @@ impl From<StreamState> for StreamView {
             at_end: state.at_end,
             heard: state.heard,
             last_event: state.last_event,
+        }
+    }
+}
+
+/// An object that is polled.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollView {
+    /// Every record that Salesforce stamped earlier is in the queues or further, as it was then;
+    /// the next poll begins here.
+    pub from: Timestamp,
+    /// Whether a poll has read some of the object and not yet all.
+    pub under_way: bool,
+    /// When the last poll that came to the end of the object was begun.
+    pub polled: Option<Timestamp>,
+    /// When a poll last came upon a change.
+    pub found: Option<Timestamp>,
+}
+
+impl From<PollState> for PollView {
+    fn from(state: PollState) -> Self {
+        Self {
+            from: state.from,
+            under_way: state.under_way.is_some(),
+            polled: state.polled,
+            found: state.found,
         }
     }
 }

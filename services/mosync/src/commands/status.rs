@@ -136,6 +136,15 @@ fn lines(status: &StatusView) -> Vec<String> {
         ),
         None => "event stream: not heard yet".to_owned(),
     });
+    for (object, poll) in &status.polls {
+        let polled = poll.and_then(|poll| poll.polled);
+        let found = poll.and_then(|poll| poll.found);
+        lines.push(format!(
+            "{object}: last polled {}, last change {}",
+            polled.map_or_else(|| "never".to_owned(), |at| words::ago(at, now)),
+            found.map_or_else(|| "none yet".to_owned(), |at| words::ago(at, now))
+        ));
+    }
     let stages = status.stages.iter().map(stage).collect::<Vec<_>>();
     lines.push(format!("oldest unsettled: {}", stages.join("; ")));
     lines.push(match &status.last_sync_all {

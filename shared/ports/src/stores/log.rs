@@ -17,7 +17,7 @@ pub struct LogEntry {
     pub at: Timestamp,
     /// How bad.
     pub level: LogLevel,
-    /// What it is about: `stream`, `gap`, `job`, `settings`, `permissions`, `mos`, `parked`.
+    /// What it is about: `stream`, `poll`, `gap`, `job`, `settings`, `permissions`, `mos`, `parked`.
     pub topic: String,
     /// The job concerned.
     pub job: Option<JobId>,

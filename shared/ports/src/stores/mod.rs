@@ -20,7 +20,7 @@ pub use lease::LeaseStore;
 pub use log::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore};
 pub use parked::{ParkedFilter, ParkedStore};
 pub use permissions::PermissionStore;
-pub use position::{Gap, GapCause, PositionStore, StreamState};
+pub use position::{Gap, GapCause, PollState, PollUnderWay, PositionStore, StreamState};
 pub use reports::{Report, ReportStore, WorkerState};
 pub use settings::SettingsStore;
 pub use ticket::TicketStore;
@@ -56,7 +56,7 @@ pub enum StoreError {
 /// All stores of one deployment.
 #[derive(Clone)]
 pub struct Stores {
-    /// Stream positions and gaps.
+    /// Stream positions, polls and gaps.
     pub position: Arc<dyn PositionStore>,
     /// Tickets.
     pub ticket: Arc<dyn TicketStore>,

@@ -1,8 +1,8 @@
-//! Stream positions and the gap ledger.
+//! Stream positions, how far objects have been polled, and the gap ledger.
 
 use async_trait::async_trait;
-use domain::Timestamp;
 use domain::job::{Job, JobId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::StoreError;
@@ -19,6 +19,33 @@ pub struct StreamState {
     pub heard: Timestamp,
     /// When the last event arrived.
     pub last_event: Option<Timestamp>,
+}
+
+/// How far an object that is polled, because nothing may be heard of it, has been read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollState {
+    /// The next poll begins here: every record whose `SystemModstamp` is earlier is in the queues
+    /// or further, as it was then.
+    pub from: Timestamp,
+    /// The poll under way, once it has come somewhere.
+    pub under_way: Option<PollUnderWay>,
+    /// When the last poll that came to the end of the object was begun.
+    pub polled: Option<Timestamp>,
+    /// When a poll last came upon a change.
+    pub found: Option<Timestamp>,
+    /// Whether what happened to the object before is still to be written into the gap ledger.
+    pub hole: bool,
+}
+
+/// Where a poll that has not come to its end goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PollUnderWay {
+    /// When it was begun.
+    pub begun: Timestamp,
+    /// `SystemModstamp` of the last record that is in the queues.
+    pub stamp: Timestamp,
+    /// That record; those of the same stamp come in the order of their ids.
+    pub id: SalesforceId,
 }
 
 /// A hole in the stream, or in what it can show.
@@ -52,15 +79,21 @@ pub enum GapCause {
     Wildcard,
     /// An event that could not be decoded.
     Undecodable,
+    /// An object that is polled from now on: nobody knows what of it was heard before.
+    NotHeard,
 }
 
-/// Stream positions, one per channel, and the gap ledger.
+/// Stream positions, one per channel, how far objects have been polled, and the gap ledger.
 #[async_trait]
 pub trait PositionStore: Send + Sync {
     /// The state of a channel; `None` where none was ever stored.
     async fn stream(&self, topic: &str) -> Result<Option<StreamState>, StoreError>;
     /// Replaces it.
     async fn store_stream(&self, topic: &str, state: &StreamState) -> Result<(), StoreError>;
+    /// How far an object has been polled; `None` where it never was.
+    async fn poll(&self, object: ObjectKind) -> Result<Option<PollState>, StoreError>;
+    /// Replaces it.
+    async fn store_poll(&self, object: ObjectKind, state: &PollState) -> Result<(), StoreError>;
     /// Opens a gap together with the job that closes it, in one step; does nothing when a gap of
     /// that id exists.
     async fn open_gap(&self, gap: &Gap, job: &Job) -> Result<(), StoreError>;

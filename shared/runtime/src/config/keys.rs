@@ -108,6 +108,12 @@ pub(crate) const KEYS: &[Key] = &[
     ),
     text("salesforce.topic", "/data/ChangeEvents"),
     Key {
+        name: "salesforce.polled_objects",
+        kind: Kind::List,
+        default: Default::List(&[]),
+    },
+    number("salesforce.polled_every_s", 60),
+    Key {
         name: "salesforce.permission_sets",
         kind: Kind::List,
         default: Default::List(&["mOS_Admin", "mOS_User"]),

@@ -57,6 +57,8 @@ fn the_smallest_configuration_has_every_default() {
         "https://api.pubsub.salesforce.com:7443/"
     );
     assert_eq!(config.salesforce.permission_sets, ["mOS_Admin", "mOS_User"]);
+    assert!(config.salesforce.polled_objects.is_empty());
+    assert_eq!(config.salesforce.polled_every, Duration::from_secs(60));
     assert_eq!(config.salesforce.namespace, "");
     assert_eq!(config.salesforce.audience, None);
     assert_eq!(config.salesforce.request_timeout, Duration::from_secs(30));
@@ -78,6 +80,21 @@ fn the_smallest_configuration_has_every_default() {
     assert!(
         matches!(config.salesforce.sign_in, SignIn::ClientCredentials { client_secret } if client_secret.expose_secret() == "s3cret-of-salesforce")
     );
+}
+
+#[test]
+fn polled_objects_are_named_as_salesforce_names_them() {
+    let config = with(&[
+        (
+            "MOSYNC_SALESFORCE_POLLED_OBJECTS",
+            "OpportunityContactRole, User",
+        ),
+        ("MOSYNC_SALESFORCE_POLLED_EVERY_S", "300"),
+    ]);
+    let salesforce = config.unwrap().salesforce;
+    let polled = [ObjectKind::User, ObjectKind::OpportunityContactRole];
+    assert_eq!(salesforce.polled_objects, BTreeSet::from(polled));
+    assert_eq!(salesforce.polled_every, Duration::from_secs(300));
 }
 
 #[test]
@@ -244,6 +261,11 @@ fn each_wrong_value_has_its_sentence() {
             "MOSYNC_SALESFORCE_TOPIC",
             "ChangeEvents",
             "`ChangeEvents` is not a change event channel; write /data/ChangeEvents, or /data/NAME__chn for a channel of your own",
+        ),
+        (
+            "MOSYNC_SALESFORCE_POLLED_OBJECTS",
+            "User,Lead",
+            "`Lead` is not an object that mosync syncs; write some of User, Account, Contact, Opportunity, OpportunityContactRole",
         ),
         (
             "MOSYNC_SALESFORCE_PERMISSION_SETS",

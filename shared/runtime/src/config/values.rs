@@ -1,9 +1,11 @@
 //! The sections: what each value must look like.
 
+use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use domain::ObjectKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
@@ -39,6 +41,8 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
         allow_plaintext,
     );
     let topic = topic(reader);
+    let polled_objects = polled_objects(reader);
+    let polled_every = seconds(reader, "salesforce.polled_every_s");
     let permission_sets = permission_sets(reader);
     let namespace = api_name(reader, "salesforce.namespace");
     let permission_set_licence = api_name(reader, "salesforce.permission_set_licence");
@@ -54,6 +58,8 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
         audience,
         pubsub_endpoint: pubsub_endpoint?,
         topic: topic?,
+        polled_objects: polled_objects?,
+        polled_every: polled_every?,
         permission_sets: permission_sets?,
         namespace: namespace?,
         permission_set_licence: permission_set_licence?,
@@ -361,6 +367,26 @@ fn topic(reader: &mut Reader) -> Option<String> {
         );
     }
     right.then_some(topic)
+}
+
+fn polled_objects(reader: &mut Reader) -> Option<BTreeSet<ObjectKind>> {
+    let names = reader.list("salesforce.polled_objects")?;
+    let mut objects = BTreeSet::new();
+    for name in &names {
+        let Ok(object) = name.parse() else {
+            reader.fault(
+                "salesforce.polled_objects",
+                format!("`{name}` is not an object that mosync syncs"),
+                format!(
+                    "write some of {}",
+                    ObjectKind::ALL.map(ObjectKind::api_name).join(", ")
+                ),
+            );
+            return None;
+        };
+        objects.insert(object);
+    }
+    Some(objects)
 }
 
 fn permission_sets(reader: &mut Reader) -> Option<Vec<String>> {

@@ -1,5 +1,5 @@
 //! The event log: what was published, under which replay id, for how long it can be read.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::ops::Bound;
 use std::path::Path;
@@ -126,6 +126,8 @@ struct State {
     last_commit: i64,
     last_user: String,
     injected: u64,
+    /// Objects whose changes are not published.
+    unselected: BTreeSet<String>,
 }
 
 struct Position {
@@ -215,6 +217,7 @@ impl EventLog {
                 last_commit: 0,
                 last_user: OVERFLOW_ID.to_owned(),
                 injected: 0,
+                unselected: BTreeSet::new(),
             }),
             head: watch::Sender::new(FIRST_POSITION),
             faults: OnceLock::new(),
@@ -243,6 +246,9 @@ impl EventLog {
         state.last_commit = commit.number;
         state.last_user.clone_from(&commit.user);
         for encoded in event::events(commit, &state.current, event::MAX_CHANGES) {
+            if state.unselected.contains(&encoded.entity) {
+                continue;
+            }
             let event_id = uuid(&[
                 self.org_id.as_bytes(),
                 commit.transaction_key.as_bytes(),
@@ -314,6 +320,17 @@ impl EventLog {
         state.schemas.insert(id.clone(), next.json.clone());
         state.current.insert(entity.to_owned(), next);
         Ok(id)
+    }
+
+    /// Selects an object for change capture, as Setup does, or takes the selection back: from then
+    /// on its changes are published, or are not. In the beginning every object is selected.
+    pub fn select(&self, entity: &str, selected: bool) {
+        let mut state = self.state();
+        if selected {
+            state.unselected.remove(entity);
+        } else {
+            state.unselected.insert(entity.to_owned());
+        }
     }
 
     /// Takes over what was changed in Setup.

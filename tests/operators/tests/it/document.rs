@@ -15,7 +15,7 @@ use http::Method;
 use operators::faults;
 use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use ports::source::ReplayId;
-use ports::stores::{Gap, GapCause, Report, StreamState, WorkerState};
+use ports::stores::{Gap, GapCause, PollState, Report, StreamState, WorkerState};
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door, TOKEN, TOPIC};
@@ -85,7 +85,10 @@ impl Notebook {
 
 /// An org's worth of everything that can be shown.
 async fn furnished() -> Desk {
-    let desk = Desk::open();
+    let mut desk = Desk::open();
+    desk.ops = desk
+        .ops
+        .polling([ObjectKind::User, ObjectKind::Contact].into());
     let now = desk.now();
     let stores = &desk.stores;
     let stream = StreamState {
@@ -95,6 +98,18 @@ async fn furnished() -> Desk {
         last_event: Some(now),
     };
     stores.position.store_stream(TOPIC, &stream).await.unwrap();
+    let poll = PollState {
+        from: now,
+        under_way: None,
+        polled: Some(now),
+        found: None,
+        hole: false,
+    };
+    stores
+        .position
+        .store_poll(ObjectKind::User, &poll)
+        .await
+        .unwrap();
     for (worker, state) in [
         ("listener", WorkerState::Running),
         ("filter", WorkerState::Paused("disabled".to_owned())),
@@ -163,16 +178,21 @@ async fn furnished() -> Desk {
         .open_live_unit(&JobId::live(now), now)
         .await
         .unwrap();
-    let gap = Gap {
-        id: "gap".to_owned(),
-        cause: GapCause::Overflow,
-        since: now,
-        opened: now,
-        evidence: "GAP_OVERFLOW".to_owned(),
-        job: failed.id.clone(),
-        closed: None,
-    };
-    stores.position.open_gap(&gap, &failed).await.unwrap();
+    for (id, cause) in [
+        ("overflow", GapCause::Overflow),
+        ("poll", GapCause::NotHeard),
+    ] {
+        let gap = Gap {
+            id: id.to_owned(),
+            cause,
+            since: now,
+            opened: now,
+            evidence: "seen by a test".to_owned(),
+            job: failed.id.clone(),
+            closed: None,
+        };
+        stores.position.open_gap(&gap, &failed).await.unwrap();
+    }
     desk.park(1, |parked| {
         parked.parent = Some((
             ObjectKind::Account,

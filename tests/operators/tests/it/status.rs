@@ -1,16 +1,18 @@
 //! The status: the verdict first, its reason, and numbers that are true.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use console::views::Verdict;
+use console::views::{PollView, Verdict};
 use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
+use domain::{ObjectKind, Timestamp};
 use ports::queue::Message;
 use ports::source::ReplayId;
-use ports::stores::{Report, StreamState, WorkerState};
+use ports::stores::{PollState, PollUnderWay, Report, StreamState, WorkerState};
 use runtime::in_hand;
 
-use crate::desk::{Desk, TOPIC};
+use crate::desk::{Desk, TOPIC, record};
 
 async fn report(desk: &Desk, worker: &str, state: WorkerState, figures: BTreeMap<String, i64>) {
     let report = Report {
@@ -175,4 +177,96 @@ async fn the_age_of_the_oldest_is_what_the_worker_has_taken_and_not_settled() {
     assert_eq!((load.unsettled, load.ready), (3, 2));
     // Nobody has looked at it, so nobody knows.
     assert_eq!((filter.ready, filter.oldest), (1, None));
+}
+
+fn poll(polled: Option<Timestamp>, found: Option<Timestamp>) -> PollState {
+    PollState {
+        from: Timestamp::default(),
+        under_way: None,
+        polled,
+        found,
+        hole: false,
+    }
+}
+
+/// What is waited for with the last event a minute ago, permissions polled ten seconds ago, and
+/// users and accounts polled so many seconds ago, with changes found so many seconds ago.
+async fn waited_for(
+    users: (u64, Option<u64>),
+    accounts: Option<(Option<u64>, Option<u64>)>,
+) -> Vec<String> {
+    let desk = at_rest().await;
+    desk.pass(900);
+    let now = desk.now();
+    let ago = |seconds: u64| now.before(Duration::from_secs(seconds));
+    let position = &desk.stores.position;
+    let stream = StreamState {
+        position: ReplayId(vec![1]),
+        at_end: true,
+        heard: now,
+        last_event: Some(ago(60)),
+    };
+    position.store_stream(TOPIC, &stream).await.unwrap();
+    let permissions = &desk.stores.permissions;
+    permissions.mark_polled(ago(10)).await.unwrap();
+    let (polled, found) = users;
+    let state = poll(Some(ago(polled)), found.map(ago));
+    let stored = position.store_poll(ObjectKind::User, &state);
+    stored.await.unwrap();
+    if let Some((polled, found)) = accounts {
+        let state = poll(polled.map(ago), found.map(ago));
+        let stored = position.store_poll(ObjectKind::Account, &state);
+        stored.await.unwrap();
+    }
+    let polled = [ObjectKind::User, ObjectKind::Account].into();
+    let status = desk.ops.clone().polling(polled).status().await.unwrap();
+    assert_eq!(status.at_rest, status.waiting_for.is_empty());
+    status.waiting_for
+}
+
+#[tokio::test]
+async fn rest_is_when_every_polled_object_was_polled_after_the_last_change() {
+    let never = waited_for((30, None), None).await;
+    assert_eq!(never, ["the first poll of Account"]);
+    let first_under_way = waited_for((30, None), Some((None, Some(40)))).await;
+    assert_eq!(first_under_way, ["the first poll of Account"]);
+    let before_the_event = waited_for((30, None), Some((Some(61), None))).await;
+    assert_eq!(
+        before_the_event,
+        ["a poll of Account after the last change"]
+    );
+    // What the poll of accounts came upon may have been written together with users.
+    let before_a_find = waited_for((30, None), Some((Some(15), Some(20)))).await;
+    assert_eq!(before_a_find, ["a poll of User after the last change"]);
+    let permissions = waited_for((4, None), Some((Some(4), Some(5)))).await;
+    assert_eq!(
+        permissions,
+        ["a reading of permissions after the last change"]
+    );
+    let rest = waited_for((30, None), Some((Some(25), Some(50)))).await;
+    assert!(rest.is_empty(), "{rest:?}");
+}
+
+#[tokio::test]
+async fn polls_are_shown_object_by_object() {
+    let desk = at_rest().await;
+    let mut state = poll(Some(desk.now()), None);
+    state.under_way = Some(PollUnderWay {
+        begun: desk.now(),
+        stamp: desk.now(),
+        id: record(ObjectKind::User, 1),
+    });
+    let position = &desk.stores.position;
+    let stored = position.store_poll(ObjectKind::User, &state);
+    stored.await.unwrap();
+    let polled = [ObjectKind::User, ObjectKind::Contact].into();
+    let status = desk.ops.clone().polling(polled).status().await.unwrap();
+    let view = PollView {
+        from: Timestamp::default(),
+        under_way: true,
+        polled: Some(desk.now()),
+        found: None,
+    };
+    let shown = [(ObjectKind::User, Some(view)), (ObjectKind::Contact, None)];
+    assert_eq!(status.polls, shown.into());
 }

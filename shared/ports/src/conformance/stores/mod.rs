@@ -8,6 +8,7 @@ mod log;
 mod parked;
 mod pauses;
 mod permissions;
+mod polls;
 mod position;
 mod reports;
 mod settings;
@@ -34,6 +35,7 @@ pub use log::*;
 pub use parked::*;
 pub use pauses::*;
 pub use permissions::*;
+pub use polls::*;
 pub use position::*;
 pub use reports::*;
 pub use settings::*;
@@ -58,6 +60,7 @@ macro_rules! store_conformance {
     ($harness:expr) => {
         $crate::store_conformance!(@ $harness;
             position_is_replaced_and_kept
+            poll_state_is_replaced_and_kept
             gap_opens_once_together_with_its_job
             gap_closes_once
             gaps_are_listed_oldest_first
