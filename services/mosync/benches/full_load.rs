@@ -3,13 +3,14 @@
 //!     cargo bench -p mosync --bench full_load [-- OPPORTUNITIES]
 //!
 //! Records a second from the stand-in for Salesforce to the stand-in for mOS, all on this machine,
-//! over the embedded queue and stores in one process, and over RabbitMQ and Redis with a process
+//! over the embedded queue and stores in one process, and over `RabbitMQ` and Redis with a process
 //! for each worker. In the same run, what the stand-ins alone can do, and a bare hop through the
 //! broker with messages of a unit's size.
 #![expect(
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::print_stdout,
+    clippy::disallowed_methods,
     reason = "a harness panics where a test would, and prints what it measured"
 )]
 

@@ -1,6 +1,12 @@
 //! The snapshot reader by itself: a listener, an org, and somebody who counts every unit that it
 //! publishes. Salesforce breaks its promises here in ways that scripts leave out.
 
+#![expect(
+    clippy::disallowed_methods,
+    clippy::large_futures,
+    reason = "listeners are killed here, which a task tracker cannot do; their size matters to nobody"
+)]
+
 use std::collections::BTreeSet;
 use std::future::poll_fn;
 use std::pin::pin;

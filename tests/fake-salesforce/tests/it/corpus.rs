@@ -1,5 +1,5 @@
 //! SOQL that the product never sends, on a small fixed org. The answers were worked out without
-//! this engine: `corpus/work_out.py` has SQL written by hand for every statement and asks SQLite.
+//! this engine: `corpus/work_out.py` has SQL written by hand for every statement and asks `SQLite`.
 use std::path::Path;
 
 use fake_salesforce::org::Org;
@@ -95,22 +95,24 @@ fn at(row: &Value, column: &str) -> Value {
     }
     let mut value = row;
     for name in column.split('.') {
-        value = match value {
-            Value::Object(row) => row
+        value = match value.as_object() {
+            Some(row) => row
                 .get(name)
                 .unwrap_or_else(|| panic!("no {column} in {value}")),
-            _ => &Value::Null,
+            None => &Value::Null,
         };
     }
     value.clone()
 }
 
-/// One form for numbers and checkboxes: SQLite writes the latter as 0 and 1, and sums in an order
+/// One form for numbers and checkboxes: `SQLite` writes the latter as 0 and 1, and sums in an order
 /// of its own.
 fn plain(value: &Value) -> Value {
     match value {
         Value::Bool(flag) => json!(format!("{:.4}", f64::from(u8::from(*flag)))),
         Value::Number(number) => json!(format!("{:.4}", number.as_f64().unwrap())),
-        other => other.clone(),
+        other @ (Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_)) => {
+            other.clone()
+        }
     }
 }

@@ -105,7 +105,7 @@ async fn named_records_get_a_line_each_and_a_dismissal_can_be_taken_back() {
     assert_eq!(list.records[0].group, list.records[1].group);
     // The 15 characters that people copy from a page's address do as well.
     desk.ops
-        .retry_parked(&named(&[&id[..15]]), BY)
+        .retry_parked(&named(&[id.get(..15).unwrap()]), BY)
         .await
         .unwrap();
     let open = desk.ops.parked_groups().await.unwrap();
