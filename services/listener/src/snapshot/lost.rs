@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use domain::job::{Cursor, Job, JobScope, PageRead, SalesforceStatus, Statement};
 use domain::unit::{Cause, Envelope, Lane, MAX_RECORDS, QueueName, Stage, UnitRecord};
-use domain::{SalesforceId, Ticket};
+use domain::{SalesforceId, Ticket, Timestamp};
 use ports::source::{BulkState, SourceError};
 use ports::stores::LogLevel;
+use runtime::in_hand;
 use runtime::worker::Outage;
 use tokio::time::Instant;
 
@@ -23,6 +24,10 @@ use crate::publish;
 /// The queues must have been empty, and nothing counted, for so long.
 const QUIET_FOR: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// A worker reports more often than that.
+const SILENT: Duration = Duration::from_secs(15);
+/// Who takes units, by the names of their reports.
+const WORKERS: [&str; 3] = ["filter", "permission", "loader"];
 /// Units published again in a turn.
 const AT_ONCE: usize = 5 * BATCH;
 /// Dead letters looked through.
@@ -41,15 +46,15 @@ struct Quiet {
 }
 
 impl Watch {
-    /// Whether nothing has moved for long enough. What is in a worker's hands is seen by no one, so
-    /// it must stay like that for a while.
+    /// Whether nothing has moved for long enough. What passes from a queue into a worker's hands is
+    /// seen by no one for a moment, so it must stay like that for a while.
     async fn is_over(&mut self, active: &Active, job: &Job) -> Result<bool, Outage> {
         let now = Instant::now();
         if self.next.is_some_and(|next| now < next) {
             return Ok(false);
         }
         self.next = Some(now + LOOK_EVERY);
-        if !is_empty(active).await? {
+        if !is_empty(active).await? || is_in_hands(active).await? {
             self.quiet = None;
             return Ok(false);
         }
@@ -76,6 +81,21 @@ async fn is_empty(active: &Active) -> Result<bool, Outage> {
         }
     }
     Ok(queue.waiting().await.map_err(lost)? == 0)
+}
+
+/// Whether a worker holds something that was published a while ago, or has not been heard of: a
+/// worker that hangs keeps what it holds, until the broker notices.
+async fn is_in_hands(active: &Active) -> Result<bool, Outage> {
+    let now = active.listener.clock.now();
+    let reports = active.listener.stores.reports.reports().await?;
+    Ok(WORKERS.iter().any(|worker| {
+        reports.get(*worker).is_some_and(|report| {
+            let oldest = report.figures.get(in_hand::OLDEST);
+            let oldest = oldest.map(|published| Timestamp::from_micros(*published));
+            now.since(report.at) > SILENT
+                || oldest.is_some_and(|published| now.since(published) > LOOK_EVERY)
+        })
+    }))
 }
 
 /// Publishes lost units of the job again; whether there were any.
