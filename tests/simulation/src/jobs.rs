@@ -137,10 +137,11 @@ impl JobStore for SimJobs {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         self.chance.note(format!("{id} announces {progress:?}"));
-        let known = match self.mutant {
-            // What the store knows and the reader has forgotten.
-            Mutant::ForgetsAnnounced => self.announced(id).await?,
-            _ => known,
+        // What the store knows and the reader has forgotten.
+        let known = if self.mutant == Mutant::ForgetsAnnounced {
+            self.announced(id).await?
+        } else {
+            known
         };
         self.step(self.inner.announce(id, known, progress, page, at))
             .await
