@@ -137,8 +137,8 @@ impl JobStore for SimJobs {
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         self.chance.note(format!("{id} announces {progress:?}"));
+        // What the store knows and the reader has forgotten.
         let known = if self.mutant == Mutant::ForgetsAnnounced {
-            // What the store knows and the reader has forgotten.
             self.announced(id).await?
         } else {
             known

@@ -38,6 +38,7 @@ use ports::stores::{LogQuery, Stores};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
@@ -50,6 +51,11 @@ use crate::world::TOPIC;
 /// More than two units of them.
 const DEALS: usize = 450;
 const PATIENCE: Duration = Duration::from_secs(4 * 3600);
+
+/// Runs beside the test, until it is aborted or the test ends.
+fn started<T: Send + 'static>(task: impl Future<Output = T> + Send + 'static) -> JoinHandle<T> {
+    TaskTracker::new().spawn(task)
+}
 
 /// How Salesforce breaks its promises.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,7 +379,7 @@ impl Bench {
         let queue = self.embedded.queue();
         let jobs = Arc::clone(&self.embedded.stores().jobs);
         let clock = Arc::clone(&self.clock);
-        tokio::spawn(async move {
+        started(async move {
             let filter = QueueName::new(Stage::Filter, Lane::Bulk);
             let mut units = queue.subscribe(filter, 100).await.unwrap();
             let mut seen = 0;
@@ -479,7 +485,7 @@ async fn a_full_load_reads_everything_by_either_way() {
     for bulk_from in [0, 10, 10_000] {
         let bench = Bench::new(1, bulk_from).await;
         let _counting = bench.counts_all_but(&[]);
-        let listener = tokio::spawn(bench.listener());
+        let listener = started(bench.listener());
         let job = bench.until_over().await;
         bench.is_complete(&job, false).await;
         let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
@@ -502,7 +508,7 @@ async fn a_full_load_reads_everything_by_either_way() {
 #[tokio::test(start_paused = true)]
 async fn a_phase_waits_until_the_one_before_is_counted() {
     let bench = Bench::new(2, 0).await;
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     let waits = bench
         .until("the first phase is published", |job| {
             job.progress.statement == 2
@@ -538,7 +544,7 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
             *bench.source.breach.lock().unwrap() = Some(breach);
             bench.source.times.store(times, Ordering::SeqCst);
             let _counting = bench.counts_all_but(&[]);
-            let listener = tokio::spawn(bench.listener());
+            let listener = started(bench.listener());
             let job = bench.until_over().await;
             if completes {
                 bench.is_complete(&job, true).await;
@@ -558,7 +564,7 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
 async fn an_org_that_refuses_semi_joins_is_read_without() {
     let bench = Bench::new(4, 0).await;
     bench.source.refuses_joins.store(true, Ordering::SeqCst);
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     let _counting = bench.counts_all_but(&[]);
     let job = bench.until_over().await;
     assert_eq!(job.outcome(), Some(MosStatus::Completed));
@@ -577,7 +583,7 @@ async fn an_org_that_refuses_semi_joins_is_read_without() {
 #[tokio::test(start_paused = true)]
 async fn a_semi_join_that_is_refused_late_is_done_without() {
     let bench = Bench::new(5, 0).await;
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     bench
         .until("it is being read", |job| {
             job.progress.phase == 0 && job.salesforce == SalesforceStatus::Extracting
@@ -598,7 +604,7 @@ async fn units_that_the_queue_loses_are_published_again() {
         for lost in [&[0, 1][..], &[3], &[4, 5], &[3, 4, 5, 6], &[0, 2, 7]] {
             let bench = Bench::new(6, bulk_from).await;
             let _counting = bench.counts_all_but(lost);
-            let listener = tokio::spawn(bench.listener());
+            let listener = started(bench.listener());
             let job = bench.until_over().await;
             bench.is_complete(&job, bulk_from > 0).await;
             assert!(bench.log_says("published again").await);
@@ -612,7 +618,7 @@ async fn lost_units_whose_query_is_gone_are_read_again() {
     let bench = Bench::new(7, 0).await;
     // The last unit of deals.
     let _counting = bench.counts_all_but(&[5]);
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     bench
         .until("the deals are published", |job| {
             job.progress.phase == 2 && job.progress.statement == 1
@@ -631,7 +637,7 @@ async fn lost_units_whose_query_is_gone_are_read_again() {
 #[tokio::test(start_paused = true)]
 async fn a_person_s_pause_holds_and_a_cancelled_job_ends() {
     let bench = Bench::new(8, 0).await;
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     let jobs = Arc::clone(&bench.embedded.stores().jobs);
     let id = bench.until("it is there", |_job| true).await.id;
     let pause = Pause {
@@ -677,7 +683,7 @@ async fn a_person_s_pause_holds_and_a_cancelled_job_ends() {
 async fn a_used_up_allowance_holds_the_job_until_it_is_tried_again() {
     let bench = Bench::new(9, 0).await;
     bench.source.quota.store(2, Ordering::SeqCst);
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     let _counting = bench.counts_all_but(&[]);
     let held = bench
         .until("it is held", |job| {
@@ -717,7 +723,7 @@ async fn killed_everywhere(bulk_from: u64, mutant: Mutant, stride: u32) -> Vec<S
         let bench = Arc::new(Bench::with(10, bulk_from, mutant).await);
         let _counting = bench.counts_all_but(&[]);
         let waiting = Arc::clone(&bench);
-        let over = tokio::spawn(async move {
+        let over = started(async move {
             waiting.until_over().await;
         });
         let killed = killed_after(polls, bench.listener(), &over).await;
@@ -735,7 +741,7 @@ async fn killed_everywhere(bulk_from: u64, mutant: Mutant, stride: u32) -> Vec<S
             .org
             .transact(admin, "simulation", vec![delete])
             .unwrap();
-        let listener = tokio::spawn(bench.listener());
+        let listener = started(bench.listener());
         let job = bench.until_over().await;
         let faults = bench.units.faults();
         if !faults.is_empty() {
@@ -798,7 +804,7 @@ async fn records_that_are_named_keep_their_indices() {
     let now = bench.clock.now();
     let job = Job::queued(id.clone(), JobKind::Retry, scope, now);
     bench.stores.jobs.create(&job).await.unwrap();
-    let listener = tokio::spawn(bench.listener());
+    let listener = started(bench.listener());
     let until = tokio::time::Instant::now() + PATIENCE;
     let job = loop {
         let job = bench.stores.jobs.get(&id).await.unwrap().unwrap();
