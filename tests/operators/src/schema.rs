@@ -119,11 +119,11 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                     if schema["properties"].get(name).is_some() {
                         continue;
                     }
-                    match wanted {
-                        Value::Bool(true) => {}
-                        Value::Bool(false) => faults.push(format!("{at}: has {name}")),
-                        schema => {
-                            check(document, schema, value, &format!("{at}/{name}"), faults);
+                    match wanted.as_bool() {
+                        Some(true) => {}
+                        Some(false) => faults.push(format!("{at}: has {name}")),
+                        None => {
+                            check(document, wanted, value, &format!("{at}/{name}"), faults);
                         }
                     }
                 }
