@@ -96,8 +96,13 @@ impl Reader {
         text
     }
 
-    /// A positive number.
+    /// A positive number of seconds, a day at most.
     pub(crate) fn number(&mut self, name: &'static str) -> Option<u64> {
+        self.number_up_to(name, MAX_NUMBER)
+    }
+
+    /// A positive number.
+    pub(crate) fn number_up_to(&mut self, name: &'static str, most: u64) -> Option<u64> {
         let key = self.ask(name)?;
         let number = match self.given.get(name).map(|given| &given.value) {
             Some(Value::Integer(number)) => Some(*number),
@@ -107,11 +112,11 @@ impl Reader {
         };
         let number = number
             .and_then(|number| u64::try_from(number).ok())
-            .filter(|number| (1..=MAX_NUMBER).contains(number));
+            .filter(|number| (1..=most).contains(number));
         if number.is_none() {
             self.fault(
                 name,
-                format!("is not a whole number from 1 to {MAX_NUMBER}"),
+                format!("is not a whole number from 1 to {most}"),
                 example(key),
             );
         }
