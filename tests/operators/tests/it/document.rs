@@ -1,4 +1,4 @@
-//! The OpenAPI document: every route is in it and everything in it is a route, and whatever is
+//! The `OpenAPI` document: every route is in it and everything in it is a route, and whatever is
 //! really answered has the documented shape.
 
 use std::collections::BTreeSet;
