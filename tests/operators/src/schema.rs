@@ -122,7 +122,9 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                     match wanted.as_bool() {
                         Some(true) => {}
                         Some(false) => faults.push(format!("{at}: has {name}")),
-                        None => check(document, wanted, value, &format!("{at}/{name}"), faults),
+                        None => {
+                            check(document, wanted, value, &format!("{at}/{name}"), faults);
+                        }
                     }
                 }
             }

@@ -96,8 +96,13 @@ impl Reader {
         text
     }
 
-    /// A positive number.
+    /// A positive number of seconds, a day at most.
     pub(crate) fn number(&mut self, name: &'static str) -> Option<u64> {
+        self.number_up_to(name, MAX_NUMBER)
+    }
+
+    /// A positive number.
+    pub(crate) fn number_up_to(&mut self, name: &'static str, most: u64) -> Option<u64> {
         let key = self.ask(name)?;
         let number = match self.given.get(name).map(|given| &given.value) {
             Some(Value::Integer(number)) => Some(*number),

@@ -45,6 +45,8 @@ fn faults_of(result: Result<Config, ConfigError>) -> Vec<String> {
     lines.collect()
 }
 
+const DAY: Duration = Duration::from_secs(24 * 60 * 60);
+
 #[test]
 fn the_smallest_configuration_has_every_default() {
     let config = with(&[]).unwrap();
@@ -67,6 +69,10 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!(config.mos.request_timeout, Duration::from_secs(30));
     assert_eq!(config.permissions.poll, Duration::from_secs(60));
     assert_eq!(config.http.listen, None);
+    assert_eq!(config.retention, Retention::default());
+    assert_eq!(config.retention.log_lines, 100_000);
+    assert_eq!(config.retention.jobs, 90 * DAY);
+    assert_eq!(config.retention.log, 30 * DAY);
     assert_eq!(
         config.log,
         Log {
@@ -113,6 +119,9 @@ fn the_environment_wins_and_empty_counts_as_absent() {
         ("MOSYNC_SALESFORCE_PERMISSION_SETS", "One, Two_2"),
         ("MOSYNC_HTTP_LISTEN", "8081"),
         ("MOSYNC_LOG_FORMAT", "json"),
+        ("MOSYNC_RETENTION_JOBS_DAYS", "365"),
+        ("MOSYNC_RETENTION_LOG_LINES", "250000"),
+        ("MOSYNC_RETENTION_LOG_DAYS", "1"),
         ("MOSYNC_SERVICE_HOST", "10.0.0.1"),
         ("MOSYNC_PORT_8081_TCP", "tcp://10.0.0.1:8081"),
         ("PATH", "/bin"),
@@ -125,6 +134,14 @@ fn the_environment_wins_and_empty_counts_as_absent() {
     assert_eq!(config.salesforce.permission_sets, ["One", "Two_2"]);
     assert_eq!(config.http.listen, Some("127.0.0.1:8081".parse().unwrap()));
     assert_eq!(config.log.format, LogFormat::Json);
+    assert_eq!(
+        config.retention,
+        Retention {
+            jobs: 365 * DAY,
+            log_lines: 250_000,
+            log: DAY,
+        }
+    );
 }
 
 #[test]
@@ -286,6 +303,16 @@ fn each_wrong_value_has_its_sentence() {
             "MOSYNC_PERMISSIONS_POLL_S",
             "1.5",
             "is not a whole number from 1 to 86400; 60 is usual",
+        ),
+        (
+            "MOSYNC_RETENTION_JOBS_DAYS",
+            "3651",
+            "is not a whole number from 1 to 3650; 90 is usual",
+        ),
+        (
+            "MOSYNC_RETENTION_LOG_LINES",
+            "0",
+            "is not a whole number from 1 to 10000000; 100000 is usual",
         ),
         (
             "MOSYNC_STORE_DEPLOYMENT",

@@ -21,6 +21,11 @@ const PRIVATE_KEY_MARKS: [&str; 2] = [
     "-----BEGIN RSA PRIVATE KEY-----",
 ];
 
+/// More than that is no log but an archive, and every line is in the store's memory.
+const MAX_LOG_LINES: u64 = 10_000_000;
+/// Ten years.
+const MAX_DAYS: u64 = 3_650;
+
 pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<Salesforce> {
     let login_url = web_address(
         reader,
@@ -257,7 +262,7 @@ fn listen(reader: &mut Reader, name: &'static str, usual: u16) -> Option<Option<
 
 pub(super) fn retention(reader: &mut Reader) -> Option<Retention> {
     let jobs = days(reader, "retention.jobs_days");
-    let log_lines = reader.number("retention.log_lines");
+    let log_lines = reader.number_up_to("retention.log_lines", MAX_LOG_LINES);
     let log = days(reader, "retention.log_days");
     Some(Retention {
         jobs: jobs?,
@@ -444,7 +449,7 @@ fn deployment(reader: &mut Reader) -> Option<String> {
 
 fn days(reader: &mut Reader, name: &'static str) -> Option<Duration> {
     const DAY: u64 = 24 * 60 * 60;
-    let days = reader.number(name)?;
+    let days = reader.number_up_to(name, MAX_DAYS)?;
     Some(Duration::from_secs(days.saturating_mul(DAY)))
 }
 
