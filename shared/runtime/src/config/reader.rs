@@ -110,11 +110,6 @@ impl Reader {
             Some(_) => None,
             None => key.default.number(),
         };
-        let most = if name.ends_with("_s") {
-            MAX_SECONDS
-        } else {
-            MAX_NUMBER
-        };
         let number = number
             .and_then(|number| u64::try_from(number).ok())
             .filter(|number| (1..=most).contains(number));
@@ -341,9 +336,7 @@ impl Reader {
 }
 
 /// A day in seconds is more than any time here needs.
-const MAX_SECONDS: u64 = 86_400;
-/// Rows, lines and days.
-const MAX_NUMBER: u64 = 10_000_000;
+const MAX_NUMBER: u64 = 86_400;
 
 fn example(key: &Key) -> String {
     match (key.kind, key.default) {

@@ -22,6 +22,8 @@ const PRIVATE_KEY_MARKS: [&str; 2] = [
 ];
 
 /// More than that is no log but an archive, and every line is in the store's memory.
+/// More rows than any object of an org has.
+const MAX_BULK_FROM: u64 = 1_000_000_000;
 const MAX_LOG_LINES: u64 = 10_000_000;
 /// Ten years.
 const MAX_DAYS: u64 = 3_650;
@@ -54,7 +56,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
     let package_namespace = api_name(reader, "salesforce.package_namespace");
     let request_timeout = seconds(reader, "salesforce.request_timeout_s");
     let watchdog = seconds(reader, "salesforce.watchdog_s");
-    let bulk_from = reader.number("salesforce.bulk_from");
+    let bulk_from = reader.number_up_to("salesforce.bulk_from", MAX_BULK_FROM);
     Some(Salesforce {
         login_url: login_url?,
         api_version: api_version?,
