@@ -21,9 +21,9 @@ const PRIVATE_KEY_MARKS: [&str; 2] = [
     "-----BEGIN RSA PRIVATE KEY-----",
 ];
 
-/// More than that is no log but an archive, and every line is in the store's memory.
 /// More rows than any object of an org has.
 const MAX_BULK_FROM: u64 = 1_000_000_000;
+/// More than that is no log but an archive, and every line is in the store's memory.
 const MAX_LOG_LINES: u64 = 10_000_000;
 /// Ten years.
 const MAX_DAYS: u64 = 3_650;
