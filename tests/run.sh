@@ -92,8 +92,8 @@ test_all() {
 
 # Size and rounds can be set otherwise, for a shorter long run.
 test_long() {
-    MOSYNC_LOAD_OPPORTUNITIES=${MOSYNC_LOAD_OPPORTUNITIES:-200000} \
-        MOSYNC_LOAD_ROUNDS=${MOSYNC_LOAD_ROUNDS:-20} \
+    E2E_LOAD_OPPORTUNITIES=${E2E_LOAD_OPPORTUNITIES:-200000} \
+        E2E_LOAD_ROUNDS=${E2E_LOAD_ROUNDS:-20} \
         cargo test --release --locked -p mosync --test e2e -- load:: --nocapture --test-threads 1
 }
 

@@ -37,10 +37,10 @@ fn size() -> Size {
             .find(|(name, _)| name == wanted)
             .map(|(_, value)| value.parse::<usize>().unwrap())
     };
-    let opportunities = variable("MOSYNC_LOAD_OPPORTUNITIES").unwrap_or(5_000);
+    let opportunities = variable("E2E_LOAD_OPPORTUNITIES").unwrap_or(5_000);
     Size {
         opportunities,
-        rounds: variable("MOSYNC_LOAD_ROUNDS").unwrap_or(3),
+        rounds: variable("E2E_LOAD_ROUNDS").unwrap_or(3),
         idle: Duration::from_secs(if opportunities > 5_000 { 60 } else { 5 }),
         patience: Duration::from_secs(300 + opportunities as u64 / 10),
     }
