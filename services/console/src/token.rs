@@ -58,7 +58,7 @@ mod tests {
         assert_eq!(token.len(), 64);
         assert_ne!(token, new_token().unwrap());
         assert!(is(&token, &hash(&token)));
-        assert!(!is(token.get(1..).unwrap(), &hash(&token)));
+        assert!(!is(&format!("{token}0"), &hash(&token)));
         assert!(!is("", &hash(&token)));
         // FIPS 180-2, appendix B.1.
         assert_eq!(
