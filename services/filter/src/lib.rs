@@ -137,7 +137,7 @@ fn collapse(mut unit: Envelope) -> Envelope {
                 kept.insert(
                     key,
                     UnitRecord {
-                        cause: both(earlier.cause, record.cause),
+                        cause: earlier.cause.and_then(record.cause),
                         ..record
                     },
                 );
@@ -149,37 +149,6 @@ fn collapse(mut unit: Envelope) -> Envelope {
         .filter_map(|key| kept.remove(&key))
         .collect();
     unit
-}
-
-/// The cause that stands for two changes of one record: the union of their fields, or a reread
-/// where they are of different kinds.
-fn both(earlier: Cause, later: Cause) -> Cause {
-    match (earlier, later) {
-        (
-            Cause::Event {
-                change_type: ChangeType::Update,
-                changed: first,
-                ..
-            },
-            Cause::Event {
-                change_type: ChangeType::Update,
-                changed: second,
-                committed,
-            },
-        ) if !first.is_empty() && !second.is_empty() => Cause::Event {
-            change_type: ChangeType::Update,
-            changed: first.into_iter().chain(second).collect(),
-            committed,
-        },
-        (
-            _,
-            last @ Cause::Event {
-                change_type: ChangeType::Delete,
-                ..
-            },
-        ) => last,
-        _ => Cause::Reread,
-    }
 }
 
 fn skip_untouched(unit: &mut Envelope, rules: &Rules) {

@@ -2,26 +2,33 @@
 //! the objects that no events come from, runs the jobs that read snapshots, and takes parked
 //! records up again.
 
+mod allowance;
 mod gaps;
 mod poll;
 mod publish;
 mod schedule;
 mod seen;
+mod settled;
 mod snapshot;
 mod stream;
+mod switches;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::Clock;
 use ports::queue::Queue;
 use ports::source::{Organization, Source};
 use ports::stores::{LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
 use runtime::config::Retention;
 use runtime::readback::RulesInForce;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::switches::Switches;
 
 const LEASE: &str = "listener";
 const LEASE_FOR: Duration = Duration::from_secs(15);
@@ -53,6 +60,8 @@ pub struct Listener {
     state: Mutex<WorkerState>,
     /// Why objects cannot be polled.
     poll_failures: Mutex<BTreeMap<ObjectKind, String>>,
+    /// By their names in [`figures`].
+    figures: Mutex<BTreeMap<&'static str, i64>>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -68,7 +77,11 @@ impl std::fmt::Debug for Listener {
 struct Active {
     listener: Arc<Listener>,
     org: SalesforceId,
+    is_sandbox: bool,
+    /// The org's zone, by its IANA name.
+    zone: String,
     rules: RulesInForce,
+    switches: watch::Sender<Switches>,
     /// Held by who publishes live units, see [`publish::LiveTurn`].
     live: tokio::sync::Mutex<()>,
 }
@@ -103,6 +116,7 @@ impl Listener {
             },
             state,
             poll_failures: Mutex::default(),
+            figures: Mutex::default(),
         }
     }
 
@@ -162,11 +176,16 @@ impl Listener {
             .abandon_live_units()
             .await
             .map_err(in_words)?;
+        self.wait_while_disabled(stop).await?;
         let org = self.source.organization().await.map_err(in_words)?;
         self.wait_for_sandbox_switch(&org, stop).await?;
+        let revision = self.stores.settings.current().await.map_err(in_words)?;
         let active = Arc::new(Active {
             listener: Arc::clone(self),
             org: org.id,
+            is_sandbox: org.is_sandbox,
+            zone: org.time_zone,
+            switches: watch::Sender::new(Switches::of(&revision.settings)),
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
             live: tokio::sync::Mutex::default(),
         });
@@ -175,6 +194,8 @@ impl Listener {
         tokio::select! {
             biased;
             ended = self.keep_lease() => { stop.cancel(); ended }
+            ended = switches::follow(&active) => { stop.cancel(); ended }
+            ended = allowance::watch(&active) => ended,
             ended = stream::follow(&active, &stop) => ended,
             ended = poll::run(&active, &stop) => ended,
             ended = schedule::run(&active, &stop) => ended,
@@ -198,6 +219,25 @@ impl Listener {
             Ok(())
         } else {
             Err("another listener has taken over".to_owned())
+        }
+    }
+
+    /// While it is disabled nothing is taken from Salesforce: what changes meanwhile is after the
+    /// stored position, and comes when it is enabled again.
+    async fn wait_while_disabled(&self, stop: &CancellationToken) -> Result<(), String> {
+        loop {
+            let revision = self.stores.settings.current().await.map_err(in_words)?;
+            if !revision.settings.disabled || stop.is_cancelled() {
+                return Ok(());
+            }
+            let why = "mOS Sync is disabled in mOS Settings".to_owned();
+            self.report(WorkerState::Paused(why)).await;
+            self.renew_lease().await?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
         }
     }
 
@@ -236,6 +276,30 @@ impl Listener {
         self.report_again().await;
     }
 
+    /// The stream is well: it is open, or waits for its next window.
+    async fn report_window(&self, next: Option<Timestamp>) {
+        let next = next.map(|next| next.as_micros());
+        self.figure(runtime::figures::NEXT_WINDOW, next);
+        self.report(WorkerState::Running).await;
+    }
+
+    /// Sets a figure of the reports, or leaves it out.
+    fn figure(&self, name: &'static str, value: Option<i64>) {
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        match value {
+            Some(value) => figures.insert(name, value),
+            None => figures.remove(name),
+        };
+    }
+
+    fn figures(&self) -> BTreeMap<String, i64> {
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        figures
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect()
+    }
+
     /// Says why an object cannot be polled, or that it can.
     async fn report_poll(&self, object: ObjectKind, failure: Option<String>) {
         match failure {
@@ -266,7 +330,7 @@ impl Listener {
         let report = Report {
             at: self.clock.now(),
             state: self.state(),
-            figures: BTreeMap::new(),
+            figures: self.figures(),
         };
         if let Err(error) = self.stores.reports.report("listener", &report).await {
             tracing::warn!("the listener's state could not be reported: {error}");

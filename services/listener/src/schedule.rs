@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::snapshot::{self, Reader};
-use crate::{Active, gaps, in_words};
+use crate::{Active, allowance, gaps, in_words};
 
 const EVERY: Duration = Duration::from_millis(500);
 /// Parked records per retry job.
@@ -62,7 +62,9 @@ async fn read_jobs(active: &Active, readers: &mut BTreeMap<JobId, Reader>) -> Re
             continue;
         }
         let mut reader = readers.remove(&job.id).unwrap_or_default();
-        busy |= snapshot::turn(active, &job, &mut reader).await?;
+        if !allowance::holds(active, &job).await? {
+            busy |= snapshot::turn(active, &job, &mut reader).await?;
+        }
         still_open.insert(job.id, reader);
     }
     for over in std::mem::replace(readers, still_open).into_keys() {

@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::allowance::ApiShare;
 use crate::filter::{FieldTypes, Filter};
+use crate::frequency::Frequency;
 use crate::time::Timestamp;
 
 /// What an administrator decides (mOS Settings).
@@ -15,6 +17,10 @@ pub struct Settings {
     pub run_in_sandbox: bool,
     /// Sync closed opportunities too.
     pub sync_closed: bool,
+    /// How often changes are taken from Salesforce.
+    pub frequency: Frequency,
+    /// What mosync may take of the org's API allowance.
+    pub api_share: ApiShare,
     /// The opportunity filter: at most 10 conditions; none matches everything.
     pub filter: Filter,
 }

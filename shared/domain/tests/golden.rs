@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use domain::allowance::ApiShare;
 use domain::change::ChangeType;
 use domain::failure::FailureKind;
 use domain::filter::{Condition, FieldType, Filter, Operator};
@@ -150,6 +151,8 @@ fn settings_revision() {
         disabled: false,
         run_in_sandbox: true,
         sync_closed: true,
+        frequency: "daily_at_06:30".parse().unwrap(),
+        api_share: ApiShare::new(30, 5).unwrap(),
         filter,
     };
     let types = BTreeMap::from([

@@ -1,7 +1,9 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, and reading records back.
+//! worker loop, its gates and what it has in hand, reading records back, and counting API requests.
 
+pub mod calls;
 pub mod config;
+pub mod figures;
 pub mod gate;
 pub mod health;
 pub mod in_hand;

@@ -18,6 +18,8 @@ mod jobs;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
+mod moves;
+#[cfg(test)]
 mod mutants;
 #[cfg(test)]
 mod poison;

@@ -152,6 +152,10 @@ impl Source for Breaching {
         self.inner.limits().await
     }
 
+    fn api_calls(&self) -> u64 {
+        self.inner.api_calls()
+    }
+
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
         self.answer_to(soql)?;
         if self

@@ -37,6 +37,8 @@ pub(crate) struct SimSource {
     schemas: Arc<Mutex<BTreeMap<String, Arc<EventSchema>>>>,
     locators: Arc<AtomicU64>,
     bulk: Arc<BulkJobs>,
+    calls: Arc<AtomicU64>,
+    allowance: Arc<Mutex<ApiAllowance>>,
 }
 
 impl SimSource {
@@ -50,7 +52,33 @@ impl SimSource {
             pages: Arc::default(),
             schemas: Arc::default(),
             locators: Arc::default(),
+            calls: Arc::default(),
+            allowance: Arc::new(Mutex::new(ApiAllowance {
+                max: 100_000,
+                remaining: 100_000,
+            })),
         }
+    }
+
+    /// What the org says of its allowance from now on.
+    pub(crate) fn allow(&self, max: u64, remaining: u64) {
+        let mut allowance = self
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *allowance = ApiAllowance { max, remaining };
+    }
+
+    async fn asked(&self) -> Result<(), SourceError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.on_the_way().await?;
+        let allowance = self.allowance.lock();
+        if allowance.unwrap_or_else(PoisonError::into_inner).remaining == 0 {
+            return Err(SourceError::Quota(
+                "TotalRequests Limit exceeded.".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     async fn on_the_way(&self) -> Result<(), SourceError> {
@@ -116,7 +144,7 @@ fn id(text: &str) -> SalesforceId {
 #[async_trait]
 impl Source for SimSource {
     async fn organization(&self) -> Result<Organization, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let org = self.org.record("Organization", self.org.org_id()).unwrap();
         Ok(Organization {
             id: id(org.id()),
@@ -127,7 +155,7 @@ impl Source for SimSource {
     }
 
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let found = self.org.query(soql, deleted).map_err(|error| {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
@@ -153,7 +181,7 @@ impl Source for SimSource {
     }
 
     async fn next_page(&self, locator: &str) -> Result<Page, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let rows = self
             .pages
             .lock()
@@ -170,7 +198,7 @@ impl Source for SimSource {
         ids: &[SalesforceId],
         fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let ids = ids
             .iter()
             .map(|id| id.as_str().to_owned())
@@ -192,7 +220,7 @@ impl Source for SimSource {
     }
 
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         Ok(schema::entity(object)
             .unwrap()
             .fields
@@ -213,22 +241,26 @@ impl Source for SimSource {
     }
 
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
-        self.on_the_way().await?;
-        Ok(ApiAllowance {
-            max: 100_000,
-            remaining: 100_000,
-        })
+        self.asked().await?;
+        Ok(*self
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn api_calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
     }
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let id = self.bulk.create(soql)?;
         self.on_the_way().await?;
         Ok(id)
     }
 
     async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let query = self.bulk.state(id)?;
         self.on_the_way().await?;
         Ok(query)
@@ -241,14 +273,14 @@ impl Source for SimSource {
         locator: Option<&str>,
         max_rows: u32,
     ) -> Result<Box<dyn BulkPage>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let page = self.bulk.results(id, columns, locator, max_rows)?;
         self.on_the_way().await?;
         Ok(Box::new(page))
     }
 
     async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         self.bulk.remove(id);
         self.on_the_way().await
     }
@@ -258,7 +290,7 @@ impl Source for SimSource {
         _topic: &str,
         from: StreamStart,
     ) -> Result<Box<dyn EventStream>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let after = match from {
             StreamStart::Latest => Some(self.log.latest_replay_id()),
             StreamStart::Earliest => None,

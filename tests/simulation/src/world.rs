@@ -70,6 +70,8 @@ pub(crate) struct World {
     /// As they are.
     pub(crate) stores: Stores,
     source: Arc<dyn Source>,
+    /// The same, to say how it is.
+    pub(crate) salesforce: SimSource,
     target: Arc<dyn Target>,
     mutant: Mutant,
     /// Objects without change capture.
@@ -109,11 +111,8 @@ impl World {
             units: Arc::clone(&units),
             acks_first: mutant == Mutant::AcksFirst,
         });
-        let source = Arc::new(SimSource::new(
-            Arc::clone(&org),
-            Arc::clone(&log),
-            Arc::clone(&chance),
-        ));
+        let salesforce = SimSource::new(Arc::clone(&org), Arc::clone(&log), Arc::clone(&chance));
+        let source = Arc::new(salesforce.clone());
         let target = Arc::new(SimTarget {
             mos: Arc::clone(&mos),
             chance: Arc::clone(&chance),
@@ -131,6 +130,7 @@ impl World {
             service_stores,
             stores,
             source,
+            salesforce,
             target,
             mutant,
             polled: BTreeSet::new(),

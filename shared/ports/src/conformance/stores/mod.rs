@@ -5,6 +5,7 @@ mod last_words;
 mod lease;
 mod live;
 mod log;
+mod notes;
 mod parked;
 mod pauses;
 mod permissions;
@@ -32,6 +33,7 @@ pub use last_words::*;
 pub use lease::*;
 pub use live::*;
 pub use log::*;
+pub use notes::*;
 pub use parked::*;
 pub use pauses::*;
 pub use permissions::*;
@@ -123,6 +125,9 @@ macro_rules! store_conformance {
             lease_has_one_holder
             lease_runs_out
             reports_are_replaced
+            notes_are_replaced_and_kept
+            calls_are_counted_by_hour
+            calls_of_old_hours_are_forgotten
         );
     };
     (@ $harness:expr; $($promise:ident)*) => {
