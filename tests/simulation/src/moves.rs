@@ -225,7 +225,7 @@ async fn a_save_of_the_frequency_takes_effect_at_once() {
     rename_all(&world, "at one o'clock");
     tokio::time::sleep(Duration::from_secs(600)).await;
     assert_eq!(published(&world, &mut *taker).await.read, 0);
-    // 13:00 in the org's zone; the org begins at noon, and its zone is not UTC.
+    // 13:00 in the org's zone, which is GMT; it is about ten past noon.
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(published(&world, &mut *taker).await.read, 1);
 }
