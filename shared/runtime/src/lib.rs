@@ -2,10 +2,12 @@
 //! worker loop, its gates and what it has in hand, and reading records back.
 
 pub mod config;
+pub mod fields;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
 pub mod lifecycle;
+pub mod profile;
 pub mod readback;
 pub mod telemetry;
 pub mod time;
