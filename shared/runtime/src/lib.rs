@@ -4,10 +4,12 @@
 pub mod calls;
 pub mod config;
 pub mod figures;
+pub mod fields;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
 pub mod lifecycle;
+pub mod profile;
 pub mod readback;
 pub mod telemetry;
 pub mod time;

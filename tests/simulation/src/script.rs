@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::ObjectKind;
 use domain::filter::{Condition, FieldType, Filter, Operator};
 use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::org::OrgProfile;
 use domain::settings::Settings;
 use ports::Clock;
 
@@ -194,7 +195,13 @@ impl Script {
         ]);
         let current = self.world.stores.settings.current().await.unwrap();
         let now = self.world.clock.now();
-        let next = current.next(settings, types, "an administrator", now);
+        let next = current.next(
+            settings,
+            types,
+            OrgProfile::default(),
+            "an administrator",
+            now,
+        );
         let backfill = backfills.then(|| Self::backfill(now));
         self.world
             .stores
