@@ -1,14 +1,26 @@
 //! The settings document and its revisions.
 
+mod diff;
+mod merge;
+
 use serde::{Deserialize, Serialize};
 
 use crate::filter::{FieldTypes, Filter};
+use crate::id::SalesforceId;
 use crate::time::Timestamp;
+
+pub use diff::{Change, Rows, diff, label_of};
+pub use merge::merge;
+
+/// The author of revisions that mosync saves by itself: the first contact with an org.
+pub const MOSYNC: &str = "mosync";
 
 /// What an administrator decides (mOS Settings).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// mOS Admin Email Notification: who receives every notification of the integration.
+    pub admin_emails: Vec<String>,
     /// Disable mOS Sync: nothing is sent to mOS.
     pub disabled: bool,
     /// Run In Sandbox: without it, nothing is sent while the connected org is a sandbox.
@@ -17,6 +29,10 @@ pub struct Settings {
     pub sync_closed: bool,
     /// The opportunity filter: at most 10 conditions; none matches everything.
     pub filter: Filter,
+    /// The org that these settings are for: while another one is connected, nothing runs. Absent
+    /// until the first contact, at which mosync writes it down by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org: Option<SalesforceId>,
 }
 
 impl Settings {
@@ -45,6 +61,12 @@ pub struct SettingsRevision {
 }
 
 impl SettingsRevision {
+    /// Whether a person saved it, and not mosync by itself.
+    #[must_use]
+    pub fn is_by_person(&self) -> bool {
+        self.revision > 0 && self.author != MOSYNC
+    }
+
     /// What is in force before anything was saved: no filter, open opportunities only.
     #[must_use]
     pub fn initial() -> Self {

@@ -151,6 +151,8 @@ fn settings_revision() {
         run_in_sandbox: true,
         sync_closed: true,
         filter,
+        admin_emails: vec!["ada@example.com".to_owned()],
+        org: Some(id("00D000000000001")),
     };
     let types = BTreeMap::from([
         ("Amount".to_owned(), FieldType::Currency),
