@@ -1,5 +1,8 @@
 //! The settings document and its revisions.
 
+mod diff;
+mod merge;
+
 use serde::{Deserialize, Serialize};
 
 use crate::allowance::ApiShare;
@@ -7,13 +10,22 @@ use crate::filter::{
     BlankRule, CompiledFilter, DependsOn, FieldTypes, Filter, FilterFault, Meaning, ZoneOf,
 };
 use crate::frequency::Frequency;
+use crate::id::SalesforceId;
 use crate::org::OrgProfile;
 use crate::time::Timestamp;
+
+pub use diff::{Change, Rows, diff, label_of};
+pub use merge::merge;
+
+/// The author of revisions that mosync saves by itself: the first contact with an org.
+pub const MOSYNC: &str = "mosync";
 
 /// What an administrator decides (mOS Settings).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// mOS Admin Email Notification: who receives every notification of the integration.
+    pub admin_emails: Vec<String>,
     /// Disable mOS Sync: nothing is sent to mOS.
     pub disabled: bool,
     /// Run In Sandbox: without it, nothing is sent while the connected org is a sandbox.
@@ -30,6 +42,10 @@ pub struct Settings {
     pub blanks: BlankRule,
     /// Whose zone and week the filter's dates are in.
     pub zone: ZoneOf,
+    /// The org that these settings are for: while another one is connected, nothing runs. Absent
+    /// until the first contact, at which mosync writes it down by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org: Option<SalesforceId>,
 }
 
 impl Settings {
@@ -104,6 +120,12 @@ pub struct SettingsRevision {
 }
 
 impl SettingsRevision {
+    /// Whether a person saved it, and not mosync by itself.
+    #[must_use]
+    pub fn is_by_person(&self) -> bool {
+        self.revision > 0 && self.author != MOSYNC
+    }
+
     /// What is in force before anything was saved: no filter, open opportunities only.
     #[must_use]
     pub fn initial() -> Self {

@@ -157,6 +157,8 @@ fn settings_revision() {
         filter,
         blanks: BlankRule::Drop,
         zone: ZoneOf::User,
+        admin_emails: vec!["ada@example.com".to_owned()],
+        org: Some(id("00D000000000001")),
     };
     let types = BTreeMap::from([
         ("Amount".to_owned(), FieldType::Currency),

@@ -73,6 +73,9 @@ macro_rules! store_conformance {
             settings_are_initial_then_what_was_saved
             settings_bring_their_backfill
             settings_refuse_a_save_on_an_outdated_revision
+            settings_remember_every_revision
+            settings_are_restored_with_their_numbers
+            settings_are_restored_only_where_nobody_saved
             permissions_are_empty_then_what_was_stored
             permissions_and_their_backfill_are_one_step
             permissions_keep_the_last_hundred
