@@ -3,14 +3,17 @@
 //! records up again.
 
 mod allowance;
+mod around;
 mod gaps;
 mod poll;
 mod publish;
+mod refresh;
 mod schedule;
 mod seen;
 mod settled;
 mod snapshot;
 mod stream;
+mod sweep;
 mod switches;
 mod window;
 
@@ -34,6 +37,8 @@ const LEASE: &str = "listener";
 const LEASE_FOR: Duration = Duration::from_secs(15);
 const LEASE_RENEWED: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_secs(2);
+/// Formulas are read again once a day.
+const REFRESHED_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// Fewer rows are read sooner by REST than a bulk query is ready.
 const BULK_FROM: u64 = 10_000;
 
@@ -58,8 +63,9 @@ pub struct Listener {
     retention: Retention,
     polling: Polling,
     state: Mutex<WorkerState>,
-    /// Why objects cannot be polled.
-    poll_failures: Mutex<BTreeMap<ObjectKind, String>>,
+    refreshed_every: Duration,
+    /// Why objects cannot be polled, and what else somebody should look at.
+    alarms: Mutex<BTreeMap<&'static str, String>>,
     /// By their names in [`figures`].
     figures: Mutex<BTreeMap<&'static str, i64>>,
 }
@@ -115,7 +121,8 @@ impl Listener {
                 every: Duration::ZERO,
             },
             state,
-            poll_failures: Mutex::default(),
+            refreshed_every: REFRESHED_EVERY,
+            alarms: Mutex::default(),
             figures: Mutex::default(),
         }
     }
@@ -124,6 +131,13 @@ impl Listener {
     #[must_use]
     pub fn polling(mut self, polling: Polling) -> Self {
         self.polling = polling;
+        self
+    }
+
+    /// Reads formulas again that often, and not once a day.
+    #[must_use]
+    pub const fn refreshing(mut self, every: Duration) -> Self {
+        self.refreshed_every = every;
         self
     }
 
@@ -176,7 +190,7 @@ impl Listener {
             .abandon_live_units()
             .await
             .map_err(in_words)?;
-        self.wait_while_disabled(stop).await?;
+        let was_disabled = self.wait_while_disabled(stop).await?;
         let org = self.source.organization().await.map_err(in_words)?;
         self.wait_for_sandbox_switch(&org, stop).await?;
         let revision = self.stores.settings.current().await.map_err(in_words)?;
@@ -189,7 +203,10 @@ impl Listener {
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
             live: tokio::sync::Mutex::default(),
         });
-        self.poll_failures().clear();
+        self.alarms().clear();
+        if was_disabled {
+            sweep::look(&active, sweep::By::SyncAll).await?;
+        }
         let stop = stop.child_token();
         tokio::select! {
             biased;
@@ -223,13 +240,15 @@ impl Listener {
     }
 
     /// While it is disabled nothing is taken from Salesforce: what changes meanwhile is after the
-    /// stored position, and comes when it is enabled again.
-    async fn wait_while_disabled(&self, stop: &CancellationToken) -> Result<(), String> {
+    /// stored position, and comes when it is enabled again. Whether it was disabled.
+    async fn wait_while_disabled(&self, stop: &CancellationToken) -> Result<bool, String> {
+        let mut was_disabled = false;
         loop {
             let revision = self.stores.settings.current().await.map_err(in_words)?;
             if !revision.settings.disabled || stop.is_cancelled() {
-                return Ok(());
+                return Ok(was_disabled);
             }
+            was_disabled = true;
             let why = "mOS Sync is disabled in mOS Settings".to_owned();
             self.report(WorkerState::Paused(why)).await;
             self.renew_lease().await?;
@@ -302,25 +321,29 @@ impl Listener {
 
     /// Says why an object cannot be polled, or that it can.
     async fn report_poll(&self, object: ObjectKind, failure: Option<String>) {
-        match failure {
-            Some(why) => self.poll_failures().insert(object, why),
-            None => self.poll_failures().remove(&object),
+        self.alarm(object.api_name(), failure).await;
+    }
+
+    /// Says what somebody should look at, or that nobody need any more.
+    async fn alarm(&self, about: &'static str, what: Option<String>) {
+        match what {
+            Some(what) => self.alarms().insert(about, what),
+            None => self.alarms().remove(about),
         };
         self.report_again().await;
     }
 
-    fn poll_failures(&self) -> MutexGuard<'_, BTreeMap<ObjectKind, String>> {
-        let failures = self.poll_failures.lock();
-        failures.unwrap_or_else(PoisonError::into_inner)
+    fn alarms(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the stream is, and the polls where it is well.
     fn state(&self) -> WorkerState {
         let stream = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let failures = self.poll_failures();
-        if *stream == WorkerState::Running && !failures.is_empty() {
-            let failures = failures.values().cloned().collect::<Vec<_>>();
-            return WorkerState::Failing(failures.join("; "));
+        let alarms = self.alarms();
+        if *stream == WorkerState::Running && !alarms.is_empty() {
+            let alarms = alarms.values().cloned().collect::<Vec<_>>();
+            return WorkerState::Failing(alarms.join("; "));
         }
         stream.clone()
     }

@@ -201,6 +201,16 @@ impl Rules {
         fields
     }
 
+    /// Whether the integration user can see a field; of fields of other records nobody knows.
+    #[must_use]
+    pub fn sees(&self, object: ObjectKind, field: &str) -> bool {
+        field.contains('.')
+            || self
+                .visible
+                .get(&object)
+                .is_none_or(|visible| visible.contains(field))
+    }
+
     /// Whether a change can alter anything in mOS: it touches a mapped, judged or relation field,
     /// or does not say what it touches.
     #[must_use]

@@ -494,6 +494,7 @@ fn plan() {
                     total: None,
                 }],
             ],
+            leaves_out: true,
             notes: vec!["Contact is read without semi-joins".to_owned()],
         },
     );

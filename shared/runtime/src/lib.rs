@@ -3,8 +3,8 @@
 
 pub mod calls;
 pub mod config;
-pub mod figures;
 pub mod fields;
+pub mod figures;
 pub mod gate;
 pub mod health;
 pub mod in_hand;

@@ -45,7 +45,13 @@ async fn save(world: &World, change: impl FnOnce(&mut Settings)) -> SettingsRevi
     let mut settings = current.settings.clone();
     change(&mut settings);
     let now = world.clock.now();
-    let next = current.next(settings, BTreeMap::new(), "an administrator", now);
+    let next = current.next(
+        settings,
+        current.field_types.clone(),
+        current.org.clone(),
+        "an administrator",
+        now,
+    );
     world.stores.settings.save(&next, None).await.unwrap();
     next
 }

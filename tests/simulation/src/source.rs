@@ -1,7 +1,7 @@
 //! Salesforce as the port, in process. Every call sleeps before it reads and after, so that rows
 //! are read at odd moments; streams break off, events lose their detail, positions are refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -39,6 +39,9 @@ pub(crate) struct SimSource {
     bulk: Arc<BulkJobs>,
     calls: Arc<AtomicU64>,
     allowance: Arc<Mutex<ApiAllowance>>,
+    /// Fields that describe calls formulas, and those that nobody may see, by object.
+    calculated: Arc<Mutex<BTreeSet<(String, String)>>>,
+    hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
 }
 
 impl SimSource {
@@ -53,6 +56,8 @@ impl SimSource {
             schemas: Arc::default(),
             locators: Arc::default(),
             calls: Arc::default(),
+            calculated: Arc::default(),
+            hidden: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -67,6 +72,47 @@ impl SimSource {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *allowance = ApiAllowance { max, remaining };
+    }
+
+    /// From now on describe says that a field is a formula.
+    pub(crate) fn calculate(&self, object: &str, field: &str) {
+        let calculated = self.calculated.lock();
+        let mut calculated = calculated.unwrap_or_else(PoisonError::into_inner);
+        calculated.insert((object.to_owned(), field.to_owned()));
+    }
+
+    /// The integration user loses access to a field.
+    pub(crate) fn hide(&self, object: &str, field: &str) {
+        let hidden = self.hidden.lock();
+        let mut hidden = hidden.unwrap_or_else(PoisonError::into_inner);
+        hidden.insert((object.to_owned(), field.to_owned()));
+    }
+
+    /// And gets all of it back.
+    pub(crate) fn hide_nothing(&self) {
+        let hidden = self.hidden.lock();
+        hidden.unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn is_hidden(&self, object: &str, field: &str) -> bool {
+        let hidden = self.hidden.lock();
+        let hidden = hidden.unwrap_or_else(PoisonError::into_inner);
+        hidden.contains(&(object.to_owned(), field.to_owned()))
+    }
+
+    /// What names a field that the integration user does not see is refused as a whole.
+    fn refuse_hidden<'f>(
+        &self,
+        object: &str,
+        mut fields: impl Iterator<Item = &'f str>,
+    ) -> Result<(), SourceError> {
+        match fields.find(|field| self.is_hidden(object, field)) {
+            None => Ok(()),
+            Some(field) => Err(SourceError::Refused {
+                code: "INVALID_FIELD".to_owned(),
+                message: format!("No such column '{field}' on entity '{object}'"),
+            }),
+        }
     }
 
     async fn asked(&self) -> Result<(), SourceError> {
@@ -155,12 +201,15 @@ impl Source for SimSource {
     }
 
     async fn user(&self) -> Result<SalesforceId, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         Ok(id(self.org.admin_id()))
     }
 
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.asked().await?;
+        let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
+        self.refuse_hidden(from.unwrap_or_default(), words)?;
         let found = self.org.query(soql, deleted).map_err(|error| {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
@@ -204,6 +253,7 @@ impl Source for SimSource {
         fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
         self.asked().await?;
+        self.refuse_hidden(object.api_name(), fields.iter().map(String::as_str))?;
         let ids = ids
             .iter()
             .map(|id| id.as_str().to_owned())
@@ -230,12 +280,17 @@ impl Source for SimSource {
             .unwrap()
             .fields
             .iter()
+            .filter(|field| !self.is_hidden(object, field.name))
             .map(|field| FieldDescription {
                 name: field.name.to_owned(),
                 label: field.name.to_owned(),
                 field_type: FieldType::of_describe(field.kind.name()),
                 filterable: field.filterable,
-                calculated: false,
+                calculated: self
+                    .calculated
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .contains(&(object.to_owned(), field.name.to_owned())),
                 reference_to: field
                     .reference
                     .iter()
@@ -402,8 +457,8 @@ impl SimStream {
             | ChangeType::Snapshot) => other,
         };
         let bare = ChangeEvent {
-            changed: std::collections::BTreeSet::new(),
-            nulled: std::collections::BTreeSet::new(),
+            changed: BTreeSet::new(),
+            nulled: BTreeSet::new(),
             ..event.clone()
         };
         if chance.fault(|rates| rates.event_as_all) {

@@ -80,7 +80,9 @@ pub(crate) struct World {
     processes: Vec<Process>,
     lives: u32,
     /// Statements with more rows are read by bulk queries.
-    bulk_from: u64,
+    pub(crate) bulk_from: u64,
+    /// How often formulas are read again.
+    pub(crate) refreshed_every: Duration,
 }
 
 impl World {
@@ -138,6 +140,7 @@ impl World {
             processes: Vec::new(),
             lives: 0,
             bulk_from,
+            refreshed_every: Duration::from_secs(24 * 3_600),
         }
     }
 
@@ -220,7 +223,9 @@ impl World {
             TOPIC,
             format!("life {}", self.lives),
         );
-        let listener = listener.with_bulk_from(self.bulk_from);
+        let listener = listener
+            .with_bulk_from(self.bulk_from)
+            .refreshing(self.refreshed_every);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),
             every: POLL,

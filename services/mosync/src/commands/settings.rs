@@ -6,9 +6,9 @@ use std::sync::Arc;
 
 use domain::Timestamp;
 use domain::filter::FieldTypes;
-use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::job::Job;
 use domain::org::OrgProfile;
-use domain::settings::{Settings, SettingsRevision};
+use domain::settings::Settings;
 use ports::source::{Source, SourceError};
 use ports::stores::{LogEntry, LogLevel};
 use runtime::config::Config;
@@ -37,8 +37,7 @@ pub(crate) async fn import(
     let (field_types, org) = checked(&*source, &settings, now).await?;
     let current = adapters.stores.settings.current().await?;
     let next = current.next(settings, field_types, org, author, now);
-    let rules_moved = next.rule_revision != current.rule_revision;
-    let backfill = rules_moved.then(|| backfill(&next));
+    let backfill = Job::of_save(&current, &next);
     adapters
         .stores
         .settings
@@ -95,16 +94,4 @@ fn failure(error: SourceError) -> Failure {
         | SourceError::Expired(_)
         | SourceError::Garbled(_) => Failure::out_of_reach(error.to_string()),
     }
-}
-
-/// Everything is read under the new rules. What mOS has already is answered `unchanged`; what has
-/// left the scope stays as it is.
-fn backfill(saved: &SettingsRevision) -> Job {
-    let name = format!(
-        "settings revision {} of {}",
-        saved.revision,
-        saved.saved.as_micros()
-    );
-    let id = JobId::new(JobKind::Backfill, domain::job::uuid_of(&name));
-    Job::queued(id, JobKind::Backfill, JobScope::Everything, saved.saved)
 }

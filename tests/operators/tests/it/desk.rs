@@ -82,7 +82,13 @@ impl Desk {
         let current = self.stores.settings.current().await.unwrap();
         let mut settings = current.settings.clone();
         change(&mut settings);
-        let next = current.next(settings, FieldTypes::new(), "a test", self.now());
+        let next = current.next(
+            settings,
+            FieldTypes::new(),
+            current.org.clone(),
+            "a test",
+            self.now(),
+        );
         self.stores.settings.save(&next, None).await.unwrap();
     }
 
