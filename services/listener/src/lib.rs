@@ -163,7 +163,7 @@ impl Listener {
             .await
             .map_err(in_words)?;
         let org = self.source.organization().await.map_err(in_words)?;
-        self.wait_for_sandbox_switch(&org, stop).await?;
+        self.wait_for_leave(&org, stop).await?;
         let active = Arc::new(Active {
             listener: Arc::clone(self),
             org: org.id,
@@ -174,7 +174,7 @@ impl Listener {
         let stop = stop.child_token();
         tokio::select! {
             biased;
-            ended = self.keep_lease() => { stop.cancel(); ended }
+            ended = self.keep_lease(&org) => { stop.cancel(); ended }
             ended = stream::follow(&active, &stop) => ended,
             ended = poll::run(&active, &stop) => ended,
             ended = schedule::run(&active, &stop) => ended,
@@ -182,11 +182,15 @@ impl Listener {
         }
     }
 
-    /// Renews the lease for ever; ends when it is lost.
-    async fn keep_lease(&self) -> Result<(), String> {
+    /// Renews the lease for ever; ends when it is lost, or when the settings forbid the org.
+    async fn keep_lease(&self, org: &Organization) -> Result<(), String> {
         loop {
             tokio::time::sleep(LEASE_RENEWED).await;
             self.renew_lease().await?;
+            let settled = runtime::org::settle(&self.stores, org, self.clock.now()).await;
+            if let Some(why) = settled.map_err(in_words)?.refused {
+                return Err(why);
+            }
             self.report_again().await;
         }
     }
@@ -201,26 +205,18 @@ impl Listener {
         }
     }
 
-    async fn wait_for_sandbox_switch(
+    /// Waits until the settings allow to work with this org.
+    async fn wait_for_leave(
         &self,
         org: &Organization,
         stop: &CancellationToken,
     ) -> Result<(), String> {
-        while org.is_sandbox
-            && !self
-                .stores
-                .settings
-                .current()
-                .await
-                .map_err(in_words)?
-                .settings
-                .run_in_sandbox
-        {
-            self.report(WorkerState::Paused(
-                "the connected org is a sandbox and Run In Sandbox is off in mOS Settings"
-                    .to_owned(),
-            ))
-            .await;
+        loop {
+            let settled = runtime::org::settle(&self.stores, org, self.clock.now()).await;
+            let Some(why) = settled.map_err(in_words)?.refused else {
+                return Ok(());
+            };
+            self.report(WorkerState::Paused(why)).await;
             self.renew_lease().await?;
             tokio::select! {
                 biased;
@@ -228,7 +224,6 @@ impl Listener {
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
-        Ok(())
     }
 
     async fn report(&self, state: WorkerState) {

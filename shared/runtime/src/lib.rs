@@ -1,11 +1,13 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, and reading records back.
+//! worker loop, its gates and what it has in hand, reading records back, and whether the connected
+//! org may be worked on.
 
 pub mod config;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
 pub mod lifecycle;
+pub mod org;
 pub mod readback;
 pub mod telemetry;
 pub mod time;
