@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::filter::{FieldTypes, Filter};
+use crate::mapping::Mapping;
 use crate::time::Timestamp;
 
 /// What an administrator decides (mOS Settings).
@@ -17,13 +18,18 @@ pub struct Settings {
     pub sync_closed: bool,
     /// The opportunity filter: at most 10 conditions; none matches everything.
     pub filter: Filter,
+    /// Which Salesforce field fills which field in mOS; not written where it is the standard one.
+    #[serde(skip_serializing_if = "Mapping::is_standard")]
+    pub mapping: Mapping,
 }
 
 impl Settings {
-    /// Whether a change from `self` to `other` changes what qualifies.
+    /// Whether a change from `self` to `other` changes what qualifies or what is written of it.
     #[must_use]
     pub fn rules_differ(&self, other: &Self) -> bool {
-        self.sync_closed != other.sync_closed || self.filter != other.filter
+        self.sync_closed != other.sync_closed
+            || self.filter != other.filter
+            || self.mapping != other.mapping
     }
 }
 
@@ -32,7 +38,7 @@ impl Settings {
 pub struct SettingsRevision {
     /// 0 before the first save; never repeats.
     pub revision: u64,
-    /// Moves with every save that changes what qualifies.
+    /// Moves with every save that changes what qualifies or what is written of it.
     pub rule_revision: u64,
     /// When it was saved.
     pub saved: Timestamp,

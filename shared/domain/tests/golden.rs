@@ -151,6 +151,7 @@ fn settings_revision() {
         run_in_sandbox: true,
         sync_closed: true,
         filter,
+        ..Settings::default()
     };
     let types = BTreeMap::from([
         ("Amount".to_owned(), FieldType::Currency),

@@ -2,6 +2,7 @@
 //! worker loop, its gates and what it has in hand, and reading records back.
 
 pub mod config;
+pub mod describe;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
