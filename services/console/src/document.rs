@@ -3,6 +3,7 @@
 use std::fmt;
 
 use domain::filter::{Condition, Filter, Operator};
+use domain::mapping::{Mapping, MappingRow};
 use domain::settings::Settings;
 use email_address::EmailAddress;
 use serde::de::{DeserializeOwned, Error as _, MapAccess, SeqAccess, Visitor};
@@ -60,6 +61,7 @@ impl Document {
             match name.as_str() {
                 "admin_emails" => parsed.settings.admin_emails = parsed.emails(value),
                 "filter" => parsed.settings.filter = parsed.filter(value),
+                "mapping" => parsed.settings.mapping = parsed.mapping(value),
                 "org" if value.is_null() => {}
                 _ => {
                     if parsed.read_alone(name, value) {
@@ -73,6 +75,7 @@ impl Document {
             *settings = Settings {
                 admin_emails: std::mem::take(&mut settings.admin_emails),
                 filter: std::mem::take(&mut settings.filter),
+                mapping: std::mem::take(&mut settings.mapping),
                 org: rest.org.or(settings.org),
                 ..rest
             };
@@ -102,6 +105,38 @@ impl Parsed {
         };
         self.fault(name, message);
         false
+    }
+
+    /// Rows of the Field Mapping; mOS fields that no row names are mapped as standard.
+    fn mapping(&mut self, value: &Value) -> Mapping {
+        let items = match value {
+            Value::Null => &[],
+            Value::Array(items) => items.as_slice(),
+            Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Object(_) => {
+                self.fault(
+                    "mapping",
+                    "Field Mapping is not a list of rows; write rows such as {\"object\": \"Opportunity\", \"mos_field\": \"arr\", \"salesforce_field\": \"ARR__c\", \"active\": true}"
+                        .to_owned(),
+                );
+                &[]
+            }
+        };
+        let mut rows = Vec::new();
+        for (number, item) in (1..).zip(items) {
+            match MappingRow::deserialize(item) {
+                Ok(row) => rows.push(row),
+                Err(error) => self.fault(
+                    &format!("mapping[{number}]"),
+                    format!("Field Mapping, row {number} cannot be read: {error}"),
+                ),
+            }
+        }
+        Mapping::new(rows).unwrap_or_else(|faults| {
+            for fault in faults {
+                self.fault("mapping", fault.to_string());
+            }
+            Mapping::default()
+        })
     }
 
     /// Addresses as a list, or in one text with commas.

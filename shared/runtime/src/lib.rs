@@ -4,6 +4,7 @@
 
 pub mod calls;
 pub mod config;
+pub mod describe;
 pub mod fields;
 pub mod figures;
 pub mod gate;

@@ -1,6 +1,5 @@
 //! Saving: one step in the store, written down before.
 
-use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::settings::{Change, MOSYNC, Settings, SettingsRevision, diff, merge};
 use ports::stores::{LogEntry, LogLevel, StoreError};
@@ -8,6 +7,7 @@ use ports::stores::{LogEntry, LogLevel, StoreError};
 use crate::OpsError;
 use crate::document::{Document, Parsed};
 use crate::journal::Turn;
+use crate::operations::settings::checks::Checked;
 use crate::operations::{Author, Operations};
 use crate::views::{ConfirmOrg, RevertSettings, SaveSettings, SavedView, SettingsConflict};
 
@@ -128,8 +128,8 @@ impl Operations {
                 _ => return Err(OpsError::SettingsConflict(Box::new(conflict))),
             }
         }
-        let (settings, types) = self.checked(parsed, &current).await?;
-        let changes = diff(&current.settings, &settings);
+        let checked = self.checked(parsed, &current).await?;
+        let changes = diff(&current.settings, &checked.settings);
         if changes.is_empty() {
             return Ok(SavedView {
                 saved: false,
@@ -138,8 +138,7 @@ impl Operations {
                 job: None,
             });
         }
-        self.commit(&current, settings, types, changes, author)
-            .await
+        self.commit(&current, checked, changes, author).await
     }
 
     /// Whether nobody but mosync itself has saved since.
@@ -157,13 +156,17 @@ impl Operations {
     async fn commit(
         &self,
         current: &SettingsRevision,
-        settings: Settings,
-        types: FieldTypes,
+        checked: Checked,
         changes: Vec<Change>,
         author: &Author,
     ) -> Result<SavedView, OpsError> {
-        let next = current.next(settings, types, author.name(), self.now());
-        let job = reads_anew(current, &next).then(|| backfill(&next));
+        let Checked {
+            settings,
+            types,
+            org,
+        } = checked;
+        let next = current.next(settings, types, org, author.name(), self.now());
+        let job = caused(current, &next);
         let mut turn = match &self.journal {
             Some(journal) => Some(journal.take_turn().await.map_err(OpsError::from)?),
             None => None,
@@ -268,22 +271,16 @@ fn conflict(
     }
 }
 
-/// Whether everything has to be read again: other rules, or another org than the one that was read.
-fn reads_anew(current: &SettingsRevision, next: &SettingsRevision) -> bool {
+/// The job that a save causes: another org is read as a whole, other rules for what they let in.
+fn caused(current: &SettingsRevision, next: &SettingsRevision) -> Option<Job> {
     let other_org = current.settings.org.is_some() && current.settings.org != next.settings.org;
-    next.rule_revision != current.rule_revision || other_org
-}
-
-/// Everything is read under the new rules. What mOS has already is answered `unchanged`; what has
-/// left the scope stays as it is.
-fn backfill(saved: &SettingsRevision) -> Job {
-    let name = format!(
-        "settings revision {} of {}",
-        saved.revision,
-        saved.saved.as_micros()
-    );
+    if !other_org {
+        return Job::of_save(current, next);
+    }
+    let name = format!("org confirmed by revision {}", next.revision);
     let id = JobId::new(JobKind::Backfill, domain::job::uuid_of(&name));
-    Job::queued(id, JobKind::Backfill, JobScope::Everything, saved.saved)
+    let everything = JobScope::Everything;
+    Some(Job::queued(id, JobKind::Backfill, everything, next.saved))
 }
 
 /// A name without what makes it an address.
