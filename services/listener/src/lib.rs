@@ -198,7 +198,7 @@ impl Listener {
             listener: Arc::clone(self),
             org: org.id,
             is_sandbox: org.is_sandbox,
-            zone: org.time_zone,
+            zone: org.time_zone.clone(),
             switches: watch::Sender::new(Switches::of(&revision.settings)),
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
             live: tokio::sync::Mutex::default(),

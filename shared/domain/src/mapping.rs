@@ -247,12 +247,9 @@ impl Mapping {
     #[must_use]
     pub fn deviations(&self) -> Vec<MappingRow> {
         let standard = Self::default();
-        let of = |rows: &[MappingRow], field| {
-            let rows = rows.iter().filter(|row| row.fills() == field);
-            rows.cloned().collect::<Vec<_>>()
-        };
         let differs = |row: &&MappingRow| {
-            of(&self.rows, row.fills()) != of(&standard.rows, row.fills())
+            let (object, field) = row.fills();
+            !self.of(object, field).eq(standard.of(object, field))
         };
         self.rows.iter().filter(differs).cloned().collect()
     }
@@ -262,6 +259,13 @@ impl Mapping {
     pub fn is_default(row: &MappingRow) -> bool {
         let standard = find(row.object, &row.mos_field).and_then(|(_, field)| field.default);
         standard == Some(row.salesforce_field.as_str())
+    }
+
+    /// The rows of one mOS field.
+    fn of(&self, object: ObjectKind, mos_field: &str) -> impl Iterator<Item = &MappingRow> {
+        self.rows
+            .iter()
+            .filter(move |row| row.fills() == (object, mos_field))
     }
 
     fn active(&self, object: ObjectKind) -> impl Iterator<Item = &MappingRow> {

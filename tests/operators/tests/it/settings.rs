@@ -324,7 +324,13 @@ async fn what_mosync_writes_by_itself_is_in_nobodys_way() {
     let initial = desk.stores.settings.current().await.unwrap();
     let mut settings = initial.settings.clone();
     settings.org = Some(ORG.parse().unwrap());
-    let pinned = initial.next(settings, initial.field_types.clone(), MOSYNC, desk.now());
+    let pinned = initial.next(
+        settings,
+        initial.field_types.clone(),
+        initial.org.clone(),
+        MOSYNC,
+        desk.now(),
+    );
     desk.stores.settings.save(&pinned, None).await.unwrap();
     let answer = saved(&door, 0, json!({"disabled": true})).await;
     assert_eq!(answer["revision"], 2);
@@ -460,7 +466,13 @@ async fn only_the_connected_org_can_be_confirmed_and_is_then_read_whole() {
     let initial = desk.stores.settings.current().await.unwrap();
     let mut settings = initial.settings.clone();
     settings.org = Some("00D000000000009".parse().unwrap());
-    let pinned = initial.next(settings, initial.field_types.clone(), MOSYNC, desk.now());
+    let pinned = initial.next(
+        settings,
+        initial.field_types.clone(),
+        initial.org.clone(),
+        MOSYNC,
+        desk.now(),
+    );
     desk.stores.settings.save(&pinned, None).await.unwrap();
     let confirm = "/api/v1/settings/confirm-org";
     let other = door.post(confirm, &json!({"org": "00D000000000002"})).await;
