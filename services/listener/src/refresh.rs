@@ -58,7 +58,7 @@ impl Looks {
         match self.try_look(active).await {
             Ok(()) => Ok(()),
             Err(Outage::Source(error)) => {
-                tracing::info!("stages and fields are looked at later: {error}");
+                tracing::warn!("stages and the org are looked at later: {error}");
                 Ok(())
             }
             Err(error @ (Outage::Store(_) | Outage::Other(_))) => Err(error.to_string()),

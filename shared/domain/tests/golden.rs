@@ -481,6 +481,52 @@ fn cursors_and_pages() {
 }
 
 #[test]
+fn scopes() {
+    golden(
+        "scopes.json",
+        &vec![
+            JobScope::Entering {
+                before: 3,
+                then: at(1_795_270_000_000_000),
+            },
+            JobScope::Objects {
+                objects: BTreeSet::from([ObjectKind::Account]),
+            },
+            JobScope::Stages {
+                stages: BTreeSet::from(["Closed Won".to_owned()]),
+            },
+        ],
+    );
+}
+
+#[test]
+fn a_save_that_moves_the_rules_has_a_job_that_names_the_revision_before() {
+    let save = |before: &SettingsRevision, change: fn(&mut Settings), saved| {
+        let mut settings = before.settings.clone();
+        change(&mut settings);
+        before.next(
+            settings,
+            BTreeMap::new(),
+            before.org.clone(),
+            "somebody",
+            at(saved),
+        )
+    };
+    let first = SettingsRevision::initial();
+    let disabled = save(&first, |settings| settings.disabled = true, 5);
+    assert_eq!(Job::of_save(&first, &disabled), None);
+    let closed = save(&disabled, |settings| settings.sync_closed = true, 7);
+    let job = Job::of_save(&disabled, &closed).unwrap();
+    assert_eq!(job.kind, JobKind::Backfill);
+    let entering = JobScope::Entering {
+        before: 1,
+        then: at(7),
+    };
+    assert_eq!(job.scope, entering);
+    assert_eq!(Job::of_save(&disabled, &closed), Some(job));
+}
+
+#[test]
 fn plan() {
     golden(
         "plan.json",

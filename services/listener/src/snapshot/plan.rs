@@ -113,8 +113,13 @@ async fn count_one(
             plan.notes.push(note(object, &format!("{code}: {message}")));
             return Ok(());
         }
-        // Too many to be counted in time: a bulk query takes its time.
-        Err(SourceError::Refused { code, .. }) if code == "QUERY_TIMEOUT" => None,
+        // Too many to be counted in time, or asked for with too many words: a bulk query takes its
+        // time, and is in no URL.
+        Err(SourceError::Refused { code, .. })
+            if code == "QUERY_TIMEOUT" || code == "URI_TOO_LONG" =>
+        {
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let in_url = soql::length_in_url(&query.page_soql(None, PAGE)) + ROOM_FOR_ID;
@@ -164,7 +169,9 @@ async fn begin(active: &Active, job: &Job) -> Result<Option<Draft>, Outage> {
         is_full_load(job) || *object == ObjectKind::Opportunity
     };
     let of = |object: &ObjectKind| {
-        statements((&*rules, at), *object, &owners, &job.scope, Form::SemiJoin)
+        let instead = instead((&*rules, at), *object, &job.scope, before.as_ref());
+        let form = (Form::SemiJoin, instead.as_deref());
+        statements((&*rules, at), *object, &owners, &job.scope, form)
     };
     let plan = Plan {
         rule_revision: ticket.rule_revision,
@@ -192,7 +199,7 @@ fn statements(
     object: ObjectKind,
     owners: &BTreeSet<SalesforceId>,
     scope: &JobScope,
-    form: Form,
+    (form, instead): (Form, Option<&str>),
 ) -> Vec<Statement> {
     let owners = owners.iter().copied().collect::<Vec<_>>();
     let narrowed = Narrowed {
@@ -200,7 +207,7 @@ fn statements(
         owners: Some(&owners),
         closed_since: closed_since(scope),
         form: form_of(form),
-        instead: None,
+        instead,
     };
     load_soql::owner_chunks(rules, object, narrowed)
         .into_iter()
@@ -221,9 +228,7 @@ pub(super) fn soql(
     scope: &JobScope,
     before: Option<&Before>,
 ) -> load_soql::Statement {
-    let instead = (statement.object == ObjectKind::Opportunity)
-        .then(|| instead(rules, at, scope, before))
-        .flatten();
+    let instead = instead((rules, at), statement.object, scope, before);
     let owners = statement
         .owners
         .as_ref()
@@ -248,11 +253,14 @@ pub(super) fn soql(
 
 /// The condition of the opportunities that a job reads, where those are not the ones in scope.
 fn instead(
-    rules: &Rules,
-    at: Timestamp,
+    (rules, at): (&Rules, Timestamp),
+    object: ObjectKind,
     scope: &JobScope,
     before: Option<&Before>,
 ) -> Option<String> {
+    if object != ObjectKind::Opportunity {
+        return None;
+    }
     match scope {
         JobScope::Entering { .. } => {
             let before = before?;
@@ -386,7 +394,7 @@ pub(super) fn without_joins(
         }
         !replaced
     });
-    let plain = statements(rules, object, &owners, scope, Form::Plain);
+    let plain = statements(rules, object, &owners, scope, (Form::Plain, None));
     statements_of_phase.splice(first..first, plain);
 }
 
