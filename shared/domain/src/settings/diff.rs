@@ -200,7 +200,8 @@ fn pairs(before: Vec<Value>, after: Vec<Value>) -> Vec<(Rows, Value, Value)> {
                 value(after).unwrap_or_default(),
             ));
         }
-        (old.next(), new.next());
+        old.next();
+        new.next();
         (from_old, from_new) = (same_old + 1, same_new + 1);
     }
     pairs
