@@ -229,6 +229,9 @@ mod tests {
         async fn organization(&self) -> Result<Organization, SourceError> {
             unreachable!("not asked for")
         }
+        async fn user(&self) -> Result<SalesforceId, SourceError> {
+            unreachable!("not asked for")
+        }
         async fn next_page(&self, _: &str) -> Result<Page, SourceError> {
             unreachable!("one page each")
         }

@@ -10,6 +10,7 @@ pub mod job;
 pub mod load_soql;
 pub mod mapping;
 pub mod object;
+pub mod org;
 pub mod parked;
 pub mod permission;
 pub mod row;

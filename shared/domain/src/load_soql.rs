@@ -31,6 +31,8 @@ pub enum Form {
 /// What a load is narrowed to, beside the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Narrowed<'o> {
+    /// When: relative dates are counted from the day that it is then.
+    pub at: Timestamp,
     /// Only what hangs on these owners' opportunities; `None`: whoever owns them. Of no owners,
     /// nothing is asked for at all.
     pub owners: Option<&'o [SalesforceId]>,
@@ -172,7 +174,7 @@ fn condition(
 ) -> Option<String> {
     let of_opportunities = |path: &str, owners| {
         all_of([
-            rules.soql_condition(path).condition,
+            rules.soql_condition(path, narrowed.at).condition,
             rules.open_condition(path, narrowed.closed_since),
             among(&format!("{path}OwnerId"), owners),
         ])
@@ -273,6 +275,7 @@ mod tests {
         let owners = owners(2);
         let list = "('005000000000000AAA','005000000000001AAA')";
         let narrowed = |form| Narrowed {
+            at: Timestamp::default(),
             owners: Some(&owners),
             closed_since: None,
             form,
@@ -406,7 +409,7 @@ mod tests {
                 Narrowed {
                     owners: Some(&[]),
                     form: Form::Plain,
-                    closed_since: None
+                    ..Narrowed::default()
                 }
             )
             .is_empty()

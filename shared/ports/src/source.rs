@@ -16,6 +16,9 @@ pub trait Source: Send + Sync {
     /// The org's own record (`Organization`).
     async fn organization(&self) -> Result<Organization, SourceError>;
 
+    /// The user as whom mosync reads.
+    async fn user(&self) -> Result<SalesforceId, SourceError>;
+
     /// A SOQL query's first page. `deleted` asks for deleted rows too (`queryAll`).
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError>;
 
@@ -252,6 +255,8 @@ pub struct FieldDescription {
     pub calculated: bool,
     /// The objects a reference points to.
     pub reference_to: BTreeSet<String>,
+    /// What a path through a reference calls the record it points to: `Account` of `AccountId`.
+    pub relationship: Option<String>,
 }
 
 /// API requests per 24 hours.

@@ -3,11 +3,13 @@
 //! org may be worked on.
 
 pub mod config;
+pub mod fields;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
 pub mod lifecycle;
 pub mod org;
+pub mod profile;
 pub mod readback;
 pub mod telemetry;
 pub mod time;

@@ -104,6 +104,13 @@ impl Source for Salesforce {
         self.core.organization().await
     }
 
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        let session = self.core.auth.session(&self.core.http).await;
+        session
+            .map(|session| session.user_id)
+            .map_err(|fault| fault.error)
+    }
+
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.core.query(soql, deleted).await
     }

@@ -126,6 +126,10 @@ impl Source for Breaching {
         self.inner.organization().await
     }
 
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        self.inner.user().await
+    }
+
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.answer_to(soql)?;
         self.inner.query(soql, deleted).await

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::ObjectKind;
 use domain::filter::{Condition, FieldType, Filter, Operator};
 use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::org::OrgProfile;
 use domain::settings::Settings;
 use ports::Clock;
 use ports::stores::StoreError;
@@ -200,7 +201,8 @@ impl Script {
             let current = store.current().await.unwrap();
             let mut settings = settings.clone();
             settings.org = current.settings.org;
-            let next = current.next(settings, types.clone(), "an administrator", now);
+            let org = OrgProfile::default();
+            let next = current.next(settings, types.clone(), org, "an administrator", now);
             match store.save(&next, backfill.as_ref()).await {
                 Ok(()) => break next,
                 // mosync has just written down which org this is.

@@ -126,6 +126,11 @@ impl Source for SimSource {
         })
     }
 
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        self.on_the_way().await?;
+        Ok(id(self.org.admin_id()))
+    }
+
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.on_the_way().await?;
         let found = self.org.query(soql, deleted).map_err(|error| {
@@ -208,6 +213,7 @@ impl Source for SimSource {
                     .iter()
                     .map(|(target, _)| (*target).to_owned())
                     .collect(),
+                relationship: field.reference.map(|(_, name)| name.to_owned()),
             })
             .collect())
     }

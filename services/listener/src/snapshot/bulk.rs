@@ -63,7 +63,11 @@ impl Query {
     ) -> Result<(), Trouble> {
         let active = reading.active;
         let (ticket, rules) = active.rules.ticket().await?;
-        let query = plan::soql(&rules, statement, &reading.job.scope);
+        let query = plan::soql(
+            (&*rules, ticket.version.time()),
+            statement,
+            &reading.job.scope,
+        );
         let soql = query.to_soql();
         let created = active.listener.source.create_bulk_query(&soql).await;
         let created = created.map_err(Into::into);

@@ -32,6 +32,8 @@ const OPPORTUNITIES: &[&[ObjectKind]] = &[&[ObjectKind::Opportunity]];
 pub(super) struct Draft {
     plan: Plan,
     rules: Arc<Rules>,
+    /// When relative dates are counted from.
+    at: Timestamp,
     counted: usize,
 }
 
@@ -83,6 +85,7 @@ async fn count_one(
     let Draft {
         plan,
         rules,
+        at: now,
         counted,
     } = drafted;
     let Some(statements) = plan.phases.get_mut(phase) else {
@@ -92,7 +95,7 @@ async fn count_one(
         return Ok(());
     };
     let object = statement.object;
-    let query = soql(rules, statement, &job.scope);
+    let query = soql((&**rules, *now), statement, &job.scope);
     let source = &active.listener.source;
     let total = match source.query(&query.count_soql(), false).await {
         Ok(page) => Some(page.total),
@@ -104,7 +107,7 @@ async fn count_one(
                 .take(at)
                 .filter(|statement| statement.object == object)
                 .count();
-            without_joins(rules, statements, object, &job.scope);
+            without_joins((&**rules, *now), statements, object, &job.scope);
             plan.notes.push(note(object, &format!("{code}: {message}")));
             return Ok(());
         }
@@ -139,19 +142,22 @@ async fn begin(active: &Active, job: &Job) -> Result<Option<Draft>, Outage> {
         Some(snapshot) => snapshot,
         None => permissions.latest().await?,
     };
+    let at = ticket.version.time();
     let owners = match &job.scope {
         JobScope::Owners { owners, .. } => owners.clone(),
         JobScope::Everything
         | JobScope::Since { .. }
         | JobScope::Records { .. }
-        | JobScope::Stream => snapshot.permitted(ticket.version.time()),
+        | JobScope::Stream => snapshot.permitted(at),
     };
     let phases = if is_full_load(job) {
         FULL_LOAD
     } else {
         OPPORTUNITIES
     };
-    let of = |object: &ObjectKind| statements(&rules, *object, &owners, &job.scope, Form::SemiJoin);
+    let of = |object: &ObjectKind| {
+        statements((&*rules, at), *object, &owners, &job.scope, Form::SemiJoin)
+    };
     let plan = Plan {
         rule_revision: ticket.rule_revision,
         permission_snapshot: snapshot.number,
@@ -164,12 +170,13 @@ async fn begin(active: &Active, job: &Job) -> Result<Option<Draft>, Outage> {
     Ok(Some(Draft {
         plan,
         rules,
+        at,
         counted: 0,
     }))
 }
 
 fn statements(
-    rules: &Rules,
+    (rules, at): (&Rules, Timestamp),
     object: ObjectKind,
     owners: &BTreeSet<SalesforceId>,
     scope: &JobScope,
@@ -177,6 +184,7 @@ fn statements(
 ) -> Vec<Statement> {
     let owners = owners.iter().copied().collect::<Vec<_>>();
     let narrowed = Narrowed {
+        at,
         owners: Some(&owners),
         closed_since: closed_since(scope),
         form: form_of(form),
@@ -193,13 +201,18 @@ fn statements(
         .collect()
 }
 
-/// A statement of the plan as a query, with the fields of these rules.
-pub(super) fn soql(rules: &Rules, statement: &Statement, scope: &JobScope) -> load_soql::Statement {
+/// A statement of the plan as a query, with the fields of these rules at that time.
+pub(super) fn soql(
+    (rules, at): (&Rules, Timestamp),
+    statement: &Statement,
+    scope: &JobScope,
+) -> load_soql::Statement {
     let owners = statement
         .owners
         .as_ref()
         .map(|owners| owners.iter().copied().collect::<Vec<_>>());
     let narrowed = Narrowed {
+        at,
         owners: owners.as_deref(),
         closed_since: closed_since(scope),
         form: form_of(statement.form),
@@ -263,7 +276,7 @@ pub(super) fn is_about_joins(words: &str) -> bool {
 
 /// Replaces the statements of an object by those that do without semi-joins.
 pub(super) fn without_joins(
-    rules: &Rules,
+    rules: (&Rules, Timestamp),
     statements_of_phase: &mut Vec<Statement>,
     object: ObjectKind,
     scope: &JobScope,

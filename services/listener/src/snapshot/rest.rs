@@ -52,7 +52,11 @@ pub(super) async fn page(
 ) -> Result<(Ticket, Vec<UnitRecord>), Outage> {
     let active = reading.active;
     let (ticket, rules) = active.rules.ticket().await?;
-    let mut query = plan::soql(&rules, statement, &reading.job.scope);
+    let mut query = plan::soql(
+        (&*rules, ticket.version.time()),
+        statement,
+        &reading.job.scope,
+    );
     if let Some(until) = until {
         let bound = format!("Id <= {}", soql::quote(until.as_str()));
         query.condition = Some(match query.condition {

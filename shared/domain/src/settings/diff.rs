@@ -76,7 +76,9 @@ impl Change {
             return format!("{label}{place} {deed} ({fields})");
         }
         let plain = |value: &Value| matches!(value, Value::Bool(_) | Value::Number(_));
-        if path == "org" || (plain(&self.before) && plain(&self.after)) {
+        if ["org", "zone", "blanks"].contains(&path.as_str())
+            || (plain(&self.before) && plain(&self.after))
+        {
             return self.words.clone();
         }
         format!("{label} {deed}")
@@ -113,6 +115,8 @@ pub fn label_of(path: &str) -> String {
         "disabled" => "Disable mOS Sync",
         "run_in_sandbox" => "Run In Sandbox",
         "sync_closed" => "Sync closed opportunities",
+        "blanks" => "Blank fields in the filter's negations",
+        "zone" => "Zone of the filter's dates",
         "filter.conditions" => "Opportunity Filter, condition",
         "filter.logic" => "Opportunity Filter, logic",
         "org" => "Connected org",

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use async_trait::async_trait;
 use console::journal::{FILE, Journal};
 use console::{Author, Caller, Operations};
+use domain::filter::FieldTypes;
 use domain::job::Job;
 use domain::settings::{MOSYNC, SettingsRevision};
 use http::StatusCode;
@@ -102,7 +103,13 @@ async fn what_mosync_wrote_into_a_lost_store_gives_way() {
     let initial = current(&anew).await;
     let mut settings = initial.settings.clone();
     settings.org = Some("00D000000000001".parse().unwrap());
-    let pinned = initial.next(settings, initial.field_types.clone(), MOSYNC, anew.now());
+    let pinned = initial.next(
+        settings,
+        FieldTypes::new(),
+        initial.org.clone(),
+        MOSYNC,
+        anew.now(),
+    );
     anew.stores.settings.save(&pinned, None).await.unwrap();
     kept.ops(&anew).reconcile_settings().await.unwrap();
     assert_eq!(current(&anew).await, current(&desk).await);
@@ -118,7 +125,13 @@ async fn what_is_saved_elsewhere_is_written_down() {
     let third = current(&desk).await;
     let mut settings = third.settings.clone();
     settings.run_in_sandbox = true;
-    let fourth = third.next(settings, third.field_types.clone(), MOSYNC, desk.now());
+    let fourth = third.next(
+        settings,
+        FieldTypes::new(),
+        third.org.clone(),
+        MOSYNC,
+        desk.now(),
+    );
     desk.stores.settings.save(&fourth, None).await.unwrap();
     kept.ops(&desk).reconcile_settings().await.unwrap();
     assert_eq!(kept.lines().len(), 4);
@@ -292,7 +305,13 @@ impl SettingsStore for Racing {
         let mut settings = current.settings.clone();
         settings.run_in_sandbox = true;
         let types = current.field_types.clone();
-        let theirs = current.next(settings, types, "bo (command line)", next.saved);
+        let theirs = current.next(
+            settings,
+            types,
+            current.org.clone(),
+            "bo (command line)",
+            next.saved,
+        );
         self.0.save(&theirs, None).await?;
         self.0.save(next, backfill).await
     }

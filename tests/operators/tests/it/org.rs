@@ -10,6 +10,7 @@ use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, Source, SourceError, StreamStart,
 };
+use serde_json::json;
 
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
@@ -32,6 +33,7 @@ impl Default for DeskOrg {
             filterable,
             calculated: false,
             reference_to: BTreeSet::new(),
+            relationship: None,
         };
         Self(Mutex::new(State {
             id: SalesforceId::parse(ORG).unwrap(),
@@ -91,8 +93,29 @@ impl Source for DeskOrg {
         assert_eq!(object, "Opportunity");
         Ok(self.asked()?.fields.clone())
     }
-    async fn query(&self, _soql: &str, _deleted: bool) -> Result<Page, SourceError> {
-        Err(not_here())
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        self.asked()?;
+        Ok(crate::desk::record(ObjectKind::User, 1))
+    }
+    /// The org's own record and the user's; it has no other set-up.
+    async fn query(&self, soql: &str, _deleted: bool) -> Result<Page, SourceError> {
+        let id = self.asked()?.id;
+        let row = if soql.contains("FROM Organization") {
+            json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
+                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1})
+        } else if soql.contains("FROM User") {
+            json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})
+        } else {
+            return Err(SourceError::Refused {
+                code: "INVALID_TYPE".to_owned(),
+                message: "no such object".to_owned(),
+            });
+        };
+        Ok(Page {
+            total: 1,
+            rows: vec![Row::of(&row).unwrap()],
+            next: None,
+        })
     }
     async fn next_page(&self, _locator: &str) -> Result<Page, SourceError> {
         Err(not_here())

@@ -2,6 +2,7 @@
 
 use console::Client;
 use console::access::Access;
+use domain::filter::FieldTypes;
 use domain::job::{JobId, JobScope};
 use domain::settings::MOSYNC;
 use http::{Method, StatusCode};
@@ -324,7 +325,13 @@ async fn what_mosync_writes_by_itself_is_in_nobodys_way() {
     let initial = desk.stores.settings.current().await.unwrap();
     let mut settings = initial.settings.clone();
     settings.org = Some(ORG.parse().unwrap());
-    let pinned = initial.next(settings, initial.field_types.clone(), MOSYNC, desk.now());
+    let pinned = initial.next(
+        settings,
+        FieldTypes::new(),
+        initial.org.clone(),
+        MOSYNC,
+        desk.now(),
+    );
     desk.stores.settings.save(&pinned, None).await.unwrap();
     let answer = saved(&door, 0, json!({"disabled": true})).await;
     assert_eq!(answer["revision"], 2);
@@ -460,7 +467,13 @@ async fn only_the_connected_org_can_be_confirmed_and_is_then_read_whole() {
     let initial = desk.stores.settings.current().await.unwrap();
     let mut settings = initial.settings.clone();
     settings.org = Some("00D000000000009".parse().unwrap());
-    let pinned = initial.next(settings, initial.field_types.clone(), MOSYNC, desk.now());
+    let pinned = initial.next(
+        settings,
+        FieldTypes::new(),
+        initial.org.clone(),
+        MOSYNC,
+        desk.now(),
+    );
     desk.stores.settings.save(&pinned, None).await.unwrap();
     let confirm = "/api/v1/settings/confirm-org";
     let other = door.post(confirm, &json!({"org": "00D000000000002"})).await;

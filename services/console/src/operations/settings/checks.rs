@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::filter::{Condition, FieldType, FieldTypes, Filter, FilterFault};
+use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
+use domain::org::OrgProfile;
 use domain::settings::{Settings, SettingsRevision};
 use ports::source::{FieldDescription, SourceError};
 
@@ -11,12 +12,22 @@ use crate::document::{Parsed, UNREADABLE};
 use crate::operations::Operations;
 use crate::views::FaultView;
 
-/// The fields that a filter may name, by their names.
+/// Settings that can be saved, with all that the filter means.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) settings: Settings,
+    /// The types of the filtered fields.
+    pub(super) types: FieldTypes,
+    /// The org's calendars and currencies.
+    pub(super) profile: OrgProfile,
+}
+
+/// The fields of Opportunity, by their names.
 type Described = BTreeMap<String, FieldDescription>;
 
 impl Operations {
-    /// The settings with the types of the filtered fields. Salesforce is asked for what differs
-    /// from `base` alone, so that mosync can be disabled while Salesforce does not answer.
+    /// The settings with what the filter means. Salesforce is asked for what differs from `base`
+    /// alone, so that mosync can be disabled while Salesforce does not answer.
     ///
     /// # Errors
     /// [`OpsError::Refused`] with every fault, [`OpsError::OutOfReach`] when Salesforce does not
@@ -25,54 +36,121 @@ impl Operations {
         &self,
         parsed: Parsed,
         base: &SettingsRevision,
-    ) -> Result<(Settings, FieldTypes), OpsError> {
+    ) -> Result<Checked, OpsError> {
         let Parsed {
             settings,
             mut faults,
         } = parsed;
-        let mut unreachable = None;
-        let mut types = base.field_types.clone();
-        if settings.filter != base.settings.filter {
-            match self.described(&settings.filter).await {
-                Ok(described) => types = check_filter(&settings.filter, &described, &mut faults),
-                Err(error) => unreachable = Some(error),
-            }
+        let mut checked = Checked {
+            types: base.field_types.clone(),
+            profile: base.org.clone(),
+            settings,
+        };
+        let mut answer = self.check_filter(&mut checked, base, &mut faults).await;
+        if answer.is_ok() {
+            answer = self.check_org(&checked.settings, base, &mut faults).await;
         }
-        if settings.org != base.settings.org && unreachable.is_none() {
-            match self.source.organization().await {
-                Ok(org) if Some(org.id) == settings.org => {}
-                Ok(org) => faults.push(FaultView {
-                    at: "org".to_owned(),
-                    message: format!(
-                        "mosync is connected to the org {} ({}), and only that one can be confirmed; write its id, or leave `org` out",
-                        org.id, org.name
-                    ),
-                }),
-                Err(error) => unreachable = Some(error),
-            }
-        }
-        match unreachable {
-            Some(error) if faults.is_empty() => Err(out_of_reach(&error)),
-            Some(error) => {
+        match answer {
+            Ok(()) if faults.is_empty() => Ok(checked),
+            Ok(()) => Err(OpsError::Refused(faults)),
+            Err(error) if faults.is_empty() => Err(out_of_reach(&error)),
+            Err(error) => {
                 faults.push(FaultView {
-                    at: "filter".to_owned(),
+                    at: String::new(),
                     message: out_of_reach(&error).to_string(),
                 });
                 Err(OpsError::Refused(faults))
             }
-            None if faults.is_empty() => Ok((settings, types)),
-            None => Err(OpsError::Refused(faults)),
         }
     }
 
-    /// The fields of Opportunity; none are asked for when no condition names one.
-    async fn described(&self, filter: &Filter) -> Result<Described, SourceError> {
+    /// Compares a filter that means something else than `base`'s with the org.
+    async fn check_filter(
+        &self,
+        checked: &mut Checked,
+        base: &SettingsRevision,
+        faults: &mut Vec<FaultView>,
+    ) -> Result<(), SourceError> {
+        let Checked {
+            settings,
+            types,
+            profile,
+        } = checked;
+        let before = &base.settings;
+        let filter = &settings.filter;
+        let same = (filter, settings.blanks, settings.zone)
+            == (&before.filter, before.blanks, before.zone);
+        if same {
+            return Ok(());
+        }
         if filter.conditions.is_empty() {
-            return Ok(Described::new());
+            *types = FieldTypes::new();
+        } else {
+            *profile = runtime::profile::read(&*self.source).await?;
+            *types = runtime::fields::types(&*self.source, filter).await?;
+        }
+        types.insert(UNREADABLE.to_owned(), FieldType::Text);
+        self.name_unusable(settings, types, faults).await?;
+        if let Err(found) = settings.check_filter(types, profile, self.now()) {
+            // Unknown fields are named above, and better.
+            let found = found
+                .into_iter()
+                .filter(|fault| !matches!(fault, FilterFault::UnknownField { .. }));
+            faults.extend(found.map(|fault| FaultView {
+                at: "filter".to_owned(),
+                message: fault.to_string(),
+            }));
+        }
+        let named = filter.fields();
+        types.retain(|field, _| named.contains(field));
+        Ok(())
+    }
+
+    /// Says of each field that cannot be used why.
+    async fn name_unusable(
+        &self,
+        settings: &Settings,
+        types: &FieldTypes,
+        faults: &mut Vec<FaultView>,
+    ) -> Result<(), SourceError> {
+        let conditions = (1_usize..).zip(&settings.filter.conditions);
+        let unusable = conditions
+            .filter(|(_, condition)| !types.contains_key(&condition.field))
+            .collect::<Vec<_>>();
+        if unusable.is_empty() {
+            return Ok(());
         }
         let fields = self.source.describe("Opportunity").await?;
-        let named = fields.into_iter().map(|field| (field.name.clone(), field));
-        Ok(named.collect())
+        let described = fields.into_iter().map(|field| (field.name.clone(), field));
+        let described = described.collect::<Described>();
+        faults.extend(unusable.into_iter().map(|(number, condition)| FaultView {
+            at: format!("filter.conditions[{number}].field"),
+            message: format!("condition {number}: {}", why(condition, &described)),
+        }));
+        Ok(())
+    }
+
+    /// Only the org that is connected can be confirmed.
+    async fn check_org(
+        &self,
+        settings: &Settings,
+        base: &SettingsRevision,
+        faults: &mut Vec<FaultView>,
+    ) -> Result<(), SourceError> {
+        if settings.org == base.settings.org {
+            return Ok(());
+        }
+        let org = self.source.organization().await?;
+        if settings.org != Some(org.id) {
+            faults.push(FaultView {
+                at: "org".to_owned(),
+                message: format!(
+                    "mosync is connected to the org {} ({}), and only that one can be confirmed; write its id, or leave `org` out",
+                    org.id, org.name
+                ),
+            });
+        }
+        Ok(())
     }
 }
 
@@ -94,40 +172,8 @@ fn out_of_reach(error: &SourceError) -> OpsError {
     ))
 }
 
-/// Adds what is wrong with the filter; answers the types of its fields.
-fn check_filter(filter: &Filter, described: &Described, faults: &mut Vec<FaultView>) -> FieldTypes {
-    let mut types = described
-        .values()
-        .filter(|field| field.filterable)
-        .filter_map(|field| Some((field.name.clone(), field.field_type?)))
-        .collect::<FieldTypes>();
-    types.insert(UNREADABLE.to_owned(), FieldType::Text);
-    for (number, condition) in (1..).zip(&filter.conditions) {
-        if !types.contains_key(&condition.field) {
-            faults.push(FaultView {
-                at: format!("filter.conditions[{number}].field"),
-                message: format!("condition {number}: {}", unusable(condition, described)),
-            });
-        }
-    }
-    if let Err(found) = filter.compile(&types) {
-        for fault in found {
-            // Said above, and better.
-            if !matches!(fault, FilterFault::UnknownField { .. }) {
-                faults.push(FaultView {
-                    at: "filter".to_owned(),
-                    message: fault.to_string(),
-                });
-            }
-        }
-    }
-    let named = filter.fields();
-    types.retain(|field, _| named.contains(field));
-    types
-}
-
 /// Why a condition's field cannot be used.
-fn unusable(condition: &Condition, described: &Described) -> String {
+fn why(condition: &Condition, described: &Described) -> String {
     let field = &condition.field;
     match described.get(field) {
         Some(known) if known.field_type.is_none() => format!(
@@ -137,6 +183,9 @@ fn unusable(condition: &Condition, described: &Described) -> String {
         Some(known) => format!(
             "Salesforce cannot filter by `{field}` ({}), such as long texts and encrypted fields; choose another field",
             known.label
+        ),
+        None if field.contains('.') => format!(
+            "no filter can name `{field}`; it may name fields of Opportunity and of its record type, such as RecordType.DeveloperName, as far as the integration user can see them"
         ),
         None => {
             let near = described

@@ -1,10 +1,10 @@
 //! Saving: one step in the store, written down before.
 
-use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::settings::{Change, MOSYNC, Settings, SettingsRevision, diff, merge};
 use ports::stores::{LogEntry, LogLevel, StoreError};
 
+use super::checks::Checked;
 use crate::OpsError;
 use crate::document::{Document, Parsed};
 use crate::journal::Turn;
@@ -128,8 +128,8 @@ impl Operations {
                 _ => return Err(OpsError::SettingsConflict(Box::new(conflict))),
             }
         }
-        let (settings, types) = self.checked(parsed, &current).await?;
-        let changes = diff(&current.settings, &settings);
+        let checked = self.checked(parsed, &current).await?;
+        let changes = diff(&current.settings, &checked.settings);
         if changes.is_empty() {
             return Ok(SavedView {
                 saved: false,
@@ -138,8 +138,7 @@ impl Operations {
                 job: None,
             });
         }
-        self.commit(&current, settings, types, changes, author)
-            .await
+        self.commit(&current, checked, changes, author).await
     }
 
     /// Whether nobody but mosync itself has saved since.
@@ -157,12 +156,16 @@ impl Operations {
     async fn commit(
         &self,
         current: &SettingsRevision,
-        settings: Settings,
-        types: FieldTypes,
+        checked: Checked,
         changes: Vec<Change>,
         author: &Author,
     ) -> Result<SavedView, OpsError> {
-        let next = current.next(settings, types, author.name(), self.now());
+        let Checked {
+            settings,
+            types,
+            profile,
+        } = checked;
+        let next = current.next(settings, types, profile, author.name(), self.now());
         let job = reads_anew(current, &next).then(|| backfill(&next));
         let mut turn = match &self.journal {
             Some(journal) => Some(journal.take_turn().await.map_err(OpsError::from)?),

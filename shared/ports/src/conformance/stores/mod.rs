@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::org::OrgProfile;
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
@@ -185,7 +186,13 @@ fn ids(jobs: &[Job]) -> Vec<&str> {
 fn revision(before: &SettingsRevision, change: impl FnOnce(&mut Settings)) -> SettingsRevision {
     let mut settings = before.settings.clone();
     change(&mut settings);
-    before.next(settings, FieldTypes::new(), "ada@example.com", at(7))
+    before.next(
+        settings,
+        FieldTypes::new(),
+        OrgProfile::default(),
+        "ada@example.com",
+        at(7),
+    )
 }
 
 fn snapshot(number: u64, taken: Timestamp) -> PermissionSnapshot {
