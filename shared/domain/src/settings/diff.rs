@@ -328,7 +328,8 @@ mod tests {
         let document = serde_json::to_value(all).unwrap();
         for key in document.as_object().unwrap().keys() {
             assert!(
-                ["filter", "api_share"].contains(&key.as_str()) || label_of(key) != key.replace('_', " "),
+                ["filter", "api_share"].contains(&key.as_str())
+                    || label_of(key) != key.replace('_', " "),
                 "{key} has no label"
             );
         }
