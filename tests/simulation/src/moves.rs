@@ -24,7 +24,7 @@ use crate::rest;
 use crate::steps::People;
 use crate::world::{Service, TOPIC, World};
 
-const LOOK_AGAIN: Duration = Duration::from_millis(7);
+const LOOK_AGAIN: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(30 * 3_600);
 
 pub(crate) fn world(seed: u64) -> World {
