@@ -20,6 +20,8 @@ mod lanes;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
+mod parents;
+#[cfg(test)]
 mod poison;
 #[cfg(test)]
 mod polls;
@@ -35,6 +37,8 @@ mod script;
 mod source;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod stream;
 #[cfg(test)]
 mod target;
 #[cfg(test)]
