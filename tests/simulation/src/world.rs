@@ -71,6 +71,8 @@ pub(crate) struct World {
     /// As they are.
     pub(crate) stores: Stores,
     source: Arc<dyn Source>,
+    /// The same, to say how it is.
+    pub(crate) salesforce: SimSource,
     target: Arc<dyn Target>,
     mutant: Mutant,
     /// Objects without change capture.
@@ -79,7 +81,9 @@ pub(crate) struct World {
     processes: Vec<Process>,
     lives: u32,
     /// Statements with more rows are read by bulk queries.
-    bulk_from: u64,
+    pub(crate) bulk_from: u64,
+    /// How often formulas are read again.
+    pub(crate) refreshed_every: Duration,
 }
 
 impl World {
@@ -110,11 +114,8 @@ impl World {
             units: Arc::clone(&units),
             acks_first: mutant == Mutant::AcksFirst,
         });
-        let source = Arc::new(SimSource::new(
-            Arc::clone(&org),
-            Arc::clone(&log),
-            Arc::clone(&chance),
-        ));
+        let salesforce = SimSource::new(Arc::clone(&org), Arc::clone(&log), Arc::clone(&chance));
+        let source = Arc::new(salesforce.clone());
         let target = Arc::new(SimTarget {
             mos: Arc::clone(&mos),
             chance: Arc::clone(&chance),
@@ -132,6 +133,7 @@ impl World {
             service_stores,
             stores,
             source,
+            salesforce,
             target,
             mutant,
             polled: BTreeSet::new(),
@@ -139,6 +141,7 @@ impl World {
             processes: Vec::new(),
             lives: 0,
             bulk_from,
+            refreshed_every: Duration::from_secs(24 * 3_600),
         }
     }
 
@@ -221,7 +224,9 @@ impl World {
             TOPIC,
             format!("life {}", self.lives),
         );
-        let listener = listener.with_bulk_from(self.bulk_from);
+        let listener = listener
+            .with_bulk_from(self.bulk_from)
+            .refreshing(self.refreshed_every);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),
             every: POLL,

@@ -126,7 +126,7 @@ impl World {
     }
 
     pub(crate) async fn status(&self) -> Result<StatusView, Failure> {
-        Ok(self.adapters.operations(&self.config).status().await?)
+        Ok(self.adapters.operations(&self.config)?.status().await?)
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failure> {
@@ -157,6 +157,7 @@ async fn start_services(
     let source = boot::salesforce(config, Arc::clone(&adapters.clock))?;
     let target = boot::target(config)?;
     let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
+    boot::count_calls(adapters, &source, &lifecycle);
     let readiness = Readiness::default();
     let console =
         boot::start_console(config, adapters, serve::ANY_PORT, &lifecycle, &readiness).await?;
