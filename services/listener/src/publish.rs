@@ -56,6 +56,7 @@ pub(crate) async fn unit(
         rereads: 0,
         attempts: 0,
         outages: 0,
+        step: 0,
         ticket,
         scoped: None,
         records,

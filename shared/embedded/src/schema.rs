@@ -1,7 +1,7 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
@@ -76,6 +76,11 @@ CREATE TABLE counted (
 ) WITHOUT ROWID;
 CREATE TABLE abandoned (
     job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
+) WITHOUT ROWID;
+-- The copy of a unit that is being sent to mOS.
+CREATE TABLE sendings (
+    job TEXT NOT NULL, unit INTEGER NOT NULL, step INTEGER NOT NULL, copy TEXT NOT NULL,
+    PRIMARY KEY (job, unit)
 ) WITHOUT ROWID;
 -- The live unit of which nobody knows yet whether it was published: one row, or none.
 CREATE TABLE in_doubt (

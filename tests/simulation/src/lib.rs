@@ -14,6 +14,8 @@ mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod judge;

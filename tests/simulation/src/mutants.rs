@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::ObjectKind;
 use domain::tally::Count;
-use domain::unit::{Cause, Envelope, Stage};
+use domain::unit::{Cause, Envelope, Stage, UnitCopy};
 use runtime::gate::Gate;
 use runtime::worker::{Counted, Handler, Outage, Verdict};
 use tokio::sync::watch;
@@ -41,8 +41,8 @@ impl Handler for CountsEarly {
         self.0.gate()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit).await?;
+    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        let mut verdict = self.0.handle(unit, copy).await?;
         if let Some((_, unit)) = verdict.publish.first() {
             verdict.count = Some(Counted {
                 job: unit.job.clone(),
@@ -67,8 +67,8 @@ impl Handler for LosesCompanions {
         self.0.gate()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit).await?;
+    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        let mut verdict = self.0.handle(unit, copy).await?;
         for (_, unit) in &mut verdict.publish {
             let tally = &mut unit.tally;
             unit.records.retain(|record| {

@@ -154,7 +154,7 @@ async fn furnished() -> Desk {
     desk.pass(5);
     stores
         .jobs
-        .count(&load.id, 0, tally, desk.now())
+        .count(&load.id, 0, None, tally, desk.now())
         .await
         .unwrap();
     let held = desk.job(JobKind::Backfill, "held").await;

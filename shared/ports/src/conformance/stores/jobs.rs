@@ -217,7 +217,10 @@ pub async fn job_of_a_kind_runs_alone(harness: &dyn StoreHarness) {
     let next = all("next");
     let answer = jobs.create_unless_running(&next).await.expect("an answer");
     assert_eq!(answer.id, running.id);
-    assert_eq!(jobs.count(&running.id, 0, &tally(1), at(4)).await, Ok(true));
+    assert_eq!(
+        jobs.count(&running.id, 0, None, &tally(1), at(4)).await,
+        Ok(true)
+    );
     assert_eq!(jobs.create_unless_running(&next).await, Ok(next.clone()));
     // A repeat of the first is answered with what has become of it.
     let first = jobs.create_unless_running(&running).await;
@@ -491,8 +494,14 @@ pub async fn jobs_unfinished_are_those_not_over(harness: &dyn StoreHarness) {
     for index in 0..2 {
         for id in [&sealed, &cancelled] {
             assert_eq!(unfinished().await, before);
-            assert_eq!(jobs.count(id, index, &tally(1), at(6)).await, Ok(true));
-            assert_eq!(jobs.count(id, index, &tally(1), at(6)).await, Ok(false));
+            assert_eq!(
+                jobs.count(id, index, None, &tally(1), at(6)).await,
+                Ok(true)
+            );
+            assert_eq!(
+                jobs.count(id, index, None, &tally(1), at(6)).await,
+                Ok(false)
+            );
             if (index, id) == (1, &sealed) {
                 break;
             }
@@ -500,7 +509,10 @@ pub async fn jobs_unfinished_are_those_not_over(harness: &dyn StoreHarness) {
     }
     assert_eq!(unfinished().await, "backfill-queued backfill-cancelled");
     assert_eq!(get(&stores, &sealed).await.mos(at(7)), MosStatus::Completed);
-    assert_eq!(jobs.count(&cancelled, 1, &tally(1), at(6)).await, Ok(true));
+    assert_eq!(
+        jobs.count(&cancelled, 1, None, &tally(1), at(6)).await,
+        Ok(true)
+    );
     assert_eq!(unfinished().await, "backfill-queued");
     let over = get(&stores, &cancelled).await;
     assert_eq!(over.mos(at(7)), MosStatus::Cancelled);
@@ -532,7 +544,7 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
             .await;
         assert_eq!(advanced, Ok(()));
         if let Some(second) = counted_at {
-            let counted = jobs.count(&id, 0, &tally(1), at(second)).await;
+            let counted = jobs.count(&id, 0, None, &tally(1), at(second)).await;
             assert_eq!(counted, Ok(true));
         }
     }
@@ -566,10 +578,10 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
         "counted-late failed-loading loading queued reading"
     );
     let kept = job_id(JobKind::Backfill, "counted-late");
-    let again = stores.jobs.count(&kept, 0, &tally(1), at(11)).await;
+    let again = stores.jobs.count(&kept, 0, None, &tally(1), at(11)).await;
     assert_eq!(again, Ok(false), "marks are kept as long as the job");
     assert_eq!(stores.jobs.prune(at(11), 100).await, Ok(1));
     // Nothing of it is left, not even its marks.
-    let anew = stores.jobs.count(&kept, 0, &tally(1), at(12)).await;
+    let anew = stores.jobs.count(&kept, 0, None, &tally(1), at(12)).await;
     assert_eq!(anew, Ok(true));
 }

@@ -97,6 +97,8 @@ macro_rules! store_conformance {
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
             unit_standing_is_told
+            one_copy_of_a_unit_is_sent
+            the_copy_that_is_sent_is_counted
             units_missing_are_named
             units_missing_are_found_among_many
             units_abandoned_are_not_waited_for
