@@ -116,7 +116,7 @@ pub struct Envelope {
     pub outages: u32,
     /// How often the loader has handed on what was left of it once it had begun to send it. A copy
     /// that has come less far than another is outdated.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub step: u32,
     /// W3C trace context.
     pub traceparent: String,
@@ -159,8 +159,8 @@ impl Envelope {
     }
 }
 
-const fn is_zero(number: &u32) -> bool {
-    *number == 0
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Which of a unit's copies this is. A crash between a publish and what follows it leaves two, and

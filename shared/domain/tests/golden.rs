@@ -219,6 +219,7 @@ fn job() {
         started: Some(at(2)),
         salesforce: SalesforceStatus::Extracting,
         progress: Progress {
+            writes: 0,
             phase: 1,
             statement: 2,
             generation: 1,

@@ -328,6 +328,9 @@ fn advance(
     page: Option<&PageRead>,
     at: Timestamp,
 ) -> Result<(), Fault> {
+    if row::get(tx, id)?.is_none_or(|stored| progress.is_outdated_by(&stored.progress)) {
+        return Ok(());
+    }
     let advanced = tx
         .db
         .prepare_cached(
@@ -367,7 +370,8 @@ fn announce(
     let Some(stored) = row::get(tx, id)? else {
         return Ok(false);
     };
-    if stored.progress.announced != known && stored.progress != *progress {
+    let announced_by_another = stored.progress.announced != known && stored.progress != *progress;
+    if announced_by_another || progress.is_outdated_by(&stored.progress) {
         return Ok(false);
     }
     advance(tx, id, progress, page, at)?;

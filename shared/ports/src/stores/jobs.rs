@@ -101,8 +101,8 @@ pub trait JobStore: Send + Sync {
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, StoreError>;
     /// The reader of a job has come this far, `progress.announced` units are the job's. With
     /// `page`, the ledger's entry of that `first_index` is added or replaced in the same step.
-    /// What an outdated reader writes, with `next_index` or `announced` below those stored,
-    /// changes nothing.
+    /// What an outdated reader writes, with `next_index` or `announced` below those stored, or
+    /// without knowing what another has written ([`Progress::is_outdated_by`]), changes nothing.
     async fn advance(
         &self,
         id: &JobId,

@@ -342,6 +342,44 @@ pub async fn job_reader_that_is_outdated_changes_nothing(harness: &dyn StoreHarn
     assert_eq!(stores.jobs.pages(&unknown).await, Ok(vec![]));
 }
 
+/// Of two readers that go on from the same place one writes, whatever it is; the other, which does
+/// not know that, changes nothing.
+pub async fn job_readers_do_not_overwrite_each_other(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let job = job("one", at(1));
+    let jobs = &stores.jobs;
+    assert_eq!(jobs.create(&job).await, Ok(()));
+    let write = |writes, generation| Progress {
+        writes,
+        generation,
+        ..published(8)
+    };
+    let page = page(0, 1);
+    let advance = async |progress: &Progress, page: Option<&PageRead>| {
+        let advanced = jobs.advance(&job.id, progress, page, at(3)).await;
+        assert_eq!(advanced, Ok(()));
+        get(&stores, &job.id).await.progress
+    };
+    let (first, one) = (write(1, 0), write(2, 1));
+    assert_eq!(advance(&first, None).await, first);
+    assert_eq!(advance(&one, None).await, one);
+    // The other reader knows of the first only.
+    for outdated in [write(2, 0), write(1, 0), write(0, 2)] {
+        assert_eq!(advance(&outdated, Some(&page)).await, one);
+        let announcement = Progress {
+            announced: 9,
+            ..outdated
+        };
+        let announced = jobs.announce(&job.id, 8, &announcement, Some(&page), at(4));
+        assert_eq!(announced.await, Ok(false));
+        assert_eq!(get(&stores, &job.id).await.progress, one);
+    }
+    assert_eq!(jobs.pages(&job.id).await, Ok(vec![]));
+    assert_eq!(advance(&one, None).await, one);
+    let next = write(3, 2);
+    assert_eq!(advance(&next, None).await, next);
+}
+
 /// Of two readers that believe to be the only one, one announces an index; who repeats its own
 /// announcement has made it.
 pub async fn job_indices_are_announced_by_one_reader(harness: &dyn StoreHarness) {

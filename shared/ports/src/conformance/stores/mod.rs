@@ -81,6 +81,7 @@ macro_rules! store_conformance {
             job_plan_is_kept_with_the_move
             job_reader_goes_on_where_it_was
             job_reader_that_is_outdated_changes_nothing
+            job_readers_do_not_overwrite_each_other
             job_indices_are_announced_by_one_reader
             job_pages_are_kept_by_their_first_index
             job_pause_is_held_and_lifted

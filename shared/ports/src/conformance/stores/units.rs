@@ -124,24 +124,27 @@ pub async fn one_copy_of_a_unit_is_sent(harness: &dyn StoreHarness) {
         let (jobs, id) = (Arc::clone(&stores.jobs), id.clone());
         copies.spawn(async move {
             let begun = jobs.begin_sending(&id, 3, &to_send(0, copy), true).await;
-            (copy, begun.unwrap())
+            (copy, begun.expect("the store answers"))
         });
     }
     let begun = copies.join_all().await;
     let of = |wanted| begun.iter().filter(move |(_, begun)| *begun == wanted);
     assert_eq!(of(Sending::First).count(), 1, "{begun:?}");
     assert_eq!(of(Sending::Superseded).count(), 2, "{begun:?}");
-    let (first, _) = of(Sending::First).next().unwrap();
-    let (other, _) = of(Sending::Superseded).next().unwrap();
+    let (first, _) = of(Sending::First).next().expect("one is");
+    let (other, _) = of(Sending::Superseded).next().expect("two are");
 
     harness.restart().await;
     let stores = harness.stores().await;
     let jobs = &stores.jobs;
     let begin = async |index, copy: &UnitCopy| {
         let begun = jobs.begin_sending(&id, index, copy, true).await;
-        begun.unwrap()
+        begun.expect("the store answers")
     };
-    let superseded = async |step| jobs.standing(&id, 3, step).await.unwrap().superseded;
+    let superseded = async |step| {
+        let standing = jobs.standing(&id, 3, step).await;
+        standing.expect("the store answers").superseded
+    };
     assert_eq!(begin(3, &to_send(0, first)).await, Sending::Again);
     assert_eq!(begin(3, &to_send(0, other)).await, Sending::Superseded);
     assert_eq!(begin(4, &to_send(0, other)).await, Sending::First);
@@ -167,11 +170,11 @@ pub async fn the_copy_that_is_sent_is_counted(harness: &dyn StoreHarness) {
     let sent = to_send(1, "sent");
     let begin = async |index, copy: &UnitCopy| {
         let begun = jobs.begin_sending(&id, index, copy, true).await;
-        begun.unwrap()
+        begun.expect("the store answers")
     };
     let count = async |index, copy: &UnitCopy| {
         let counted = jobs.count(&id, index, Some(copy), &tally(1), at(3)).await;
-        counted.unwrap()
+        counted.expect("the store answers")
     };
     assert_eq!(begin(0, &sent).await, Sending::First);
     for other in [
