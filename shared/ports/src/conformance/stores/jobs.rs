@@ -17,6 +17,7 @@ use crate::stores::{Moved, Stores};
 /// A progress with something in every field.
 fn full_progress(next_index: u64) -> Progress {
     Progress {
+        writes: 0,
         phase: 1,
         statement: 2,
         generation: 3,
