@@ -266,7 +266,7 @@ impl Worker {
                         match ended {
                             Ok(Ended::Settled) => *settled = true,
                             Ok(Ended::Outage(reason)) => break Err(reason),
-                            Err(lost) => break Err(lost.to_string()),
+                            Err(LinkLost(reason)) => break Err(LinkLost(reason).to_string()),
                         }
                     }
                     Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),
