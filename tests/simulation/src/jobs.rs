@@ -199,10 +199,8 @@ impl JobStore for SimJobs {
         let begun = self.step(begin).await?;
         self.chance
             .note(format!("{id} {index} step {} is {begun:?}", copy.step));
-        Ok(match begun {
-            Sending::Counted if self.mutant == Mutant::CountsTwice => Sending::First,
-            begun => begun,
-        })
+        let marker_lost = self.mutant == Mutant::CountsTwice && begun == Sending::Counted;
+        Ok(if marker_lost { Sending::First } else { begun })
     }
 
     async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError> {
