@@ -195,6 +195,7 @@ impl JobStore for SimJobs {
         copy: &UnitCopy,
         take: bool,
     ) -> Result<Sending, StoreError> {
+        let take = take && self.mutant != Mutant::SendsEveryCopy;
         let begin = self.inner.begin_sending(id, index, copy, take);
         let begun = self.step(begin).await?;
         self.chance

@@ -24,6 +24,8 @@ pub(crate) enum Mutant {
     CountsTwice,
     /// Units are counted when they are passed on, before their last record is done.
     CountsEarly,
+    /// The note of the copy that is being sent is missing.
+    SendsEveryCopy,
     /// A reader that starts again does not know which units it had announced.
     ForgetsAnnounced,
 }
