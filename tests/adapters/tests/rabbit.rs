@@ -287,12 +287,12 @@ async fn a_consumer_comes_back_after_its_link_was_cut() {
     let again = soon("the message again", subscription.next())
         .await
         .unwrap();
-    assert_eq!(again.message, message("one"));
+    assert_eq!(*again.message, message("one"));
     assert_eq!(again.attempt, 1);
     again.delivery.ack().await.unwrap();
     queue.publish(LIVE, &message("two")).await.unwrap();
     let two = soon("the next message", subscription.next()).await.unwrap();
-    assert_eq!(two.message, message("two"));
+    assert_eq!(*two.message, message("two"));
 }
 
 /// A message that its worker never settles ends among the dead, with a reason for a person.

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::unit::{Envelope, Stage};
+use domain::unit::{Envelope, Stage, UnitCopy};
 use runtime::gate::Gate;
 use runtime::worker::{Handler, Outage, Verdict};
 use tokio::sync::watch;
@@ -28,8 +28,8 @@ impl Handler for Lane {
         self.gate.clone()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
-        self.stage.handle(unit).await
+    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        self.stage.handle(unit, copy).await
     }
 }
 

@@ -12,6 +12,7 @@ mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod copies;
 mod entering;
 #[cfg(test)]
 mod jobs;

@@ -270,6 +270,7 @@ impl World {
             | Mutant::AcksFirst
             | Mutant::NoVersionGuard
             | Mutant::CountsTwice
+            | Mutant::SendsEveryCopy
             | Mutant::ForgetsAnnounced => stage,
         };
         let poll = permission::poll::Poll {

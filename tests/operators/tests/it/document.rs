@@ -167,7 +167,7 @@ async fn furnished() -> Desk {
     desk.pass(5);
     stores
         .jobs
-        .count(&load.id, 0, tally, desk.now())
+        .count(&load.id, 0, None, tally, desk.now())
         .await
         .unwrap();
     let held = desk.job(JobKind::Backfill, "held").await;
@@ -386,14 +386,20 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     let texts = json!({"admin_emails": "ada@example.com,bo@example.com"});
     let mut mixed = full.clone();
     mixed["disabled"] = json!(true);
-    let (wrong, stale) = (save(first + 2, &json!({"disabled": 1})), save(first + 1, &mixed));
+    let (wrong, stale) = (
+        save(first + 2, &json!({"disabled": 1})),
+        save(first + 1, &mixed),
+    );
     for (name, body) in [
         ("", save(first, &full)),
         ("", save(first + 1, &texts)),
         ("", wrong.clone()),
         ("", stale),
         // Both changed the addresses.
-        ("", save(first + 1, &json!({"admin_emails": ["x@example.com"]}))),
+        (
+            "",
+            save(first + 1, &json!({"admin_emails": ["x@example.com"]})),
+        ),
         ("", save(99, &full)),
         ("", json!({"settings": full}).to_string()),
         ("", long.to_owned()),
@@ -402,8 +408,14 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
         ("/validate", save(99, &full)),
         ("/validate", "{}".to_owned()),
         ("/validate", long.to_owned()),
-        ("/revert", json!({"to": first + 1, "dry_run": true}).to_string()),
-        ("/revert", json!({"to": first + 1, "base": first + 1}).to_string()),
+        (
+            "/revert",
+            json!({"to": first + 1, "dry_run": true}).to_string(),
+        ),
+        (
+            "/revert",
+            json!({"to": first + 1, "base": first + 1}).to_string(),
+        ),
         ("/revert", json!({"to": 99, "base": first + 2}).to_string()),
         ("/revert", "{}".to_owned()),
         ("/revert", long.to_owned()),

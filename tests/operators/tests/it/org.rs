@@ -97,7 +97,7 @@ impl Source for DeskOrg {
         0
     }
     async fn user(&self) -> Result<SalesforceId, SourceError> {
-        self.asked()?;
+        let _answers = self.asked()?;
         Ok(crate::desk::record(ObjectKind::User, 1))
     }
     /// The org's own record and the user's; it has no other set-up.
