@@ -13,6 +13,7 @@ mod chance;
 mod clock;
 #[cfg(test)]
 mod copies;
+#[cfg(test)]
 mod entering;
 #[cfg(test)]
 mod jobs;
