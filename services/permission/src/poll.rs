@@ -103,17 +103,13 @@ impl Poll {
     pub async fn once(&self) -> Result<Option<Duration>, Outage> {
         // The time of the stores, not of this machine: snapshots and tickets are compared.
         let begun = self.stores.ticket.take().await?.version.time();
-        let holders = holders::read(&*self.source, &self.requirements).await?;
+        let reading = holders::read(&*self.source, &self.requirements).await?;
         let before = self.stores.permissions.latest().await?;
-        if before.number > 0 && before.holders == holders {
+        let now = PermissionSnapshot::following(&before, &reading, begun);
+        if before.number > 0 && before.says_the_same(&now) {
             self.stores.permissions.mark_polled(begun).await?;
             return Ok(before.next_expiry(begun).map(|end| end.since(begun)));
         }
-        let now = PermissionSnapshot {
-            number: before.number + 1,
-            taken: begun,
-            holders,
-        };
         let entered = if before.number == 0 {
             BTreeSet::new()
         } else {
@@ -130,6 +126,12 @@ impl Poll {
             )
         });
         match self.stores.permissions.store(&now, backfill.as_ref()).await {
+            Ok(()) if before.number > 0 && before.holders == now.holders => {
+                tracing::info!(
+                    snapshot = now.number,
+                    "what does not count as permission has changed"
+                );
+            }
             Ok(()) => self.log(&before, &now, &entered).await?,
             Err(StoreError::Conflict { .. }) => {
                 tracing::info!("another permission worker stored its snapshot first");
