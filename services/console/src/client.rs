@@ -16,7 +16,7 @@ use crate::access::Access;
 use crate::api;
 use crate::views::{
     DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView, LogSearch,
-    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
+    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched, UsersView,
 };
 use crate::{Caller, Operations, OpsError};
 
@@ -57,6 +57,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn status(&self) -> Result<StatusView, OpsError> {
         self.get("/status").await
+    }
+
+    /// Who holds mOS permission, and who does not though it matters.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn users(&self) -> Result<UsersView, OpsError> {
+        self.get("/users").await
     }
 
     /// Starts a sync-all, or answers the one that runs.

@@ -5,6 +5,7 @@ mod jobs;
 mod logs;
 mod parked;
 mod status;
+mod users;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
 use ports::queue::Queue;
+use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 
 use crate::OpsError;
@@ -49,6 +51,7 @@ pub struct Operations {
     stores: Stores,
     queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
+    source: Arc<dyn Source>,
     topic: String,
     polled: BTreeSet<ObjectKind>,
 }
@@ -62,19 +65,21 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// On these stores and queues; `topic` is the event channel whose position is shown. No
+    /// On these stores and queues, and the org they are about; `topic` is the event channel whose position is shown. No
     /// object is polled.
     #[must_use]
     pub fn new(
         stores: Stores,
         queue: Arc<dyn Queue>,
         clock: Arc<dyn Clock>,
+        source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
         Self {
             stores,
             queue,
             clock,
+            source,
             topic: topic.into(),
             polled: BTreeSet::new(),
         }

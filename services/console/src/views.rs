@@ -6,6 +6,7 @@ mod jobs;
 mod logs;
 mod parked;
 mod status;
+mod users;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
@@ -14,7 +15,10 @@ pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
 };
-pub use status::{PollView, StageView, StatusView, StreamView, Verdict};
+pub use status::{
+    ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
+};
+pub use users::{HolderView, OtherView, UserView, UsersView};
 
 use serde::{Deserialize, Serialize};
 

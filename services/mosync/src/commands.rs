@@ -12,6 +12,7 @@ mod settings;
 mod status;
 mod sync_all;
 mod topology;
+mod users;
 pub(crate) mod words;
 
 use std::process::ExitCode;
@@ -54,6 +55,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             json,
         } => status::run(reach(&configured)?, job.as_deref(), watch, json).await,
         Command::SyncAll { configured, wait } => sync_all::run(reach(&configured)?, wait).await,
+        Command::Users { configured, json } => users::run(&configured, json).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,

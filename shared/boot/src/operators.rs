@@ -16,15 +16,18 @@ use crate::{Adapters, BootError};
 
 impl Adapters {
     /// What operators can ask and order.
-    #[must_use]
-    pub fn operations(&self, config: &Config) -> Operations {
-        Operations::new(
+    ///
+    /// # Errors
+    /// [`BootError::Configuration`] when the way to Salesforce cannot be used.
+    pub fn operations(&self, config: &Config) -> Result<Operations, BootError> {
+        let operations = Operations::new(
             self.stores.clone(),
             Arc::clone(&self.queue),
             Arc::clone(&self.clock),
+            crate::salesforce(config, Arc::clone(&self.clock))?,
             config.salesforce.topic.clone(),
-        )
-        .polling(config.salesforce.polled_objects.clone())
+        );
+        Ok(operations.polling(config.salesforce.polled_objects.clone()))
     }
 }
 
@@ -54,7 +57,7 @@ pub async fn start_console(
         keys.folder = Some(hash);
         left = Some(file);
     }
-    let operations = adapters.operations(config);
+    let operations = adapters.operations(config)?;
     let stop = lifecycle.soft().clone();
     lifecycle.spawn("console", async move {
         let served = server.run(operations, keys, stop).await;
@@ -130,7 +133,7 @@ impl Reach {
         let opened = Adapters::connect(&self.config.transport, Arc::clone(&self.clock)).await;
         match (opened, &self.config.transport) {
             (Ok(adapters), transport) => {
-                let client = Client::inside(adapters.operations(&self.config));
+                let client = Client::inside(adapters.operations(&self.config)?);
                 if let Transport::Servers { .. } = transport {
                     self.servers = Some(client.clone());
                 }

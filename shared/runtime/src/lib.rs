@@ -1,7 +1,9 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, and reading records back.
+//! worker loop, its gates and what it has in hand, reading records back and counting them.
 
+pub mod by_owner;
 pub mod config;
+pub mod expiring;
 pub mod gate;
 pub mod health;
 pub mod in_hand;

@@ -456,7 +456,7 @@ fn add_address(entity: &mut Entity, prefix: &'static str) {
     }
 }
 
-fn field_line(line: &'static str) -> Field {
+pub(crate) fn field_line(line: &'static str) -> Field {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default();
     let kind_word = words.next().unwrap_or_default();

@@ -14,11 +14,19 @@ mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod invisible;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
 mod mutants;
+#[cfg(test)]
+mod office;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod persons;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]

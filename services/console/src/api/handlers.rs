@@ -12,7 +12,7 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, Told};
 use crate::views::{
     DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView, LogSearch,
-    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
+    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched, UsersView,
 };
 use crate::{Operations, OpsError};
 
@@ -39,6 +39,10 @@ fn answer<T>(result: Result<T, OpsError>) -> Answer<T> {
 
 pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> {
     answer(ops.status().await)
+}
+
+pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
+    answer(ops.users().await)
 }
 
 pub(super) async fn sync_all(

@@ -13,6 +13,7 @@ mod doors;
 mod load;
 #[cfg(test)]
 mod more_doors;
+mod people;
 #[cfg(test)]
 mod scale;
 #[cfg(test)]

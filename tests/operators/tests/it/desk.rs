@@ -16,15 +16,19 @@ use domain::unit::{
 };
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use embedded::{Embedded, Location};
+use fake_salesforce::org::Org;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use ports::Clock;
 use ports::queue::{Message, Queue};
+use ports::source::Source;
 use ports::stores::{LogEntry, LogQuery, Stores};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+use crate::salesforce::OrgSource;
 
 pub(crate) const TOPIC: &str = "/data/ChangeEvents";
 pub(crate) const TOKEN: &str = "a token of the test's";
@@ -46,6 +50,7 @@ pub(crate) struct Desk {
     pub(crate) stores: Stores,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ops: Operations,
+    pub(crate) salesforce: Arc<Org>,
     clock: Arc<HandClock>,
 }
 
@@ -55,11 +60,15 @@ impl Desk {
         let shared: Arc<dyn Clock> = Arc::<HandClock>::clone(&clock);
         let embedded = Embedded::open(Location::Memory, Arc::clone(&shared)).unwrap();
         let (stores, queue) = (embedded.stores(), embedded.queue());
-        let ops = Operations::new(stores.clone(), Arc::clone(&queue), shared, TOPIC);
+        let of_org = Arc::<HandClock>::clone(&clock);
+        let salesforce = Org::new(Arc::new(move || of_org.now().as_micros()), 1);
+        let source = Arc::new(OrgSource(Arc::clone(&salesforce)));
+        let ops = Operations::new(stores.clone(), Arc::clone(&queue), shared, source, TOPIC);
         Self {
             stores,
             queue,
             ops,
+            salesforce,
             clock,
         }
     }
@@ -199,6 +208,10 @@ impl Desk {
             folder: None,
         };
         open(ops, keys).await
+    }
+
+    pub(crate) fn source(&self) -> Arc<dyn Source> {
+        Arc::new(OrgSource(Arc::clone(&self.salesforce)))
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

@@ -12,4 +12,6 @@ mod exports;
 mod jobs;
 mod messages;
 mod parked;
+mod salesforce;
 mod status;
+mod users;
