@@ -16,8 +16,9 @@ const OWNERS_PER_QUERY: usize = 300;
 pub struct ByOwner {
     /// Owner to opportunities; who owns none is left out.
     pub opportunities: BTreeMap<SalesforceId, u64>,
-    /// Whether SOQL says the filter exactly; if not, some that are counted do not match it.
-    pub exact: bool,
+    /// Why SOQL does not say the filter exactly, so that some that are counted do not match it;
+    /// empty where it does.
+    pub why_not_exact: Vec<String>,
 }
 
 /// Counts the matching opportunities of these owners, or of everybody. Each query is of its own
@@ -33,7 +34,7 @@ pub async fn count(
     let filter = rules.soql_condition("");
     let mut counted = ByOwner {
         opportunities: BTreeMap::new(),
-        exact: filter.exact,
+        why_not_exact: filter.why_not,
     };
     let matching = [filter.condition, rules.open_condition("", None)];
     let matching: Vec<String> = matching.into_iter().flatten().collect();

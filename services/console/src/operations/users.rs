@@ -50,7 +50,7 @@ impl Operations {
             read_at: now,
             permissions_polled,
             snapshot: snapshot.number,
-            counts_are_exact: counted.exact,
+            why_not_exact: counted.why_not_exact.clone(),
             holders: holders(&snapshot, &permitted, &counted, now, named),
             others: others
                 .shown

@@ -14,8 +14,9 @@ pub struct UsersView {
     pub permissions_polled: Option<Timestamp>,
     /// The number of the snapshot that is told of.
     pub snapshot: u64,
-    /// Whether SOQL says the filter exactly. If not, the counts are of at most so many.
-    pub counts_are_exact: bool,
+    /// Why SOQL does not say the filter exactly, so that the counts are of at most so many; empty
+    /// where they are exact.
+    pub why_not_exact: Vec<String>,
     /// Holders, those with the most opportunities first.
     pub holders: Vec<HolderView>,
     /// Others, those with the most matching opportunities first.

@@ -30,11 +30,10 @@ fn lines(users: &UsersView) -> Vec<String> {
         "{} users hold mOS permission, with {in_scope} opportunities in scope; read {polled}",
         users.holders.len()
     )];
-    if !users.counts_are_exact {
-        lines.push(
-            "the filter cannot be said in SOQL exactly: the numbers are of at most so many opportunities"
-                .to_owned(),
-        );
+    for why in &users.why_not_exact {
+        lines.push(format!(
+            "the numbers are of at most so many opportunities: {why}"
+        ));
     }
     for holder in &users.holders {
         lines.extend(of_holder(holder));

@@ -13,6 +13,7 @@ mod doors;
 mod load;
 #[cfg(test)]
 mod more_doors;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod scale;
