@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use domain::rule::Rules;
-use domain::{Row, SalesforceId, soql};
+use domain::{Row, SalesforceId, Timestamp, soql};
 use ports::source::{Source, SourceError};
 
 /// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
@@ -21,17 +21,18 @@ pub struct ByOwner {
     pub why_not_exact: Vec<String>,
 }
 
-/// Counts the matching opportunities of these owners, or of everybody. Each query is of its own
-/// moment.
+/// Counts the opportunities of these owners, or of everybody, that match at that time. Each query is
+/// of its own moment.
 ///
 /// # Errors
 /// Salesforce's.
 pub async fn count(
     source: &dyn Source,
     rules: &Rules,
+    at: Timestamp,
     owners: Option<&BTreeSet<SalesforceId>>,
 ) -> Result<ByOwner, SourceError> {
-    let filter = rules.soql_condition("");
+    let filter = rules.soql_condition("", at);
     let mut counted = ByOwner {
         opportunities: BTreeMap::new(),
         why_not_exact: filter.why_not,

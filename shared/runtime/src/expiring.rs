@@ -57,7 +57,7 @@ impl Expiring {
         let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
             Outage::Other(format!("the stored filter cannot be used: {faults:?}"))
         })?;
-        let counted = by_owner::count(source, &rules, Some(&leaving.users)).await?;
+        let counted = by_owner::count(source, &rules, now, Some(&leaving.users)).await?;
         Ok(Some(Self {
             counted: now,
             users: leaving.users,

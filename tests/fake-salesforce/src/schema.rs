@@ -170,6 +170,8 @@ pub struct Entity {
     pub label_plural: String,
     /// What can be done with it.
     pub can: Abilities,
+    /// The org does not have it until a feature is turned on.
+    pub optional: bool,
     /// The leaf fields, in describe's order.
     pub fields: Vec<Field>,
     /// The names of the compound address fields, and of what their parts' names begin with.
@@ -439,6 +441,7 @@ fn entity_line(mut words: std::str::SplitWhitespace<'static>) -> Entity {
             merge: can.contains('m'),
             recycle_bin: can.contains('b'),
         },
+        optional: can.contains('x'),
         fields: Vec::new(),
         addresses: Vec::new(),
         positions: BTreeMap::new(),

@@ -39,8 +39,8 @@ impl Operations {
         let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
             OpsError::Broken(format!("the stored filter cannot be used: {faults:?}"))
         })?;
-        let counted = by_owner::count(&*self.source, &rules, None).await?;
         let now = self.now();
+        let counted = by_owner::count(&*self.source, &rules, now, None).await?;
         let permitted = snapshot.permitted(now);
         let others = Others::of(&snapshot, &permitted, &counted);
         let shown = permitted.iter().chain(&others.shown).copied().collect();

@@ -44,6 +44,12 @@ impl Source for Org {
     async fn organization(&self) -> Result<Organization, SourceError> {
         unreachable!("not asked for")
     }
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        unreachable!("not asked for")
+    }
+    fn api_calls(&self) -> u64 {
+        unreachable!("not asked for")
+    }
     async fn next_page(&self, _: &str) -> Result<Page, SourceError> {
         unreachable!("one page each")
     }

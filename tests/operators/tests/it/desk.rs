@@ -8,8 +8,10 @@ use axum::body::{Body, Bytes};
 use console::api::{Keys, Server};
 use console::{Operations, token};
 use domain::failure::FailureKind;
+use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::parked::Parked;
+use domain::settings::Settings;
 use domain::tally::{Count, Tally};
 use domain::unit::{
     Cause, Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord,
@@ -28,7 +30,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::salesforce::OrgSource;
+pub(crate) use crate::org::{DeskOrg, ORG};
 
 pub(crate) const TOPIC: &str = "/data/ChangeEvents";
 pub(crate) const TOKEN: &str = "a token of the test's";
@@ -47,6 +49,7 @@ impl Clock for HandClock {
 }
 
 pub(crate) struct Desk {
+    pub(crate) org: Arc<DeskOrg>,
     pub(crate) stores: Stores,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ops: Operations,
@@ -62,9 +65,16 @@ impl Desk {
         let (stores, queue) = (embedded.stores(), embedded.queue());
         let of_org = Arc::<HandClock>::clone(&clock);
         let salesforce = Org::new(Arc::new(move || of_org.now().as_micros()), 1);
-        let source = Arc::new(OrgSource(Arc::clone(&salesforce)));
-        let ops = Operations::new(stores.clone(), Arc::clone(&queue), shared, source, TOPIC);
+        let org = Arc::new(DeskOrg::of(Arc::clone(&salesforce)));
+        let ops = Operations::new(
+            stores.clone(),
+            Arc::clone(&queue),
+            shared,
+            Arc::<DeskOrg>::clone(&org),
+            TOPIC,
+        );
         Self {
+            org,
             stores,
             queue,
             ops,
@@ -82,6 +92,21 @@ impl Desk {
         self.clock
             .0
             .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Saves changed settings.
+    pub(crate) async fn save(&self, change: impl FnOnce(&mut Settings)) {
+        let current = self.stores.settings.current().await.unwrap();
+        let mut settings = current.settings.clone();
+        change(&mut settings);
+        let next = current.next(
+            settings,
+            FieldTypes::new(),
+            current.org.clone(),
+            "a test",
+            self.now(),
+        );
+        self.stores.settings.save(&next, None).await.unwrap();
     }
 
     /// A job of a kind, queued.
@@ -211,7 +236,7 @@ impl Desk {
     }
 
     pub(crate) fn source(&self) -> Arc<dyn Source> {
-        Arc::new(OrgSource(Arc::clone(&self.salesforce)))
+        Arc::<DeskOrg>::clone(&self.org)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {
@@ -281,6 +306,18 @@ impl Door {
         token: Option<&str>,
         body: &str,
     ) -> Answer {
+        self.ask_with(method, path, token, body, &[]).await
+    }
+
+    /// With further headers.
+    pub(crate) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
@@ -294,6 +331,9 @@ impl Door {
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = sender.send_request(request).await.unwrap();

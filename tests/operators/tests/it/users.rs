@@ -262,7 +262,8 @@ async fn a_filter_that_soql_cannot_say_is_said() {
     let types = [("Name".to_owned(), FieldType::Text)].into();
     let store = &office.desk.stores.settings;
     let current = store.current().await.unwrap();
-    let next = current.next(settings, types, "a test", office.desk.now());
+    let org = current.org.clone();
+    let next = current.next(settings, types, org, "a test", office.desk.now());
     store.save(&next, None).await.unwrap();
     let users = office.users().await;
     assert_eq!(users.why_not_exact.len(), 1, "{:?}", users.why_not_exact);
