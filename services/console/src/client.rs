@@ -19,7 +19,8 @@ use crate::api;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, ValidationView,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
+    ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 
@@ -84,6 +85,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn status(&self) -> Result<StatusView, OpsError> {
         self.get("/status").await
+    }
+
+    /// Who holds mOS permission, and who does not though it matters.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn users(&self) -> Result<UsersView, OpsError> {
+        self.get("/users").await
     }
 
     /// Starts a sync-all, or answers the one that runs.

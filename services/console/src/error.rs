@@ -2,6 +2,7 @@
 
 use http::StatusCode;
 use ports::queue::LinkLost;
+use ports::source::SourceError;
 use ports::stores::StoreError;
 
 use crate::journal::JournalError;
@@ -127,6 +128,20 @@ impl From<StoreError> for OpsError {
             }
             StoreError::Corrupt(_) => Self::Broken(message),
             StoreError::Conflict { .. } => Self::Conflict(message),
+        }
+    }
+}
+
+impl From<SourceError> for OpsError {
+    fn from(error: SourceError) -> Self {
+        let message = error.to_string();
+        match error {
+            SourceError::Unreachable(_)
+            | SourceError::SignIn(_)
+            | SourceError::Quota(_)
+            | SourceError::PositionRejected(_)
+            | SourceError::Expired(_) => Self::OutOfReach(message),
+            SourceError::Refused { .. } | SourceError::Garbled(_) => Self::Broken(message),
         }
     }
 }

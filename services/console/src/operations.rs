@@ -6,6 +6,7 @@ mod logs;
 mod parked;
 mod settings;
 mod status;
+mod users;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -97,8 +98,8 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// On these stores and queues, and the org that settings are compared with; `topic` is the
-    /// event channel whose position is shown. No object is polled, and no settings journal kept.
+    /// On these stores and queues, and the org they are about; `topic` is the event channel whose
+    /// position is shown. No object is polled, and no settings journal kept.
     #[must_use]
     pub fn new(
         stores: Stores,

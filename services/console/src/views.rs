@@ -7,6 +7,7 @@ mod logs;
 mod parked;
 mod settings;
 mod status;
+mod users;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
@@ -19,7 +20,11 @@ pub use settings::{
     ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
     SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
-pub use status::{ApiView, PollView, StageView, StatusView, StreamView, Verdict, WindowsView};
+pub use status::{
+    ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
+    WindowsView,
+};
+pub use users::{HolderView, OtherView, UserView, UsersView};
 
 use serde::{Deserialize, Serialize};
 

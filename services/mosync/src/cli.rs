@@ -55,6 +55,14 @@ pub(crate) enum Command {
         #[arg(long)]
         wait: bool,
     },
+    /// Who holds mOS permission, through what and until when, and who owns matching opportunities without it
+    Users {
+        #[command(flatten)]
+        configured: Configured,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Jobs, newest first, and what can be done about them
     Jobs(JobsArguments),
     /// The integration log, newest first

@@ -13,6 +13,7 @@ mod status;
 mod sync_all;
 mod topology;
 mod user;
+mod users;
 pub(crate) mod words;
 
 use std::process::ExitCode;
@@ -55,6 +56,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             json,
         } => status::run(reach(&configured)?, job.as_deref(), watch, json).await,
         Command::SyncAll { configured, wait } => sync_all::run(reach(&configured)?, wait).await,
+        Command::Users { configured, json } => users::run(&configured, json).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,

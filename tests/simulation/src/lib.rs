@@ -16,6 +16,8 @@ mod copies;
 #[cfg(test)]
 mod entering;
 #[cfg(test)]
+mod invisible;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod judge;
@@ -27,6 +29,12 @@ mod moves;
 mod mutants;
 #[cfg(test)]
 mod parents;
+#[cfg(test)]
+mod office;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod persons;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]

@@ -44,6 +44,13 @@ struct FieldSecurity {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Sharing {
+    id: String,
+    hidden: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Merge {
     entity: String,
     winner: String,
@@ -112,6 +119,13 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             body::<FieldSecurity>(incoming)
                 .and_then(|wish| app.org.hide_field(&wish.entity, &wish.field, wish.hidden)),
         ),
+        (&Method::POST, ["sharing"]) => done(
+            body::<Sharing>(incoming).and_then(|wish| app.org.hide_record(&wish.id, wish.hidden)),
+        ),
+        (&Method::POST, ["person-accounts"]) => {
+            app.org.enable_person_accounts();
+            Reply::status(204)
+        }
         (&Method::POST, ["currencies"]) => done(
             body::<OrgCurrencies>(incoming).and_then(|wanted| app.org.enable_currencies(&wanted)),
         ),

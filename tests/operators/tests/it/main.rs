@@ -15,5 +15,7 @@ mod messages;
 mod org;
 mod parked;
 mod pinned;
+mod salesforce;
 mod settings;
 mod status;
+mod users;

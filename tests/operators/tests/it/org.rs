@@ -1,11 +1,14 @@
-//! The org that settings are compared with: what it is, which fields it has, whether it answers.
+//! The org behind the desk: what it is, which fields it has, whether it answers. Rows come from a
+//! stand-in org.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use domain::filter::FieldType;
 use domain::{ObjectKind, Row, SalesforceId};
+use fake_salesforce::error::ApiError;
+use fake_salesforce::org::Org;
 use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, Source, SourceError, StreamStart,
@@ -15,7 +18,7 @@ use serde_json::json;
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
 #[derive(Debug)]
-pub(crate) struct DeskOrg(Mutex<State>);
+pub(crate) struct DeskOrg(Mutex<State>, Arc<Org>);
 
 #[derive(Debug)]
 struct State {
@@ -24,8 +27,9 @@ struct State {
     answers: bool,
 }
 
-impl Default for DeskOrg {
-    fn default() -> Self {
+impl DeskOrg {
+    /// With the rows of this one.
+    pub(crate) fn of(salesforce: Arc<Org>) -> Self {
         let field = |name: &str, field_type, filterable| FieldDescription {
             name: name.to_owned(),
             label: format!("The {name}"),
@@ -35,7 +39,7 @@ impl Default for DeskOrg {
             reference_to: BTreeSet::new(),
             relationship: None,
         };
-        Self(Mutex::new(State {
+        let state = State {
             id: SalesforceId::parse(ORG).unwrap(),
             fields: vec![
                 field("Amount", Some(FieldType::Currency), true),
@@ -46,11 +50,10 @@ impl Default for DeskOrg {
                 field("Site__c", None, true),
             ],
             answers: true,
-        }))
+        };
+        Self(Mutex::new(state), salesforce)
     }
-}
 
-impl DeskOrg {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap()
     }
@@ -72,6 +75,13 @@ impl DeskOrg {
         } else {
             Err(not_here())
         }
+    }
+}
+
+fn refused(error: ApiError) -> SourceError {
+    SourceError::Refused {
+        code: error.code.to_owned(),
+        message: error.message,
     }
 }
 
@@ -125,11 +135,17 @@ impl Source for DeskOrg {
     }
     async fn retrieve(
         &self,
-        _object: ObjectKind,
-        _ids: &[SalesforceId],
-        _fields: &[String],
+        object: ObjectKind,
+        ids: &[SalesforceId],
+        fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        Err(not_here())
+        drop(self.asked()?);
+        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let rows = self.1.retrieve(object.api_name(), &ids, fields);
+        let rows = rows.map_err(refused)?.into_iter();
+        Ok(rows
+            .map(|row| row.map(|row| Row::of(&row).unwrap()))
+            .collect())
     }
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         Err(not_here())
