@@ -115,6 +115,7 @@ impl Bench {
             number: 1,
             taken: clock.now(),
             holders: [(owner(), BTreeSet::from([grant]))].into(),
+            ..PermissionSnapshot::default()
         };
         stores.permissions.store(&snapshot, None).await.unwrap();
         let job = JobId::of("sync_all-copies");

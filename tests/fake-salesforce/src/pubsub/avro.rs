@@ -139,7 +139,7 @@ impl Writer {
             Datum::Double(value) => self.out.extend_from_slice(&value.to_le_bytes()),
             Datum::Texts(texts) => self.texts(texts),
             Datum::Record(parts) | Datum::Person(parts) => {
-                parts.iter().for_each(|part| self.optional(part))
+                parts.iter().for_each(|part| self.optional(part));
             }
         }
     }

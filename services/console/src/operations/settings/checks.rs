@@ -149,7 +149,7 @@ impl Operations {
         }
         let mut described = runtime::describe::Fields::new(&*self.source);
         let mut answers = BTreeMap::new();
-        for row in mapping.rows().iter().filter(|row| row.active) {
+        for row in mapping.deviations().iter().filter(|row| row.active) {
             let object = row.object.api_name();
             if let Some(field) = described.find(object, &row.salesforce_field).await? {
                 let field = mapping::Described {
