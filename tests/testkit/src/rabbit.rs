@@ -171,8 +171,7 @@ impl Rabbit {
     /// When the node does not do it.
     pub fn write_down_declared(&self) {
         // Without Mnesia, metadata is kept as messages are.
-        const WRITE_DOWN: &str =
-            "case mnesia:system_info(is_running) of yes -> mnesia:sync_log(); _ -> ok end.";
+        const WRITE_DOWN: &str = "case mnesia:system_info(is_running) of yes -> mnesia:dump_log(), mnesia:sync_log(); _ -> ok end.";
         let server = self.program();
         let control = server.replace("rabbitmq-server", "rabbitmqctl");
         let done = self
