@@ -357,7 +357,7 @@ async fn a_midnight_that_was_missed_before_a_save_is_made_up_for() {
     let (mut world, mut epochs) = today_only(23).await;
     all_asleep_for(&mut world, Duration::from_secs(2 * 3_600)).await;
     save(&world, &mut epochs, |settings| {
-        settings.filter = Filter::default()
+        settings.filter = Filter::default();
     })
     .await;
     world.start_all();

@@ -305,7 +305,7 @@ async fn import(
             list(&diff(&conflict.current.settings, &merged));
             told(
                 &client
-                    .save_settings(conflict.current.revision, &*raw(&merged)?)
+                    .save_settings(conflict.current.revision, &raw(&merged)?)
                     .await?,
             );
         }

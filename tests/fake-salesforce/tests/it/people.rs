@@ -30,8 +30,8 @@ fn a_hidden_record_is_found_by_nobody_and_shown_again() {
     let role = insert(&org, "OpportunityContactRole", role);
     org.hide_record(&hidden, true).unwrap();
     let all = "SELECT Id FROM Opportunity ORDER BY Id";
-    assert_eq!(ids(&org, all, false), [open.clone()]);
-    assert_eq!(ids(&org, all, true), [open.clone()], "queryAll neither");
+    assert_eq!(ids(&org, all, false), std::slice::from_ref(&open));
+    assert_eq!(ids(&org, all, true), std::slice::from_ref(&open), "queryAll neither");
     let by_id = [hidden.clone()];
     let found = org.retrieve("Opportunity", &by_id, &["Id".to_owned()]);
     assert_eq!(found.unwrap(), [None]);

@@ -451,7 +451,7 @@ impl World<'_> {
         } else {
             self.now.before(away)
         };
-        at.to_soql()[..10].to_owned()
+        at.to_soql().chars().take(10).collect()
     }
 
     /// A moment near the beginning of a day near today, or an awkward one.
