@@ -279,7 +279,14 @@ impl CompiledCondition {
     pub(super) fn dates(&self) -> &[Option<DateValue>] {
         match &self.operands {
             Operands::Date(values) | Operands::DateTime(values) => values,
-            _ => &[],
+            Operands::Text(_)
+            | Operands::Items(_)
+            | Operands::Flag(_)
+            | Operands::Number(_)
+            | Operands::Money(_)
+            | Operands::Time(_)
+            | Operands::Id(_)
+            | Operands::IdPrefix(_) => &[],
         }
     }
 
