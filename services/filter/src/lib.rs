@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use domain::change::ChangeType;
 use domain::rule::{Match, Rules};
 use domain::tally::Count;
-use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
+use domain::unit::{Cause, Envelope, QueueName, Stage, UnitCopy, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::source::Source;
 use runtime::gate::Gate;
@@ -62,7 +62,7 @@ impl Handler for Filter {
         self.gate.subscribe()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+    async fn handle(&self, unit: Envelope, _copy: &UnitCopy) -> Result<Verdict, Outage> {
         self.rules.seen_anew_if_refused(self.filter(unit).await)
     }
 }
@@ -141,7 +141,7 @@ fn collapse(mut unit: Envelope) -> Envelope {
                 kept.insert(
                     key,
                     UnitRecord {
-                        cause: both(earlier.cause, record.cause),
+                        cause: earlier.cause.and_then(record.cause),
                         ..record
                     },
                 );
@@ -153,37 +153,6 @@ fn collapse(mut unit: Envelope) -> Envelope {
         .filter_map(|key| kept.remove(&key))
         .collect();
     unit
-}
-
-/// The cause that stands for two changes of one record: the union of their fields, or a reread
-/// where they are of different kinds.
-fn both(earlier: Cause, later: Cause) -> Cause {
-    match (earlier, later) {
-        (
-            Cause::Event {
-                change_type: ChangeType::Update,
-                changed: first,
-                ..
-            },
-            Cause::Event {
-                change_type: ChangeType::Update,
-                changed: second,
-                committed,
-            },
-        ) if !first.is_empty() && !second.is_empty() => Cause::Event {
-            change_type: ChangeType::Update,
-            changed: first.into_iter().chain(second).collect(),
-            committed,
-        },
-        (
-            _,
-            last @ Cause::Event {
-                change_type: ChangeType::Delete,
-                ..
-            },
-        ) => last,
-        _ => Cause::Reread,
-    }
 }
 
 fn skip_untouched(unit: &mut Envelope, rules: &Rules) {
@@ -370,6 +339,7 @@ mod tests {
             rereads: 0,
             attempts: 0,
             outages: 0,
+            step: 0,
             traceparent: String::new(),
             ticket: Some(ticket(Duration::ZERO, 1)),
             scoped: None,

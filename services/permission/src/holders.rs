@@ -249,6 +249,9 @@ mod tests {
         async fn limits(&self) -> Result<ApiAllowance, SourceError> {
             unreachable!("not asked for")
         }
+        fn api_calls(&self) -> u64 {
+            unreachable!("not asked for")
+        }
         async fn create_bulk_query(&self, _: &str) -> Result<BulkQueryId, SourceError> {
             unreachable!("not asked for")
         }

@@ -40,6 +40,8 @@ pub struct Narrowed<'o> {
     pub closed_since: Option<Timestamp>,
     /// How the objects around opportunities are asked for.
     pub form: Form,
+    /// The condition of the opportunities, instead of those that the rules let in; `""` is none.
+    pub instead: Option<&'o str>,
 }
 
 /// A query of one object.
@@ -173,10 +175,15 @@ fn condition(
     narrowed: &Narrowed<'_>,
 ) -> Option<String> {
     let of_opportunities = |path: &str, owners| {
+        let owned = among(&format!("{path}OwnerId"), owners);
+        if let Some(instead) = narrowed.instead {
+            let instead = Some(instead.to_owned()).filter(|condition| !condition.is_empty());
+            return all_of([instead, owned]);
+        }
         all_of([
             rules.soql_condition(path, narrowed.at).condition,
             rules.open_condition(path, narrowed.closed_since),
-            among(&format!("{path}OwnerId"), owners),
+            owned,
         ])
     };
     let joined = |field: &str, from: ObjectKind, condition: Option<String>| {
@@ -279,6 +286,7 @@ mod tests {
             owners: Some(&owners),
             closed_since: None,
             form,
+            instead: None,
         };
         let own = "StageName IN ('a','b') AND IsClosed = false";
         let of_role = "Opportunity.StageName IN ('a','b') AND Opportunity.IsClosed = false";

@@ -1,39 +1,65 @@
 //! The settings document and its revisions.
 
+mod diff;
+mod merge;
+
 use serde::{Deserialize, Serialize};
 
+use crate::allowance::ApiShare;
 use crate::filter::{
     BlankRule, CompiledFilter, DependsOn, FieldTypes, Filter, FilterFault, Meaning, ZoneOf,
 };
+use crate::frequency::Frequency;
+use crate::id::SalesforceId;
+use crate::mapping::Mapping;
 use crate::org::OrgProfile;
 use crate::time::Timestamp;
+
+pub use diff::{Change, Rows, diff, label_of};
+pub use merge::merge;
+
+/// The author of revisions that mosync saves by itself: the first contact with an org.
+pub const MOSYNC: &str = "mosync";
 
 /// What an administrator decides (mOS Settings).
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Settings {
+    /// mOS Admin Email Notification: who receives every notification of the integration.
+    pub admin_emails: Vec<String>,
     /// Disable mOS Sync: nothing is sent to mOS.
     pub disabled: bool,
     /// Run In Sandbox: without it, nothing is sent while the connected org is a sandbox.
     pub run_in_sandbox: bool,
     /// Sync closed opportunities too.
     pub sync_closed: bool,
+    /// How often changes are taken from Salesforce.
+    pub frequency: Frequency,
+    /// What mosync may take of the org's API allowance.
+    pub api_share: ApiShare,
     /// The opportunity filter: at most 10 conditions; none matches everything.
     pub filter: Filter,
     /// Whether a blank field satisfies the filter's negations.
     pub blanks: BlankRule,
     /// Whose zone and week the filter's dates are in.
     pub zone: ZoneOf,
+    /// Which Salesforce field fills which field in mOS, where that is not the standard one.
+    pub mapping: Mapping,
+    /// The org that these settings are for: while another one is connected, nothing runs. Absent
+    /// until the first contact, at which mosync writes it down by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub org: Option<SalesforceId>,
 }
 
 impl Settings {
-    /// Whether a change from `self` to `other` changes what qualifies.
+    /// Whether a change from `self` to `other` changes what qualifies or what is written of it.
     #[must_use]
     pub fn rules_differ(&self, other: &Self) -> bool {
         self.sync_closed != other.sync_closed
             || self.filter != other.filter
             || self.blanks != other.blanks
             || self.zone != other.zone
+            || self.mapping != other.mapping
     }
 
     /// What the filter is read with.
@@ -82,7 +108,7 @@ impl Settings {
 pub struct SettingsRevision {
     /// 0 before the first save; never repeats.
     pub revision: u64,
-    /// Moves with every save that changes what qualifies.
+    /// Moves with every save that changes what qualifies or what is written of it.
     pub rule_revision: u64,
     /// When it was saved.
     pub saved: Timestamp,
@@ -98,6 +124,12 @@ pub struct SettingsRevision {
 }
 
 impl SettingsRevision {
+    /// Whether a person saved it, and not mosync by itself.
+    #[must_use]
+    pub fn is_by_person(&self) -> bool {
+        self.revision > 0 && self.author != MOSYNC
+    }
+
     /// What is in force before anything was saved: no filter, open opportunities only.
     #[must_use]
     pub fn initial() -> Self {

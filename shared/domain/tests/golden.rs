@@ -10,6 +10,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use domain::allowance::ApiShare;
 use domain::change::ChangeType;
 use domain::failure::FailureKind;
 use domain::filter::{BlankRule, Condition, FieldType, Filter, Operator, ZoneOf};
@@ -17,6 +18,7 @@ use domain::job::{
     Cursor, Extracted, Form, Job, JobId, JobKind, JobScope, PageRead, Pause, PausedBy, Plan,
     Progress, SalesforceStatus, Statement, Way,
 };
+use domain::mapping::{ContractTermType, Mapping, MappingRow};
 use domain::org::{Currencies, DatedRate, Fiscal, OrgProfile, Period, PeriodKind, Weekday};
 use domain::parked::{Dismissal, Parked};
 use domain::permission::{Grant, PermissionSnapshot};
@@ -98,6 +100,7 @@ fn envelope() {
         rereads: 1,
         attempts: 2,
         outages: 0,
+        step: 0,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         ticket: Some(Ticket {
             version: Version::at(at(1_795_270_000_123_456)),
@@ -151,9 +154,21 @@ fn settings_revision() {
         disabled: false,
         run_in_sandbox: true,
         sync_closed: true,
+        frequency: "daily_at_06:30".parse().unwrap(),
+        api_share: ApiShare::new(30, 5).unwrap(),
         filter,
         blanks: BlankRule::Drop,
         zone: ZoneOf::User,
+        admin_emails: vec!["ada@example.com".to_owned()],
+        org: Some(id("00D000000000001")),
+        mapping: Mapping::new(vec![MappingRow {
+            object: ObjectKind::Opportunity,
+            mos_field: "contract_term".to_owned(),
+            salesforce_field: "Term__c".to_owned(),
+            active: true,
+            contract_term_type: Some(ContractTermType::HalfYearly),
+        }])
+        .unwrap(),
     };
     let types = BTreeMap::from([
         ("Amount".to_owned(), FieldType::Currency),
@@ -385,6 +400,7 @@ fn job() {
         started: Some(at(2)),
         salesforce: SalesforceStatus::Extracting,
         progress: Progress {
+            writes: 0,
             phase: 1,
             statement: 2,
             generation: 1,
@@ -467,6 +483,52 @@ fn cursors_and_pages() {
 }
 
 #[test]
+fn scopes() {
+    golden(
+        "scopes.json",
+        &vec![
+            JobScope::Entering {
+                before: 3,
+                then: at(1_795_270_000_000_000),
+            },
+            JobScope::Objects {
+                objects: BTreeSet::from([ObjectKind::Account]),
+            },
+            JobScope::Stages {
+                stages: BTreeSet::from(["Closed Won".to_owned()]),
+            },
+        ],
+    );
+}
+
+#[test]
+fn a_save_that_moves_the_rules_has_a_job_that_names_the_revision_before() {
+    let save = |before: &SettingsRevision, change: fn(&mut Settings), saved| {
+        let mut settings = before.settings.clone();
+        change(&mut settings);
+        before.next(
+            settings,
+            BTreeMap::new(),
+            before.org.clone(),
+            "somebody",
+            at(saved),
+        )
+    };
+    let first = SettingsRevision::initial();
+    let disabled = save(&first, |settings| settings.disabled = true, 5);
+    assert_eq!(Job::of_save(&first, &disabled), None);
+    let closed = save(&disabled, |settings| settings.sync_closed = true, 7);
+    let job = Job::of_save(&disabled, &closed).unwrap();
+    assert_eq!(job.kind, JobKind::Backfill);
+    let entering = JobScope::Entering {
+        before: 1,
+        then: at(7),
+    };
+    assert_eq!(job.scope, entering);
+    assert_eq!(Job::of_save(&disabled, &closed), Some(job));
+}
+
+#[test]
 fn plan() {
     golden(
         "plan.json",
@@ -489,6 +551,7 @@ fn plan() {
                     total: None,
                 }],
             ],
+            leaves_out: true,
             notes: vec!["Contact is read without semi-joins".to_owned()],
         },
     );

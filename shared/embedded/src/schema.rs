@@ -1,7 +1,7 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 2;
+pub(crate) const VERSION: i64 = 3;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
@@ -77,6 +77,11 @@ CREATE TABLE counted (
 CREATE TABLE abandoned (
     job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
 ) WITHOUT ROWID;
+-- The copy of a unit that is being sent to mOS.
+CREATE TABLE sendings (
+    job TEXT NOT NULL, unit INTEGER NOT NULL, step INTEGER NOT NULL, copy TEXT NOT NULL,
+    PRIMARY KEY (job, unit)
+) WITHOUT ROWID;
 -- The live unit of which nobody knows yet whether it was published: one row, or none.
 CREATE TABLE in_doubt (
     only INTEGER PRIMARY KEY CHECK (only = 1), job TEXT NOT NULL, unit INTEGER NOT NULL
@@ -122,4 +127,7 @@ CREATE INDEX log_record ON log (record, seq) WHERE record IS NOT NULL;
 CREATE INDEX log_job ON log (job, seq) WHERE job IS NOT NULL;
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE notes (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+-- hour: when it began.
+CREATE TABLE calls (hour INTEGER PRIMARY KEY, calls INTEGER NOT NULL);
 ";

@@ -40,6 +40,10 @@ pub trait Source: Send + Sync {
     /// The org's API allowance for 24 hours.
     async fn limits(&self) -> Result<ApiAllowance, SourceError>;
 
+    /// How many API requests this process has made so far, repeats included. They count against
+    /// the org's allowance.
+    fn api_calls(&self) -> u64;
+
     /// Starts a Bulk API 2.0 query job. Salesforce then works by itself; [`Self::bulk_query`] tells
     /// how far it is. Not every SOQL is taken: no aggregates, `OFFSET`, subqueries or compound
     /// fields. A query that it does not take is [`SourceError::Refused`], at once or as the

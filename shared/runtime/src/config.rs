@@ -77,6 +77,8 @@ pub struct Salesforce {
     pub polled_objects: BTreeSet<ObjectKind>,
     /// How often each of them is polled.
     pub polled_every: Duration,
+    /// How often objects with formulas are read again.
+    pub refreshed_every: Duration,
     /// API names of the permission sets that grant mOS.
     pub permission_sets: Vec<String>,
     /// The namespace prefix of those permission sets; empty for none.
@@ -161,6 +163,9 @@ pub struct Console {
     pub listen: Option<SocketAddr>,
     /// The SHA-256 of the token that callers present; `None`: nobody from outside may call.
     pub token_sha256: Option<TokenHash>,
+    /// The file in which every revision of the settings is written down; `None`: in the embedded
+    /// folder, or, with servers, nowhere.
+    pub journal: Option<PathBuf>,
 }
 
 /// The SHA-256 of a token.

@@ -156,6 +156,10 @@ impl Source for Breaching {
         self.inner.limits().await
     }
 
+    fn api_calls(&self) -> u64 {
+        self.inner.api_calls()
+    }
+
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
         self.answer_to(soql)?;
         if self
@@ -400,7 +404,7 @@ impl Bench {
                     tally.add(record.object, Count::Created);
                 }
                 let now = clock.now();
-                jobs.count(&unit.job, unit.index, &tally, now)
+                jobs.count(&unit.job, unit.index, None, &tally, now)
                     .await
                     .unwrap();
             }

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
+use crate::lanes;
 use crate::mutants::{CountsEarly, LosesCompanions, Mutant};
 use crate::queue::{SimQueue, SimTickets, Units};
 use crate::source::SimSource;
@@ -70,6 +71,8 @@ pub(crate) struct World {
     /// As they are.
     pub(crate) stores: Stores,
     source: Arc<dyn Source>,
+    /// The same, to say how it is.
+    pub(crate) salesforce: SimSource,
     target: Arc<dyn Target>,
     mutant: Mutant,
     /// Objects without change capture.
@@ -78,7 +81,9 @@ pub(crate) struct World {
     processes: Vec<Process>,
     lives: u32,
     /// Statements with more rows are read by bulk queries.
-    bulk_from: u64,
+    pub(crate) bulk_from: u64,
+    /// How often formulas are read again.
+    pub(crate) refreshed_every: Duration,
 }
 
 impl World {
@@ -109,11 +114,8 @@ impl World {
             units: Arc::clone(&units),
             acks_first: mutant == Mutant::AcksFirst,
         });
-        let source = Arc::new(SimSource::new(
-            Arc::clone(&org),
-            Arc::clone(&log),
-            Arc::clone(&chance),
-        ));
+        let salesforce = SimSource::new(Arc::clone(&org), Arc::clone(&log), Arc::clone(&chance));
+        let source = Arc::new(salesforce.clone());
         let target = Arc::new(SimTarget {
             mos: Arc::clone(&mos),
             chance: Arc::clone(&chance),
@@ -131,6 +133,7 @@ impl World {
             service_stores,
             stores,
             source,
+            salesforce,
             target,
             mutant,
             polled: BTreeSet::new(),
@@ -138,6 +141,7 @@ impl World {
             processes: Vec::new(),
             lives: 0,
             bulk_from,
+            refreshed_every: Duration::from_secs(24 * 3_600),
         }
     }
 
@@ -220,7 +224,9 @@ impl World {
             TOPIC,
             format!("life {}", self.lives),
         );
-        let listener = listener.with_bulk_from(self.bulk_from);
+        let listener = listener
+            .with_bulk_from(self.bulk_from)
+            .refreshing(self.refreshed_every);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),
             every: POLL,
@@ -228,22 +234,25 @@ impl World {
         vec![self.spawn(listener.run(CancellationToken::new()))]
     }
 
-    fn workers(&self, handler: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
-        [Lane::Live, Lane::Bulk]
-            .into_iter()
-            .map(|lane| {
+    fn workers(&self, stage: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
+        let (handlers, telling) = lanes::of(stage, Arc::clone(&self.chance));
+        let workers = [Lane::Live, Lane::Bulk].into_iter().zip(handlers);
+        let mut tasks = workers
+            .map(|(lane, handler)| {
                 let worker = Worker {
                     queue: Arc::clone(&self.queue),
                     stores: self.service_stores.clone(),
                     clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-                    handler: Arc::clone(&handler),
+                    handler,
                     lane,
                     concurrency: AT_A_TIME,
                     in_hand: runtime::in_hand::InHand::default(),
                 };
                 self.spawn(worker.run(CancellationToken::new()))
             })
-            .collect()
+            .collect::<Vec<_>>();
+        tasks.push(self.spawn(telling));
+        tasks
     }
 
     fn permission(&self) -> Vec<JoinHandle<()>> {
@@ -261,6 +270,7 @@ impl World {
             | Mutant::AcksFirst
             | Mutant::NoVersionGuard
             | Mutant::CountsTwice
+            | Mutant::SendsEveryCopy
             | Mutant::ForgetsAnnounced => stage,
         };
         let poll = permission::poll::Poll {

@@ -14,10 +14,10 @@ use runtime::in_hand;
 use runtime::worker::Outage;
 use tokio::time::Instant;
 
-use super::bulk::{Place, Results};
+use super::bulk::{Place, Results, Rows};
 use super::publish::{BATCH, Batch, Reading};
 use super::trouble::Trouble;
-use super::{Reader, move_to, plan, plan_of, rest};
+use super::{Reader, move_to, plan_of, rest};
 use crate::Active;
 use crate::publish;
 
@@ -127,6 +127,11 @@ pub(super) async fn look(reading: &mut Reading<'_>, reader: &mut Reader) -> Resu
             .await
             .map_err(Outage::Other)?;
     }
+    let indices = lost.iter().copied().collect::<Vec<_>>();
+    let jobs = &active.listener.stores.jobs;
+    jobs.forget_sendings(&job.id, &indices)
+        .await
+        .map_err(Outage::from)?;
     if let JobScope::Records { records } = &job.scope {
         for index in lost {
             let unit = records_of(records, index);
@@ -295,8 +300,8 @@ async fn same_rows(
         let gone = format!("{} is {:?}", query.id(), state.state);
         return Err(SourceError::Expired(gone).into());
     }
-    let cause = plan::cause(reading.job);
-    let mut results = Results::open(source, query, statement.object, cause, state.records).await?;
+    let rows = Rows::of(reading, statement.object, state.records);
+    let mut results = Results::open(source, query, rows).await?;
     let mut index = page.first_index;
     let last = lost.last().copied().unwrap_or_default();
     while index <= last {
@@ -325,11 +330,13 @@ async fn same_range(
     let active = reading.active;
     let mut after = key(&page.at);
     loop {
-        let (ticket, rows) = rest::page(reading, statement, after, until).await?;
-        let last = rows.last().map(|row| row.id);
-        let full = rows.len() >= rest::PAGE;
+        let rest::Page {
+            ticket,
+            records,
+            end,
+        } = rest::page(reading, statement, after, until).await?;
         let mut at = Some(Cursor::Rest { after });
-        for units in rest::batches(rows) {
+        for units in rest::batches(records) {
             let then = reading.progress.cursor.clone();
             let batch = Batch {
                 ticket: Some(ticket),
@@ -340,10 +347,10 @@ async fn same_range(
             let run = (page.statement, page.generation);
             reading.publish_of(batch, run).await?;
         }
-        if !full {
+        if end.is_none() {
             break;
         }
-        after = last;
+        after = end;
     }
     reading.flush().await?;
     tracing::info!(job = %reading.job.id, object = %statement.object, "rows of lost units were read again");

@@ -15,6 +15,7 @@ mod chance;
 mod cli;
 mod clock;
 mod demo;
+mod disabled;
 mod judge;
 mod kills;
 mod load;
@@ -23,6 +24,7 @@ mod operators;
 mod people;
 mod scripts;
 mod servers;
+mod settings;
 // The steps that people take in an org are the simulation's.
 #[path = "../../../../tests/simulation/src/steps.rs"]
 mod steps;

@@ -113,6 +113,7 @@ pub(crate) const KEYS: &[Key] = &[
         default: Default::List(&[]),
     },
     number("salesforce.polled_every_s", 60),
+    number("salesforce.refreshed_every_s", 86_400),
     Key {
         name: "salesforce.permission_sets",
         kind: Kind::List,
@@ -135,6 +136,7 @@ pub(crate) const KEYS: &[Key] = &[
     bare("http.listen"),
     bare("console.listen"),
     secret("console.token_sha256"),
+    bare("console.journal"),
     number("retention.jobs_days", 90),
     number("retention.log_lines", 100_000),
     number("retention.log_days", 30),

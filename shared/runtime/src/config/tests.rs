@@ -61,6 +61,8 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!(config.salesforce.permission_sets, ["mOS_Admin", "mOS_User"]);
     assert!(config.salesforce.polled_objects.is_empty());
     assert_eq!(config.salesforce.polled_every, Duration::from_secs(60));
+    let day = Duration::from_secs(86_400);
+    assert_eq!(config.salesforce.refreshed_every, day);
     assert_eq!(config.salesforce.namespace, "");
     assert_eq!(config.salesforce.audience, None);
     assert_eq!(config.salesforce.request_timeout, Duration::from_secs(30));
@@ -361,12 +363,15 @@ fn each_wrong_value_has_its_sentence() {
 fn the_console_listens_where_it_is_told_and_knows_a_hash() {
     let none = with(&[]).unwrap().console;
     assert_eq!((none.listen, none.token_sha256), (None, None));
+    assert_eq!(none.journal, None);
     let digits = "00ff".repeat(16);
     let given = with(&[
         ("MOSYNC_CONSOLE_LISTEN", "8090"),
         ("MOSYNC_CONSOLE_TOKEN_SHA256", &digits),
+        ("MOSYNC_CONSOLE_JOURNAL", "kept/settings.jsonl"),
     ]);
     let given = given.unwrap().console;
+    assert_eq!(given.journal, Some("kept/settings.jsonl".into()));
     assert_eq!(given.listen, Some(([127, 0, 0, 1], 8090).into()));
     let mut hash = [0; 32];
     for byte in hash.iter_mut().skip(1).step_by(2) {

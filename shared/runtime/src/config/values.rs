@@ -50,6 +50,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
     let topic = topic(reader);
     let polled_objects = polled_objects(reader);
     let polled_every = seconds(reader, "salesforce.polled_every_s");
+    let refreshed_every = seconds(reader, "salesforce.refreshed_every_s");
     let permission_sets = permission_sets(reader);
     let namespace = api_name(reader, "salesforce.namespace");
     let permission_set_licence = api_name(reader, "salesforce.permission_set_licence");
@@ -67,6 +68,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
         topic: topic?,
         polled_objects: polled_objects?,
         polled_every: polled_every?,
+        refreshed_every: refreshed_every?,
         permission_sets: permission_sets?,
         namespace: namespace?,
         permission_set_licence: permission_set_licence?,
@@ -198,6 +200,9 @@ pub(super) fn http(reader: &mut Reader) -> Option<Http> {
 pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Console> {
     let listen = listen(reader, "console.listen", 8090);
     let token_sha256 = token_sha256(reader);
+    let journal = reader
+        .text("console.journal")
+        .filter(|path| !path.is_empty());
     let listen = listen?;
     if listen.is_some_and(|address| !address.ip().is_loopback()) && !allow_plaintext {
         reader.fault(
@@ -210,6 +215,7 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
     Some(Console {
         listen,
         token_sha256: token_sha256?,
+        journal: journal.map(PathBuf::from),
     })
 }
 

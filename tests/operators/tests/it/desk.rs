@@ -8,8 +8,10 @@ use axum::body::{Body, Bytes};
 use console::api::{Keys, Server};
 use console::{Operations, token};
 use domain::failure::FailureKind;
+use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::parked::Parked;
+use domain::settings::Settings;
 use domain::tally::{Count, Tally};
 use domain::unit::{
     Cause, Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord,
@@ -25,6 +27,8 @@ use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
+
+pub(crate) use crate::org::{DeskOrg, ORG};
 
 pub(crate) const TOPIC: &str = "/data/ChangeEvents";
 pub(crate) const TOKEN: &str = "a token of the test's";
@@ -43,6 +47,7 @@ impl Clock for HandClock {
 }
 
 pub(crate) struct Desk {
+    pub(crate) org: Arc<DeskOrg>,
     pub(crate) stores: Stores,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ops: Operations,
@@ -55,8 +60,16 @@ impl Desk {
         let shared: Arc<dyn Clock> = Arc::<HandClock>::clone(&clock);
         let embedded = Embedded::open(Location::Memory, Arc::clone(&shared)).unwrap();
         let (stores, queue) = (embedded.stores(), embedded.queue());
-        let ops = Operations::new(stores.clone(), Arc::clone(&queue), shared, TOPIC);
+        let org = Arc::new(DeskOrg::default());
+        let ops = Operations::new(
+            stores.clone(),
+            Arc::clone(&queue),
+            shared,
+            Arc::<DeskOrg>::clone(&org),
+            TOPIC,
+        );
         Self {
+            org,
             stores,
             queue,
             ops,
@@ -73,6 +86,21 @@ impl Desk {
         self.clock
             .0
             .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Saves changed settings.
+    pub(crate) async fn save(&self, change: impl FnOnce(&mut Settings)) {
+        let current = self.stores.settings.current().await.unwrap();
+        let mut settings = current.settings.clone();
+        change(&mut settings);
+        let next = current.next(
+            settings,
+            FieldTypes::new(),
+            current.org.clone(),
+            "a test",
+            self.now(),
+        );
+        self.stores.settings.save(&next, None).await.unwrap();
     }
 
     /// A job of a kind, queued.
@@ -130,6 +158,7 @@ impl Desk {
             rereads: 0,
             attempts: 0,
             outages: 0,
+            step: 0,
             traceparent: String::new(),
             scoped: None,
             ticket: None,
@@ -268,6 +297,18 @@ impl Door {
         token: Option<&str>,
         body: &str,
     ) -> Answer {
+        self.ask_with(method, path, token, body, &[]).await
+    }
+
+    /// With further headers.
+    pub(crate) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
@@ -281,6 +322,9 @@ impl Door {
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = sender.send_request(request).await.unwrap();

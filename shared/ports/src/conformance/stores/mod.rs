@@ -5,6 +5,7 @@ mod last_words;
 mod lease;
 mod live;
 mod log;
+mod notes;
 mod parked;
 mod pauses;
 mod permissions;
@@ -33,6 +34,7 @@ pub use last_words::*;
 pub use lease::*;
 pub use live::*;
 pub use log::*;
+pub use notes::*;
 pub use parked::*;
 pub use pauses::*;
 pub use permissions::*;
@@ -71,6 +73,9 @@ macro_rules! store_conformance {
             settings_are_initial_then_what_was_saved
             settings_bring_their_backfill
             settings_refuse_a_save_on_an_outdated_revision
+            settings_remember_every_revision
+            settings_are_restored_with_their_numbers
+            settings_are_restored_only_where_nobody_saved
             permissions_are_empty_then_what_was_stored
             permissions_and_their_backfill_are_one_step
             permissions_keep_the_last_hundred
@@ -82,6 +87,7 @@ macro_rules! store_conformance {
             job_plan_is_kept_with_the_move
             job_reader_goes_on_where_it_was
             job_reader_that_is_outdated_changes_nothing
+            job_readers_do_not_overwrite_each_other
             job_indices_are_announced_by_one_reader
             job_pages_are_kept_by_their_first_index
             job_pause_is_held_and_lifted
@@ -98,6 +104,8 @@ macro_rules! store_conformance {
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
             unit_standing_is_told
+            one_copy_of_a_unit_is_sent
+            the_copy_that_is_sent_is_counted
             units_missing_are_named
             units_missing_are_found_among_many
             units_abandoned_are_not_waited_for
@@ -124,6 +132,9 @@ macro_rules! store_conformance {
             lease_has_one_holder
             lease_runs_out
             reports_are_replaced
+            notes_are_replaced_and_kept
+            calls_are_counted_by_hour
+            calls_of_old_hours_are_forgotten
         );
     };
     (@ $harness:expr; $($promise:ident)*) => {
