@@ -100,6 +100,7 @@ fn envelope() {
         rereads: 1,
         attempts: 2,
         outages: 0,
+        step: 0,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         ticket: Some(Ticket {
             version: Version::at(at(1_795_270_000_123_456)),
@@ -399,6 +400,7 @@ fn job() {
         started: Some(at(2)),
         salesforce: SalesforceStatus::Extracting,
         progress: Progress {
+            writes: 0,
             phase: 1,
             statement: 2,
             generation: 1,

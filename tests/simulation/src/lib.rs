@@ -4,8 +4,6 @@
 //!
 //! `cargo test -p simulation` plays 100 seeds and those of `seeds.txt`, which have failed before;
 //! `MOSYNC_SIM_SCRIPTS=1000` plays more. A seed that fails prints the command that replays it.
-//! On a machine under load two runs of a seed may part: something still looks at real time. Play it
-//! again on a quiet one.
 
 #[cfg(test)]
 mod bulk;
@@ -13,6 +11,8 @@ mod bulk;
 mod chance;
 #[cfg(test)]
 mod clock;
+#[cfg(test)]
+mod copies;
 #[cfg(test)]
 mod entering;
 #[cfg(test)]
@@ -22,11 +22,15 @@ mod jobs;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
+mod lanes;
+#[cfg(test)]
 mod moves;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
 mod office;
+#[cfg(test)]
+mod parents;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
@@ -47,6 +51,8 @@ mod script;
 mod source;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod stream;
 #[cfg(test)]
 mod target;
 #[cfg(test)]

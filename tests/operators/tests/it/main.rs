@@ -14,6 +14,7 @@ mod journal;
 mod messages;
 mod org;
 mod parked;
+mod pinned;
 mod salesforce;
 mod settings;
 mod status;
