@@ -7,7 +7,6 @@ use serde_json::{Map, Value};
 
 use crate::history::History;
 use crate::ledger::{Kind, MosLedger, MosState, Outcome};
-use crate::mapping;
 use crate::settings::{Settings, SettingsError};
 use crate::timeline::{RecordId, Timeline};
 
@@ -45,7 +44,7 @@ pub struct Mismatch {
     #[serde(flatten)]
     pub record: RecordId,
     /// The mOS field.
-    pub field: &'static str,
+    pub field: String,
     /// What Salesforce says.
     pub expected: Value,
     /// What mOS holds.
@@ -93,9 +92,9 @@ pub fn in_scope(
     Ok(timeline
         .scope()
         .map(|((kind, id), row)| {
-            let fields = mapping::fields(kind)
-                .iter()
-                .map(|field| (field.mos.to_owned(), field.expected(history, row)))
+            let fields = timeline.mapping.fields(kind).iter();
+            let fields = fields
+                .map(|field| (field.mos.clone(), field.expected(history, row)))
                 .collect();
             (record(kind, id), fields)
         })
@@ -199,13 +198,13 @@ impl Timeline<'_> {
                 audit.missing.push(record(kind, id));
                 continue;
             };
-            for field in mapping::fields(kind) {
+            for field in self.mapping.fields(kind) {
                 let expected = field.expected(self.history, row);
-                let got = got.get(field.mos);
+                let got = got.get(&field.mos);
                 if !field.agrees(&expected, got) {
                     audit.stale.push(Mismatch {
                         record: record(kind, id),
-                        field: field.mos,
+                        field: field.mos.clone(),
                         expected,
                         got: got.cloned().unwrap_or_default(),
                     });
@@ -247,11 +246,36 @@ impl Timeline<'_> {
         found
     }
 
+    /// Records that were sent while the synchronisation had been switched off for longer than
+    /// `slack_micros`.
+    #[must_use]
+    pub fn while_disabled(&self, ledger: &MosLedger, slack_micros: i64) -> Vec<OutOfScope> {
+        let mut found = Vec::new();
+        for entry in &ledger.entries {
+            let at_micros = entry.at_micros;
+            let since = self.disabled.iter().find(|span| {
+                let begun = span.from.saturating_add(slack_micros) < at_micros;
+                begun && span.to.is_none_or(|to| to >= at_micros)
+            });
+            let Some(since) = since else { continue };
+            found.extend(entry.records.iter().map(|sent| OutOfScope {
+                kind: sent.kind.clone(),
+                id: sent.external_id.clone(),
+                at_micros,
+                left_before_micros: Some(at_micros - since.from),
+            }));
+        }
+        found
+    }
+
     /// See [`last_words`]; mOS is asked record by record for its fields.
     pub fn last_words(
         &self,
         mos: impl Fn(Kind, &str) -> Option<Map<String, Value>>,
     ) -> Vec<Mismatch> {
+        if self.is_disabled() {
+            return Vec::new();
+        }
         let expected = Value::Bool(true);
         let spoken: BTreeSet<&str> = self
             .closings
@@ -270,7 +294,7 @@ impl Timeline<'_> {
                 let got = fields.get("is_closed").cloned().unwrap_or_default();
                 (got != expected).then(|| Mismatch {
                     record: record(Kind::Opportunity, id),
-                    field: "is_closed",
+                    field: "is_closed".to_owned(),
                     expected: expected.clone(),
                     got,
                 })

@@ -10,12 +10,14 @@
 //! is open or "sync closed" is on. In scope are the qualifying opportunities, their owners,
 //! accounts and contact roles, and the contacts on those roles.
 
+mod calendar;
 mod filter;
 mod history;
 mod judge;
 mod ledger;
 mod mapping;
 mod number;
+mod org;
 mod settings;
 mod timeline;
 
@@ -25,5 +27,9 @@ pub use judge::{
     percentile,
 };
 pub use ledger::{Kind, LedgerEntry, LedgerRecord, MosLedger, MosRecord, MosState, Outcome};
-pub use settings::{Condition, Filter, Operator, PermissionConfig, Settings, SettingsError};
-pub use timeline::{RecordId, Span, Timeline};
+pub use mapping::{MappingRow, TermType};
+pub use org::{Currencies, Fiscal, OrgProfile, Period};
+pub use settings::{
+    Blanks, Condition, Filter, Operator, PermissionConfig, Settings, SettingsError, WhoseZone,
+};
+pub use timeline::{Epoch, RecordId, Span, Timeline};

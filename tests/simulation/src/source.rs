@@ -13,7 +13,6 @@ use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use fake_salesforce::error::ApiError;
 use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::{EventLog, StoredEvent};
-use fake_salesforce::schema;
 use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, ReplayId, Source, SourceError, StreamBatch, StreamEvent, StreamStart, Undecodable,
@@ -193,16 +192,19 @@ impl Source for SimSource {
 
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
         self.on_the_way().await?;
-        Ok(schema::entity(object)
+        Ok(self
+            .org
+            .entity(object)
             .unwrap()
             .fields
             .iter()
+            .filter(|field| !field.hidden && !field.removed)
             .map(|field| FieldDescription {
                 name: field.name.to_owned(),
                 label: field.name.to_owned(),
                 field_type: FieldType::of_describe(field.kind.name()),
                 filterable: field.filterable,
-                calculated: false,
+                calculated: field.is_calculated(),
                 reference_to: field
                     .reference
                     .iter()

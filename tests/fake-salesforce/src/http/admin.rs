@@ -17,7 +17,7 @@ use crate::faults::Fault;
 use crate::org::Org;
 use crate::record::Record;
 use crate::schema::{self, Entity};
-use crate::setup_fields::CustomField;
+use crate::setup_fields::{CustomField, Recalculation};
 use crate::table::Key;
 
 #[derive(Deserialize)]
@@ -111,6 +111,9 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             body::<FieldSecurity>(incoming)
                 .and_then(|wish| app.org.hide_field(&wish.entity, &wish.field, wish.hidden)),
         ),
+        (&Method::POST, ["recalculate"]) => {
+            done(body::<Recalculation>(incoming).and_then(|wish| app.org.recalculate(&wish)))
+        }
         (&Method::GET, ["history"]) => history(app, incoming),
         (&Method::GET, ["state", entity]) => match schema::entity(entity) {
             Some(entity) => state(app, incoming, entity),
