@@ -5,10 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::history::History;
+use crate::history::{History, Row};
 use crate::ledger::{Kind, MosLedger, MosState, Outcome};
 use crate::settings::{Settings, SettingsError};
-use crate::timeline::{RecordId, Timeline};
+use crate::timeline::{RecordId, Span, Timeline};
 
 /// What mOS lacks, and what it holds wrongly.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -246,6 +246,56 @@ impl Timeline<'_> {
         found
     }
 
+    /// Fields in mOS of records that are out of scope at the end, which say what the record said at
+    /// no moment at which it was in scope, nor in the `slack_micros` after: what left the scope
+    /// stays as it was.
+    #[must_use]
+    pub fn altered_outside(&self, mos: &MosState, slack_micros: i64) -> Vec<Mismatch> {
+        let versions = self.versions();
+        let mut found = Vec::new();
+        for held in mos.iter() {
+            let (kind, id) = (held.kind, held.external_id.as_str());
+            if self.in_scope(kind, id) {
+                continue;
+            }
+            let none = Vec::new();
+            let said = versions.get(&(kind, id)).unwrap_or(&none);
+            let closed = self.closed.get(id).filter(|_| kind == Kind::Opportunity);
+            let spans = self.spans(kind, id).iter().chain(closed.unwrap_or(&EMPTY));
+            let spans: Vec<_> = spans.collect();
+            let rows: Vec<&Row> = said
+                .iter()
+                .enumerate()
+                .filter(|(place, (from, _))| {
+                    let until = said.get(place + 1).map_or(i64::MAX, |(next, _)| *next);
+                    let from = from.saturating_sub(slack_micros);
+                    spans.iter().any(|span| span.touches(from, until))
+                })
+                .filter_map(|(_, (_, row))| *row)
+                .collect();
+            for (name, got) in &held.fields {
+                let mapped = self
+                    .mappings
+                    .iter()
+                    .flat_map(|mapping| mapping.fields(kind));
+                let mapped: Vec<_> = mapped.filter(|field| field.mos == *name).collect();
+                let said_so = mapped.iter().any(|field| {
+                    let mut said = rows.iter().map(|row| field.expected(self.history, row));
+                    said.any(|expected| field.agrees(&expected, Some(got)))
+                });
+                if !mapped.is_empty() && !said_so {
+                    found.push(Mismatch {
+                        record: record(kind, id),
+                        field: name.clone(),
+                        expected: Value::Null,
+                        got: got.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+
     /// Records that were sent while the synchronisation had been switched off for longer than
     /// `slack_micros`.
     #[must_use]
@@ -329,6 +379,8 @@ impl Timeline<'_> {
             .collect()
     }
 }
+
+const EMPTY: Vec<Span> = Vec::new();
 
 /// For each record, by version: the earliest answer that took this version or a newer one.
 fn landings(ledger: &MosLedger) -> BTreeMap<(Kind, &str), BTreeMap<i64, i64>> {

@@ -81,6 +81,11 @@ impl MosState {
     pub fn get(&self, kind: Kind, external_id: &str) -> Option<&MosRecord> {
         self.records.get(&(kind, external_id.to_owned()))
     }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &MosRecord> {
+        self.records.values()
+    }
 }
 
 impl FromIterator<MosRecord> for MosState {

@@ -95,6 +95,8 @@ pub struct Timeline<'h> {
     pub(crate) disabled: Vec<Span>,
     /// The mapping at the end.
     pub(crate) mapping: Mapping,
+    /// Every mapping that was in force.
+    pub(crate) mappings: Vec<Mapping>,
 }
 
 impl<'h> Timeline<'h> {
@@ -156,6 +158,22 @@ impl<'h> Timeline<'h> {
     #[must_use]
     pub fn spans<'a>(&'a self, kind: Kind, id: &'a str) -> &'a [Span] {
         self.spans.get(&(kind, id)).map_or(&[], Vec::as_slice)
+    }
+
+    /// What records of these types have said, and from when on, in the order of time; `None` where
+    /// they were gone.
+    pub(crate) fn versions(&self) -> BTreeMap<Key<'h>, Vec<(i64, Option<&'h Row>)>> {
+        let mut versions: BTreeMap<Key<'h>, Vec<(i64, Option<&'h Row>)>> = BTreeMap::new();
+        for moment in self.history.moments() {
+            for step in &moment.steps {
+                if let Some(kind) = kind_of(step.entity) {
+                    let row = (!step.is_gone(self.history)).then_some(&step.row);
+                    let of = versions.entry((kind, &step.id)).or_default();
+                    of.push((moment.at_micros, row));
+                }
+            }
+        }
+        versions
     }
 
     /// The records in scope at the end, with their rows.
@@ -276,6 +294,7 @@ impl<'h> Player<'h> {
                 touches: Vec::new(),
                 disabled: Vec::new(),
                 mapping: Mapping::of(None),
+                mappings: Vec::new(),
             },
             opportunities_of: BTreeMap::new(),
             roles_of: BTreeMap::new(),
@@ -316,6 +335,7 @@ impl<'h> Player<'h> {
             return;
         };
         self.timeline.mapping = rules.mapping.clone();
+        self.timeline.mappings.push(rules.mapping.clone());
         mark(&mut self.timeline.disabled, rules.settings.disabled, at);
         // Which sets grant permission is not in the document, but may differ all the same.
         doubt.everybody = true;

@@ -98,7 +98,7 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     for mismatch in timeline.last_words(fields) {
         faults.push(format!("no last word: {}", mismatch.record.id));
     }
-    faults.extend(out_of_scope(world, &history, &rules, now));
+    faults.extend(out_of_scope(world, &history, &rules, &mos));
     faults.extend(rejections(world));
     faults.extend(jobs(world).await);
     faults.extend(against_ledger(world).await);
@@ -144,8 +144,9 @@ fn out_of_scope(
     world: &World,
     history: &History,
     rules: &[oracle::Epoch<'_>],
-    now: i64,
+    mos: &MosState,
 ) -> Vec<String> {
+    let now = world.clock.micros();
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap();
     let slack = micros(POLL + REQUEST);
     let requests = world.mos.ledger_since(0);
@@ -168,11 +169,19 @@ fn out_of_scope(
             domain::Timestamp::from_micros(sent.at_micros)
         )
     };
+    let altered = timeline.altered_outside(mos, slack);
+    let altered = altered.iter().map(|it| {
+        let record = &it.record;
+        format!(
+            "altered out of scope: {} {} {}: {} in mOS",
+            record.kind, record.id, it.field, it.got
+        )
+    });
     let strays = strays.iter().map(|sent| said("sent out of scope", sent));
     let disabled = disabled
         .iter()
         .map(|sent| said("sent while disabled", sent));
-    strays.chain(disabled).collect()
+    strays.chain(disabled).chain(altered).collect()
 }
 
 /// Nothing that mOS said may be a refusal that nobody ordered.

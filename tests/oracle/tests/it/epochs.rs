@@ -250,3 +250,37 @@ fn the_org_is_read_from_its_own_rows() {
     assert_eq!(currencies.rates["USD"], "1.25");
     assert!(matches!(profile(8).fiscal, oracle::Fiscal::Custom { years, .. } if years.len() == 1));
 }
+
+#[test]
+fn what_left_the_scope_holds_what_it_said_while_it_was_in() {
+    let mut org = Org::family();
+    org.at(10)
+        .update("Opportunity", "o", json!({ "NextStep": "Call" }));
+    org.at(20)
+        .update("Opportunity", "o", json!({ "OwnerId": "v" }));
+    org.at(30)
+        .update("Opportunity", "o", json!({ "NextStep": "Wait" }));
+    let defaults = Settings::default();
+    let ids = [(Kind::Opportunity, "o")];
+    let before = perfect(&org, &defaults, 9);
+    let altered = |fields: Value| {
+        let mos = changed(&before, &ids, (Kind::Opportunity, "o", fields));
+        let timeline = Timeline::new(&org.history, &defaults, 100 * SECOND).unwrap();
+        let altered = timeline.altered_outside(&mos, 5 * SECOND).into_iter();
+        altered.map(|it| it.field).collect::<Vec<_>>()
+    };
+    assert_eq!(altered(json!({})), Vec::<String>::new());
+    assert!(altered(json!({ "next_step": "Call" })).is_empty());
+    assert_eq!(altered(json!({ "next_step": "Wait" })), ["next_step"]);
+    assert_eq!(altered(json!({ "amount": 1 })), ["amount"]);
+    assert!(altered(json!({ "owner_id": "v" })).is_empty(), "as it left");
+    assert!(altered(json!({ "unmapped": 1 })).is_empty());
+    // In scope, it is the audit's matter.
+    let timeline = Timeline::new(&org.history, &defaults, 15 * SECOND).unwrap();
+    let wrong = changed(
+        &before,
+        &ids,
+        (Kind::Opportunity, "o", json!({ "amount": 1 })),
+    );
+    assert_eq!(timeline.altered_outside(&wrong, SECOND), []);
+}
