@@ -14,7 +14,7 @@ pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
 };
-pub use status::{PollView, StageView, StatusView, StreamView, Verdict};
+pub use status::{ApiView, PollView, StageView, StatusView, StreamView, Verdict, WindowsView};
 
 use serde::{Deserialize, Serialize};
 

@@ -6,7 +6,7 @@ use domain::row::Fields;
 use domain::rule::{Match, Rules};
 use domain::soql;
 use domain::unit::Envelope;
-use domain::{ObjectKind, Row, SalesforceId};
+use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use ports::source::{Source, SourceError};
 use runtime::readback::{self, Read, RelatedQuery};
 
@@ -17,14 +17,23 @@ const IDS_PER_GROUPING: usize = 200;
 
 type Owners = BTreeMap<(ObjectKind, SalesforceId), BTreeSet<SalesforceId>>;
 
+/// The rules at a moment, from which relative dates are counted.
+#[derive(Clone, Copy)]
+struct RulesAt<'r> {
+    rules: &'r Rules,
+    at: Timestamp,
+}
+
 /// The owners of the matching opportunities on which the unit's records hang. Opportunities
 /// themselves are not in the answer.
 pub(crate) async fn owners(
     source: &dyn Source,
     unit: &Envelope,
     rules: &Rules,
+    at: Timestamp,
 ) -> Result<Owners, SourceError> {
     let mut owners = Owners::new();
+    let rules = RulesAt { rules, at };
     let of = |object| {
         unit.records
             .iter()
@@ -61,7 +70,7 @@ pub(crate) async fn owners(
 /// Users and accounts: the opportunities that refer to them.
 async fn by_opportunities(
     source: &dyn Source,
-    rules: &Rules,
+    rules: RulesAt<'_>,
     object: ObjectKind,
     field: &str,
     ids: &BTreeSet<SalesforceId>,
@@ -79,7 +88,7 @@ async fn by_opportunities(
 /// Contacts: the opportunities on which they have a role.
 async fn by_roles(
     source: &dyn Source,
-    rules: &Rules,
+    rules: RulesAt<'_>,
     ids: &BTreeSet<SalesforceId>,
     owners: &mut Owners,
 ) -> Result<(), SourceError> {
@@ -111,12 +120,15 @@ impl Asked<'_> {
     async fn owners(
         self,
         source: &dyn Source,
-        rules: &Rules,
+        rules: RulesAt<'_>,
         ids: &BTreeSet<SalesforceId>,
         owners: &mut Owners,
     ) -> Result<(), SourceError> {
-        let filter = rules.soql_condition(self.path);
-        let conditions = [filter.condition, rules.open_condition(self.path, None)];
+        let filter = rules.rules.soql_condition(self.path, rules.at);
+        let conditions = [
+            filter.condition,
+            rules.rules.open_condition(self.path, None),
+        ];
         let and = conditions
             .iter()
             .flatten()
@@ -172,13 +184,14 @@ impl Asked<'_> {
     async fn by_rows(
         self,
         source: &dyn Source,
-        rules: &Rules,
+        rules: RulesAt<'_>,
         ids: &BTreeSet<SalesforceId>,
         and: &str,
         owners: &mut Owners,
     ) -> Result<(), SourceError> {
         let Self { field, path, .. } = self;
         let mut fields = rules
+            .rules
             .judged_fields()
             .into_iter()
             .map(|judged| format!("{path}{judged}"))
@@ -215,7 +228,7 @@ fn opportunity_within(role: &Fields<'_>) -> Option<Row> {
 /// Contact roles: their own opportunity.
 async fn of_roles(
     source: &dyn Source,
-    rules: &Rules,
+    rules: RulesAt<'_>,
     roles: BTreeMap<SalesforceId, SalesforceId>,
     owners: &mut Owners,
 ) -> Result<(), SourceError> {
@@ -227,7 +240,7 @@ async fn of_roles(
         source,
         ObjectKind::Opportunity,
         &ids,
-        &rules.judged_fields(),
+        &rules.rules.judged_fields(),
     )
     .await?;
     for (role, opportunity) in roles {
@@ -249,9 +262,9 @@ fn add_owner(
     owners: &mut Owners,
     of: (ObjectKind, SalesforceId),
     opportunity: &Fields<'_>,
-    rules: &Rules,
+    rules: RulesAt<'_>,
 ) {
-    if rules.judge(opportunity) == Match::Qualifies
+    if rules.rules.judge(opportunity, rules.at) == Match::Qualifies
         && let Some(owner) = opportunity.id("OwnerId")
     {
         owners.entry(of).or_default().insert(owner);

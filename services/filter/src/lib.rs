@@ -15,7 +15,7 @@ use domain::change::ChangeType;
 use domain::rule::{Match, Rules};
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
-use domain::{ObjectKind, SalesforceId, Ticket};
+use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::source::Source;
 use runtime::gate::Gate;
 use runtime::readback::{self, Read, RulesInForce};
@@ -85,7 +85,11 @@ impl Filter {
             }
         };
         unit.ticket = Some(ticket);
-        let void = judge(&*self.source, &mut unit, &rules).await?;
+        let times = Times {
+            rows: ticket.version.time(),
+            now: fresh.version.time(),
+        };
+        let void = judge(&*self.source, &mut unit, &rules, times).await?;
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
@@ -137,7 +141,7 @@ fn collapse(mut unit: Envelope) -> Envelope {
                 kept.insert(
                     key,
                     UnitRecord {
-                        cause: both(earlier.cause, record.cause),
+                        cause: earlier.cause.and_then(record.cause),
                         ..record
                     },
                 );
@@ -149,37 +153,6 @@ fn collapse(mut unit: Envelope) -> Envelope {
         .filter_map(|key| kept.remove(&key))
         .collect();
     unit
-}
-
-/// The cause that stands for two changes of one record: the union of their fields, or a reread
-/// where they are of different kinds.
-fn both(earlier: Cause, later: Cause) -> Cause {
-    match (earlier, later) {
-        (
-            Cause::Event {
-                change_type: ChangeType::Update,
-                changed: first,
-                ..
-            },
-            Cause::Event {
-                change_type: ChangeType::Update,
-                changed: second,
-                committed,
-            },
-        ) if !first.is_empty() && !second.is_empty() => Cause::Event {
-            change_type: ChangeType::Update,
-            changed: first.into_iter().chain(second).collect(),
-            committed,
-        },
-        (
-            _,
-            last @ Cause::Event {
-                change_type: ChangeType::Delete,
-                ..
-            },
-        ) => last,
-        _ => Cause::Reread,
-    }
 }
 
 fn skip_untouched(unit: &mut Envelope, rules: &Rules) {
@@ -249,17 +222,27 @@ async fn read_rows(
     Ok(lost)
 }
 
+/// From when relative dates of the filter are counted.
+#[derive(Clone, Copy)]
+struct Times {
+    /// When the unit's rows were read.
+    rows: Timestamp,
+    /// When the opportunities around them are.
+    now: Timestamp,
+}
+
 /// Keeps the records that match, with their owners; answers those that do not.
 async fn judge(
     source: &dyn Source,
     unit: &mut Envelope,
     rules: &Rules,
+    times: Times,
 ) -> Result<Vec<(ObjectKind, SalesforceId)>, Outage> {
-    let mut owners = hangs_on::owners(source, unit, rules).await?;
+    let mut owners = hangs_on::owners(source, unit, rules, times.now).await?;
     let mut void = Vec::new();
     for mut record in std::mem::take(&mut unit.records) {
         let matched = match record.object {
-            ObjectKind::Opportunity => judge_opportunity(&mut record, rules),
+            ObjectKind::Opportunity => judge_opportunity(&mut record, rules, times.rows),
             ObjectKind::User
             | ObjectKind::Account
             | ObjectKind::Contact
@@ -281,10 +264,10 @@ async fn judge(
     Ok(void)
 }
 
-fn judge_opportunity(record: &mut UnitRecord, rules: &Rules) -> bool {
+fn judge_opportunity(record: &mut UnitRecord, rules: &Rules, at: Timestamp) -> bool {
     let Some((verdict, owner)) = record.row.as_ref().and_then(|row| {
         let fields = row.fields().ok()?;
-        Some((rules.judge(&fields), fields.id("OwnerId")))
+        Some((rules.judge(&fields, at), fields.id("OwnerId")))
     }) else {
         return false;
     };

@@ -2,31 +2,43 @@
 //! the objects that no events come from, runs the jobs that read snapshots, and takes parked
 //! records up again.
 
+mod allowance;
+mod around;
 mod gaps;
 mod poll;
 mod publish;
+mod refresh;
 mod schedule;
 mod seen;
+mod settled;
 mod snapshot;
 mod stream;
+mod sweep;
+mod switches;
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::Clock;
 use ports::queue::Queue;
 use ports::source::{Organization, Source};
 use ports::stores::{LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
 use runtime::config::Retention;
 use runtime::readback::RulesInForce;
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
+
+use crate::switches::Switches;
 
 const LEASE: &str = "listener";
 const LEASE_FOR: Duration = Duration::from_secs(15);
 const LEASE_RENEWED: Duration = Duration::from_secs(4);
 const PAUSE: Duration = Duration::from_secs(2);
+/// Formulas are read again once a day.
+const REFRESHED_EVERY: Duration = Duration::from_secs(24 * 3_600);
 /// Fewer rows are read sooner by REST than a bulk query is ready.
 const BULK_FROM: u64 = 10_000;
 
@@ -51,8 +63,11 @@ pub struct Listener {
     retention: Retention,
     polling: Polling,
     state: Mutex<WorkerState>,
-    /// Why objects cannot be polled.
-    poll_failures: Mutex<BTreeMap<ObjectKind, String>>,
+    refreshed_every: Duration,
+    /// Why objects cannot be polled, and what else somebody should look at.
+    alarms: Mutex<BTreeMap<&'static str, String>>,
+    /// By their names in [`figures`].
+    figures: Mutex<BTreeMap<&'static str, i64>>,
 }
 
 impl std::fmt::Debug for Listener {
@@ -68,7 +83,11 @@ impl std::fmt::Debug for Listener {
 struct Active {
     listener: Arc<Listener>,
     org: SalesforceId,
+    is_sandbox: bool,
+    /// The org's zone, by its IANA name.
+    zone: String,
     rules: RulesInForce,
+    switches: watch::Sender<Switches>,
     /// Held by who publishes live units, see [`publish::LiveTurn`].
     live: tokio::sync::Mutex<()>,
 }
@@ -102,7 +121,9 @@ impl Listener {
                 every: Duration::ZERO,
             },
             state,
-            poll_failures: Mutex::default(),
+            refreshed_every: REFRESHED_EVERY,
+            alarms: Mutex::default(),
+            figures: Mutex::default(),
         }
     }
 
@@ -110,6 +131,13 @@ impl Listener {
     #[must_use]
     pub fn polling(mut self, polling: Polling) -> Self {
         self.polling = polling;
+        self
+    }
+
+    /// Reads formulas again that often, and not once a day.
+    #[must_use]
+    pub const fn refreshing(mut self, every: Duration) -> Self {
+        self.refreshed_every = every;
         self
     }
 
@@ -162,19 +190,29 @@ impl Listener {
             .abandon_live_units()
             .await
             .map_err(in_words)?;
+        let was_disabled = self.wait_while_disabled(stop).await?;
         let org = self.source.organization().await.map_err(in_words)?;
         self.wait_for_sandbox_switch(&org, stop).await?;
+        let revision = self.stores.settings.current().await.map_err(in_words)?;
         let active = Arc::new(Active {
             listener: Arc::clone(self),
             org: org.id,
+            is_sandbox: org.is_sandbox,
+            zone: org.time_zone,
+            switches: watch::Sender::new(Switches::of(&revision.settings)),
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
             live: tokio::sync::Mutex::default(),
         });
-        self.poll_failures().clear();
+        self.alarms().clear();
+        if was_disabled {
+            sweep::look(&active, sweep::By::SyncAll).await?;
+        }
         let stop = stop.child_token();
         tokio::select! {
             biased;
             ended = self.keep_lease() => { stop.cancel(); ended }
+            ended = switches::follow(&active) => { stop.cancel(); ended }
+            ended = allowance::watch(&active) => ended,
             ended = stream::follow(&active, &stop) => ended,
             ended = poll::run(&active, &stop) => ended,
             ended = schedule::run(&active, &stop) => ended,
@@ -198,6 +236,27 @@ impl Listener {
             Ok(())
         } else {
             Err("another listener has taken over".to_owned())
+        }
+    }
+
+    /// While it is disabled nothing is taken from Salesforce: what changes meanwhile is after the
+    /// stored position, and comes when it is enabled again. Whether it was disabled.
+    async fn wait_while_disabled(&self, stop: &CancellationToken) -> Result<bool, String> {
+        let mut was_disabled = false;
+        loop {
+            let revision = self.stores.settings.current().await.map_err(in_words)?;
+            if !revision.settings.disabled || stop.is_cancelled() {
+                return Ok(was_disabled);
+            }
+            was_disabled = true;
+            let why = "mOS Sync is disabled in mOS Settings".to_owned();
+            self.report(WorkerState::Paused(why)).await;
+            self.renew_lease().await?;
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => {}
+                () = tokio::time::sleep(PAUSE) => {}
+            }
         }
     }
 
@@ -236,27 +295,55 @@ impl Listener {
         self.report_again().await;
     }
 
+    /// The stream is well: it is open, or waits for its next window.
+    async fn report_window(&self, next: Option<Timestamp>) {
+        let next = next.map(|next| next.as_micros());
+        self.figure(runtime::figures::NEXT_WINDOW, next);
+        self.report(WorkerState::Running).await;
+    }
+
+    /// Sets a figure of the reports, or leaves it out.
+    fn figure(&self, name: &'static str, value: Option<i64>) {
+        let mut figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        match value {
+            Some(value) => figures.insert(name, value),
+            None => figures.remove(name),
+        };
+    }
+
+    fn figures(&self) -> BTreeMap<String, i64> {
+        let figures = self.figures.lock().unwrap_or_else(PoisonError::into_inner);
+        figures
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value))
+            .collect()
+    }
+
     /// Says why an object cannot be polled, or that it can.
     async fn report_poll(&self, object: ObjectKind, failure: Option<String>) {
-        match failure {
-            Some(why) => self.poll_failures().insert(object, why),
-            None => self.poll_failures().remove(&object),
+        self.alarm(object.api_name(), failure).await;
+    }
+
+    /// Says what somebody should look at, or that nobody need any more.
+    async fn alarm(&self, about: &'static str, what: Option<String>) {
+        match what {
+            Some(what) => self.alarms().insert(about, what),
+            None => self.alarms().remove(about),
         };
         self.report_again().await;
     }
 
-    fn poll_failures(&self) -> MutexGuard<'_, BTreeMap<ObjectKind, String>> {
-        let failures = self.poll_failures.lock();
-        failures.unwrap_or_else(PoisonError::into_inner)
+    fn alarms(&self) -> MutexGuard<'_, BTreeMap<&'static str, String>> {
+        self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// How the stream is, and the polls where it is well.
     fn state(&self) -> WorkerState {
         let stream = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let failures = self.poll_failures();
-        if *stream == WorkerState::Running && !failures.is_empty() {
-            let failures = failures.values().cloned().collect::<Vec<_>>();
-            return WorkerState::Failing(failures.join("; "));
+        let alarms = self.alarms();
+        if *stream == WorkerState::Running && !alarms.is_empty() {
+            let alarms = alarms.values().cloned().collect::<Vec<_>>();
+            return WorkerState::Failing(alarms.join("; "));
         }
         stream.clone()
     }
@@ -266,7 +353,7 @@ impl Listener {
         let report = Report {
             at: self.clock.now(),
             state: self.state(),
-            figures: BTreeMap::new(),
+            figures: self.figures(),
         };
         if let Err(error) = self.stores.reports.report("listener", &report).await {
             tracing::warn!("the listener's state could not be reported: {error}");

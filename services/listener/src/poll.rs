@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use domain::soql;
+use domain::tally::Tally;
 use domain::unit::{Cause, Lane, MAX_RECORDS};
 use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use ports::source::SourceError;
@@ -17,6 +18,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use crate::seen::{Seen, Stamped};
+use crate::switches::{self, Switches};
 use crate::{Active, gaps, in_words, publish};
 
 /// The rows of a page, SOQL's own largest.
@@ -33,20 +35,26 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
     let objects = active.listener.polling.objects.iter().copied();
     let mut rounds = objects.map(Round::of).collect::<Vec<_>>();
+    if rounds.is_empty() {
+        stop.cancelled().await;
+        return Ok(());
+    }
+    let mut switched = active.switches.subscribe();
     while !stop.is_cancelled() {
+        let switches = switched.borrow_and_update().clone();
+        let mut next = None::<Instant>;
         for round in &mut rounds {
-            if round.due <= Instant::now() {
+            let mut due = round.due(active, &switches).await?;
+            if due.is_some_and(|due| due <= Instant::now()) {
                 round.turn(active).await?;
+                due = round.due(active, &switches).await?;
             }
+            next = next.into_iter().chain(due).min();
         }
-        let Some(next) = rounds.iter().map(|round| round.due).min() else {
-            stop.cancelled().await;
-            return Ok(());
-        };
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = tokio::time::sleep_until(next) => {}
+            () = switches::until(next, &mut switched) => {}
         }
     }
     Ok(())
@@ -66,12 +74,18 @@ pub(crate) async fn all_begun(active: &Active) -> Result<(), String> {
 /// One object's polls.
 struct Round {
     object: ObjectKind,
-    due: Instant,
+    /// When the last poll of this life was begun.
+    begun: Option<Instant>,
+    /// The poll has not come to its end.
+    more: bool,
+    /// After a failure.
+    again: Option<Instant>,
     failures: u32,
     seen: Seen,
 }
 
 /// What came of a page.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     /// There is more to read.
     More,
@@ -83,24 +97,52 @@ impl Round {
     fn of(object: ObjectKind) -> Self {
         Self {
             object,
-            due: Instant::now(),
+            begun: None,
+            more: false,
+            again: None,
             failures: 0,
             seen: Seen::default(),
         }
     }
 
+    /// When the next page is to be read; `None` while the org's allowance has no room. Polls begin
+    /// one after the other in real time, and with the windows otherwise.
+    async fn due(&self, active: &Active, switches: &Switches) -> Result<Option<Instant>, String> {
+        let now = Instant::now();
+        if switches.live_held.is_some() {
+            return Ok(None);
+        }
+        if self.more || self.again.is_some() {
+            return Ok(Some(self.again.unwrap_or(now)));
+        }
+        if switches.is_real_time() {
+            let every = active.listener.polling.every;
+            return Ok(Some(self.begun.map_or(now, |begun| begun + every)));
+        }
+        let state = state(active, self.object).await.map_err(in_words)?;
+        let polled = state
+            .filter(|state| state.under_way.is_none())
+            .and_then(|state| state.polled);
+        let next = polled.and_then(|last| switches.frequency.next_window(last, &active.zone));
+        Ok(Some(
+            next.map_or(now, |next| switches::moment(active, next)),
+        ))
+    }
+
     /// Reads a page at most, so that no object keeps others waiting.
     async fn turn(&mut self, active: &Active) -> Result<(), String> {
-        let begun = Instant::now();
+        if !self.more && self.again.is_none() {
+            self.begun = Some(Instant::now());
+        }
         match self.page(active).await {
-            Ok(Turn::More) => self.worked(active).await,
-            Ok(Turn::Done) => {
-                self.due = begun + active.listener.polling.every;
+            Ok(turn) => {
+                self.more = turn == Turn::More;
+                self.again = None;
                 self.worked(active).await
             }
             Err(Outage::Source(error)) => {
                 let pause = FIRST_PAUSE * 2_u32.saturating_pow(self.failures.min(10));
-                self.due = Instant::now() + pause.min(LAST_PAUSE);
+                self.again = Some(Instant::now() + pause.min(LAST_PAUSE));
                 self.failed(active, &error).await
             }
             Err(error @ (Outage::Store(_) | Outage::Other(_))) => Err(error.to_string()),
@@ -186,7 +228,8 @@ impl Round {
                 .collect();
             // A unit at a time, so that the stream waits for no more than one.
             let turn = publish::live_turn(active).await;
-            turn.publish(records, active.listener.clock.now()).await?;
+            let now = active.listener.clock.now();
+            turn.publish(records, &Tally::default(), now).await?;
             turn.confirm().await?;
         }
         Ok(())

@@ -33,6 +33,17 @@ pub(crate) async fn unit(
     ticket: Option<Ticket>,
     records: Vec<UnitRecord>,
 ) -> Result<(), String> {
+    unit_of(active, place, ticket, records, &Tally::default()).await
+}
+
+/// The same for records of which some stand for several changes, which are counted as collapsed.
+async fn unit_of(
+    active: &Active,
+    place: Place,
+    ticket: Option<Ticket>,
+    records: Vec<UnitRecord>,
+    collapsed: &Tally,
+) -> Result<(), String> {
     let Place {
         job,
         index,
@@ -43,6 +54,10 @@ pub(crate) async fn unit(
     for record in &records {
         tally.add(record.object, Count::Read);
     }
+    for (object, _, changes) in collapsed.iter() {
+        tally.add_many(object, Count::Read, changes);
+    }
+    tally.merge(collapsed);
     let id = Envelope::id_of(&job, index);
     let unit = Envelope {
         traceparent: traceparent(id),
@@ -85,10 +100,12 @@ pub(crate) async fn live_turn(active: &Active) -> LiveTurn<'_> {
 }
 
 impl LiveTurn<'_> {
-    /// Publishes live changes as a unit of the hour's job.
+    /// Publishes live changes as a unit of the hour's job; `collapsed` are the changes beyond one of
+    /// each record.
     pub(crate) async fn publish(
         &self,
         records: Vec<UnitRecord>,
+        collapsed: &Tally,
         at: Timestamp,
     ) -> Result<(), String> {
         let job = JobId::live(at);
@@ -100,7 +117,7 @@ impl LiveTurn<'_> {
             generation: 0,
             lane: Lane::Live,
         };
-        unit(self.active, place, None, records).await
+        unit_of(self.active, place, None, records, collapsed).await
     }
 
     /// Ends the turn: the queue has confirmed every unit. A turn that ends otherwise leaves its

@@ -9,12 +9,15 @@ use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::refresh::Looks;
 use crate::snapshot::{self, Reader};
-use crate::{Active, gaps, in_words};
+use crate::{Active, allowance, gaps, in_words, sweep};
 
 const EVERY: Duration = Duration::from_millis(500);
 /// Parked records per retry job.
 const RETRY_BATCH: usize = 2_000;
+/// How often it is asked whether a new day has begun for the filter.
+const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often old history is looked for.
 const FORGET_EVERY: Duration = Duration::from_secs(600);
 /// Jobs that one step forgets.
@@ -24,6 +27,8 @@ const FORGET_BATCH: usize = 200;
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
     let mut readers = BTreeMap::new();
     let mut forget_at = Instant::now();
+    let mut sweep_at = Instant::now();
+    let mut looks = Looks::default();
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
         let listener = &active.listener;
@@ -35,6 +40,11 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
         seal_past_hours(active).await?;
         take_up_parked(active).await?;
         gaps::close_filled(active).await?;
+        if Instant::now() >= sweep_at {
+            sweep::look(active, sweep::By::Sweep).await?;
+            sweep_at = Instant::now() + SWEEP_EVERY;
+        }
+        looks.look(active).await?;
         if Instant::now() >= forget_at {
             forget(active).await?;
             forget_at = Instant::now() + FORGET_EVERY;
@@ -62,7 +72,9 @@ async fn read_jobs(active: &Active, readers: &mut BTreeMap<JobId, Reader>) -> Re
             continue;
         }
         let mut reader = readers.remove(&job.id).unwrap_or_default();
-        busy |= snapshot::turn(active, &job, &mut reader).await?;
+        if !allowance::holds(active, &job).await? {
+            busy |= snapshot::turn(active, &job, &mut reader).await?;
+        }
         still_open.insert(job.id, reader);
     }
     for over in std::mem::replace(readers, still_open).into_keys() {
@@ -110,6 +122,9 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
         JobScope::Everything
         | JobScope::Owners { .. }
         | JobScope::Since { .. }
+        | JobScope::Entering { .. }
+        | JobScope::Objects { .. }
+        | JobScope::Stages { .. }
         | JobScope::Stream => 0,
     };
     let message = format!("{records} parked records are tried again");

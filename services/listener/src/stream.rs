@@ -7,16 +7,18 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use domain::change::{ChangeEvent, ChangeType, EventRecords};
-use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::tally::Tally;
 use domain::unit::{Cause, Lane, MAX_RECORDS, UnitRecord};
 use domain::{ObjectKind, Timestamp};
-use ports::source::{EventStream, ReplayId, SourceError, StreamBatch, StreamEvent, StreamStart};
-use ports::stores::{GapCause, LogLevel, StreamState, WorkerState};
-use tokio::sync::mpsc;
+use ports::source::{EventStream, ReplayId, SourceError, StreamBatch, StreamEvent};
+use ports::stores::{GapCause, LogLevel, WorkerState};
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::publish::{self, LiveTurn};
-use crate::{Active, gaps, in_words, poll};
+use crate::settled::Settled;
+use crate::switches::{self, Held, Switches};
+use crate::{Active, gaps, in_words, window};
 
 /// A lone change waits this long for company.
 const LINGER: Duration = Duration::from_millis(50);
@@ -25,11 +27,36 @@ const LAST_PAUSE: Duration = Duration::from_secs(60);
 /// Answers of the server that may wait here while a unit is published.
 const AHEAD: usize = 8;
 
-/// Follows the stream until `stop`, opening it again whenever it ends.
+/// How late a window may be before somebody should look: Salesforce keeps events for 72 hours.
+const LATE: Duration = Duration::from_secs(48 * 3_600);
+
+/// Follows the stream until `stop`, opening it again whenever it ends: as long as it goes in real
+/// time, else for a window at a time.
 pub(crate) async fn follow(active: &Active, stop: &CancellationToken) -> Result<(), String> {
+    let mut switches = active.switches.subscribe();
     let mut pause = FIRST_PAUSE;
+    let mut said_late = false;
     while !stop.is_cancelled() {
-        let heard = match open_and_read(active).await {
+        let settled = Settled::load(active).await?;
+        let heard = settled.state.as_ref().map(|state| state.heard);
+        say_if_late(active, heard, &mut said_late).await?;
+        let in_force = switches.borrow_and_update().clone();
+        let way = match due(active, &settled, &in_force) {
+            Due::Now(way) => way,
+            Due::Held(held) => {
+                let why = format!("{}; live changes go on at {}", held.why, held.until);
+                active.listener.report(WorkerState::Paused(why)).await;
+                switches::until(None, &mut switches).await;
+                continue;
+            }
+            Due::At(next) => {
+                active.listener.report_window(Some(next)).await;
+                let next = switches::moment(active, next);
+                switches::until(Some(next), &mut switches).await;
+                continue;
+            }
+        };
+        let heard = match open_and_read(active, settled, way, &mut switches).await {
             Ended::Source(error, heard) => {
                 if matches!(error, SourceError::PositionRejected(_)) {
                     gaps::position_rejected(active, &error).await?;
@@ -40,6 +67,10 @@ pub(crate) async fn follow(active: &Active, stop: &CancellationToken) -> Result<
                     .report(WorkerState::Failing(error.to_string()))
                     .await;
                 heard
+            }
+            Ended::Done => {
+                pause = FIRST_PAUSE;
+                continue;
             }
             // Stores and broker are this listener's ground: it starts again from the lease.
             Ended::Ground(reason) => return Err(reason),
@@ -57,54 +88,115 @@ pub(crate) async fn follow(active: &Active, stop: &CancellationToken) -> Result<
     Ok(())
 }
 
-enum Ended {
-    /// Salesforce's side, and whether it had answered at all.
-    Source(SourceError, bool),
-    /// Ours.
-    Ground(String),
+/// How the stream is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    RealTime,
+    Window,
 }
 
-async fn open_and_read(active: &Active) -> Ended {
+/// When it is taken.
+enum Due {
+    Now(Way),
+    /// The next window begins then.
+    At(Timestamp),
+    /// Not before the org's allowance has room.
+    Held(Held),
+}
+
+fn due(active: &Active, settled: &Settled<'_>, switches: &Switches) -> Due {
+    if let Some(held) = &switches.live_held {
+        return Due::Held(held.clone());
+    }
+    if switches.is_real_time() {
+        return Due::Now(Way::RealTime);
+    }
+    // A window that did not come to its end goes on at once, and so does what comes first of all.
+    let last = settled.state.as_ref().filter(|state| state.at_end);
+    let next = last.and_then(|last| switches.frequency.next_window(last.heard, &active.zone));
+    match next {
+        Some(next) if next > active.listener.clock.now() => Due::At(next),
+        Some(_) | None => Due::Now(Way::Window),
+    }
+}
+
+/// Says once that events may be lost when nothing changes.
+async fn say_if_late(
+    active: &Active,
+    heard: Option<Timestamp>,
+    said: &mut bool,
+) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let Some(heard) = heard.filter(|heard| now.since(*heard) > LATE) else {
+        *said = false;
+        return Ok(());
+    };
+    if std::mem::replace(said, true) {
+        return Ok(());
+    }
+    let message = format!(
+        "the event stream was last heard {} h ago; Salesforce keeps events for 72 h, after that a sync-all is needed",
+        now.since(heard).as_secs() / 3_600
+    );
+    let logged = active.log(LogLevel::Warning, "stream", None, message).await;
+    logged.map_err(in_words)
+}
+
+/// How reading the stream ended.
+pub(crate) enum Ended {
+    /// By Salesforce, and whether it had answered at all.
+    Source(SourceError, bool),
+    /// On our ground.
+    Ground(String),
+    /// The window is over, or another way to take the stream was chosen.
+    Done,
+}
+
+async fn open_and_read(
+    active: &Active,
+    settled: Settled<'_>,
+    way: Way,
+    switches: &mut watch::Receiver<Switches>,
+) -> Ended {
     let listener = &active.listener;
-    let stored = match listener.stores.position.stream(&listener.topic).await {
-        Ok(stored) => stored,
-        Err(error) => return Ended::Ground(error.to_string()),
-    };
-    let start = match &stored {
-        Some(state) if !state.position.0.is_empty() => StreamStart::After(state.position.clone()),
-        Some(_) => StreamStart::Earliest,
-        None => StreamStart::Latest,
-    };
-    let stream = match listener.source.subscribe(&listener.topic, start).await {
+    let stream = match listener
+        .source
+        .subscribe(&listener.topic, settled.start())
+        .await
+    {
         Ok(stream) => stream,
         Err(error) => return Ended::Source(error, false),
     };
-    listener.report(WorkerState::Running).await;
+    listener.report_window(None).await;
+    if way == Way::Window {
+        return window::take(active, stream, settled).await;
+    }
     let (sender, receiver) = mpsc::channel(AHEAD);
     let mut takeover = Takeover {
         active,
         receiver,
-        state: stored,
+        settled,
         heard: false,
     };
     // The reader only moves answers along, so that asking for more never waits for a publish.
     let ended = {
         let reading = read(active, stream, sender);
-        let taking = takeover.run();
+        let taking = takeover.run(switches);
         tokio::pin!(reading, taking);
         tokio::select! {
             biased;
             error = &mut reading => match taking.await {
                 // What had arrived before the stream ended was taken over to the last event: a
                 // takeover that has begun is never dropped.
-                Ok(()) => Ok(error),
+                Ok(()) => Ok(Some(error)),
                 Err(reason) => Err(reason),
             },
-            ended = &mut taking => Err(ended.err().unwrap_or_else(|| "the stream's reader is gone".to_owned())),
+            ended = &mut taking => ended.map(|()| None),
         }
     };
     match ended {
-        Ok(error) => Ended::Source(error, takeover.heard),
+        Ok(Some(error)) => Ended::Source(error, takeover.heard),
+        Ok(None) => Ended::Done,
         Err(reason) => Ended::Ground(reason),
     }
 }
@@ -138,7 +230,7 @@ async fn read(
 struct Takeover<'a> {
     active: &'a Active,
     receiver: mpsc::Receiver<Arrived>,
-    state: Option<StreamState>,
+    settled: Settled<'a>,
     heard: bool,
 }
 
@@ -153,12 +245,23 @@ struct Together {
 }
 
 impl Takeover<'_> {
-    /// Runs until the reader is gone and everything it had brought is taken over.
-    async fn run(&mut self) -> Result<(), String> {
-        while let Some(first) = self.receiver.recv().await {
+    /// Runs until the reader is gone and everything it had brought is taken over, or until the
+    /// stream is no longer to be open all the time.
+    async fn run(&mut self, switches: &mut watch::Receiver<Switches>) -> Result<(), String> {
+        loop {
+            let first = tokio::select! {
+                biased;
+                switched = switches.wait_for(|switches| !switches.is_real_time()) => {
+                    drop(switched);
+                    return Ok(());
+                }
+                first = self.receiver.recv() => first,
+            };
+            let Some(first) = first else {
+                return Ok(());
+            };
             self.take(first).await?;
         }
-        Ok(())
     }
 
     async fn take(&mut self, first: Arrived) -> Result<(), String> {
@@ -183,7 +286,7 @@ impl Takeover<'_> {
             last.unwrap_or(latest)
         };
         let at_end = to_the_end && self.receiver.is_empty();
-        self.settle(position, at_end, at, had_events).await
+        self.settled.settle(position, at_end, at, had_events).await
     }
 
     /// Publishes everything the events name; answers the position of the last.
@@ -192,11 +295,8 @@ impl Takeover<'_> {
         let mut pending = Vec::new();
         let mut last = None;
         for event in events {
-            let StreamEvent { replay, body } = event;
-            match body {
-                Ok(change) => self.add(&mut pending, change).await?,
-                Err(undecodable) => gaps::undecodable(self.active, &replay, &undecodable).await?,
-            }
+            let replay = event.replay.clone();
+            pending.extend(records_of(self.active, event).await?);
             while pending.len() >= MAX_RECORDS {
                 let rest = pending.split_off(MAX_RECORDS);
                 self.publish(&turn, std::mem::replace(&mut pending, rest))
@@ -233,106 +333,61 @@ impl Takeover<'_> {
         all
     }
 
-    async fn add(&self, pending: &mut Vec<UnitRecord>, change: ChangeEvent) -> Result<(), String> {
-        let Ok(object) = ObjectKind::from_str(&change.entity) else {
-            tracing::debug!(
-                entity = change.entity,
-                "an event of an object that is not synced"
-            );
-            return Ok(());
-        };
-        let ids = match change.records {
-            EventRecords::Ids(ids) => ids,
-            EventRecords::All => {
-                let cause = if change.change_type == ChangeType::GapOverflow {
-                    GapCause::Overflow
-                } else {
-                    GapCause::Wildcard
-                };
-                return gaps::all_of(
-                    self.active,
-                    object,
-                    cause,
-                    change.committed,
-                    &change.transaction_key,
-                )
-                .await;
-            }
-        };
-        for id in ids {
-            let cause = Cause::Event {
-                change_type: change.change_type,
-                changed: change.changed.clone(),
-                committed: change.committed,
-            };
-            pending.push(publish::record(object, id, cause));
-        }
-        Ok(())
-    }
-
     async fn publish(&self, turn: &LiveTurn<'_>, records: Vec<UnitRecord>) -> Result<(), String> {
         if records.is_empty() {
             return Ok(());
         }
-        turn.publish(records, self.active.listener.clock.now())
+        turn.publish(records, &Tally::default(), self.active.listener.clock.now())
             .await
-    }
-
-    /// Everything up to `position` is with the broker: stores it. The very first position comes with
-    /// the first load, which begins after it and after the first position of every polled object.
-    async fn settle(
-        &mut self,
-        position: ReplayId,
-        at_end: bool,
-        heard: Timestamp,
-        had_events: bool,
-    ) -> Result<(), String> {
-        let listener = &self.active.listener;
-        if self.state.is_none() {
-            poll::all_begun(self.active).await?;
-            // Before the position, so that no moment shows a stream without its first load; the
-            // reader of jobs waits for the position.
-            first_load(self.active, &position).await?;
-        }
-        let before = self.state.as_ref().and_then(|state| state.last_event);
-        let state = StreamState {
-            position,
-            at_end,
-            heard,
-            last_event: if had_events { Some(heard) } else { before },
-        };
-        listener
-            .stores
-            .position
-            .store_stream(&listener.topic, &state)
-            .await
-            .map_err(in_words)?;
-        self.state = Some(state);
-        Ok(())
     }
 }
 
-/// Asks for the first load: once for the first position of an org, and again where the stores have
-/// lost their history and with it the position.
-async fn first_load(active: &Active, position: &ReplayId) -> Result<(), String> {
-    let now = active.listener.clock.now();
-    let name = format!("first load of {} from {}", active.org, position.to_hex());
-    let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
-    let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
-    let running = active
-        .listener
-        .stores
-        .jobs
-        .create_unless_running(&job)
-        .await
-        .map_err(in_words)?;
-    let message = if running.id == id {
-        "the first load of this org is queued".to_owned()
-    } else {
-        format!("{} runs and is the first load of this org", running.id)
+/// The records that an event names. What is wrong with it, or too much for it, is a gap.
+pub(crate) async fn records_of(
+    active: &Active,
+    event: StreamEvent,
+) -> Result<Vec<UnitRecord>, String> {
+    let StreamEvent { replay, body } = event;
+    let change = match body {
+        Ok(change) => change,
+        Err(undecodable) => {
+            gaps::undecodable(active, &replay, &undecodable).await?;
+            return Ok(Vec::new());
+        }
     };
-    active
-        .log(LogLevel::Info, "job", Some(&running.id), message)
-        .await
-        .map_err(in_words)
+    let Ok(object) = ObjectKind::from_str(&change.entity) else {
+        tracing::debug!(
+            entity = change.entity,
+            "an event of an object that is not synced"
+        );
+        return Ok(Vec::new());
+    };
+    let ChangeEvent {
+        change_type,
+        committed,
+        changed,
+        ..
+    } = change;
+    let ids = match change.records {
+        EventRecords::Ids(ids) => ids,
+        EventRecords::All => {
+            let cause = if change_type == ChangeType::GapOverflow {
+                GapCause::Overflow
+            } else {
+                GapCause::Wildcard
+            };
+            let transaction = &change.transaction_key;
+            gaps::all_of(active, object, cause, committed, transaction).await?;
+            return Ok(Vec::new());
+        }
+    };
+    let record = |id| {
+        let cause = Cause::Event {
+            change_type,
+            changed: changed.clone(),
+            committed,
+        };
+        publish::record(object, id, cause)
+    };
+    Ok(ids.into_iter().map(record).collect())
 }

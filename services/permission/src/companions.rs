@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::rule::{Match, Rules};
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, UnitRecord};
-use domain::{ObjectKind, Row, SalesforceId};
+use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use ports::source::{Source, SourceError};
 use runtime::readback::{self, Read, RelatedQuery};
 
@@ -15,16 +15,17 @@ type Owners = BTreeSet<SalesforceId>;
 /// The companions wanted of each object, with the owners they come in scope through.
 type Wanted = BTreeMap<ObjectKind, BTreeMap<SalesforceId, Owners>>;
 
-/// Adds the companions and puts the unit into dependency order. Answers those that cannot be seen.
+/// Adds the companions, as they are at `at`, and puts the unit into dependency order. Answers those that cannot be seen.
 pub(crate) async fn add(
     source: &dyn Source,
     unit: &mut Envelope,
     rules: &Rules,
+    at: Timestamp,
 ) -> Result<Vec<(ObjectKind, SalesforceId)>, SourceError> {
     let mut unreadable = Vec::new();
     let mut entering = entering_opportunities(unit);
     let mut wanted = Wanted::new();
-    orphaned_opportunities(source, unit, rules, &mut entering, &mut wanted).await?;
+    orphaned_opportunities(source, unit, (rules, at), &mut entering, &mut wanted).await?;
     let roles = roles_of(source, &entering, rules).await?;
     for (opportunity, owners) in &entering {
         for owner in owners {
@@ -115,7 +116,7 @@ fn entering_roles(unit: &Envelope) -> impl Iterator<Item = &UnitRecord> {
 async fn orphaned_opportunities(
     source: &dyn Source,
     unit: &mut Envelope,
-    rules: &Rules,
+    (rules, at): (&Rules, Timestamp),
     entering: &mut BTreeMap<SalesforceId, Owners>,
     wanted: &mut Wanted,
 ) -> Result<(), SourceError> {
@@ -138,7 +139,7 @@ async fn orphaned_opportunities(
         let Some((owner, account)) = row
             .fields()
             .ok()
-            .filter(|fields| rules.judge(fields) == Match::Qualifies)
+            .filter(|fields| rules.judge(fields, at) == Match::Qualifies)
             .and_then(|fields| Some((fields.id("OwnerId")?, fields.id("AccountId"))))
         else {
             continue;

@@ -229,6 +229,9 @@ mod tests {
         async fn organization(&self) -> Result<Organization, SourceError> {
             unreachable!("not asked for")
         }
+        async fn user(&self) -> Result<SalesforceId, SourceError> {
+            unreachable!("not asked for")
+        }
         async fn next_page(&self, _: &str) -> Result<Page, SourceError> {
             unreachable!("one page each")
         }
@@ -244,6 +247,9 @@ mod tests {
             unreachable!("not asked for")
         }
         async fn limits(&self) -> Result<ApiAllowance, SourceError> {
+            unreachable!("not asked for")
+        }
+        fn api_calls(&self) -> u64 {
             unreachable!("not asked for")
         }
         async fn create_bulk_query(&self, _: &str) -> Result<BulkQueryId, SourceError> {

@@ -121,8 +121,9 @@ impl Permission {
                 ..Verdict::finished(unit)
             });
         }
-        let (_, rules) = self.rules.ticket().await?;
-        let unreadable = companions::add(&*self.source, &mut unit, &rules).await?;
+        let (now, rules) = self.rules.ticket().await?;
+        let at = now.version.time();
+        let unreadable = companions::add(&*self.source, &mut unit, &rules, at).await?;
         let park = unreadable.into_iter();
         Ok(Verdict {
             unpark: void,

@@ -7,7 +7,7 @@ mod services;
 
 pub use adapters::{Adapters, BootError, apply_topology, salesforce, target};
 pub use operators::{Reach, start_console};
-pub use services::{Service, start};
+pub use services::{Service, count_calls, start};
 // The views and the client of the API, which the commands use as they are.
 pub use ::console;
 // A pure function of the adapter that a command offers as it is.

@@ -52,6 +52,16 @@ impl Service {
     }
 }
 
+/// Counts the process's API requests, for the share of the org's allowance.
+pub fn count_calls(adapters: &Adapters, source: &Arc<dyn Source>, lifecycle: &Lifecycle) {
+    let Adapters { stores, clock, .. } = adapters.clone();
+    let (source, stop) = (Arc::clone(source), lifecycle.soft().clone());
+    lifecycle.spawn("API requests", async move {
+        runtime::calls::keep(source, stores.calls, clock, stop).await;
+        Ok::<_, Infallible>(())
+    });
+}
+
 /// Starts a service within the process's lifecycle.
 pub fn start(
     service: Service,

@@ -31,6 +31,8 @@ pub enum Form {
 /// What a load is narrowed to, beside the rules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Narrowed<'o> {
+    /// When: relative dates are counted from the day that it is then.
+    pub at: Timestamp,
     /// Only what hangs on these owners' opportunities; `None`: whoever owns them. Of no owners,
     /// nothing is asked for at all.
     pub owners: Option<&'o [SalesforceId]>,
@@ -38,6 +40,8 @@ pub struct Narrowed<'o> {
     pub closed_since: Option<Timestamp>,
     /// How the objects around opportunities are asked for.
     pub form: Form,
+    /// The condition of the opportunities, instead of those that the rules let in; `""` is none.
+    pub instead: Option<&'o str>,
 }
 
 /// A query of one object.
@@ -171,10 +175,15 @@ fn condition(
     narrowed: &Narrowed<'_>,
 ) -> Option<String> {
     let of_opportunities = |path: &str, owners| {
+        let owned = among(&format!("{path}OwnerId"), owners);
+        if let Some(instead) = narrowed.instead {
+            let instead = Some(instead.to_owned()).filter(|condition| !condition.is_empty());
+            return all_of([instead, owned]);
+        }
         all_of([
-            rules.soql_condition(path).condition,
+            rules.soql_condition(path, narrowed.at).condition,
             rules.open_condition(path, narrowed.closed_since),
-            among(&format!("{path}OwnerId"), owners),
+            owned,
         ])
     };
     let joined = |field: &str, from: ObjectKind, condition: Option<String>| {
@@ -273,9 +282,11 @@ mod tests {
         let owners = owners(2);
         let list = "('005000000000000AAA','005000000000001AAA')";
         let narrowed = |form| Narrowed {
+            at: Timestamp::default(),
             owners: Some(&owners),
             closed_since: None,
             form,
+            instead: None,
         };
         let own = "StageName IN ('a','b') AND IsClosed = false";
         let of_role = "Opportunity.StageName IN ('a','b') AND Opportunity.IsClosed = false";
@@ -406,7 +417,7 @@ mod tests {
                 Narrowed {
                     owners: Some(&[]),
                     form: Form::Plain,
-                    closed_since: None
+                    ..Narrowed::default()
                 }
             )
             .is_empty()

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::ChangeType;
-use crate::filter::{CompiledFilter, FilterFault, Pushdown};
+use crate::filter::{self, Asked, CompiledFilter, ConditionResult, FilterFault, Pushdown};
 use crate::id::SalesforceId;
 use crate::mapping::{self, Mapping};
 use crate::object::ObjectKind;
@@ -51,7 +51,9 @@ impl Rules {
         Ok(Self {
             rule_revision: revision.rule_revision,
             visible,
-            filter: revision.settings.filter.compile(&revision.field_types)?,
+            filter: revision
+                .settings
+                .compile_filter(&revision.field_types, &revision.org)?,
             sync_closed: revision.settings.sync_closed,
             mapping: Mapping::default(),
         })
@@ -69,10 +71,11 @@ impl Rules {
         self.sync_closed
     }
 
-    /// Judges an opportunity that is not deleted by its current row.
+    /// Judges an opportunity that is not deleted by its current row, with relative dates counted
+    /// from the day that it is at `at`: the time of the ticket under which the row was read.
     #[must_use]
-    pub fn judge(&self, opportunity: &Fields<'_>) -> Match {
-        if !self.filter.matches(opportunity) {
+    pub fn judge(&self, opportunity: &Fields<'_>, at: Timestamp) -> Match {
+        if !self.filter.matches(opportunity, at) {
             Match::No
         } else if self.sync_closed || !opportunity.flag("IsClosed") {
             Match::Qualifies
@@ -81,13 +84,74 @@ impl Rules {
         }
     }
 
-    /// The SOQL condition of the opportunities that the filter matches, open or closed, whoever
-    /// owns them; fields are prefixed by `path`, `""` for queries of Opportunity and
+    /// What each condition of the filter made of an opportunity at `at`.
+    #[must_use]
+    pub fn explain(&self, opportunity: &Fields<'_>, at: Timestamp) -> Vec<ConditionResult> {
+        self.filter.explain(opportunity, at)
+    }
+
+    /// Whether an opportunity may qualify on one day and not on another without being changed.
+    #[must_use]
+    pub fn is_relative(&self) -> bool {
+        self.filter.is_relative()
+    }
+
+    /// The next moment after `at` at which the range of a date literal of the filter moves; `None`
+    /// where none does.
+    #[must_use]
+    pub fn next_turn(&self, at: Timestamp) -> Option<Timestamp> {
+        self.filter.next_turn(at)
+    }
+
+    /// The date literals of the filter that have no range at `at`, in sentences; while there are
+    /// any, the filter matches nothing.
+    #[must_use]
+    pub fn undefined(&self, at: Timestamp) -> Vec<FilterFault> {
+        self.filter.undefined(at)
+    }
+
+    /// The SOQL condition of the opportunities that the filter matches at `at`, open or closed,
+    /// whoever owns them; fields are prefixed by `path`, `""` for queries of Opportunity and
     /// `"Opportunity."` for those of its children. It may let through more than the filter matches
     /// and says so.
     #[must_use]
-    pub fn soql_condition(&self, path: &str) -> Pushdown {
-        self.filter.to_soql(path)
+    pub fn soql_condition(&self, path: &str, at: Timestamp) -> Pushdown {
+        self.filter.to_soql(path, at)
+    }
+
+    /// Whether an opportunity qualifies by these rules at `at` and does not by those `before` them
+    /// at `then`, owners apart.
+    #[must_use]
+    pub fn enters(
+        &self,
+        before: &Self,
+        opportunity: &Fields<'_>,
+        at: Timestamp,
+        then: Timestamp,
+    ) -> bool {
+        self.judge(opportunity, at) == Match::Qualifies
+            && before.judge(opportunity, then) != Match::Qualifies
+    }
+
+    /// The SOQL condition of the opportunities that [`Self::enters`] tells of: what a change of the
+    /// rules, or with the same rules the passing of time, lets in. (With both turned around: what
+    /// leaves.) Nothing that is let through by mistake is ever taken away: where SOQL cannot say
+    /// what the rules before left out, the condition lets through more.
+    #[must_use]
+    pub fn entering(&self, before: &Self, path: &str, at: Timestamp, then: Timestamp) -> Pushdown {
+        // Of what is open, nothing was too closed before.
+        let closed =
+            (self.sync_closed && !before.sync_closed).then(|| format!("{path}IsClosed = true"));
+        let new = Asked::matched(&self.filter, at, "");
+        let old = Asked::not_matched(&before.filter, then, closed, " of the rules before");
+        let mut found = filter::all_of(&[new, old], path);
+        if let Some(open) = self.open_condition(path, None) {
+            found.condition = Some(match found.condition {
+                Some(condition) => format!("{condition} AND {open}"),
+                None => open,
+            });
+        }
+        found
     }
 
     /// The SOQL condition of the opportunities that are not too closed to qualify; `None` while
@@ -135,6 +199,16 @@ impl Rules {
             fields.extend(self.judged_fields());
         }
         fields
+    }
+
+    /// Whether the integration user can see a field; of fields of other records nobody knows.
+    #[must_use]
+    pub fn sees(&self, object: ObjectKind, field: &str) -> bool {
+        field.contains('.')
+            || self
+                .visible
+                .get(&object)
+                .is_none_or(|visible| visible.contains(field))
     }
 
     /// Whether a change can alter anything in mOS: it touches a mapped, judged or relation field,
@@ -205,3 +279,6 @@ pub fn is_permitted(
 ) -> bool {
     owners.iter().any(|owner| snapshot.permits(owner, at))
 }
+
+#[cfg(test)]
+mod tests;

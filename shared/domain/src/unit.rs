@@ -201,3 +201,40 @@ pub enum Cause {
     /// It belongs to an opportunity of the unit.
     Companion,
 }
+
+impl Cause {
+    /// The cause that stands for two changes of one record, this one first: the union of their
+    /// fields, a deletion that came last, or a reread where they are of different kinds.
+    #[must_use]
+    pub fn and_then(self, later: Self) -> Self {
+        match (self, later) {
+            (
+                Self::Event {
+                    change_type: ChangeType::Update,
+                    changed: mut fields,
+                    ..
+                },
+                Self::Event {
+                    change_type: ChangeType::Update,
+                    changed,
+                    committed,
+                },
+            ) if !fields.is_empty() && !changed.is_empty() => {
+                fields.extend(changed);
+                Self::Event {
+                    change_type: ChangeType::Update,
+                    changed: fields,
+                    committed,
+                }
+            }
+            (
+                _,
+                last @ Self::Event {
+                    change_type: ChangeType::Delete,
+                    ..
+                },
+            ) => last,
+            _ => Self::Reread,
+        }
+    }
+}

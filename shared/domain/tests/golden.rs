@@ -10,13 +10,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
+use domain::allowance::ApiShare;
 use domain::change::ChangeType;
 use domain::failure::FailureKind;
-use domain::filter::{Condition, FieldType, Filter, Operator};
+use domain::filter::{BlankRule, Condition, FieldType, Filter, Operator, ZoneOf};
 use domain::job::{
     Cursor, Extracted, Form, Job, JobId, JobKind, JobScope, PageRead, Pause, PausedBy, Plan,
     Progress, SalesforceStatus, Statement, Way,
 };
+use domain::org::{Currencies, DatedRate, Fiscal, OrgProfile, Period, PeriodKind, Weekday};
 use domain::parked::{Dismissal, Parked};
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
@@ -150,7 +152,13 @@ fn settings_revision() {
         disabled: false,
         run_in_sandbox: true,
         sync_closed: true,
+        frequency: "daily_at_06:30".parse().unwrap(),
+        api_share: ApiShare::new(30, 5).unwrap(),
         filter,
+        blanks: BlankRule::Drop,
+        zone: ZoneOf::User,
+        admin_emails: vec!["ada@example.com".to_owned()],
+        org: Some(id("00D000000000001")),
     };
     let types = BTreeMap::from([
         ("Amount".to_owned(), FieldType::Currency),
@@ -158,8 +166,54 @@ fn settings_revision() {
     ]);
     golden(
         "settings_revision.json",
-        &SettingsRevision::initial().next(settings, types, "somebody", at(1_795_270_000_000_000)),
+        &SettingsRevision::initial().next(
+            settings,
+            types,
+            org(),
+            "somebody",
+            at(1_795_270_000_000_000),
+        ),
     );
+}
+
+fn org() -> OrgProfile {
+    let day = |text: &str| text.parse().unwrap();
+    OrgProfile {
+        id: Some(id("00D000000000001")),
+        is_sandbox: true,
+        time_zone: "America/New_York".to_owned(),
+        first_weekday: Weekday::Sunday,
+        user_time_zone: "Europe/Berlin".to_owned(),
+        user_first_weekday: Weekday::Monday,
+        fiscal: Fiscal::Custom {
+            periods: vec![Period {
+                kind: PeriodKind::Quarter,
+                start: day("2026-02-01"),
+                end: day("2026-05-02"),
+            }],
+        },
+        currencies: Some(Currencies {
+            corporate: "USD".to_owned(),
+            rates: BTreeMap::from([
+                ("EUR".to_owned(), "0.92".to_owned()),
+                ("USD".to_owned(), "1".to_owned()),
+            ]),
+            dated: vec![DatedRate {
+                currency: "EUR".to_owned(),
+                start: day("2026-01-01"),
+                next: None,
+                rate: "0.93".to_owned(),
+            }],
+        }),
+    }
+}
+
+#[test]
+fn a_revision_without_a_profile_is_read_with_the_default_one() {
+    let stored = r#"{"revision":3,"rule_revision":2,"saved":5,"author":"somebody","settings":{},"field_types":{}}"#;
+    let revision: SettingsRevision = serde_json::from_str(stored).unwrap();
+    assert_eq!(revision.org, OrgProfile::default());
+    assert_eq!(revision.settings, Settings::default());
 }
 
 #[test]
@@ -192,6 +246,7 @@ fn only_what_qualifies_moves_the_rule_revision() {
             ..Settings::default()
         },
         BTreeMap::new(),
+        OrgProfile::default(),
         "somebody",
         at(1),
     );
@@ -202,10 +257,127 @@ fn only_what_qualifies_moves_the_rule_revision() {
             ..Settings::default()
         },
         BTreeMap::new(),
+        OrgProfile::default(),
         "somebody",
         at(2),
     );
     assert_eq!((closed.revision, closed.rule_revision), (2, 1));
+    let mut last = closed;
+    for (number, change) in [
+        (
+            3,
+            Settings {
+                blanks: BlankRule::Drop,
+                ..last.settings.clone()
+            },
+        ),
+        (
+            4,
+            Settings {
+                zone: ZoneOf::User,
+                ..last.settings.clone()
+            },
+        ),
+    ] {
+        let next = last.next(
+            change,
+            BTreeMap::new(),
+            OrgProfile::default(),
+            "somebody",
+            at(3),
+        );
+        assert_eq!(next.revision, number);
+        assert_eq!(
+            next.rule_revision,
+            last.rule_revision + 1,
+            "{:?}",
+            next.settings
+        );
+        last = next;
+    }
+}
+
+/// A filter with one condition, in an org that differs in one part: only where the filter depends on
+/// that part do the rules move.
+#[test]
+fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
+    let zone = OrgProfile {
+        time_zone: "Asia/Kathmandu".to_owned(),
+        ..OrgProfile::default()
+    };
+    let user = OrgProfile {
+        user_time_zone: "Asia/Kathmandu".to_owned(),
+        ..OrgProfile::default()
+    };
+    let week = OrgProfile {
+        first_weekday: Weekday::Monday,
+        ..OrgProfile::default()
+    };
+    let fiscal = OrgProfile {
+        fiscal: Fiscal::Standard { start_month: 2 },
+        ..OrgProfile::default()
+    };
+    let currencies = OrgProfile {
+        currencies: Some(Currencies::default()),
+        ..OrgProfile::default()
+    };
+    let sandbox = OrgProfile {
+        is_sandbox: true,
+        ..OrgProfile::default()
+    };
+    for (field, field_type, value, moving) in [
+        ("CloseDate", FieldType::Date, "2026-01-31", &[][..]),
+        ("CloseDate", FieldType::Date, "TODAY", &[&zone][..]),
+        ("CloseDate", FieldType::Date, "THIS WEEK", &[&zone, &week]),
+        ("CloseDate", FieldType::Date, "THIS_QUARTER", &[&zone]),
+        (
+            "CloseDate",
+            FieldType::Date,
+            "LAST_FISCAL_YEAR",
+            &[&zone, &fiscal],
+        ),
+        ("CreatedDate", FieldType::DateTime, "2026-01-31", &[&zone]),
+        (
+            "CreatedDate",
+            FieldType::DateTime,
+            "2026-01-31T00:00:00Z",
+            &[],
+        ),
+        ("Amount", FieldType::Currency, "5", &[&currencies]),
+        ("Name", FieldType::Text, "TODAY", &[]),
+    ] {
+        let condition = Condition {
+            field: field.to_owned(),
+            operator: Operator::Equals,
+            values: vec![value.to_owned()],
+        };
+        let settings = Settings {
+            filter: Filter {
+                conditions: vec![condition],
+                logic: None,
+            },
+            ..Settings::default()
+        };
+        let types = BTreeMap::from([(field.to_owned(), field_type)]);
+        let before = SettingsRevision::initial().next(
+            settings.clone(),
+            types.clone(),
+            OrgProfile::default(),
+            "somebody",
+            at(1),
+        );
+        for org in [&zone, &user, &week, &fiscal, &currencies, &sandbox] {
+            let after = before.next(
+                settings.clone(),
+                types.clone(),
+                org.clone(),
+                "mosync",
+                at(2),
+            );
+            let moves = after.rule_revision != before.rule_revision;
+            assert_eq!(moves, moving.contains(&org), "{field} {value} {org:?}");
+        }
+    }
 }
 
 #[test]
@@ -322,6 +494,7 @@ fn plan() {
                     total: None,
                 }],
             ],
+            leaves_out: true,
             notes: vec!["Contact is read without semi-joins".to_owned()],
         },
     );

@@ -7,10 +7,12 @@
 //! the caller's own thread, so that nothing but the given clock and tokio's timers decides what
 //! happens when.
 
+mod calls;
 mod core;
 mod jobs;
 mod last_words;
 mod log;
+mod notes;
 mod parked;
 mod queue;
 mod schema;
@@ -81,6 +83,8 @@ impl Embedded {
             log: tables(),
             lease: tables(),
             reports: tables(),
+            notes: tables(),
+            calls: tables(),
         }
     }
 

@@ -228,6 +228,56 @@ impl SettingsStore for Tables {
         });
         Ok(saved.await?)
     }
+
+    async fn revision(&self, number: u64) -> Result<Option<SettingsRevision>, StoreError> {
+        if number == 0 {
+            return Ok(Some(SettingsRevision::initial()));
+        }
+        let sql = "SELECT doc FROM settings WHERE revision = ?1";
+        Ok(self.0.run(move |tx| doc(tx, sql, [to_sql(number)])).await?)
+    }
+
+    async fn history(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SettingsRevision>, StoreError> {
+        let before = before.map_or(i64::MAX, to_sql);
+        let revisions = self.0.run(move |tx| {
+            docs(
+                tx,
+                "SELECT doc FROM settings WHERE revision < ?1 ORDER BY revision DESC LIMIT ?2",
+                params![before, crate::core::limit(limit)],
+            )
+        });
+        Ok(revisions.await?)
+    }
+
+    async fn restore(&self, revisions: &[SettingsRevision]) -> Result<(), StoreError> {
+        let revisions = revisions.to_vec();
+        let restored = self.0.run(move |tx| {
+            let there: Vec<SettingsRevision> =
+                docs(tx, "SELECT doc FROM settings ORDER BY revision", [])?;
+            // Nothing to restore, or the answer to the first try was lost.
+            if revisions.is_empty() || there == revisions {
+                return Ok(());
+            }
+            if there.iter().any(SettingsRevision::is_by_person) {
+                return Err(Fault(StoreError::Conflict {
+                    current: settings(tx)?.revision,
+                }));
+            }
+            tx.db.execute("DELETE FROM settings", [])?;
+            for revision in &revisions {
+                tx.db.execute(
+                    "INSERT INTO settings (revision, doc) VALUES (?1, ?2)",
+                    params![to_sql(revision.revision), to_doc(revision)?],
+                )?;
+            }
+            Ok(())
+        });
+        Ok(restored.await?)
+    }
 }
 
 fn latest_number(tx: &Tx<'_>) -> Result<u64, Fault> {

@@ -16,6 +16,9 @@ pub trait Source: Send + Sync {
     /// The org's own record (`Organization`).
     async fn organization(&self) -> Result<Organization, SourceError>;
 
+    /// The user as whom mosync reads.
+    async fn user(&self) -> Result<SalesforceId, SourceError>;
+
     /// A SOQL query's first page. `deleted` asks for deleted rows too (`queryAll`).
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError>;
 
@@ -36,6 +39,10 @@ pub trait Source: Send + Sync {
 
     /// The org's API allowance for 24 hours.
     async fn limits(&self) -> Result<ApiAllowance, SourceError>;
+
+    /// How many API requests this process has made so far, repeats included. They count against
+    /// the org's allowance.
+    fn api_calls(&self) -> u64;
 
     /// Starts a Bulk API 2.0 query job. Salesforce then works by itself; [`Self::bulk_query`] tells
     /// how far it is. Not every SOQL is taken: no aggregates, `OFFSET`, subqueries or compound
@@ -252,6 +259,8 @@ pub struct FieldDescription {
     pub calculated: bool,
     /// The objects a reference points to.
     pub reference_to: BTreeSet<String>,
+    /// What a path through a reference calls the record it points to: `Account` of `AccountId`.
+    pub relationship: Option<String>,
 }
 
 /// API requests per 24 hours.

@@ -4,10 +4,12 @@
 //! with the same arguments, because a lost answer leaves open whether it ran. All keys begin with
 //! `mosync:{deployment}:`; the hash tag keeps them on one node of a cluster.
 
+mod calls;
 mod jobs;
 mod last_words;
 mod link;
 mod log;
+mod notes;
 mod parked;
 mod tables;
 
@@ -42,7 +44,9 @@ impl RedisStore {
             last_words: Arc::clone(&link) as Arc<_>,
             log: Arc::clone(&link) as Arc<_>,
             lease: Arc::clone(&link) as Arc<_>,
-            reports: link,
+            reports: Arc::clone(&link) as Arc<_>,
+            notes: Arc::clone(&link) as Arc<_>,
+            calls: link,
         })
     }
 

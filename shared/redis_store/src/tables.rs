@@ -137,11 +137,56 @@ impl SettingsStore for Link {
             next.revision.to_string(),
             next.rule_revision.to_string(),
             to_doc(next)?,
+            u8::from(next.is_by_person()).to_string(),
         ];
         if let Some(job) = backfill {
             arguments.extend(creation(job)?);
         }
         conflict(self.run(script!("save_settings"), &arguments).await?)
+    }
+
+    async fn revision(&self, number: u64) -> Result<Option<SettingsRevision>, StoreError> {
+        if number == 0 {
+            return Ok(Some(SettingsRevision::initial()));
+        }
+        let doc: Option<String> = self
+            .ask(
+                redis::cmd("HGET")
+                    .arg(self.key("settings:history"))
+                    .arg(number),
+            )
+            .await?;
+        doc.as_deref().map(of_doc).transpose()
+    }
+
+    async fn history(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SettingsRevision>, StoreError> {
+        let arguments = [
+            before.map(|before| before.to_string()).unwrap_or_default(),
+            limit.to_string(),
+        ];
+        let docs: Vec<String> = self.run(script!("settings_history"), &arguments).await?;
+        docs.iter().map(|doc| of_doc(doc)).collect()
+    }
+
+    async fn restore(&self, revisions: &[SettingsRevision]) -> Result<(), StoreError> {
+        let Some(last) = revisions.last() else {
+            return Ok(());
+        };
+        let by_person = revisions.iter().any(SettingsRevision::is_by_person);
+        let mut arguments = vec![
+            last.revision.to_string(),
+            last.rule_revision.to_string(),
+            to_doc(last)?,
+            u8::from(by_person).to_string(),
+        ];
+        for revision in revisions {
+            arguments.extend([revision.revision.to_string(), to_doc(revision)?]);
+        }
+        conflict(self.run(script!("restore_settings"), &arguments).await?)
     }
 }
 

@@ -1,11 +1,15 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, and reading records back.
+//! worker loop, its gates and what it has in hand, reading records back, and counting API requests.
 
+pub mod calls;
 pub mod config;
+pub mod fields;
+pub mod figures;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
 pub mod lifecycle;
+pub mod profile;
 pub mod readback;
 pub mod telemetry;
 pub mod time;

@@ -229,6 +229,23 @@ impl RulesInForce {
         }
     }
 
+    /// The rules of an earlier settings revision, to judge by; `None` where it is lost. What could
+    /// be seen at that time is not known.
+    ///
+    /// # Errors
+    /// The stores', or a stored filter that cannot be compiled.
+    pub async fn of_revision(&self, number: u64) -> Result<Option<Rules>, Outage> {
+        let Some(revision) = self.stores.settings.revision(number).await? else {
+            return Ok(None);
+        };
+        let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
+            Outage::Other(format!(
+                "the filter of settings revision {number} cannot be used: {faults:?}"
+            ))
+        })?;
+        Ok(Some(rules))
+    }
+
     /// Passes an answer on. Where Salesforce has refused a query, what can be seen has changed, and
     /// is looked up again for the next one.
     ///

@@ -30,6 +30,8 @@ pub(crate) struct Session {
     /// Where this org's API is.
     pub(crate) instance_url: Url,
     pub(crate) org_id: SalesforceId,
+    /// Who signed in.
+    pub(crate) user_id: SalesforceId,
     /// Which sign-in it came from, counted from 1.
     generation: u64,
 }
@@ -225,9 +227,11 @@ impl Auth {
                     .to_owned(),
             ));
         }
+        let (org_id, user_id) = identity(&tokens.id)?;
         Ok(Session {
             token: tokens.access_token,
-            org_id: org_id(&tokens.id)?,
+            org_id,
+            user_id,
             instance_url,
             generation,
         })
@@ -249,23 +253,24 @@ struct TokenAnswer {
     id: String,
 }
 
-/// The org's id from the identity URL `https://login.salesforce.com/id/<org>/<user>`. (Taking it
-/// from the token's front fails for tokens in JWT form.)
-fn org_id(identity_url: &str) -> Result<SalesforceId, SourceError> {
-    let garbled = || SourceError::Garbled("the sign-in's identity URL names no org".to_owned());
+/// The ids of the org and of the user, from the identity URL
+/// `https://login.salesforce.com/id/<org>/<user>`. (Taking them from the token's front fails for
+/// tokens in JWT form.)
+fn identity(identity_url: &str) -> Result<(SalesforceId, SalesforceId), SourceError> {
+    let garbled =
+        || SourceError::Garbled("the sign-in's identity URL names no org and user".to_owned());
     let url = Url::parse(identity_url).map_err(|_not_a_url| garbled())?;
-    let mut segments = url
+    let mut ids = url
         .path_segments()
         .ok_or_else(garbled)?
-        .skip_while(|segment| *segment != "id");
-    let id = segments
-        .nth(1)
-        .and_then(|text| SalesforceId::parse(text).ok())
-        .ok_or_else(garbled)?;
-    if id.key_prefix() == "00D" {
-        Ok(id)
-    } else {
-        Err(garbled())
+        .skip_while(|segment| *segment != "id")
+        .skip(1)
+        .map_while(|text| SalesforceId::parse(text).ok());
+    match (ids.next(), ids.next()) {
+        (Some(org), Some(user)) if org.key_prefix() == "00D" && user.key_prefix() == "005" => {
+            Ok((org, user))
+        }
+        _ => Err(garbled()),
     }
 }
 
@@ -349,21 +354,20 @@ mod tests {
     use http::StatusCode;
 
     #[test]
-    fn the_org_comes_from_the_identity_url() {
-        assert_eq!(
-            org_id("https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA")
-                .unwrap()
-                .as_str(),
-            "00D000000000001EAA"
-        );
+    fn org_and_user_come_from_the_identity_url() {
+        let url = "https://login.salesforce.com/id/00D000000000001EAA/005000000000001AAA";
+        let (org, user) = identity(url).unwrap();
+        assert_eq!(org.as_str(), "00D000000000001EAA");
+        assert_eq!(user.as_str(), "005000000000001AAA");
         for wrong in [
             "",
             "https://login.salesforce.com/id/",
             "https://login.salesforce.com/id/005000000000001AAA/x",
+            "https://login.salesforce.com/id/00D000000000001EAA/x",
             "https://login.salesforce.com/00D000000000001EAA",
         ] {
             assert!(
-                matches!(org_id(wrong), Err(SourceError::Garbled(_))),
+                matches!(identity(wrong), Err(SourceError::Garbled(_))),
                 "{wrong}"
             );
         }

@@ -85,12 +85,6 @@ pub fn connect(config: Config, clock: Arc<dyn Clock>) -> Result<Salesforce, Conf
 }
 
 impl Salesforce {
-    /// REST data API requests sent so far, repeats included.
-    #[must_use]
-    pub fn api_calls(&self) -> u64 {
-        self.core.http.calls()
-    }
-
     /// The org's daily API usage by all its clients, as the newest answer said.
     #[must_use]
     pub fn api_usage(&self) -> Option<ApiUsage> {
@@ -102,6 +96,13 @@ impl Salesforce {
 impl Source for Salesforce {
     async fn organization(&self) -> Result<Organization, SourceError> {
         self.core.organization().await
+    }
+
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        let session = self.core.auth.session(&self.core.http).await;
+        session
+            .map(|session| session.user_id)
+            .map_err(|fault| fault.error)
     }
 
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
@@ -127,6 +128,10 @@ impl Source for Salesforce {
 
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         self.core.limits().await
+    }
+
+    fn api_calls(&self) -> u64 {
+        self.core.http.calls()
     }
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {

@@ -126,6 +126,7 @@ impl Core {
                 filterable: field.filterable,
                 calculated: field.calculated,
                 reference_to: field.reference_to,
+                relationship: field.relationship_name,
             })
             .collect())
     }

@@ -133,8 +133,10 @@ impl Org {
 }
 
 /// Every object in short, as `GET /sobjects` answers it.
-pub(crate) fn global(version: &str) -> Value {
-    let objects = schema::entities().iter();
+pub(crate) fn global(state: &State, version: &str) -> Value {
+    let objects = schema::entities()
+        .iter()
+        .filter(|entity| state.entities.contains_key(entity.name));
     json!({
         "encoding": "UTF-8",
         "maxBatchSize": 200,

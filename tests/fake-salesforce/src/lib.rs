@@ -25,6 +25,7 @@ pub mod schema;
 pub mod server;
 pub mod setup;
 pub mod setup_fields;
+pub mod setup_org;
 mod soap;
 mod soql;
 mod sorted;

@@ -121,6 +121,7 @@ impl Org {
                 tables,
                 entities: schema::entities()
                     .iter()
+                    .filter(|entity| !entity.optional)
                     .map(|entity| (entity.name, entity))
                     .collect(),
                 described_at: BTreeMap::new(),

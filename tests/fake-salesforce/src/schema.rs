@@ -177,6 +177,8 @@ pub struct Entity {
     pub label_plural: String,
     /// What can be done with it.
     pub can: Abilities,
+    /// The org does not have it until a feature is turned on.
+    pub optional: bool,
     /// The leaf fields, in describe's order.
     pub fields: Vec<Field>,
     /// The names of the compound address fields, and of what their parts' names begin with.
@@ -446,6 +448,7 @@ fn entity_line(mut words: std::str::SplitWhitespace<'static>) -> Entity {
             merge: can.contains('m'),
             recycle_bin: can.contains('b'),
         },
+        optional: can.contains('x'),
         fields: Vec::new(),
         addresses: Vec::new(),
         positions: BTreeMap::new(),
@@ -463,7 +466,7 @@ fn add_address(entity: &mut Entity, prefix: &'static str) {
     }
 }
 
-fn field_line(line: &'static str) -> Field {
+pub(crate) fn field_line(line: &'static str) -> Field {
     let mut words = line.split_whitespace();
     let name = words.next().unwrap_or_default();
     let kind_word = words.next().unwrap_or_default();

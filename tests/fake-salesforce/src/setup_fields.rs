@@ -293,7 +293,7 @@ impl Org {
         })
     }
 
-    fn describe_anew(&self, entity: &Entity, fields: Vec<Field>) {
+    pub(crate) fn describe_anew(&self, entity: &Entity, fields: Vec<Field>) {
         let next = entity.with_fields(fields);
         let now = self.now_micros();
         self.alter(|state| {
@@ -305,7 +305,7 @@ impl Org {
         });
     }
 
-    fn tell(&self, change: &SchemaChange) {
+    pub(crate) fn tell(&self, change: &SchemaChange) {
         let hooks = self
             .schema_hooks
             .lock()

@@ -17,9 +17,13 @@ mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod entering;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod judge;
+#[cfg(test)]
+mod moves;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]

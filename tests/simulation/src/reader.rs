@@ -126,6 +126,10 @@ impl Source for Breaching {
         self.inner.organization().await
     }
 
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        self.inner.user().await
+    }
+
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.answer_to(soql)?;
         self.inner.query(soql, deleted).await
@@ -150,6 +154,10 @@ impl Source for Breaching {
 
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         self.inner.limits().await
+    }
+
+    fn api_calls(&self) -> u64 {
+        self.inner.api_calls()
     }
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {

@@ -4,7 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::ObjectKind;
 use domain::filter::{Condition, FieldType, Filter, Operator};
-use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::job::Job;
+use domain::org::OrgProfile;
 use domain::settings::Settings;
 use ports::Clock;
 
@@ -194,8 +195,14 @@ impl Script {
         ]);
         let current = self.world.stores.settings.current().await.unwrap();
         let now = self.world.clock.now();
-        let next = current.next(settings, types, "an administrator", now);
-        let backfill = backfills.then(|| Self::backfill(now));
+        let next = current.next(
+            settings,
+            types,
+            OrgProfile::default(),
+            "an administrator",
+            now,
+        );
+        let backfill = backfills.then(|| Job::of_save(&current, &next)).flatten();
         self.world
             .stores
             .settings
@@ -211,20 +218,6 @@ impl Script {
             from: self.world.clock.micros(),
             revision: next,
         });
-    }
-
-    /// The backfill that `mosync settings import` stores with a save.
-    fn backfill(now: domain::Timestamp) -> Job {
-        let uuid = uuid::Uuid::new_v5(
-            &uuid::Uuid::NAMESPACE_OID,
-            format!("import at {now}").as_bytes(),
-        );
-        Job::queued(
-            JobId::new(JobKind::Backfill, uuid),
-            JobKind::Backfill,
-            JobScope::Everything,
-            now,
-        )
     }
 
     fn filter(&self) -> Filter {

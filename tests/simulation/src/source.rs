@@ -1,7 +1,7 @@
 //! Salesforce as the port, in process. Every call sleeps before it reads and after, so that rows
 //! are read at odd moments; streams break off, events lose their detail, positions are refused.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -36,6 +36,11 @@ pub(crate) struct SimSource {
     schemas: Arc<Mutex<BTreeMap<String, Arc<EventSchema>>>>,
     locators: Arc<AtomicU64>,
     bulk: Arc<BulkJobs>,
+    calls: Arc<AtomicU64>,
+    allowance: Arc<Mutex<ApiAllowance>>,
+    /// Fields that describe calls formulas, and those that nobody may see, by object.
+    calculated: Arc<Mutex<BTreeSet<(String, String)>>>,
+    hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
 }
 
 impl SimSource {
@@ -49,7 +54,76 @@ impl SimSource {
             pages: Arc::default(),
             schemas: Arc::default(),
             locators: Arc::default(),
+            calls: Arc::default(),
+            calculated: Arc::default(),
+            hidden: Arc::default(),
+            allowance: Arc::new(Mutex::new(ApiAllowance {
+                max: 100_000,
+                remaining: 100_000,
+            })),
         }
+    }
+
+    /// What the org says of its allowance from now on.
+    pub(crate) fn allow(&self, max: u64, remaining: u64) {
+        let mut allowance = self
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        *allowance = ApiAllowance { max, remaining };
+    }
+
+    /// From now on describe says that a field is a formula.
+    pub(crate) fn calculate(&self, object: &str, field: &str) {
+        let calculated = self.calculated.lock();
+        let mut calculated = calculated.unwrap_or_else(PoisonError::into_inner);
+        calculated.insert((object.to_owned(), field.to_owned()));
+    }
+
+    /// The integration user loses access to a field.
+    pub(crate) fn hide(&self, object: &str, field: &str) {
+        let hidden = self.hidden.lock();
+        let mut hidden = hidden.unwrap_or_else(PoisonError::into_inner);
+        hidden.insert((object.to_owned(), field.to_owned()));
+    }
+
+    /// And gets all of it back.
+    pub(crate) fn hide_nothing(&self) {
+        let hidden = self.hidden.lock();
+        hidden.unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn is_hidden(&self, object: &str, field: &str) -> bool {
+        let hidden = self.hidden.lock();
+        let hidden = hidden.unwrap_or_else(PoisonError::into_inner);
+        hidden.contains(&(object.to_owned(), field.to_owned()))
+    }
+
+    /// What names a field that the integration user does not see is refused as a whole.
+    fn refuse_hidden<'f>(
+        &self,
+        object: &str,
+        mut fields: impl Iterator<Item = &'f str>,
+    ) -> Result<(), SourceError> {
+        match fields.find(|field| self.is_hidden(object, field)) {
+            None => Ok(()),
+            Some(field) => Err(SourceError::Refused {
+                code: "INVALID_FIELD".to_owned(),
+                message: format!("No such column '{field}' on entity '{object}'"),
+            }),
+        }
+    }
+
+    async fn asked(&self) -> Result<(), SourceError> {
+        self.calls.fetch_add(1, Ordering::SeqCst);
+        self.on_the_way().await?;
+        let allowance = self.allowance.lock();
+        if allowance.unwrap_or_else(PoisonError::into_inner).remaining == 0 {
+            return Err(SourceError::Quota(
+                "TotalRequests Limit exceeded.".to_owned(),
+            ));
+        }
+        Ok(())
     }
 
     async fn on_the_way(&self) -> Result<(), SourceError> {
@@ -115,7 +189,7 @@ fn id(text: &str) -> SalesforceId {
 #[async_trait]
 impl Source for SimSource {
     async fn organization(&self) -> Result<Organization, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let org = self.org.record("Organization", self.org.org_id()).unwrap();
         Ok(Organization {
             id: id(org.id()),
@@ -125,8 +199,16 @@ impl Source for SimSource {
         })
     }
 
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        self.asked().await?;
+        Ok(id(self.org.admin_id()))
+    }
+
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
+        let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
+        self.refuse_hidden(from.unwrap_or_default(), words)?;
         let found = self.org.query(soql, deleted).map_err(|error| {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
@@ -152,7 +234,7 @@ impl Source for SimSource {
     }
 
     async fn next_page(&self, locator: &str) -> Result<Page, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let rows = self
             .pages
             .lock()
@@ -169,7 +251,8 @@ impl Source for SimSource {
         ids: &[SalesforceId],
         fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
+        self.refuse_hidden(object.api_name(), fields.iter().map(String::as_str))?;
         let ids = ids
             .iter()
             .map(|id| id.as_str().to_owned())
@@ -191,7 +274,7 @@ impl Source for SimSource {
     }
 
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         Ok(self
             .org
             .entity(object)
@@ -199,38 +282,49 @@ impl Source for SimSource {
             .fields
             .iter()
             .filter(|field| !field.hidden && !field.removed)
+            .filter(|field| !self.is_hidden(object, field.name))
             .map(|field| FieldDescription {
                 name: field.name.to_owned(),
                 label: field.name.to_owned(),
                 field_type: FieldType::of_describe(field.kind.name()),
                 filterable: field.filterable,
-                calculated: field.is_calculated(),
+                calculated: field.is_calculated()
+                    || self
+                        .calculated
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .contains(&(object.to_owned(), field.name.to_owned())),
                 reference_to: field
                     .reference
                     .iter()
                     .map(|(target, _)| (*target).to_owned())
                     .collect(),
+                relationship: field.reference.map(|(_, name)| name.to_owned()),
             })
             .collect())
     }
 
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
-        self.on_the_way().await?;
-        Ok(ApiAllowance {
-            max: 100_000,
-            remaining: 100_000,
-        })
+        self.asked().await?;
+        Ok(*self
+            .allowance
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn api_calls(&self) -> u64 {
+        self.calls.load(Ordering::SeqCst)
     }
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let id = self.bulk.create(soql)?;
         self.on_the_way().await?;
         Ok(id)
     }
 
     async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let query = self.bulk.state(id)?;
         self.on_the_way().await?;
         Ok(query)
@@ -243,14 +337,14 @@ impl Source for SimSource {
         locator: Option<&str>,
         max_rows: u32,
     ) -> Result<Box<dyn BulkPage>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let page = self.bulk.results(id, columns, locator, max_rows)?;
         self.on_the_way().await?;
         Ok(Box::new(page))
     }
 
     async fn remove_bulk_query(&self, id: &BulkQueryId) -> Result<(), SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         self.bulk.remove(id);
         self.on_the_way().await
     }
@@ -260,7 +354,7 @@ impl Source for SimSource {
         _topic: &str,
         from: StreamStart,
     ) -> Result<Box<dyn EventStream>, SourceError> {
-        self.on_the_way().await?;
+        self.asked().await?;
         let after = match from {
             StreamStart::Latest => Some(self.log.latest_replay_id()),
             StreamStart::Earliest => None,
@@ -366,8 +460,8 @@ impl SimStream {
             | ChangeType::Snapshot) => other,
         };
         let bare = ChangeEvent {
-            changed: std::collections::BTreeSet::new(),
-            nulled: std::collections::BTreeSet::new(),
+            changed: BTreeSet::new(),
+            nulled: BTreeSet::new(),
             ..event.clone()
         };
         if chance.fault(|rates| rates.event_as_all) {

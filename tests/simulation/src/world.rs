@@ -70,6 +70,8 @@ pub(crate) struct World {
     /// As they are.
     pub(crate) stores: Stores,
     source: Arc<dyn Source>,
+    /// The same, to say how it is.
+    pub(crate) salesforce: SimSource,
     target: Arc<dyn Target>,
     mutant: Mutant,
     /// Objects without change capture.
@@ -78,7 +80,9 @@ pub(crate) struct World {
     processes: Vec<Process>,
     lives: u32,
     /// Statements with more rows are read by bulk queries.
-    bulk_from: u64,
+    pub(crate) bulk_from: u64,
+    /// How often formulas are read again.
+    pub(crate) refreshed_every: Duration,
 }
 
 impl World {
@@ -109,11 +113,8 @@ impl World {
             units: Arc::clone(&units),
             acks_first: mutant == Mutant::AcksFirst,
         });
-        let source = Arc::new(SimSource::new(
-            Arc::clone(&org),
-            Arc::clone(&log),
-            Arc::clone(&chance),
-        ));
+        let salesforce = SimSource::new(Arc::clone(&org), Arc::clone(&log), Arc::clone(&chance));
+        let source = Arc::new(salesforce.clone());
         let target = Arc::new(SimTarget {
             mos: Arc::clone(&mos),
             chance: Arc::clone(&chance),
@@ -131,6 +132,7 @@ impl World {
             service_stores,
             stores,
             source,
+            salesforce,
             target,
             mutant,
             polled: BTreeSet::new(),
@@ -138,6 +140,7 @@ impl World {
             processes: Vec::new(),
             lives: 0,
             bulk_from,
+            refreshed_every: Duration::from_secs(24 * 3_600),
         }
     }
 
@@ -220,7 +223,9 @@ impl World {
             TOPIC,
             format!("life {}", self.lives),
         );
-        let listener = listener.with_bulk_from(self.bulk_from);
+        let listener = listener
+            .with_bulk_from(self.bulk_from)
+            .refreshing(self.refreshed_every);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),
             every: POLL,

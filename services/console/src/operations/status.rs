@@ -4,15 +4,20 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::failure::FailureKind;
+use domain::frequency::Frequency;
 use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
+use domain::settings::Settings;
+use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
 use ports::stores::{Gap, PollState, Report, StreamState, WorkerState};
-use runtime::in_hand;
+use runtime::{figures, in_hand};
 
 use super::Operations;
 use crate::OpsError;
-use crate::views::{JobView, PollView, StageView, StatusView, StreamView, Verdict};
+use crate::views::{
+    ApiView, JobView, PollView, StageView, StatusView, StreamView, Verdict, WindowsView,
+};
 
 /// A worker that has not reported for so long is not running.
 const SILENT: Duration = Duration::from_secs(15);
@@ -22,6 +27,9 @@ const JOBS: usize = 20;
 const HISTORY: usize = 500;
 /// Who must report.
 const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
+/// How long nothing may be heard of the stream: Salesforce keeps events for 72 hours.
+const LATE: Duration = Duration::from_secs(48 * 3_600);
+const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// The three stages with the worker of each.
 const STAGES: [(Stage, &str); 3] = [
     (Stage::Filter, "filter"),
@@ -66,13 +74,21 @@ impl Operations {
             unfinished: &unfinished,
             gaps: open_gaps.len(),
         });
+        let revision = stores.settings.current().await?;
+        let windows = windows(&revision.settings, workers.get("listener"), &jobs, now);
         let mut troubles = of_workers(&workers, now);
+        troubles.extend(of_stream(stream.as_ref(), now));
         troubles.extend(of_messages(dead, &parked, &open_gaps));
         troubles.extend(of_jobs(&jobs, now));
         let at_rest = waiting_for.is_empty();
         let reason = match (troubles.is_empty(), at_rest) {
             (false, _) => troubles.join("; "),
-            (true, true) => "everything heard from Salesforce is in mOS".to_owned(),
+            (true, true) => match windows.as_ref().and_then(|windows| windows.next) {
+                Some(next) => {
+                    format!("everything heard from Salesforce is in mOS; next window at {next}")
+                }
+                None => "everything heard from Salesforce is in mOS".to_owned(),
+            },
             (true, false) => format!("working: {}", waiting_for.join(", ")),
         };
         let permitted = stores.permissions.latest().await?.permitted(now).len();
@@ -87,13 +103,15 @@ impl Operations {
             waiting_for,
             read_at: now,
             stream: stream.map(StreamView::from),
+            windows,
+            api: api(&revision.settings, workers.get("listener")),
             polls: polls
                 .into_iter()
                 .map(|(object, state)| (object, state.map(PollView::from)))
                 .collect(),
             permissions_polled,
             permitted_users: u64::try_from(permitted).unwrap_or(u64::MAX),
-            settings_revision: stores.settings.current().await?.revision,
+            settings_revision: revision.revision,
             stages: STAGES
                 .into_iter()
                 .map(|(stage, worker)| stage_view(stage, workers.get(worker), &queues, now))
@@ -179,6 +197,62 @@ fn polls_to_come(
             }
             Some(_) => None,
         }
+    })
+}
+
+/// How the stream is taken, where it is not in real time.
+fn windows(
+    settings: &Settings,
+    listener: Option<&Report>,
+    jobs: &[Job],
+    now: Timestamp,
+) -> Option<WindowsView> {
+    if settings.frequency == Frequency::RealTime {
+        return None;
+    }
+    let since = now.before(DAY);
+    let recent = jobs
+        .iter()
+        .filter(|job| job.kind == JobKind::Live && job.requested >= since);
+    Some(WindowsView {
+        frequency: settings.frequency.to_string(),
+        next: figure(listener, figures::NEXT_WINDOW).map(Timestamp::from_micros),
+        changes: count_of(listener, figures::WINDOW_CHANGES).unwrap_or_default(),
+        records: count_of(listener, figures::WINDOW_RECORDS).unwrap_or_default(),
+        reads_saved: recent.map(|job| job.tally.total(Count::Collapsed)).sum(),
+    })
+}
+
+fn api(settings: &Settings, listener: Option<&Report>) -> Option<ApiView> {
+    let max = count_of(listener, figures::API_MAX)?;
+    let until = |name| figure(listener, name).map(Timestamp::from_micros);
+    Some(ApiView {
+        max,
+        used: count_of(listener, figures::API_USED)?,
+        ours: count_of(listener, figures::API_OURS)?,
+        share: settings.api_share.share_of(max),
+        reserve: settings.api_share.reserve_of(max),
+        bulk_held_until: until(figures::API_BULK_HELD_UNTIL),
+        live_held_until: until(figures::API_LIVE_HELD_UNTIL),
+    })
+}
+
+fn figure(report: Option<&Report>, name: &str) -> Option<i64> {
+    report.and_then(|report| report.figures.get(name)).copied()
+}
+
+fn count_of(report: Option<&Report>, name: &str) -> Option<u64> {
+    u64::try_from(figure(report, name)?).ok()
+}
+
+/// Whether events may be lost when nothing changes.
+fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<String> {
+    let silent = now.since(stream?.heard);
+    (silent > LATE).then(|| {
+        format!(
+            "the event stream was last heard {} h ago; Salesforce keeps events for 72 h, after that a sync-all is needed",
+            silent.as_secs() / 3_600
+        )
     })
 }
 
@@ -270,11 +344,8 @@ fn stage_view(
         .into_iter()
         .filter_map(|lane| queues.get(QueueName::new(stage, lane).name()))
         .sum();
-    let figure = |name: &str| report.and_then(|report| report.figures.get(name)).copied();
-    let unsettled = figure(in_hand::UNSETTLED)
-        .and_then(|units| u64::try_from(units).ok())
-        .unwrap_or(0);
-    let oldest = figure(in_hand::OLDEST).map(Timestamp::from_micros);
+    let unsettled = count_of(report, in_hand::UNSETTLED).unwrap_or(0);
+    let oldest = figure(report, in_hand::OLDEST).map(Timestamp::from_micros);
     StageView {
         stage,
         ready,

@@ -201,6 +201,17 @@ fn reads(scope: &JobScope) -> String {
         JobScope::Since { since } => {
             format!("everything in scope, and what was touched since {since}")
         }
+        JobScope::Entering { before, then } => {
+            format!("what has come into scope since settings revision {before} at {then}")
+        }
+        JobScope::Objects { objects } => {
+            let names = objects.iter().map(|object| object.api_name());
+            format!("every {} in scope", names.collect::<Vec<_>>().join(", "))
+        }
+        JobScope::Stages { stages } => {
+            let names = stages.iter().cloned().collect::<Vec<_>>();
+            format!("the opportunities in {}", names.join(", "))
+        }
         JobScope::Records { records } => format!("{} records", records.len()),
         JobScope::Stream => "what the event stream brings".to_owned(),
     }

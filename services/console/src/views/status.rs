@@ -27,6 +27,10 @@ pub struct StatusView {
     pub read_at: Timestamp,
     /// The event stream; absent before its first answer.
     pub stream: Option<StreamView>,
+    /// Where the stream is taken in windows; absent in real time.
+    pub windows: Option<WindowsView>,
+    /// The org's API allowance; absent until the listener has asked for it.
+    pub api: Option<ApiView>,
     /// The objects that are polled; `None` before an object's first time.
     pub polls: BTreeMap<ObjectKind, Option<PollView>>,
     /// When the newest permission poll whose findings are in force was begun.
@@ -53,6 +57,41 @@ pub struct StatusView {
     pub last_sync_all: Option<JobView>,
     /// The newest jobs.
     pub jobs: Vec<JobView>,
+}
+
+/// The stream, where it is taken in windows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WindowsView {
+    /// How often, as the settings say it.
+    pub frequency: String,
+    /// When the next one begins; absent while one is being taken, and before the listener has said.
+    pub next: Option<Timestamp>,
+    /// Changes that the last one brought.
+    pub changes: u64,
+    /// Records that they were changes of.
+    pub records: u64,
+    /// Changes of the live jobs of the last 24 hours that needed no read-back of their own, because
+    /// they were collapsed with another change of the same record.
+    pub reads_saved: u64,
+}
+
+/// The org's API allowance, in requests per 24 hours.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiView {
+    /// What the org may use.
+    pub max: u64,
+    /// What all its clients together have used.
+    pub used: u64,
+    /// What mosync has used of that, by its own count.
+    pub ours: u64,
+    /// After so many of its own, mosync stops to read in bulk.
+    pub share: u64,
+    /// So many are left to the customer; with twice as many left, bulk reading stops.
+    pub reserve: u64,
+    /// When bulk reading is tried again; absent while it is not held.
+    pub bulk_held_until: Option<Timestamp>,
+    /// When live changes are tried again; absent while they are not held.
+    pub live_held_until: Option<Timestamp>,
 }
 
 /// Healthy or not.

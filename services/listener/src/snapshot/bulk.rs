@@ -9,12 +9,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ObjectKind;
-use domain::Ticket;
 use domain::job::{Cursor, Statement};
 use domain::unit::{Cause, UnitRecord};
+use domain::{Row, Ticket};
 use ports::source::{BulkPage, BulkQueryId, BulkState, Source, SourceError};
 use tokio::time::Instant;
 
+use super::before::Before;
 use super::cut::{self, Cutter};
 use super::plan;
 use super::publish::{BATCH, Batch, Reading};
@@ -63,7 +64,12 @@ impl Query {
     ) -> Result<(), Trouble> {
         let active = reading.active;
         let (ticket, rules) = active.rules.ticket().await?;
-        let query = plan::soql(&rules, statement, &reading.job.scope);
+        let query = plan::soql(
+            (&*rules, ticket.version.time()),
+            statement,
+            &reading.job.scope,
+            reading.before.as_deref(),
+        );
         let soql = query.to_soql();
         let created = active.listener.source.create_bulk_query(&soql).await;
         let created = created.map_err(Into::into);
@@ -162,11 +168,8 @@ impl Query {
                 "somebody aborted the query for {object} in Salesforce"
             ))),
             BulkState::JobComplete => {
-                let cause = plan::cause(reading.job);
-                let expected = query.records;
-                Ok(Some(
-                    Results::open(source, place, object, cause, expected).await?,
-                ))
+                let rows = Rows::of(reading, object, query.records);
+                Ok(Some(Results::open(source, place, rows).await?))
             }
         }
     }
@@ -229,20 +232,46 @@ struct PageAt {
 }
 
 struct Taken {
-    record: UnitRecord,
+    /// `None`: left out.
+    record: Option<UnitRecord>,
     page: Arc<PageAt>,
     /// Its place in the page.
     row: u64,
+}
+
+/// What the rows of a query are.
+pub(super) struct Rows {
+    object: ObjectKind,
+    cause: Cause,
+    before: Option<Arc<Before>>,
+    /// How many the whole query has.
+    expected: u64,
+}
+
+impl Rows {
+    pub(super) fn of(reading: &Reading<'_>, object: ObjectKind, expected: u64) -> Self {
+        Self {
+            object,
+            cause: plan::cause(reading.job, object),
+            before: reading.before.clone(),
+            expected,
+        }
+    }
+
+    /// A row as a record, unless it is left out.
+    fn record(&self, row: Row) -> Result<Option<UnitRecord>, SourceError> {
+        if self.before.as_ref().is_some_and(|before| before.had(&row)) {
+            return Ok(None);
+        }
+        cut::record(self.object, row, &self.cause).map(Some)
+    }
 }
 
 /// The results of a complete query, from a place on.
 pub(super) struct Results {
     query: BulkQueryId,
     columns: Vec<String>,
-    object: ObjectKind,
-    cause: Cause,
-    /// How many rows the whole query has.
-    expected: u64,
+    rows: Rows,
     page: Box<dyn BulkPage>,
     at: Arc<PageAt>,
     /// Rows that have come of this page.
@@ -259,9 +288,7 @@ impl Results {
     pub(super) async fn open(
         source: &dyn Source,
         place: &Place,
-        object: ObjectKind,
-        cause: Cause,
-        expected: u64,
+        rows: Rows,
     ) -> Result<Self, SourceError> {
         let locator = place.locator.as_deref();
         let page = source.bulk_results(&place.query, &place.columns, locator, PAGE);
@@ -269,9 +296,7 @@ impl Results {
             page: page.await?,
             query: place.query.clone(),
             columns: place.columns.clone(),
-            object,
-            cause,
-            expected,
+            rows,
             at: Arc::new(PageAt {
                 locator: place.locator.clone(),
                 before: place.before,
@@ -291,7 +316,7 @@ impl Results {
             if self.next(source).await?.is_none() {
                 return Err(SourceError::Garbled(format!(
                     "the query for {} has fewer rows than it had before",
-                    self.object
+                    self.rows.object
                 )));
             }
         }
@@ -308,7 +333,9 @@ impl Results {
         let mut units = Vec::new();
         while units.len() < BATCH {
             match self.next(source).await? {
-                Some(taken) => units.extend(cutter.push(taken.record)),
+                Some(Taken { record, .. }) => {
+                    units.extend(record.and_then(|record| cutter.push(record)));
+                }
                 None => {
                     units.extend(cutter.rest());
                     break;
@@ -337,7 +364,7 @@ impl Results {
                 self.turn_over(source).await?;
             }
             for row in rows {
-                let record = cut::record(self.object, row, &self.cause)?;
+                let record = self.rows.record(row)?;
                 self.waiting.push_back(Taken {
                     record,
                     page: Arc::clone(&self.at),
@@ -360,8 +387,8 @@ impl Results {
         }
         let before = self.at.before + self.came;
         let Some(locator) = self.page.next().map(str::to_owned) else {
-            if before != self.expected {
-                return Err(wrong(self.expected, before, "the query"));
+            if before != self.rows.expected {
+                return Err(wrong(self.rows.expected, before, "the query"));
             }
             self.ended = true;
             return Ok(());

@@ -14,7 +14,7 @@ use runtime::in_hand;
 use runtime::worker::Outage;
 use tokio::time::Instant;
 
-use super::bulk::{Place, Results};
+use super::bulk::{Place, Results, Rows};
 use super::publish::{BATCH, Batch, Reading};
 use super::trouble::Trouble;
 use super::{Reader, move_to, plan, plan_of, rest};
@@ -295,8 +295,8 @@ async fn same_rows(
         let gone = format!("{} is {:?}", query.id(), state.state);
         return Err(SourceError::Expired(gone).into());
     }
-    let cause = plan::cause(reading.job);
-    let mut results = Results::open(source, query, statement.object, cause, state.records).await?;
+    let rows = Rows::of(reading, statement.object, state.records);
+    let mut results = Results::open(source, query, rows).await?;
     let mut index = page.first_index;
     let last = lost.last().copied().unwrap_or_default();
     while index <= last {
@@ -325,11 +325,13 @@ async fn same_range(
     let active = reading.active;
     let mut after = key(&page.at);
     loop {
-        let (ticket, rows) = rest::page(reading, statement, after, until).await?;
-        let last = rows.last().map(|row| row.id);
-        let full = rows.len() >= rest::PAGE;
+        let rest::Page {
+            ticket,
+            records,
+            end,
+        } = rest::page(reading, statement, after, until).await?;
         let mut at = Some(Cursor::Rest { after });
-        for units in rest::batches(rows) {
+        for units in rest::batches(records) {
             let then = reading.progress.cursor.clone();
             let batch = Batch {
                 ticket: Some(ticket),
@@ -340,10 +342,10 @@ async fn same_range(
             let run = (page.statement, page.generation);
             reading.publish_of(batch, run).await?;
         }
-        if !full {
+        if end.is_none() {
             break;
         }
-        after = last;
+        after = end;
     }
     reading.flush().await?;
     tracing::info!(job = %reading.job.id, object = %statement.object, "rows of lost units were read again");

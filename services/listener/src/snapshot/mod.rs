@@ -5,6 +5,7 @@
 //! after a crash it is known which units may be with the queue ([`publish`]). What goes wrong is
 //! met in [`trouble`], units that the queue has lost are published again in [`lost`].
 
+mod before;
 mod bulk;
 mod cut;
 mod lost;
@@ -23,6 +24,7 @@ use ports::source::BulkQueryId;
 use ports::stores::{LogLevel, Moved};
 use runtime::worker::Outage;
 
+use self::before::Before;
 use self::plan::Counting;
 use self::publish::{BATCH, Batch, Reading};
 use self::trouble::{Patience, Trouble};
@@ -34,6 +36,7 @@ pub(crate) struct Reader {
     patience: Patience,
     draft: Option<plan::Draft>,
     plan: Option<Arc<Plan>>,
+    before: Option<Arc<Before>>,
     query: bulk::Query,
     watch: lost::Watch,
     /// It has been said that the job waits for the first permissions.
@@ -269,7 +272,24 @@ async fn read_plan(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Tur
     Ok(Turn::More)
 }
 
-async fn plan_of(reading: &Reading<'_>, reader: &mut Reader) -> Result<Arc<Plan>, Trouble> {
+/// The plan, with what it leaves out.
+async fn plan_of(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Arc<Plan>, Trouble> {
+    let plan = stored_plan(reading, reader).await?;
+    if plan.leaves_out && reader.before.is_none() {
+        let before = Before::of(reading.active, reading.job).await?;
+        let before = before.ok_or_else(|| {
+            Outage::Other(format!(
+                "{} reads what has entered since settings that are lost; cancel it and start a sync-all",
+                reading.job.id
+            ))
+        })?;
+        reader.before = Some(Arc::new(before));
+    }
+    reading.before = reader.before.clone().filter(|_| plan.leaves_out);
+    Ok(plan)
+}
+
+async fn stored_plan(reading: &Reading<'_>, reader: &mut Reader) -> Result<Arc<Plan>, Trouble> {
     if let Some(plan) = &reader.plan {
         return Ok(Arc::clone(plan));
     }

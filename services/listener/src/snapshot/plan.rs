@@ -16,6 +16,7 @@ use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::source::SourceError;
 use runtime::worker::Outage;
 
+use super::before::Before;
 use super::rest::PAGE;
 use crate::Active;
 
@@ -26,12 +27,14 @@ const FULL_LOAD: &[&[ObjectKind]] = &[
     &[ObjectKind::Opportunity],
     &[ObjectKind::OpportunityContactRole],
 ];
-const OPPORTUNITIES: &[&[ObjectKind]] = &[&[ObjectKind::Opportunity]];
 
 /// A plan whose statements are being counted.
 pub(super) struct Draft {
     plan: Plan,
     rules: Arc<Rules>,
+    /// When relative dates are counted from.
+    at: Timestamp,
+    before: Option<Before>,
     counted: usize,
 }
 
@@ -83,6 +86,8 @@ async fn count_one(
     let Draft {
         plan,
         rules,
+        at: now,
+        before,
         counted,
     } = drafted;
     let Some(statements) = plan.phases.get_mut(phase) else {
@@ -92,7 +97,7 @@ async fn count_one(
         return Ok(());
     };
     let object = statement.object;
-    let query = soql(rules, statement, &job.scope);
+    let query = soql((&**rules, *now), statement, &job.scope, before.as_ref());
     let source = &active.listener.source;
     let total = match source.query(&query.count_soql(), false).await {
         Ok(page) => Some(page.total),
@@ -104,12 +109,17 @@ async fn count_one(
                 .take(at)
                 .filter(|statement| statement.object == object)
                 .count();
-            without_joins(rules, statements, object, &job.scope);
+            without_joins((&**rules, *now), statements, object, &job.scope);
             plan.notes.push(note(object, &format!("{code}: {message}")));
             return Ok(());
         }
-        // Too many to be counted in time: a bulk query takes its time.
-        Err(SourceError::Refused { code, .. }) if code == "QUERY_TIMEOUT" => None,
+        // Too many to be counted in time, or asked for with too many words: a bulk query takes its
+        // time, and is in no URL.
+        Err(SourceError::Refused { code, .. })
+            if code == "QUERY_TIMEOUT" || code == "URI_TOO_LONG" =>
+        {
+            None
+        }
         Err(error) => return Err(error.into()),
     };
     let in_url = soql::length_in_url(&query.page_soql(None, PAGE)) + ROOM_FOR_ID;
@@ -139,47 +149,65 @@ async fn begin(active: &Active, job: &Job) -> Result<Option<Draft>, Outage> {
         Some(snapshot) => snapshot,
         None => permissions.latest().await?,
     };
+    let at = ticket.version.time();
     let owners = match &job.scope {
         JobScope::Owners { owners, .. } => owners.clone(),
         JobScope::Everything
         | JobScope::Since { .. }
+        | JobScope::Entering { .. }
+        | JobScope::Objects { .. }
+        | JobScope::Stages { .. }
         | JobScope::Records { .. }
-        | JobScope::Stream => snapshot.permitted(ticket.version.time()),
+        | JobScope::Stream => snapshot.permitted(at),
     };
-    let phases = if is_full_load(job) {
-        FULL_LOAD
-    } else {
-        OPPORTUNITIES
+    let before = Before::of(active, job).await?;
+    let before = before.filter(|before| before.can_judge(&rules));
+    let is_read = |object: &ObjectKind| {
+        if let JobScope::Objects { objects } = &job.scope {
+            return objects.contains(object);
+        }
+        is_full_load(job) || *object == ObjectKind::Opportunity
     };
-    let of = |object: &ObjectKind| statements(&rules, *object, &owners, &job.scope, Form::SemiJoin);
+    let of = |object: &ObjectKind| {
+        let instead = instead((&*rules, at), *object, &job.scope, before.as_ref());
+        let form = (Form::SemiJoin, instead.as_deref());
+        statements((&*rules, at), *object, &owners, &job.scope, form)
+    };
     let plan = Plan {
         rule_revision: ticket.rule_revision,
         permission_snapshot: snapshot.number,
-        phases: phases
+        phases: FULL_LOAD
             .iter()
+            .map(|objects| objects.iter().copied().filter(is_read).collect::<Vec<_>>())
+            .filter(|objects| !objects.is_empty())
             .map(|objects| objects.iter().flat_map(of).collect())
             .collect(),
-        notes: Vec::new(),
+        leaves_out: before.is_some(),
+        notes: notes(&rules, at, &job.scope, before.as_ref()),
     };
     Ok(Some(Draft {
         plan,
         rules,
+        at,
+        before,
         counted: 0,
     }))
 }
 
 fn statements(
-    rules: &Rules,
+    (rules, at): (&Rules, Timestamp),
     object: ObjectKind,
     owners: &BTreeSet<SalesforceId>,
     scope: &JobScope,
-    form: Form,
+    (form, instead): (Form, Option<&str>),
 ) -> Vec<Statement> {
     let owners = owners.iter().copied().collect::<Vec<_>>();
     let narrowed = Narrowed {
+        at,
         owners: Some(&owners),
         closed_since: closed_since(scope),
         form: form_of(form),
+        instead,
     };
     load_soql::owner_chunks(rules, object, narrowed)
         .into_iter()
@@ -193,18 +221,89 @@ fn statements(
         .collect()
 }
 
-/// A statement of the plan as a query, with the fields of these rules.
-pub(super) fn soql(rules: &Rules, statement: &Statement, scope: &JobScope) -> load_soql::Statement {
+/// A statement of the plan as a query, with the fields of these rules at that time.
+pub(super) fn soql(
+    (rules, at): (&Rules, Timestamp),
+    statement: &Statement,
+    scope: &JobScope,
+    before: Option<&Before>,
+) -> load_soql::Statement {
+    let instead = instead((rules, at), statement.object, scope, before);
     let owners = statement
         .owners
         .as_ref()
         .map(|owners| owners.iter().copied().collect::<Vec<_>>());
     let narrowed = Narrowed {
+        at,
         owners: owners.as_deref(),
         closed_since: closed_since(scope),
         form: form_of(statement.form),
+        instead: instead.as_deref(),
     };
-    load_soql::statement(rules, statement.object, narrowed)
+    let mut query = load_soql::statement(rules, statement.object, narrowed);
+    if let Some(before) = before {
+        for field in before.rules.judged_fields() {
+            if !query.select.contains(&field) {
+                query.select.push(field);
+            }
+        }
+    }
+    query
+}
+
+/// The condition of the opportunities that a job reads, where those are not the ones in scope.
+fn instead(
+    (rules, at): (&Rules, Timestamp),
+    object: ObjectKind,
+    scope: &JobScope,
+    before: Option<&Before>,
+) -> Option<String> {
+    if object != ObjectKind::Opportunity {
+        return None;
+    }
+    match scope {
+        JobScope::Entering { .. } => {
+            let before = before?;
+            let entering = rules.entering(&before.rules, "", at, before.then);
+            Some(entering.condition.unwrap_or_default())
+        }
+        JobScope::Stages { stages } => {
+            let stages = soql::in_list(stages.iter().map(String::as_str));
+            let stages = format!("StageName IN {stages}");
+            Some(match rules.soql_condition("", at).condition {
+                Some(filter) => format!("{filter} AND {stages}"),
+                None => stages,
+            })
+        }
+        JobScope::Everything
+        | JobScope::Owners { .. }
+        | JobScope::Since { .. }
+        | JobScope::Objects { .. }
+        | JobScope::Records { .. }
+        | JobScope::Stream => None,
+    }
+}
+
+/// What people should know of a job that reads what enters.
+fn notes(rules: &Rules, at: Timestamp, scope: &JobScope, before: Option<&Before>) -> Vec<String> {
+    let JobScope::Entering { .. } = scope else {
+        return Vec::new();
+    };
+    let Some(before) = before else {
+        return vec![
+            "what was in scope before is not known any more: everything in scope is read"
+                .to_owned(),
+        ];
+    };
+    let entering = rules.entering(&before.rules, "", at, before.then);
+    let mut notes = Vec::new();
+    if !entering.exact {
+        notes.push(
+            "Salesforce is asked for more than what enters, because SOQL cannot say it exactly; what was in scope before is left out here"
+                .to_owned(),
+        );
+    }
+    notes
 }
 
 const fn form_of(form: Form) -> load_soql::Form {
@@ -218,21 +317,36 @@ const fn form_of(form: Form) -> load_soql::Form {
 const fn closed_since(scope: &JobScope) -> Option<Timestamp> {
     match scope {
         JobScope::Since { since } | JobScope::Owners { since, .. } => Some(*since),
-        JobScope::Everything | JobScope::Records { .. } | JobScope::Stream => None,
+        JobScope::Everything
+        | JobScope::Entering { .. }
+        | JobScope::Objects { .. }
+        | JobScope::Stages { .. }
+        | JobScope::Records { .. }
+        | JobScope::Stream => None,
     }
 }
 
 /// Whether a job reads all five objects.
 pub(super) fn is_full_load(job: &Job) -> bool {
-    job.kind == JobKind::SyncAll && job.scope == JobScope::Everything
+    match &job.scope {
+        JobScope::Everything => job.kind == JobKind::SyncAll,
+        JobScope::Objects { objects } => objects.len() == ObjectKind::ALL.len(),
+        JobScope::Owners { .. }
+        | JobScope::Since { .. }
+        | JobScope::Entering { .. }
+        | JobScope::Stages { .. }
+        | JobScope::Records { .. }
+        | JobScope::Stream => false,
+    }
 }
 
-/// Why the job's records are in their units.
-pub(super) fn cause(job: &Job) -> Cause {
-    if is_full_load(job) {
-        Cause::FullLoad
-    } else {
+/// Why the job's records of an object are in their units: opportunities bring along what belongs
+/// to them, unless that is read as well.
+pub(super) fn cause(job: &Job, object: ObjectKind) -> Cause {
+    if object == ObjectKind::Opportunity && !is_full_load(job) {
         Cause::Snapshot
+    } else {
+        Cause::FullLoad
     }
 }
 
@@ -263,7 +377,7 @@ pub(super) fn is_about_joins(words: &str) -> bool {
 
 /// Replaces the statements of an object by those that do without semi-joins.
 pub(super) fn without_joins(
-    rules: &Rules,
+    rules: (&Rules, Timestamp),
     statements_of_phase: &mut Vec<Statement>,
     object: ObjectKind,
     scope: &JobScope,
@@ -280,7 +394,7 @@ pub(super) fn without_joins(
         }
         !replaced
     });
-    let plain = statements(rules, object, &owners, scope, Form::Plain);
+    let plain = statements(rules, object, &owners, scope, (Form::Plain, None));
     statements_of_phase.splice(first..first, plain);
 }
 

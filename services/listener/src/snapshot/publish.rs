@@ -4,6 +4,7 @@
 //! The confirmation of one batch and the announcement of the next are one step of the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use domain::job::{Cursor, Job, PageRead, Progress};
 use domain::unit::{Lane, UnitRecord};
@@ -11,6 +12,7 @@ use domain::{ObjectKind, Ticket};
 use futures::future::join_all;
 use runtime::worker::Outage;
 
+use super::before::Before;
 use crate::Active;
 use crate::publish::{self, Place};
 
@@ -23,6 +25,8 @@ pub(super) struct Reading<'a> {
     pub(super) job: &'a Job,
     /// How far it has come, in part not written yet.
     pub(super) progress: Progress,
+    /// What is left out, see [`Before`].
+    pub(super) before: Option<Arc<Before>>,
     written: bool,
 }
 
@@ -62,6 +66,7 @@ impl<'a> Reading<'a> {
             active,
             job,
             progress: job.progress.clone(),
+            before: None,
             written: true,
         }
     }

@@ -20,10 +20,13 @@ pub(super) async fn read(
     statement: &Statement,
     after: Option<SalesforceId>,
 ) -> Result<bool, Outage> {
-    let (ticket, rows) = page(reading, statement, after, None).await?;
-    let last = rows.len() < PAGE;
+    let Page {
+        ticket,
+        records,
+        end,
+    } = page(reading, statement, after, None).await?;
     let mut at = Some(reading.progress.cursor.clone());
-    for units in batches(rows) {
+    for units in batches(records) {
         let then = Cursor::Rest {
             after: units
                 .last()
@@ -39,7 +42,19 @@ pub(super) async fn read(
             })
             .await?;
     }
-    Ok(last)
+    // Behind the last record there may be rows that are left out.
+    if let Some(after) = end {
+        reading.change(|progress| progress.cursor = Cursor::Rest { after: Some(after) });
+    }
+    Ok(end.is_none())
+}
+
+/// A page as it is published.
+pub(super) struct Page {
+    pub(super) ticket: Ticket,
+    pub(super) records: Vec<UnitRecord>,
+    /// Where the next page begins; `None` on the last.
+    pub(super) end: Option<SalesforceId>,
 }
 
 /// A page of a statement, under the ticket taken before it was asked for: rows after one id, and
@@ -49,10 +64,15 @@ pub(super) async fn page(
     statement: &Statement,
     after: Option<SalesforceId>,
     until: Option<SalesforceId>,
-) -> Result<(Ticket, Vec<UnitRecord>), Outage> {
+) -> Result<Page, Outage> {
     let active = reading.active;
     let (ticket, rules) = active.rules.ticket().await?;
-    let mut query = plan::soql(&rules, statement, &reading.job.scope);
+    let mut query = plan::soql(
+        (&*rules, ticket.version.time()),
+        statement,
+        &reading.job.scope,
+        reading.before.as_deref(),
+    );
     if let Some(until) = until {
         let bound = format!("Id <= {}", soql::quote(until.as_str()));
         query.condition = Some(match query.condition {
@@ -61,12 +81,21 @@ pub(super) async fn page(
         });
     }
     let soql = query.page_soql(after, PAGE);
-    let cause = plan::cause(reading.job);
+    let cause = plan::cause(reading.job, statement.object);
     let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
-    let rows = active
+    let mut records = active
         .rules
         .seen_anew_if_refused(rows.map_err(Outage::from))?;
-    Ok((ticket, rows))
+    let full = records.len() >= PAGE;
+    let end = records.last().map(|last| last.id).filter(|_| full);
+    if let Some(before) = &reading.before {
+        records.retain(|record| record.row.as_ref().is_none_or(|row| !before.had(row)));
+    }
+    Ok(Page {
+        ticket,
+        records,
+        end,
+    })
 }
 
 /// Rows as units, as many together as are published together.

@@ -257,10 +257,11 @@ async fn do_without_joins(
         return Ok(());
     };
     let mut changed: Plan = (**before).clone();
-    let (_, rules) = active.rules.ticket().await.map_err(in_words)?;
+    let (ticket, rules) = active.rules.ticket().await.map_err(in_words)?;
     let phase = usize::try_from(reading.progress.phase).unwrap_or(usize::MAX);
     if let Some(statements) = changed.phases.get_mut(phase) {
-        plan::without_joins(&rules, statements, object, &reading.job.scope);
+        let rules = (&*rules, ticket.version.time());
+        plan::without_joins(rules, statements, object, &reading.job.scope);
         // Nobody has counted them.
         for statement in statements.iter_mut().filter(|other| other.object == object) {
             statement.way = Way::Bulk;

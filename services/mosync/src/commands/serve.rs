@@ -45,6 +45,7 @@ pub(crate) async fn run(
     if !services.is_empty() {
         let source = boot::salesforce(config, Arc::new(SystemClock))?;
         let target = boot::target(config)?;
+        boot::count_calls(&adapters, &source, &lifecycle);
         for service in services {
             boot::start(
                 *service, config, &adapters, &source, &target, &lifecycle, &readiness,

@@ -4,9 +4,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use domain::Timestamp;
 use domain::filter::FieldTypes;
-use domain::job::{Job, JobId, JobKind, JobScope};
-use domain::settings::{Settings, SettingsRevision};
+use domain::job::Job;
+use domain::org::OrgProfile;
+use domain::settings::Settings;
 use ports::source::{Source, SourceError};
 use ports::stores::{LogEntry, LogLevel};
 use runtime::config::Config;
@@ -31,12 +33,11 @@ pub(crate) async fn import(
     })?;
     let adapters = super::connect(config).await?;
     let source = boot::salesforce(config, Arc::new(SystemClock))?;
-    let field_types = field_types(&*source, &settings).await?;
-    let current = adapters.stores.settings.current().await?;
     let now = adapters.clock.now();
-    let next = current.next(settings, field_types, author, now);
-    let rules_moved = next.rule_revision != current.rule_revision;
-    let backfill = rules_moved.then(|| backfill(&next));
+    let (field_types, org) = checked(&*source, &settings, now).await?;
+    let current = adapters.stores.settings.current().await?;
+    let next = current.next(settings, field_types, org, author, now);
+    let backfill = Job::of_save(&current, &next);
     adapters
         .stores
         .settings
@@ -56,31 +57,22 @@ pub(crate) async fn import(
     Ok(ExitCode::SUCCESS)
 }
 
-/// The types of the filtered fields, from describe; refuses what the filter cannot mean.
-async fn field_types(source: &dyn Source, settings: &Settings) -> Result<FieldTypes, Failure> {
+/// The types of the filtered fields, from describe, and the org's profile; refuses what the filter
+/// cannot mean.
+async fn checked(
+    source: &dyn Source,
+    settings: &Settings,
+    now: Timestamp,
+) -> Result<(FieldTypes, OrgProfile), Failure> {
+    let org = runtime::profile::read(source).await.map_err(failure)?;
     let mut types = FieldTypes::new();
     if !settings.filter.conditions.is_empty() {
-        let fields = source
-            .describe("Opportunity")
+        let filter = &settings.filter;
+        types = runtime::fields::types(source, filter)
             .await
-            .map_err(|error| match error {
-                SourceError::SignIn(_) | SourceError::Refused { .. } => {
-                    Failure::usage(error.to_string())
-                }
-                SourceError::Unreachable(_)
-                | SourceError::Quota(_)
-                | SourceError::PositionRejected(_)
-                | SourceError::Expired(_)
-                | SourceError::Garbled(_) => Failure::out_of_reach(error.to_string()),
-            })?;
-        types.extend(
-            fields
-                .into_iter()
-                .filter(|field| field.filterable)
-                .filter_map(|field| Some((field.name, field.field_type?))),
-        );
+            .map_err(failure)?;
     }
-    settings.filter.compile(&types).map_err(|faults| {
+    settings.check_filter(&types, &org, now).map_err(|faults| {
         let faults = faults
             .iter()
             .map(|fault| format!("\n  {fault}"))
@@ -90,17 +82,16 @@ async fn field_types(source: &dyn Source, settings: &Settings) -> Result<FieldTy
         ))
     })?;
     types.retain(|field, _| settings.filter.fields().contains(field));
-    Ok(types)
+    Ok((types, org))
 }
 
-/// Everything is read under the new rules. What mOS has already is answered `unchanged`; what has
-/// left the scope stays as it is.
-fn backfill(saved: &SettingsRevision) -> Job {
-    let name = format!(
-        "settings revision {} of {}",
-        saved.revision,
-        saved.saved.as_micros()
-    );
-    let id = JobId::new(JobKind::Backfill, domain::job::uuid_of(&name));
-    Job::queued(id, JobKind::Backfill, JobScope::Everything, saved.saved)
+fn failure(error: SourceError) -> Failure {
+    match error {
+        SourceError::SignIn(_) | SourceError::Refused { .. } => Failure::usage(error.to_string()),
+        SourceError::Unreachable(_)
+        | SourceError::Quota(_)
+        | SourceError::PositionRejected(_)
+        | SourceError::Expired(_)
+        | SourceError::Garbled(_) => Failure::out_of_reach(error.to_string()),
+    }
 }

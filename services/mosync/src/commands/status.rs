@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use boot::Reach;
-use boot::console::views::{JobView, StageView, StatusView, Verdict};
+use boot::console::views::{ApiView, JobView, StageView, StatusView, Verdict, WindowsView};
 use domain::Timestamp;
 use domain::job::MosStatus;
 use domain::unit::Stage;
@@ -145,6 +145,13 @@ fn lines(status: &StatusView) -> Vec<String> {
             found.map_or_else(|| "none yet".to_owned(), |at| words::ago(at, now))
         ));
     }
+    lines.extend(
+        status
+            .windows
+            .as_ref()
+            .map(|windows| windows_line(windows, now)),
+    );
+    lines.extend(status.api.as_ref().map(api_line));
     let stages = status.stages.iter().map(stage).collect::<Vec<_>>();
     lines.push(format!("oldest unsettled: {}", stages.join("; ")));
     lines.push(match &status.last_sync_all {
@@ -185,6 +192,38 @@ fn lines(status: &StatusView) -> Vec<String> {
     }
     lines.extend(status.jobs.iter().map(words::job));
     lines
+}
+
+fn windows_line(windows: &WindowsView, now: Timestamp) -> String {
+    let next = windows.next.map_or_else(
+        || "one is being taken".to_owned(),
+        |next| {
+            format!(
+                "the next in {} at {next}",
+                words::seconds(next.since(now).as_secs())
+            )
+        },
+    );
+    format!(
+        "windows: {}, {next}; the last brought {} changes of {} records; {} read-backs saved in 24 h",
+        windows.frequency, windows.changes, windows.records, windows.reads_saved
+    )
+}
+
+fn api_line(api: &ApiView) -> String {
+    let mut line = format!(
+        "API requests in 24 h: the org has used {} of {}, mosync {} of its share of {}; {} are kept back for the customer",
+        api.used, api.max, api.ours, api.share, api.reserve
+    );
+    for (what, until) in [
+        ("bulk reading", api.bulk_held_until),
+        ("live changes", api.live_held_until),
+    ] {
+        if let Some(until) = until {
+            line.push_str(&format!("; {what} waits until {until}"));
+        }
+    }
+    line
 }
 
 fn stage(stage: &StageView) -> String {

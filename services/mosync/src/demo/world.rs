@@ -157,6 +157,7 @@ async fn start_services(
     let source = boot::salesforce(config, Arc::clone(&adapters.clock))?;
     let target = boot::target(config)?;
     let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
+    boot::count_calls(adapters, &source, &lifecycle);
     let readiness = Readiness::default();
     let console =
         boot::start_console(config, adapters, serve::ANY_PORT, &lifecycle, &readiness).await?;

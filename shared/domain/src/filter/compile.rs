@@ -4,13 +4,18 @@ use std::collections::BTreeSet;
 
 use jiff::civil;
 
+use super::calendar::Calendar;
 use super::date::{DateValue, ValueFault, time_of_day};
 use super::decimal::Decimal;
-use super::kinds::{FieldType, Operator};
+use super::kinds::{FieldType, Operator, operators};
+use super::literal::CountFault;
 use super::logic::{Logic, LogicFault};
-use super::matching::{CompiledCondition, CompiledFilter};
+use super::matching::{CompiledCondition, CompiledFilter, Terms};
+use super::meaning::Meaning;
+use super::money::{self, Money, Rates};
 use super::{Condition, FieldTypes, Filter, MAX_CONDITIONS};
 use crate::id::SalesforceId;
+use crate::org;
 
 /// What is wrong with a filter, for the administrator who wrote it. Conditions and values are
 /// counted from 1; values themselves are never repeated, they may be personal.
@@ -33,7 +38,7 @@ pub enum FilterFault {
         field: String,
     },
     /// Such as `contains` on a number.
-    #[error("condition {condition}: {operator} cannot be used on the {field_type} field `{field}`; use one of {}", names(*.field_type))]
+    #[error("condition {condition}: {operator} cannot be used on the {field_type} field `{field}`; use one of {}", names(operators(.field, *.field_type)))]
     OperatorDoesNotFit {
         /// Which row.
         condition: usize,
@@ -68,17 +73,65 @@ pub enum FilterFault {
         /// The field's type.
         field_type: FieldType,
     },
-    /// `LAST_N_DAYS:30` and its like.
+    /// `NEXT_N_DAYS:0`, `LAST_N_YEARS:500`.
     #[error(
-        "condition {condition}: value {value} for `{field}` is a relative date, and relative dates are not supported yet; write a fixed date such as 2026-01-31"
+        "condition {condition}: value {value} for `{field}` counts too few or too many; write a number from {least} to {most}"
     )]
-    RelativeDate {
+    CountOutOfBounds {
         /// Which row.
         condition: usize,
         /// Which of its values.
         value: usize,
         /// Its field.
         field: String,
+        /// The smallest number that makes sense.
+        least: u32,
+        /// The largest.
+        most: u32,
+    },
+    /// A literal of fiscal years that the org has not defined.
+    #[error(
+        "condition {condition}: value {value} for `{field}` needs fiscal years that the org has not defined; define them in Salesforce (Setup, Fiscal Year) or write fixed dates. Until then the filter matches nothing"
+    )]
+    FiscalYearUndefined {
+        /// Which row.
+        condition: usize,
+        /// Which of its values.
+        value: usize,
+        /// Its field.
+        field: String,
+    },
+    /// `USD5000` in an org with one currency.
+    #[error(
+        "condition {condition}: value {value} for `{field}` names a currency, and this org has only one; write the number alone"
+    )]
+    OneCurrency {
+        /// Which row.
+        condition: usize,
+        /// Which of its values.
+        value: usize,
+        /// Its field.
+        field: String,
+    },
+    /// A currency that the org does not have.
+    #[error(
+        "condition {condition}: value {value} for `{field}` names a currency that this org does not have; write one of its currencies before the number, such as EUR5000, or the number alone for the corporate currency"
+    )]
+    UnknownCurrency {
+        /// Which row.
+        condition: usize,
+        /// Which of its values.
+        value: usize,
+        /// Its field.
+        field: String,
+    },
+    /// The zone of the org, or of the integration user, is not in the database of zones.
+    #[error(
+        "the filter compares dates in the time zone `{zone}`, which mosync does not know; choose another time zone in Salesforce, or the other one in the setting `zone`"
+    )]
+    UnknownZone {
+        /// As Salesforce names it.
+        zone: String,
     },
     /// The logic string.
     #[error(transparent)]
@@ -95,6 +148,7 @@ pub(super) enum Operands {
     /// Blank is false.
     Flag(Vec<bool>),
     Number(Vec<Option<Decimal>>),
+    Money(Vec<Option<Money>>),
     Date(Vec<Option<DateValue>>),
     DateTime(Vec<Option<DateValue>>),
     Time(Vec<Option<civil::Time>>),
@@ -106,15 +160,17 @@ pub(super) enum Operands {
 pub(super) fn compile(
     filter: &Filter,
     types: &FieldTypes,
+    meaning: Meaning<'_>,
 ) -> Result<CompiledFilter, Vec<FilterFault>> {
     let mut faults = Vec::new();
     let count = filter.conditions.len();
     if count > MAX_CONDITIONS {
         faults.push(FilterFault::TooMany { count });
     }
+    let rates = meaning.org.currencies.as_ref().map(Rates::of);
     let mut conditions = Vec::with_capacity(count);
     for (number, condition) in (1..).zip(&filter.conditions) {
-        match compile_condition(number, condition, types) {
+        match compile_condition(number, condition, types, rates.as_ref()) {
             Ok(compiled) => conditions.push(compiled),
             Err(found) => faults.extend(found),
         }
@@ -130,17 +186,46 @@ pub(super) fn compile(
             Logic::all_of(count)
         }),
     };
-    if faults.is_empty() {
-        Ok(CompiledFilter::new(conditions, logic))
-    } else {
-        Err(faults)
+    let calendar = calendar(meaning, &conditions).map_err(|fault| faults.push(fault));
+    match calendar {
+        Ok(calendar) if faults.is_empty() => {
+            let terms = Terms {
+                calendar,
+                rates,
+                blanks: meaning.blanks,
+            };
+            Ok(CompiledFilter::new(conditions, logic, terms))
+        }
+        _ => Err(faults),
     }
+}
+
+/// The calendar of the filter's days. A zone that no day is in does not matter.
+fn calendar(
+    meaning: Meaning<'_>,
+    conditions: &[CompiledCondition],
+) -> Result<Calendar, FilterFault> {
+    let zone = org::zone(meaning.time_zone());
+    let zone = match zone {
+        Some(zone) => zone,
+        None if conditions.iter().any(CompiledCondition::has_days) => {
+            let zone = meaning.time_zone().to_owned();
+            return Err(FilterFault::UnknownZone { zone });
+        }
+        None => jiff::tz::TimeZone::UTC,
+    };
+    Ok(Calendar::new(
+        zone,
+        meaning.first_weekday(),
+        &meaning.org.fiscal,
+    ))
 }
 
 fn compile_condition(
     number: usize,
     condition: &Condition,
     types: &FieldTypes,
+    rates: Option<&Rates>,
 ) -> Result<CompiledCondition, Vec<FilterFault>> {
     let field = &condition.field;
     let operator = condition.operator;
@@ -150,7 +235,7 @@ fn compile_condition(
             field: field.clone(),
         }]);
     };
-    if !field_type.operators().contains(&operator) {
+    if !operators(field, field_type).contains(&operator) {
         return Err(vec![FilterFault::OperatorDoesNotFit {
             condition: number,
             field: field.clone(),
@@ -163,7 +248,20 @@ fn compile_condition(
         condition,
         field_type,
     };
-    let operands = match field_type {
+    let operands = operands(&reader, rates)?;
+    let texts = condition.values.iter();
+    Ok(CompiledCondition {
+        field: field.clone(),
+        field_type,
+        operator,
+        texts: texts.map(|text| reader.trimmed(text).to_owned()).collect(),
+        operands,
+    })
+}
+
+fn operands(reader: &Reader<'_>, rates: Option<&Rates>) -> Result<Operands, Vec<FilterFault>> {
+    let operator = reader.condition.operator;
+    Ok(match reader.field_type {
         FieldType::Text | FieldType::Picklist => {
             Operands::Text(reader.each(|text| Ok(lower_case(text)))?)
         }
@@ -172,9 +270,12 @@ fn compile_condition(
             let flags = reader.each(|text| flag(text).ok_or(ValueFault::Unreadable))?;
             Operands::Flag(flags.into_iter().map(|value| value == Some(true)).collect())
         }
-        FieldType::Number | FieldType::Currency | FieldType::Percent => Operands::Number(
-            reader.each(|text| Decimal::parse(text).ok_or(ValueFault::Unreadable))?,
-        ),
+        FieldType::Currency if let Some(rates) = rates => {
+            Operands::Money(reader.each(|text| rates.money(text))?)
+        }
+        FieldType::Number | FieldType::Currency | FieldType::Percent => {
+            Operands::Number(reader.each(|text| reader.number(text))?)
+        }
         FieldType::Date => Operands::Date(reader.each(|text| DateValue::parse(text, false))?),
         FieldType::DateTime => {
             Operands::DateTime(reader.each(|text| DateValue::parse(text, true))?)
@@ -190,14 +291,6 @@ fn compile_condition(
             reader
                 .each(|text| SalesforceId::parse(text).map_err(|_fault| ValueFault::Unreadable))?,
         ),
-    };
-    let texts = condition.values.iter();
-    Ok(CompiledCondition {
-        field: field.clone(),
-        field_type,
-        operator,
-        texts: texts.map(|text| reader.trimmed(text).to_owned()).collect(),
-        operands,
     })
 }
 
@@ -265,11 +358,32 @@ impl Reader<'_> {
         text.is_empty() || (self.field_type == FieldType::MultiPicklist && items(text).is_empty())
     }
 
+    fn number(&self, text: &str) -> Result<Decimal, ValueFault> {
+        let with_code = self.field_type == FieldType::Currency && money::has_code(text);
+        Decimal::parse(text).ok_or(if with_code {
+            ValueFault::OneCurrency
+        } else {
+            ValueFault::Unreadable
+        })
+    }
+
     fn fault(&self, value: usize, fault: ValueFault) -> FilterFault {
         let (condition, field, field_type) =
             (self.number, self.condition.field.clone(), self.field_type);
         match fault {
-            ValueFault::Relative => FilterFault::RelativeDate {
+            ValueFault::Count(CountFault { least, most }) => FilterFault::CountOutOfBounds {
+                condition,
+                value,
+                field,
+                least,
+                most,
+            },
+            ValueFault::OneCurrency => FilterFault::OneCurrency {
+                condition,
+                value,
+                field,
+            },
+            ValueFault::UnknownCurrency => FilterFault::UnknownCurrency {
                 condition,
                 value,
                 field,
@@ -312,9 +426,8 @@ fn id_prefix(text: &str) -> Option<String> {
     shaped.then(|| text.to_owned())
 }
 
-fn names(field_type: FieldType) -> String {
-    field_type
-        .operators()
+fn names(operators: &[Operator]) -> String {
+    operators
         .iter()
         .map(|operator| operator.name())
         .collect::<Vec<_>>()
@@ -324,12 +437,17 @@ fn names(field_type: FieldType) -> String {
 const fn spelling(field_type: FieldType) -> &'static str {
     match field_type {
         FieldType::Boolean => "write true or false",
-        FieldType::Number | FieldType::Currency | FieldType::Percent => {
+        FieldType::Number | FieldType::Percent => {
             "write a plain number such as 1500 or 0.75, without separators, currency or percent sign"
         }
-        FieldType::Date => "write a date such as 2026-01-31",
+        FieldType::Currency => {
+            "write a plain number such as 1500 or 0.75, without separators or currency sign; with several currencies also one with its code such as EUR1500"
+        }
+        FieldType::Date => {
+            "write a date such as 2026-01-31 or a relative one such as TODAY or LAST_N_DAYS:30"
+        }
         FieldType::DateTime => {
-            "write a date such as 2026-01-31 or a time with its zone such as 2026-01-31T12:00:00Z"
+            "write a date such as 2026-01-31, a relative one such as LAST_N_DAYS:30, or a time with its zone such as 2026-01-31T12:00:00Z"
         }
         FieldType::Time => "write a time such as 10:15 or 10:15:30",
         FieldType::Id | FieldType::Reference => {

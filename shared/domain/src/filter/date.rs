@@ -2,37 +2,56 @@
 
 use std::cmp::Ordering;
 
-use jiff::civil::{self, date};
+use jiff::civil;
 
+use super::literal::{CountFault, Literal};
 use crate::time::Timestamp;
 
-const MICROS_PER_DAY: i64 = 86_400_000_000;
-
-/// What a condition on a date or date/time field compares with. It is a stretch of time: a field
-/// equals it when it lies inside, is less when it lies before its start and greater when it lies
-/// at or after its end; so ranges with other bounds compare by the same two functions.
+/// What a condition on a date or date/time field compares with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum DateValue {
-    /// A calendar day; for a date/time field, that day in UTC.
+    /// A calendar day.
     Day(civil::Date),
     /// A moment; for date/time fields only.
     Instant(Timestamp),
+    /// Days that depend on when it is asked.
+    Relative(Literal),
+}
+
+/// Days, the last one included. A field equals them when it lies inside, is less when it lies
+/// before the first and greater when it lies after the last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Days {
+    pub(super) first: civil::Date,
+    pub(super) last: civil::Date,
+}
+
+/// A stretch of time, compared like [`Days`]; the end is not part of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Stretch {
+    pub(super) start: Timestamp,
+    pub(super) end: Timestamp,
 }
 
 /// Why a text is no value of the type it is wanted for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum ValueFault {
-    /// `LAST_N_DAYS:30` and its like.
-    Relative,
+    /// The number of `LAST_N_DAYS:30` and its like is out of bounds.
+    Count(CountFault),
+    /// `USD5000` in an org with one currency.
+    OneCurrency,
+    /// A code that is none of the org's currencies.
+    UnknownCurrency,
     /// Everything else.
     Unreadable,
 }
 
 impl DateValue {
-    /// Reads `2026-01-31` or, where moments are allowed, `2026-01-31T12:00:00Z` with any offset.
+    /// Reads a literal, `2026-01-31` or, where moments are allowed, `2026-01-31T12:00:00Z` with any
+    /// offset.
     pub(super) fn parse(text: &str, moments: bool) -> Result<Self, ValueFault> {
-        if is_relative(text) {
-            return Err(ValueFault::Relative);
+        if let Some(literal) = Literal::parse(text) {
+            return literal.map(Self::Relative).map_err(ValueFault::Count);
         }
         if let Some(day) = day(text) {
             return Ok(Self::Day(day));
@@ -43,38 +62,39 @@ impl DateValue {
         }
     }
 
-    /// Where a date field lies, seen from this value.
-    pub(super) fn place_of_day(&self, met: civil::Date) -> Ordering {
+    /// The literal, if it is one.
+    pub(super) const fn literal(&self) -> Option<&Literal> {
         match self {
-            Self::Day(own) => met.cmp(own),
-            // Refused when the filter is compiled; by the rule above, seen from the day's start.
-            Self::Instant(own) => start_of(met).cmp(&own.as_micros()),
-        }
-    }
-
-    /// Where a date/time field lies, seen from this value.
-    pub(super) fn place_of_instant(&self, met: Timestamp) -> Ordering {
-        match self {
-            Self::Instant(own) => met.cmp(own),
-            Self::Day(own) => {
-                let start = start_of(*own);
-                if met.as_micros() < start {
-                    Ordering::Less
-                } else if met.as_micros() >= start.saturating_add(MICROS_PER_DAY) {
-                    Ordering::Greater
-                } else {
-                    Ordering::Equal
-                }
-            }
+            Self::Relative(literal) => Some(literal),
+            Self::Day(_) | Self::Instant(_) => None,
         }
     }
 }
 
-/// Microseconds from the epoch to the day's start in UTC.
-pub(super) fn start_of(day: civil::Date) -> i64 {
-    day.duration_since(date(1970, 1, 1))
-        .as_secs()
-        .saturating_mul(1_000_000)
+impl Days {
+    /// Where a day lies, seen from these.
+    pub(super) fn place(&self, met: civil::Date) -> Ordering {
+        if met < self.first {
+            Ordering::Less
+        } else if met > self.last {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        }
+    }
+}
+
+impl Stretch {
+    /// Where a moment lies, seen from this.
+    pub(super) fn place(&self, met: Timestamp) -> Ordering {
+        if met < self.start {
+            Ordering::Less
+        } else if met >= self.end {
+            Ordering::Greater
+        } else {
+            Ordering::Equal
+        }
+    }
 }
 
 /// Reads `2026-01-31` and nothing longer or shorter.
@@ -109,69 +129,10 @@ pub(super) fn time_of_day(text: &str) -> Option<civil::Time> {
     if shaped { plain.parse().ok() } else { None }
 }
 
-/// Whether the text is a relative date literal, spelled as in SOQL (`LAST_N_DAYS:30`) or as in list
-/// views (`LAST 30 DAYS`).
-fn is_relative(text: &str) -> bool {
-    let upper = text.trim().to_ascii_uppercase().replace(' ', "_");
-    let (name, count) = match upper.split_once(':') {
-        Some((name, count)) => (name, Some(count)),
-        None => (upper.as_str(), None),
-    };
-    match count {
-        Some(count) => is_count(count) && counted_unit(name).is_some_and(|number| number == "N"),
-        None => {
-            matches!(name, "YESTERDAY" | "TODAY" | "TOMORROW")
-                || whole_unit(name)
-                || counted_unit(name).is_some_and(is_count)
-        }
-    }
-}
-
-/// `THIS_WEEK`, `LAST_FISCAL_YEAR`, ...
-fn whole_unit(name: &str) -> bool {
-    name.split_once('_').is_some_and(|(which, unit)| {
-        matches!(which, "LAST" | "THIS" | "NEXT")
-            && matches!(
-                unit,
-                "WEEK" | "MONTH" | "QUARTER" | "YEAR" | "FISCAL_QUARTER" | "FISCAL_YEAR"
-            )
-    })
-}
-
-/// The number's place of `LAST_N_DAYS`, `NEXT_90_DAYS`, `N_WEEKS_AGO`, ...
-fn counted_unit(name: &str) -> Option<&str> {
-    let counted = name
-        .strip_suffix("_AGO")
-        .or_else(|| name.strip_prefix("LAST_"))
-        .or_else(|| name.strip_prefix("NEXT_"))?;
-    let (number, unit) = counted.split_once('_')?;
-    let known = matches!(
-        unit,
-        "DAY"
-            | "DAYS"
-            | "WEEK"
-            | "WEEKS"
-            | "MONTH"
-            | "MONTHS"
-            | "QUARTER"
-            | "QUARTERS"
-            | "YEAR"
-            | "YEARS"
-            | "FISCAL_QUARTER"
-            | "FISCAL_QUARTERS"
-            | "FISCAL_YEAR"
-            | "FISCAL_YEARS"
-    );
-    known.then_some(number)
-}
-
-fn is_count(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::civil::date;
 
     #[test]
     fn days_and_moments_are_read() {
@@ -214,83 +175,6 @@ mod tests {
                 "{text}"
             );
         }
-    }
-
-    #[test]
-    fn relative_literals_are_recognised() {
-        for text in [
-            "TODAY",
-            "yesterday",
-            "Tomorrow",
-            "THIS_WEEK",
-            "LAST_MONTH",
-            "NEXT_FISCAL_QUARTER",
-            "THIS QUARTER",
-            "LAST_90_DAYS",
-            "LAST_N_DAYS:30",
-            "next_n_fiscal_years:2",
-            "N_DAYS_AGO:7",
-            "N_FISCAL_QUARTERS_AGO:1",
-            "LAST 7 DAYS",
-            "3 MONTHS AGO",
-            "NEXT 1 WEEK",
-        ] {
-            assert_eq!(
-                DateValue::parse(text, true),
-                Err(ValueFault::Relative),
-                "{text}"
-            );
-        }
-        for text in [
-            "LAST_N_DAYS",
-            "LAST_N_DAYS:",
-            "LAST_N_DAYS:x",
-            "LAST_7_DAYS:7",
-            "SOME_DAY",
-            "THIS_CENTURY",
-            "N_AGO",
-            "_AGO",
-        ] {
-            assert_eq!(
-                DateValue::parse(text, true),
-                Err(ValueFault::Unreadable),
-                "{text}"
-            );
-        }
-    }
-
-    #[test]
-    fn a_day_is_a_stretch_of_utc() {
-        let day = DateValue::Day(date(2026, 1, 31));
-        for (text, place) in [
-            ("2026-01-30T23:59:59.999Z", Ordering::Less),
-            ("2026-01-31T00:00:00.000+0000", Ordering::Equal),
-            ("2026-01-31T23:59:59.999Z", Ordering::Equal),
-            ("2026-02-01T00:00:00.000Z", Ordering::Greater),
-        ] {
-            assert_eq!(
-                day.place_of_instant(Timestamp::parse(text).unwrap()),
-                place,
-                "{text}"
-            );
-        }
-        let before_the_epoch = DateValue::Day(date(1969, 12, 31));
-        assert_eq!(
-            before_the_epoch.place_of_instant(Timestamp::from_micros(-1)),
-            Ordering::Equal
-        );
-        assert_eq!(
-            before_the_epoch.place_of_instant(Timestamp::from_micros(0)),
-            Ordering::Greater
-        );
-        assert_eq!(
-            DateValue::Day(date(9999, 12, 31)).place_of_instant(Timestamp::from_micros(0)),
-            Ordering::Less
-        );
-        assert_eq!(
-            DateValue::Instant(Timestamp::from_micros(0)).place_of_day(date(1970, 1, 1)),
-            Ordering::Equal
-        );
     }
 
     #[test]

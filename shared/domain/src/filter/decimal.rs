@@ -98,6 +98,76 @@ impl Decimal {
         })
     }
 
+    pub(super) fn one() -> Self {
+        Self {
+            negative: false,
+            exponent: 1,
+            digits: vec![b'1'],
+        }
+    }
+
+    pub(super) fn is_positive(&self) -> bool {
+        self.sign() > 0
+    }
+
+    /// The exact product.
+    pub(super) fn times(&self, other: &Self) -> Self {
+        let mut columns = vec![0_u64; self.digits.len() + other.digits.len()];
+        for (place, digit) in self.digits.iter().enumerate() {
+            for (column, of_other) in columns.iter_mut().skip(place + 1).zip(&other.digits) {
+                *column += u64::from(digit - b'0') * u64::from(of_other - b'0');
+            }
+        }
+        let mut carry = 0;
+        for column in columns.iter_mut().rev() {
+            let sum = *column + carry;
+            *column = sum % 10;
+            carry = sum / 10;
+        }
+        Self::normalised(
+            self.negative != other.negative,
+            columns.into_iter().map(ascii),
+            self.exponent.saturating_add(other.exponent),
+        )
+    }
+
+    /// The quotient, cut where it has more than some forty digits; a last digit then tells that there
+    /// were more, so that [`Self::bracket`] is right. `None` for a divisor that is zero or has more
+    /// than 30 digits.
+    pub(super) fn over(&self, divisor: &Self) -> Option<Self> {
+        const DIGITS: usize = 40;
+        let number = |digits: &[u8]| {
+            digits
+                .iter()
+                .fold(0_u128, |sum, digit| sum * 10 + u128::from(digit - b'0'))
+        };
+        if divisor.digits.is_empty() || divisor.digits.len() > 30 {
+            return None;
+        }
+        let by = number(&divisor.digits);
+        let mut quotient = Vec::with_capacity(self.digits.len() + DIGITS);
+        let mut rest = 0_u128;
+        let zeros = std::iter::repeat_n(&b'0', DIGITS);
+        for digit in self.digits.iter().chain(zeros) {
+            rest = rest * 10 + u128::from(digit - b'0');
+            quotient.push(ascii(u64::try_from(rest / by).unwrap_or(0)));
+            rest %= by;
+        }
+        if rest > 0 {
+            quotient.push(b'1');
+        }
+        let divisor_length = i64::try_from(divisor.digits.len()).ok()?;
+        let point = self
+            .exponent
+            .saturating_sub(divisor.exponent)
+            .saturating_add(divisor_length);
+        Some(Self::normalised(
+            self.negative != divisor.negative,
+            quotient.into_iter(),
+            point,
+        ))
+    }
+
     /// -1, 0 or 1.
     fn sign(&self) -> i8 {
         match (self.digits.is_empty(), self.negative) {
@@ -106,6 +176,10 @@ impl Decimal {
             (false, false) => 1,
         }
     }
+}
+
+fn ascii(digit: u64) -> u8 {
+    u8::try_from(digit).map_or(b'0', |digit| b'0' + digit)
 }
 
 /// So many units of ten to that power, without an exponent.
@@ -173,6 +247,19 @@ mod tests {
         Decimal::parse(text).unwrap_or_else(|| panic!("{text} is a number"))
     }
 
+    proptest! {
+        #[test]
+        fn a_product_over_one_factor_is_the_other(
+            left in -1_000_000_000_000_i64..1_000_000_000_000,
+            right in 1_i64..1_000_000_000_000,
+            places in 0_i32..12,
+        ) {
+            let (left, right) = (number(&format!("{left}e-{places}")), number(&right.to_string()));
+            let product = left.times(&right);
+            prop_assert_eq!(product.over(&right), Some(left.clone()));
+        }
+    }
+
     #[test]
     fn spellings_of_one_number_are_equal() {
         for spellings in [
@@ -192,6 +279,54 @@ mod tests {
             number("9007199254740992"),
             "a double cannot tell these apart"
         );
+    }
+
+    #[test]
+    fn products_are_exact_and_quotients_cut() {
+        for (left, right, product) in [
+            ("0.8", "100", "80"),
+            ("-1.5", "1.5", "-2.25"),
+            ("0", "-7", "0"),
+            (
+                "999999999999999999",
+                "999999999999999999",
+                "999999999999999998000000000000000001",
+            ),
+            ("1e-9", "1e9", "1"),
+        ] {
+            assert_eq!(
+                number(left).times(&number(right)),
+                number(product),
+                "{left} * {right}"
+            );
+        }
+        for (left, right, quotient) in [
+            ("100", "0.8", "125"),
+            ("-2.25", "1.5", "-1.5"),
+            ("0", "3", "0"),
+            ("1", "8", "0.125"),
+            ("1e10", "2.5e-3", "4e12"),
+            ("123456789012345678", "0.000001", "123456789012345678000000"),
+        ] {
+            assert_eq!(
+                number(left).over(&number(right)),
+                Some(number(quotient)),
+                "{left} / {right}"
+            );
+        }
+        assert_eq!(number("1").over(&number("0")), None);
+        for (left, right, low, high) in [
+            ("1", "3", "0.333333333333333", "0.333333333333334"),
+            ("-2", "3", "-0.666666666666667", "-0.666666666666666"),
+            ("1000", "7", "142.857142857142", "142.857142857143"),
+        ] {
+            let quotient = number(left).over(&number(right)).unwrap();
+            assert_eq!(
+                quotient.bracket(15),
+                Some((low.to_owned(), high.to_owned())),
+                "{left} / {right}"
+            );
+        }
     }
 
     #[test]

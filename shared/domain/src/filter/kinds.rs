@@ -116,6 +116,18 @@ impl fmt::Display for FieldType {
     }
 }
 
+/// The operators that list views offer for a field: those of its type, but for a record type, which
+/// is one or is not.
+#[must_use]
+pub fn operators(field: &str, field_type: FieldType) -> &'static [Operator] {
+    let last = field.rsplit_once('.').map_or(field, |(_, last)| last);
+    let of_record_type = field.starts_with("RecordType.") || field.contains(".RecordType.");
+    if last == "RecordTypeId" || of_record_type {
+        return &[Operator::Equals, Operator::NotEqual];
+    }
+    field_type.operators()
+}
+
 /// How a field is compared with the values of a condition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

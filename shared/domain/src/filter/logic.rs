@@ -128,15 +128,29 @@ impl Logic {
         }
     }
 
-    /// The answer, given each condition's.
-    pub(super) fn holds(&self, answer: &impl Fn(usize) -> bool) -> bool {
+    /// The answer, given each condition's. What nobody knows (`None`) is not known of its negation
+    /// either, and decides nothing where another part decides.
+    pub(super) fn truth(&self, answer: &impl Fn(usize) -> Option<bool>) -> Option<bool> {
         match self {
             Self::Condition(index) => answer(*index),
-            Self::Not(inner) => !inner.holds(answer),
-            Self::All(parts) => parts.iter().all(|part| part.holds(answer)),
-            Self::Any(parts) => parts.iter().any(|part| part.holds(answer)),
+            Self::Not(inner) => inner.truth(answer).map(|truth| !truth),
+            Self::All(parts) => decided(parts, false, answer),
+            Self::Any(parts) => decided(parts, true, answer),
         }
     }
+}
+
+/// `by` where a part is that, the other where all parts are, and otherwise unknown.
+fn decided(parts: &[Logic], by: bool, answer: &impl Fn(usize) -> Option<bool>) -> Option<bool> {
+    let mut decision = Some(!by);
+    for part in parts {
+        match part.truth(answer) {
+            Some(truth) if truth == by => return Some(by),
+            Some(_) => {}
+            None => decision = None,
+        }
+    }
+    decision
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -316,10 +330,36 @@ mod tests {
         Logic::parse(text, conditions).map_err(|mut faults| faults.remove(0))
     }
 
+    impl Logic {
+        fn holds(&self, answer: &impl Fn(usize) -> bool) -> bool {
+            self.truth(&|index| Some(answer(index))).unwrap()
+        }
+    }
+
     fn holds(text: &str, answers: &[bool]) -> bool {
         parse(text, answers.len())
             .unwrap()
             .holds(&|index| answers[index])
+    }
+
+    #[test]
+    fn what_is_unknown_decides_nothing() {
+        let truth = |text: &str, answers: [Option<bool>; 2]| {
+            parse(text, 2).unwrap().truth(&|index| answers[index])
+        };
+        let (yes, no, unknown) = (Some(true), Some(false), None);
+        for (text, answers, expected) in [
+            ("1 AND 2", [unknown, yes], unknown),
+            ("1 AND 2", [unknown, no], no),
+            ("1 AND 2", [no, unknown], no),
+            ("1 OR 2", [unknown, yes], yes),
+            ("1 OR 2", [unknown, no], unknown),
+            ("NOT 1 OR 2", [unknown, no], unknown),
+            ("NOT (1 OR 2)", [unknown, yes], no),
+            ("NOT (1 AND 2)", [unknown, no], yes),
+        ] {
+            assert_eq!(truth(text, answers), expected, "{text} {answers:?}");
+        }
     }
 
     #[test]

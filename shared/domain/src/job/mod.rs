@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::SalesforceId;
 use crate::object::ObjectKind;
+use crate::settings::SettingsRevision;
 use crate::tally::Tally;
 use crate::time::Timestamp;
 
@@ -78,6 +79,10 @@ pub enum JobKind {
     Backfill,
     /// What a hole in the stream may have hidden.
     CatchUp,
+    /// What the calendar lets in: a relative date of the filter has moved.
+    Sweep,
+    /// What may have changed without an event: formulas, stages, the org around the records.
+    Refresh,
     /// Parked records, read back.
     Retry,
     /// The changes of one UTC hour.
@@ -86,10 +91,12 @@ pub enum JobKind {
 
 impl JobKind {
     /// All of them.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 7] = [
         Self::SyncAll,
         Self::Backfill,
         Self::CatchUp,
+        Self::Sweep,
+        Self::Refresh,
         Self::Retry,
         Self::Live,
     ];
@@ -107,6 +114,8 @@ impl JobKind {
             Self::SyncAll => "sync_all",
             Self::Backfill => "backfill",
             Self::CatchUp => "catch_up",
+            Self::Sweep => "sweep",
+            Self::Refresh => "refresh",
             Self::Retry => "retry",
             Self::Live => "live",
         }
@@ -131,6 +140,23 @@ pub enum JobScope {
     Since {
         /// The beginning of the hole.
         since: Timestamp,
+    },
+    /// The opportunities that the rules let in and did not before, with what belongs to them.
+    Entering {
+        /// The settings revision with the rules before.
+        before: u64,
+        /// When those applied: their relative dates are counted from the day it was then.
+        then: Timestamp,
+    },
+    /// The records of these objects that are in scope; opportunities with what belongs to them.
+    Objects {
+        /// Which objects.
+        objects: BTreeSet<ObjectKind>,
+    },
+    /// The opportunities that the filter matches in these stages, open or closed.
+    Stages {
+        /// API names.
+        stages: BTreeSet<String>,
     },
     /// These records.
     Records {
@@ -242,6 +268,39 @@ impl Job {
             );
         }
         job
+    }
+
+    /// What a save lets in, to be stored together with it; `None` where it changes nothing of what
+    /// is sent.
+    #[must_use]
+    pub fn of_save(before: &SettingsRevision, saved: &SettingsRevision) -> Option<Self> {
+        if saved.rule_revision == before.rule_revision {
+            return None;
+        }
+        let mut same_filter = saved.settings.clone();
+        same_filter.filter = before.settings.filter.clone();
+        same_filter.sync_closed = before.settings.sync_closed;
+        same_filter.blanks = before.settings.blanks;
+        same_filter.zone = before.settings.zone;
+        // What is in scope already has to be sent again where more than the scope has changed.
+        let scope = if before.settings.rules_differ(&same_filter) {
+            JobScope::Objects {
+                objects: ObjectKind::ALL.into_iter().collect(),
+            }
+        } else {
+            JobScope::Entering {
+                before: before.revision,
+                then: saved.saved,
+            }
+        };
+        // The same save, repeated, asks for the same job.
+        let name = format!(
+            "settings revision {} of {}",
+            saved.revision,
+            saved.saved.as_micros()
+        );
+        let id = JobId::new(JobKind::Backfill, uuid_of(&name));
+        Some(Self::queued(id, JobKind::Backfill, scope, saved.saved))
     }
 
     /// Records read back as a job of their own.

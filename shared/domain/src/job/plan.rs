@@ -18,6 +18,10 @@ pub struct Plan {
     pub permission_snapshot: u64,
     /// The statements of each phase. A phase begins when every unit of the one before is counted.
     pub phases: Vec<Vec<Statement>>,
+    /// Rows that the rules before let in are left out, see
+    /// [`JobScope::Entering`](super::JobScope::Entering).
+    #[serde(default)]
+    pub leaves_out: bool,
     /// What was done otherwise than usual and why, for people.
     #[serde(default)]
     pub notes: Vec<String>,

@@ -1,9 +1,11 @@
 //! What mosync remembers. Every step is atomic, and safe to repeat when its answer was lost.
 
+mod calls;
 mod jobs;
 mod last_words;
 mod lease;
 mod log;
+mod notes;
 mod parked;
 mod permissions;
 mod position;
@@ -14,10 +16,12 @@ mod ticket;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use calls::{CALLS_KEPT, CallStore, hour_of};
 pub use jobs::{HistoryPosition, JobStore, Moved, Standing};
 pub use last_words::{LAST_WORD_KEPT, LastWordStore};
 pub use lease::LeaseStore;
 pub use log::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore};
+pub use notes::NoteStore;
 pub use parked::{ParkedFilter, ParkedStore};
 pub use permissions::PermissionStore;
 pub use position::{Gap, GapCause, PollState, PollUnderWay, PositionStore, StreamState};
@@ -76,6 +80,10 @@ pub struct Stores {
     pub lease: Arc<dyn LeaseStore>,
     /// What each worker last said of itself.
     pub reports: Arc<dyn ReportStore>,
+    /// Small documents.
+    pub notes: Arc<dyn NoteStore>,
+    /// API requests made.
+    pub calls: Arc<dyn CallStore>,
 }
 
 impl std::fmt::Debug for Stores {

@@ -18,6 +18,7 @@ use crate::org::Org;
 use crate::record::Record;
 use crate::schema::{self, Entity};
 use crate::setup_fields::{CustomField, Recalculation};
+use crate::setup_org::{NewFiscalYear, NewRecordType, OrgCurrencies};
 use crate::table::Key;
 
 #[derive(Deserialize)]
@@ -114,6 +115,18 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         (&Method::POST, ["recalculate"]) => {
             done(body::<Recalculation>(incoming).and_then(|wish| app.org.recalculate(&wish)))
         }
+        (&Method::POST, ["currencies"]) => done(
+            body::<OrgCurrencies>(incoming).and_then(|wanted| app.org.enable_currencies(&wanted)),
+        ),
+        (&Method::POST, ["record-types"]) => {
+            let made =
+                body::<NewRecordType>(incoming).and_then(|wanted| app.org.add_record_type(&wanted));
+            made.map_or_else(Reply::from, |id| Reply::json(200, &json!({"id": id})))
+        }
+        (&Method::POST, ["fiscal-years"]) => done(
+            body::<Vec<NewFiscalYear>>(incoming)
+                .and_then(|years| app.org.define_fiscal_years(&years)),
+        ),
         (&Method::GET, ["history"]) => history(app, incoming),
         (&Method::GET, ["state", entity]) => match schema::entity(entity) {
             Some(entity) => state(app, incoming, entity),

@@ -83,7 +83,10 @@ pub(crate) fn route(
             Ok(query::next_page(app, cursor, version))
         }
         (&Method::GET, ["limits"]) => Ok(limits(app)),
-        (&Method::GET, ["sobjects"]) => Ok(Reply::json(200, &describe::global(version))),
+        (&Method::GET, ["sobjects"]) => Ok(Reply::json(
+            200,
+            &describe::global(&app.org.state(), version),
+        )),
         (&Method::GET, ["sobjects", entity, "describe"]) => {
             describe(app, incoming, version, entity)
         }

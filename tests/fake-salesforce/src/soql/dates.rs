@@ -26,30 +26,53 @@ const UNITS: [(&str, Unit); 7] = [
     ("FISCAL_YEAR", Unit::FiscalYear),
 ];
 
-/// The days that a literal names; `None` where it names none. `fiscal_start` is the first month
-/// of the fiscal year.
-pub(crate) fn days(
-    name: &str,
-    number: Option<i64>,
-    today: Date,
-    fiscal_start: i64,
-) -> Option<Days> {
-    let calendar = Calendar {
-        today,
-        fiscal_start,
-    };
-    match number {
-        None => calendar.fixed(name),
-        Some(number) => calendar.counted(name, number),
+/// What literals are counted by.
+#[derive(Clone, Debug)]
+pub(crate) struct Calendar {
+    /// The day that it is for the running user.
+    pub(crate) today: Date,
+    /// The first day of the week in the user's locale, 0 for Sunday.
+    pub(crate) first_weekday: i8,
+    /// The first month of the fiscal year.
+    pub(crate) fiscal_start: i64,
+    /// The years and quarters of custom fiscal years, in order.
+    pub(crate) custom: Option<Custom>,
+}
+
+/// What an administrator defined.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Custom {
+    pub(crate) years: Vec<Days>,
+    pub(crate) quarters: Vec<Days>,
+}
+
+/// Countries where weeks begin on Sunday or Saturday; elsewhere on Monday.
+const SUNDAY: [&str; 12] = [
+    "US", "CA", "MX", "BR", "JP", "KR", "IN", "IL", "TH", "TW", "HK", "SG",
+];
+const SATURDAY: [&str; 6] = ["EG", "AE", "KW", "QA", "JO", "IQ"];
+
+/// The first day of the week of a locale such as `en_US`, 0 for Sunday.
+pub(crate) fn first_weekday(locale: &str) -> i8 {
+    let country = locale.split('_').nth(1).unwrap_or("US");
+    if SUNDAY.contains(&country) {
+        0
+    } else if SATURDAY.contains(&country) {
+        6
+    } else {
+        1
     }
 }
 
-struct Calendar {
-    today: Date,
-    fiscal_start: i64,
-}
-
 impl Calendar {
+    /// The days that a literal names; `None` where it names none.
+    pub(crate) fn days(&self, name: &str, number: Option<i64>) -> Option<Days> {
+        match number {
+            None => self.fixed(name),
+            Some(number) => self.counted(name, number),
+        }
+    }
+
     fn fixed(&self, name: &str) -> Option<Days> {
         match name {
             "YESTERDAY" => return self.units(Unit::Day, -1, 1),
@@ -85,6 +108,21 @@ impl Calendar {
 
     /// `count` units beginning with the one `from` units after the current one.
     fn units(&self, unit: Unit, from: i64, count: i64) -> Option<Days> {
+        if let (Some(custom), Unit::FiscalQuarter | Unit::FiscalYear) = (&self.custom, unit) {
+            let periods = if matches!(unit, Unit::FiscalYear) {
+                &custom.years
+            } else {
+                &custom.quarters
+            };
+            let current = periods
+                .iter()
+                .position(|(start, end)| *start <= self.today && self.today < *end)?;
+            let place = |after: i64| {
+                let place = i64::try_from(current).ok()?.checked_add(after)?;
+                periods.get(usize::try_from(place).ok()?)
+            };
+            return Some((place(from)?.0, place(from.checked_add(count)? - 1)?.1));
+        }
         let current = self.start(unit)?;
         let first = plus(current, unit, from)?;
         Some((first, plus(current, unit, from.checked_add(count)?)?))
@@ -100,7 +138,9 @@ impl Calendar {
             Unit::Week => plus(
                 today,
                 Unit::Day,
-                -i64::from(today.weekday().to_sunday_zero_offset()),
+                -i64::from(
+                    (today.weekday().to_sunday_zero_offset() - self.first_weekday).rem_euclid(7),
+                ),
             ),
             Unit::Month => Some(today.first_of_month()),
             Unit::Quarter => month_back((month - 1) % 3),
@@ -137,8 +177,17 @@ mod tests {
     /// A Wednesday in the third calendar quarter.
     const TODAY: Date = Date::constant(2026, 8, 12);
 
+    fn calendar() -> Calendar {
+        Calendar {
+            today: TODAY,
+            first_weekday: 0,
+            fiscal_start: 2,
+            custom: None,
+        }
+    }
+
     fn check(name: &str, number: Option<i64>, first: &str, last: &str) {
-        let (from, to) = days(name, number, TODAY, 2).unwrap();
+        let (from, to) = calendar().days(name, number).unwrap();
         assert_eq!(from.to_string(), first, "{name}");
         assert_eq!(to.yesterday().unwrap().to_string(), last, "{name}");
     }
@@ -179,7 +228,36 @@ mod tests {
             ("LAST_DAY", None),
             ("LAST_N_DAYS", Some(i64::MAX)),
         ] {
-            assert_eq!(days(name, number, TODAY, 1), None, "{name}");
+            assert_eq!(calendar().days(name, number), None, "{name}");
         }
+    }
+
+    #[test]
+    fn weeks_begin_by_locale_and_custom_years_where_defined() {
+        let day = |text: &str| text.parse::<Date>().unwrap();
+        let calendar = Calendar {
+            first_weekday: first_weekday("de_DE"),
+            custom: Some(Custom {
+                years: vec![(day("2026-02-01"), day("2027-02-07"))],
+                quarters: vec![(day("2026-08-02"), day("2026-11-01"))],
+            }),
+            ..calendar()
+        };
+        let days = |name| calendar.days(name, None);
+        assert_eq!(
+            days("THIS_WEEK"),
+            Some((day("2026-08-10"), day("2026-08-17")))
+        );
+        assert_eq!(
+            days("THIS_FISCAL_YEAR"),
+            Some((day("2026-02-01"), day("2027-02-07")))
+        );
+        assert_eq!(
+            days("THIS_FISCAL_QUARTER"),
+            Some((day("2026-08-02"), day("2026-11-01")))
+        );
+        assert_eq!(days("LAST_FISCAL_YEAR"), None);
+        assert_eq!(days("NEXT_FISCAL_QUARTER"), None);
+        assert_eq!((first_weekday("en_US"), first_weekday("ar_EG")), (0, 6));
     }
 }

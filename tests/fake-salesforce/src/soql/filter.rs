@@ -11,7 +11,6 @@ use crate::error::ApiError;
 use crate::id;
 use crate::record::{Cell, Record};
 use crate::schema::{Entity, FieldType};
-use crate::soql::dates;
 use crate::soql::join::Join;
 use crate::soql::lexer::{malformed, unescape};
 use crate::soql::parser::{Comparison, Condition, Item, Literal, Names};
@@ -251,7 +250,9 @@ impl Scope<'_> {
 
     /// The span of a date literal; for datetimes, from midnight to midnight in the user's zone.
     fn days(&self, name: &str, number: Option<i64>, instants: bool) -> Result<Operand, ApiError> {
-        let (from, to) = dates::days(name, number, self.today, self.fiscal_start)
+        let (from, to) = self
+            .calendar
+            .days(name, number)
             .ok_or_else(|| malformed(format!("unexpected token: '{name}'")))?;
         let form = |date: Date| {
             if !instants {

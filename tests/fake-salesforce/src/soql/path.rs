@@ -1,11 +1,11 @@
 //! Field names of a query to places in records.
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
 use crate::error::ApiError;
 use crate::org::State;
 use crate::record::{Cell, Record};
 use crate::schema::{Entity, Field, FieldType};
+use crate::soql::dates::Calendar;
 use crate::soql::functions::DateFunction;
 use crate::soql::parser::{Item, Names};
 
@@ -18,11 +18,10 @@ pub(crate) struct Scope<'a> {
     pub(crate) now: String,
     /// Whether deleted records are visible.
     pub(crate) all_rows: bool,
-    /// The running user's zone and the day there.
+    /// The running user's zone.
     pub(crate) zone: TimeZone,
-    pub(crate) today: Date,
-    /// The first month of the fiscal year.
-    pub(crate) fiscal_start: i64,
+    /// What date literals are counted by, in that zone.
+    pub(crate) calendar: Calendar,
 }
 
 /// A field, reached over parents.
@@ -75,7 +74,7 @@ impl<'a> Scope<'a> {
         let cell = self.stored(record, path);
         match path.function {
             None => cell,
-            Some(function) => function.of(&cell, &self.zone, self.fiscal_start),
+            Some(function) => function.of(&cell, &self.zone, self.calendar.fiscal_start),
         }
     }
 

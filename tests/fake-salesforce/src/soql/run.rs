@@ -1,5 +1,6 @@
 //! Queries answered.
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use serde_json::json;
 
@@ -8,6 +9,7 @@ use crate::error::ApiError;
 use crate::org::{Org, State};
 use crate::record::CellRef;
 use crate::schema::Entity;
+use crate::soql::dates::{Calendar, Custom, first_weekday};
 use crate::soql::group::Groups;
 use crate::soql::lexer::malformed;
 use crate::soql::parser::{self, Function, Item, Names};
@@ -141,16 +143,44 @@ impl Org {
             Some(CellRef::Int(month)) => month,
             _ => 1,
         };
+        let locale = user.and_then(|user| user.text("LocaleSidKey"));
+        let calendar = Calendar {
+            today: now.to_zoned(zone.clone()).date(),
+            first_weekday: first_weekday(locale.unwrap_or_default()),
+            fiscal_start,
+            custom: custom_years(state),
+        };
         Scope {
             state,
             soql,
             now: time::datetime_text(now_ms),
             all_rows,
-            today: now.to_zoned(zone.clone()).date(),
             zone,
-            fiscal_start,
+            calendar,
         }
     }
+}
+
+/// The custom fiscal years, where an administrator has defined any.
+fn custom_years(state: &State) -> Option<Custom> {
+    let settings = state.table("FiscalYearSettings")?;
+    settings.all().find(|year| !year.flag("IsStandardYear"))?;
+    let mut custom = Custom::default();
+    for period in state.table("Period")?.all() {
+        let day = |field: &str| period.text(field)?.parse::<Date>().ok();
+        let (Some(start), Some(end)) = (day("StartDate"), day("EndDate")) else {
+            continue;
+        };
+        let days = (start, end.tomorrow().ok()?);
+        match period.text("Type") {
+            Some("Year") => custom.years.push(days),
+            Some("Quarter") => custom.quarters.push(days),
+            _ => {}
+        }
+    }
+    custom.years.sort_unstable();
+    custom.quarters.sort_unstable();
+    Some(custom)
 }
 
 /// An object by its name in any case.

@@ -8,8 +8,10 @@ use axum::body::{Body, Bytes};
 use console::api::{Keys, Server};
 use console::{Operations, token};
 use domain::failure::FailureKind;
+use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::parked::Parked;
+use domain::settings::Settings;
 use domain::tally::{Count, Tally};
 use domain::unit::{
     Cause, Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord,
@@ -73,6 +75,21 @@ impl Desk {
         self.clock
             .0
             .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+    }
+
+    /// Saves changed settings.
+    pub(crate) async fn save(&self, change: impl FnOnce(&mut Settings)) {
+        let current = self.stores.settings.current().await.unwrap();
+        let mut settings = current.settings.clone();
+        change(&mut settings);
+        let next = current.next(
+            settings,
+            FieldTypes::new(),
+            current.org.clone(),
+            "a test",
+            self.now(),
+        );
+        self.stores.settings.save(&next, None).await.unwrap();
     }
 
     /// A job of a kind, queued.

@@ -16,6 +16,7 @@ use operators::faults;
 use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use ports::source::ReplayId;
 use ports::stores::{Gap, GapCause, PollState, Report, StreamState, WorkerState};
+use runtime::{figures, in_hand};
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door, TOKEN, TOPIC};
@@ -115,7 +116,17 @@ async fn furnished() -> Desk {
         ("filter", WorkerState::Paused("disabled".to_owned())),
         ("loader", WorkerState::Failing("no mOS".to_owned())),
     ] {
-        let figures = [("oldest_published".to_owned(), now.as_micros())].into();
+        let figures = [
+            in_hand::OLDEST,
+            figures::NEXT_WINDOW,
+            figures::API_MAX,
+            figures::API_USED,
+            figures::API_OURS,
+            figures::API_BULK_HELD_UNTIL,
+            figures::API_LIVE_HELD_UNTIL,
+        ];
+        let figures = figures.map(|name| (name.to_owned(), now.as_micros()));
+        let figures = figures.into();
         let report = Report {
             at: now,
             state,
@@ -123,6 +134,8 @@ async fn furnished() -> Desk {
         };
         stores.reports.report(worker, &report).await.unwrap();
     }
+    desk.save(|settings| settings.frequency = "every_15_min".parse().unwrap())
+        .await;
     let load = desk.job(JobKind::SyncAll, "load").await;
     for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
         stores

@@ -3,14 +3,16 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use console::views::{PollView, Verdict};
-use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
+use console::views::{ApiView, PollView, Verdict, WindowsView};
+use domain::allowance::ApiShare;
+use domain::job::{JobId, JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::tally::{Count, Tally};
 use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
 use ports::queue::Message;
 use ports::source::ReplayId;
 use ports::stores::{PollState, PollUnderWay, Report, StreamState, WorkerState};
-use runtime::in_hand;
+use runtime::{figures, in_hand};
 
 use crate::desk::{Desk, TOPIC, record};
 
@@ -59,6 +61,79 @@ async fn nothing_to_do_is_healthy_and_at_rest() {
     assert_eq!(status.last_sync_all, None);
     assert!(status.stages.iter().all(|stage| stage.oldest.is_none()));
     assert_eq!(status.queues.len(), 6);
+}
+
+#[tokio::test]
+async fn windows_and_the_allowance_are_told() {
+    let desk = at_rest().await;
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!((status.windows, status.api), (None, None));
+    desk.save(|settings| {
+        settings.frequency = "every_15_min".parse().unwrap();
+        settings.api_share = ApiShare::new(40, 5).unwrap();
+    })
+    .await;
+    let next = Timestamp::from_micros(1_790_000_100_000_000);
+    let told = [
+        (figures::NEXT_WINDOW, next.as_micros()),
+        (figures::WINDOW_CHANGES, 70),
+        (figures::WINDOW_RECORDS, 30),
+        (figures::API_MAX, 15_000),
+        (figures::API_USED, 7_000),
+        (figures::API_OURS, 2_000),
+        (figures::API_BULK_HELD_UNTIL, next.as_micros()),
+    ];
+    let told = told.map(|(name, value)| (name.to_owned(), value));
+    report(&desk, "listener", WorkerState::Running, told.into()).await;
+    // Of the last day, and of the day before.
+    for (hours_ago, collapsed) in [(1, 40), (30, 1_000)] {
+        let at = desk.now().before(Duration::from_secs(3_600 * hours_ago));
+        let job = JobId::live(at);
+        let index = desk.stores.jobs.open_live_unit(&job, at).await.unwrap();
+        let mut tally = Tally::default();
+        tally.add_many(ObjectKind::Account, Count::Read, collapsed);
+        tally.add_many(ObjectKind::Account, Count::Collapsed, collapsed);
+        desk.stores
+            .jobs
+            .count(&job, index, &tally, at)
+            .await
+            .unwrap();
+    }
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Healthy);
+    assert_eq!(
+        status.reason,
+        format!("everything heard from Salesforce is in mOS; next window at {next}")
+    );
+    let windows = WindowsView {
+        frequency: "every_15_min".to_owned(),
+        next: Some(next),
+        changes: 70,
+        records: 30,
+        reads_saved: 40,
+    };
+    assert_eq!(status.windows, Some(windows));
+    let api = ApiView {
+        max: 15_000,
+        used: 7_000,
+        ours: 2_000,
+        share: 6_000,
+        reserve: 750,
+        bulk_held_until: Some(next),
+        live_held_until: None,
+    };
+    assert_eq!(status.api, Some(api));
+}
+
+#[tokio::test]
+async fn a_stream_that_was_not_heard_for_two_days_is_a_trouble() {
+    let desk = at_rest().await;
+    desk.pass(48 * 3_600 + 60);
+    let told = reason(&desk).await;
+    assert!(
+        told.contains("the event stream was last heard 48 h ago"),
+        "{told}"
+    );
 }
 
 #[tokio::test]

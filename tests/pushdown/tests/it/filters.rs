@@ -1,7 +1,7 @@
 //! Random filters.
 
 use domain::Row;
-use domain::filter::{Condition, FieldType, FieldTypes, Filter, Operator};
+use domain::filter::{Condition, FieldType, FieldTypes, Filter, Operator, operators};
 use rand::Rng as _;
 use rand::rngs::StdRng;
 use rand::seq::IndexedRandom as _;
@@ -51,9 +51,9 @@ fn condition(random: &mut StdRng, types: &FieldTypes, rows: &[Row]) -> Condition
     let kind = *kinds.choose(random).unwrap();
     let fields: Vec<_> = types.iter().filter(|(_, of)| **of == kind).collect();
     let (field, _) = *fields.choose(random).unwrap();
-    let operator = *kind.operators().choose(random).unwrap();
+    let operator = *operators(field, kind).choose(random).unwrap();
     let mut values: Vec<String> = (0..random.random_range(1..=3))
-        .map(|_| value(random, field, kind, operator, rows))
+        .map(|_| value(random, (field, kind, types), operator, rows))
         .collect();
     if matches!(operator, Operator::Equals | Operator::NotEqual) && random.random_bool(0.15) {
         match random.random_range(0..3) {
@@ -71,8 +71,7 @@ fn condition(random: &mut StdRng, types: &FieldTypes, rows: &[Row]) -> Condition
 
 fn value(
     random: &mut StdRng,
-    field: &str,
-    kind: FieldType,
+    (field, kind, types): (&str, FieldType, &FieldTypes),
     operator: Operator,
     rows: &[Row],
 ) -> String {
@@ -84,7 +83,10 @@ fn value(
             .choose(random)
             .unwrap()
             .to_string(),
+        FieldType::Currency if types.contains_key("CurrencyIsoCode") => money(random, own),
         FieldType::Number | FieldType::Currency | FieldType::Percent => number(random, own),
+        FieldType::Date if random.random_bool(0.5) => literal(random),
+        FieldType::DateTime if random.random_bool(0.4) => literal(random),
         FieldType::Date => own.unwrap_or_else(|| any(random, &DATES)),
         FieldType::DateTime => moment(random, own),
         FieldType::Time => own.unwrap_or_else(|| any(random, &["10:15", "10:15:30.5", "23:00:00"])),
@@ -189,6 +191,53 @@ fn number(random: &mut StdRng, own: Option<String>) -> String {
         (Some(own), _) if !own.contains('e') => own,
         _ => any(random, &AWKWARD),
     }
+}
+
+/// Any of the literals, as SOQL or as list views spell it.
+pub(crate) fn literal(random: &mut StdRng) -> String {
+    const UNITS: [(&str, u32); 7] = [
+        ("DAY", 400),
+        ("WEEK", 60),
+        ("MONTH", 14),
+        ("QUARTER", 5),
+        ("YEAR", 3),
+        ("FISCAL_QUARTER", 5),
+        ("FISCAL_YEAR", 2),
+    ];
+    let (unit, most) = *UNITS.choose(random).unwrap();
+    let n = random.random_range(1..=most);
+    let text = match random.random_range(0..5) {
+        0 if unit == "DAY" => any(
+            random,
+            &[
+                "YESTERDAY",
+                "TODAY",
+                "TOMORROW",
+                "LAST_90_DAYS",
+                "NEXT_90_DAYS",
+            ],
+        ),
+        0 | 1 if unit != "DAY" => format!("{}_{unit}", any(random, &["LAST", "THIS", "NEXT"])),
+        2 => format!("N_{unit}S_AGO:{n}"),
+        3 => format!("NEXT_N_{unit}S:{n}"),
+        _ => format!("LAST_N_{unit}S:{n}"),
+    };
+    if random.random_bool(0.3) {
+        let number = format!("_{n}_");
+        let shown = match text.split_once(':') {
+            Some((name, _)) => format!("_{name}").replacen("_N_", &number, 1),
+            None => text,
+        };
+        return shown.trim_matches('_').replace('_', " ");
+    }
+    text
+}
+
+/// With or without a currency.
+fn money(random: &mut StdRng, own: Option<String>) -> String {
+    let plain = number(random, own);
+    let code = any(random, &["", "USD", "EUR", "jpy", "KWD"]);
+    format!("{code}{plain}")
 }
 
 fn moment(random: &mut StdRng, own: Option<String>) -> String {

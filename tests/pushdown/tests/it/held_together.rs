@@ -1,18 +1,20 @@
 //! What both make of the same filter and the same rows.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use domain::filter::{FieldType, Filter, Operator};
+use domain::filter::{BlankRule, FieldType, Filter, Operator, ZoneOf};
 use domain::load_soql::{Form, Narrowed, Statement, statements};
 use domain::rule::{Match, Rules};
 use domain::settings::{Settings, SettingsRevision};
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use fake_salesforce::schema;
 use rand::rngs::StdRng;
+use rand::seq::IndexedRandom as _;
 use rand::{Rng as _, SeedableRng as _};
 
 use crate::filters;
-use crate::org::{Filled, OWNERS, id, types};
+use crate::org::{Filled, OWNERS, id};
 
 const FILTERS: u64 = 250;
 const OPPORTUNITIES: usize = 60;
@@ -40,6 +42,11 @@ struct Seen {
     weaker: usize,
     some_but_not_all: usize,
     let_through_more: usize,
+    types: BTreeSet<FieldType>,
+    undefined: usize,
+    relative: usize,
+    entering: usize,
+    entering_exactly: usize,
 }
 
 struct Case {
@@ -47,6 +54,9 @@ struct Case {
     filled: Filled,
     filter: Filter,
     rules: Rules,
+    /// Other rules of the same org, at another time.
+    before: Rules,
+    then: Timestamp,
     random: StdRng,
 }
 
@@ -54,14 +64,28 @@ impl Case {
     fn of(seed: u64) -> Self {
         let mut random = StdRng::seed_from_u64(seed);
         let filled = Filled::by_chance(&mut random, OPPORTUNITIES);
-        let filter = filters::by_chance(&mut random, &types(), &filled.rows);
-        let sync_closed = random.random_bool(0.3);
-        let rules = rules(filter.clone(), sync_closed);
+        let settings = settings(&mut random, &filled);
+        let mut earlier = Settings {
+            sync_closed: random.random_bool(0.3),
+            ..settings.clone()
+        };
+        match random.random_range(0..3) {
+            0 => {}
+            1 => earlier = self::settings(&mut random, &filled),
+            _ => {
+                earlier.filter.conditions.pop();
+                earlier.filter.logic = None;
+            }
+        }
+        let hours = *[0, 1, 24, 24 * 7, 24 * 90].choose(&mut random).unwrap();
+        let then = filled.now.before(Duration::from_hours(hours));
         Self {
             seed,
+            filter: settings.filter.clone(),
+            rules: rules(settings, &filled),
+            before: rules(earlier, &filled),
+            then,
             filled,
-            filter,
-            rules,
             random,
         }
     }
@@ -71,7 +95,10 @@ impl Case {
         let mut ids = Ids::new();
         for row in &self.filled.rows {
             let fields = row.fields().unwrap();
-            if wanted(self.rules.judge(&fields), fields.id("OwnerId").unwrap()) {
+            if wanted(
+                self.rules.judge(&fields, self.filled.now),
+                fields.id("OwnerId").unwrap(),
+            ) {
                 ids.insert(fields.id("Id").unwrap());
             }
         }
@@ -96,20 +123,49 @@ impl Case {
     }
 }
 
-fn rules(filter: Filter, sync_closed: bool) -> Rules {
-    let mut revision = SettingsRevision::initial();
-    revision.settings = Settings {
-        sync_closed,
-        filter,
+fn settings(random: &mut StdRng, filled: &Filled) -> Settings {
+    Settings {
+        filter: filters::by_chance(random, &filled.types, &filled.rows),
+        sync_closed: random.random_bool(0.3),
+        blanks: *[BlankRule::Keep, BlankRule::Drop].choose(random).unwrap(),
+        zone: *[ZoneOf::Org, ZoneOf::User].choose(random).unwrap(),
         ..Settings::default()
-    };
-    revision.field_types = types();
+    }
+}
+
+fn rules(settings: Settings, filled: &Filled) -> Rules {
+    let mut revision = SettingsRevision::initial();
+    revision.settings = settings;
+    revision.field_types = filled.types.clone();
+    revision.org = filled.profile.clone();
     let visible = ObjectKind::ALL.map(|object| {
         let fields = &schema::entity(object.api_name()).unwrap().fields;
         let names = fields.iter().map(|field| field.name.to_owned()).collect();
         (object, names)
     });
     Rules::of(&revision, visible.into()).unwrap_or_else(|faults| panic!("{faults:?}"))
+}
+
+/// What the rules let in that others did not at another time.
+fn ask_entering(case: &Case, seen: &mut Seen) {
+    let (now, then) = (case.filled.now, case.then);
+    let mut expected = Ids::new();
+    for row in &case.filled.rows {
+        let fields = row.fields().unwrap();
+        if case.rules.enters(&case.before, &fields, now, then) {
+            expected.insert(fields.id("Id").unwrap());
+        }
+    }
+    let pushed = case.rules.entering(&case.before, "", now, then);
+    assert_eq!(pushed.exact, pushed.why_not.is_empty());
+    let soql = format!(
+        "SELECT Id FROM Opportunity{}",
+        clause(pushed.condition.as_deref())
+    );
+    let found: Ids = case.filled.found(&soql, "Id").into_iter().collect();
+    case.compare("what enters", &soql, &found, &expected, pushed.exact);
+    seen.entering += usize::from(!expected.is_empty());
+    seen.entering_exactly += usize::from(!expected.is_empty() && pushed.exact);
 }
 
 fn clause(condition: Option<&str>) -> String {
@@ -119,7 +175,7 @@ fn clause(condition: Option<&str>) -> String {
 /// The condition alone, on opportunities and from their roles.
 fn ask_condition(case: &Case, seen: &mut Seen) {
     let matched = case.judged(|verdict, _| verdict != Match::No);
-    let own = case.rules.soql_condition("");
+    let own = case.rules.soql_condition("", case.filled.now);
     assert_eq!(own.exact, own.why_not.is_empty());
     let soql = format!(
         "SELECT Id FROM Opportunity{}",
@@ -128,7 +184,7 @@ fn ask_condition(case: &Case, seen: &mut Seen) {
     let found: Ids = case.filled.found(&soql, "Id").into_iter().collect();
     case.compare("the condition", &soql, &found, &matched, own.exact);
 
-    let of_role = case.rules.soql_condition("Opportunity.");
+    let of_role = case.rules.soql_condition("Opportunity.", case.filled.now);
     let soql = format!(
         "SELECT OpportunityId FROM OpportunityContactRole{}",
         clause(of_role.condition.as_deref())
@@ -148,8 +204,12 @@ fn ask_condition(case: &Case, seen: &mut Seen) {
     case.compare("from roles", &soql, &found, &expected, of_role.exact);
 
     let conditions = case.filter.conditions.iter();
-    seen.pairs
-        .extend(conditions.map(|condition| (types()[&condition.field], condition.operator)));
+    seen.pairs.extend(
+        conditions.map(|condition| (case.filled.types[&condition.field], condition.operator)),
+    );
+    seen.types.extend(case.filled.types.values());
+    seen.undefined += usize::from(!case.rules.undefined(case.filled.now).is_empty());
+    seen.relative += usize::from(case.rules.is_relative());
     seen.exact += usize::from(own.exact);
     seen.weaker += usize::from(!own.exact);
     seen.some_but_not_all += usize::from(!matched.is_empty() && matched.len() < OPPORTUNITIES);
@@ -197,7 +257,9 @@ fn ask_statements(case: &mut Case) {
     let owned = choices[case.random.random_range(0..3)];
     let since = Timestamp::parse("2026-01-31T00:00:00Z").unwrap();
     let closed_since = case.random.random_bool(0.3).then_some(since);
+    let now = case.filled.now;
     let narrowed = |form| Narrowed {
+        at: now,
         owners: owned,
         closed_since,
         form,
@@ -253,7 +315,10 @@ fn ask_statements(case: &mut Case) {
         ),
         (ObjectKind::Opportunity, scope.clone()),
     ]);
-    let condition_is_exact = case.rules.soql_condition("Opportunity.").exact;
+    let condition_is_exact = case
+        .rules
+        .soql_condition("Opportunity.", case.filled.now)
+        .exact;
     for form in [Form::SemiJoin, Form::Plain] {
         for object in ObjectKind::ALL {
             let asked = statements(&case.rules, object, narrowed(form));
@@ -289,16 +354,24 @@ fn soql_lets_through_what_the_filter_matches() {
         let mut case = Case::of(seed);
         ask_condition(&case, &mut seen);
         ask_statements(&mut case);
+        ask_entering(&case, &mut seen);
     }
     if replayed.is_some() {
         return;
     }
     println!(
-        "{filters} filters: {} exact, {} weaker, of which {} let through more; {} matched some but not all",
-        seen.exact, seen.weaker, seen.let_through_more, seen.some_but_not_all
+        "{filters} filters: {} exact, {} weaker, of which {} let through more; {} matched some but not all; {} relative, {} without fiscal years; of {} changes something entered, {} of them exact",
+        seen.exact,
+        seen.weaker,
+        seen.let_through_more,
+        seen.some_but_not_all,
+        seen.relative,
+        seen.undefined,
+        seen.entering,
+        seen.entering_exactly
     );
-    let every_type: BTreeSet<FieldType> = types().into_values().collect();
-    for field_type in every_type {
+    assert!(seen.undefined > 0 && seen.relative > 0 && seen.entering_exactly > 0);
+    for field_type in seen.types {
         for operator in field_type.operators() {
             let pair = (field_type, *operator);
             assert!(seen.pairs.contains(&pair), "{pair:?} never came up");

@@ -7,4 +7,8 @@ mod filters;
 #[cfg(test)]
 mod held_together;
 #[cfg(test)]
+mod literals;
+#[cfg(test)]
 mod org;
+#[cfg(test)]
+mod profile;

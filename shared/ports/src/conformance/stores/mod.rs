@@ -5,6 +5,7 @@ mod last_words;
 mod lease;
 mod live;
 mod log;
+mod notes;
 mod parked;
 mod pauses;
 mod permissions;
@@ -20,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use async_trait::async_trait;
 use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::org::OrgProfile;
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
@@ -32,6 +34,7 @@ pub use last_words::*;
 pub use lease::*;
 pub use live::*;
 pub use log::*;
+pub use notes::*;
 pub use parked::*;
 pub use pauses::*;
 pub use permissions::*;
@@ -70,6 +73,9 @@ macro_rules! store_conformance {
             settings_are_initial_then_what_was_saved
             settings_bring_their_backfill
             settings_refuse_a_save_on_an_outdated_revision
+            settings_remember_every_revision
+            settings_are_restored_with_their_numbers
+            settings_are_restored_only_where_nobody_saved
             permissions_are_empty_then_what_was_stored
             permissions_and_their_backfill_are_one_step
             permissions_keep_the_last_hundred
@@ -123,6 +129,9 @@ macro_rules! store_conformance {
             lease_has_one_holder
             lease_runs_out
             reports_are_replaced
+            notes_are_replaced_and_kept
+            calls_are_counted_by_hour
+            calls_of_old_hours_are_forgotten
         );
     };
     (@ $harness:expr; $($promise:ident)*) => {
@@ -182,7 +191,13 @@ fn ids(jobs: &[Job]) -> Vec<&str> {
 fn revision(before: &SettingsRevision, change: impl FnOnce(&mut Settings)) -> SettingsRevision {
     let mut settings = before.settings.clone();
     change(&mut settings);
-    before.next(settings, FieldTypes::new(), "ada@example.com", at(7))
+    before.next(
+        settings,
+        FieldTypes::new(),
+        OrgProfile::default(),
+        "ada@example.com",
+        at(7),
+    )
 }
 
 fn snapshot(number: u64, taken: Timestamp) -> PermissionSnapshot {

@@ -1,0 +1,92 @@
+//! How far the stream has been taken over, and that it is stored.
+
+use domain::Timestamp;
+use domain::job::{Job, JobId, JobKind, JobScope};
+use ports::source::{ReplayId, StreamStart};
+use ports::stores::{LogLevel, StreamState};
+
+use crate::{Active, in_words, poll};
+
+/// The stored state of the stream.
+pub(crate) struct Settled<'a> {
+    active: &'a Active,
+    pub(crate) state: Option<StreamState>,
+}
+
+impl<'a> Settled<'a> {
+    pub(crate) async fn load(active: &'a Active) -> Result<Self, String> {
+        let listener = &active.listener;
+        let state = listener.stores.position.stream(&listener.topic).await;
+        let state = state.map_err(in_words)?;
+        Ok(Self { active, state })
+    }
+
+    /// Where a subscription starts.
+    pub(crate) fn start(&self) -> StreamStart {
+        match &self.state {
+            Some(state) if !state.position.0.is_empty() => {
+                StreamStart::After(state.position.clone())
+            }
+            Some(_) => StreamStart::Earliest,
+            None => StreamStart::Latest,
+        }
+    }
+
+    /// Everything up to `position` is with the broker: stores it. The very first position comes with
+    /// the first load, which begins after it and after the first position of every polled object.
+    pub(crate) async fn settle(
+        &mut self,
+        position: ReplayId,
+        at_end: bool,
+        heard: Timestamp,
+        had_events: bool,
+    ) -> Result<(), String> {
+        let listener = &self.active.listener;
+        if self.state.is_none() {
+            poll::all_begun(self.active).await?;
+            // Before the position, so that no moment shows a stream without its first load; the
+            // reader of jobs waits for the position.
+            first_load(self.active, &position).await?;
+        }
+        let before = self.state.as_ref().and_then(|state| state.last_event);
+        let state = StreamState {
+            position,
+            at_end,
+            heard,
+            last_event: if had_events { Some(heard) } else { before },
+        };
+        listener
+            .stores
+            .position
+            .store_stream(&listener.topic, &state)
+            .await
+            .map_err(in_words)?;
+        self.state = Some(state);
+        Ok(())
+    }
+}
+
+/// Asks for the first load: once for the first position of an org, and again where the stores have
+/// lost their history and with it the position.
+async fn first_load(active: &Active, position: &ReplayId) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let name = format!("first load of {} from {}", active.org, position.to_hex());
+    let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
+    let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
+    let running = active
+        .listener
+        .stores
+        .jobs
+        .create_unless_running(&job)
+        .await
+        .map_err(in_words)?;
+    let message = if running.id == id {
+        "the first load of this org is queued".to_owned()
+    } else {
+        format!("{} runs and is the first load of this org", running.id)
+    };
+    active
+        .log(LogLevel::Info, "job", Some(&running.id), message)
+        .await
+        .map_err(in_words)
+}

@@ -1,0 +1,14 @@
+//! Small documents that the listener keeps from one day to the next.
+
+use async_trait::async_trait;
+
+use super::StoreError;
+
+/// Documents by name: up to when was swept, how the org looked.
+#[async_trait]
+pub trait NoteStore: Send + Sync {
+    /// The document of that name.
+    async fn note(&self, name: &str) -> Result<Option<String>, StoreError>;
+    /// Replaces it.
+    async fn keep(&self, name: &str, document: &str) -> Result<(), StoreError>;
+}

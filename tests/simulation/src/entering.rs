@@ -1,0 +1,498 @@
+//! What happens when the rules move, the calendar does, or what is around the records: exactly what
+//! enters is read, nothing that is missed stays missing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use domain::filter::{Condition, FieldType, FieldTypes, Filter, Operator};
+use domain::job::{Job, JobKind, MosStatus};
+use domain::org::OrgProfile;
+use domain::settings::{MOSYNC, Settings};
+use domain::tally::Count;
+use domain::{ObjectKind, SalesforceId};
+use fake_mos::RecordType;
+use fake_salesforce::dml::Dml;
+use fake_salesforce::record::Record;
+use ports::Clock;
+use ports::stores::{LogQuery, WorkerState};
+use serde_json::{Value, json};
+
+use crate::judge::{self, Epoch};
+use crate::moves::{at_rest, fields, people, touch_deals, until, world};
+use crate::rest;
+use crate::world::{Service, World};
+
+fn condition(field: &str, operator: Operator, value: &str) -> Condition {
+    Condition {
+        field: field.to_owned(),
+        operator,
+        values: vec![value.to_owned()],
+    }
+}
+
+fn filter(conditions: Vec<Condition>) -> Filter {
+    Filter {
+        conditions,
+        logic: None,
+    }
+}
+
+/// Saves changed rules with the job that the save causes, as every way to save does.
+async fn save(
+    world: &World,
+    epochs: &mut Vec<Epoch>,
+    change: impl FnOnce(&mut Settings),
+) -> Option<Job> {
+    let types = FieldTypes::from([
+        ("StageName".to_owned(), FieldType::Picklist),
+        ("AccountId".to_owned(), FieldType::Reference),
+        ("Amount".to_owned(), FieldType::Currency),
+        ("CloseDate".to_owned(), FieldType::Date),
+        ("NextStep".to_owned(), FieldType::Text),
+    ]);
+    let current = world.stores.settings.current().await.unwrap();
+    let mut settings = current.settings.clone();
+    change(&mut settings);
+    let now = world.clock.now();
+    let org = runtime::profile::read(&world.salesforce).await.unwrap();
+    let next = current.next(settings, types, org, "an administrator", now);
+    let job = Job::of_save(&current, &next);
+    let stored = world.stores.settings.save(&next, job.as_ref()).await;
+    stored.unwrap();
+    epochs.push(Epoch {
+        from: world.clock.micros(),
+        revision: next,
+    });
+    job
+}
+
+async fn quiet(world: &World) {
+    rest::wait(world, world.clock.now()).await.unwrap();
+}
+
+/// Ids of the deals that an owner with permission has and for which this is so.
+async fn deals(world: &World, is_so: impl Fn(&Record) -> bool) -> BTreeSet<String> {
+    let snapshot = world.stores.permissions.latest().await.unwrap();
+    let now = world.clock.now();
+    let permitted = |deal: &&Record| {
+        let owner = SalesforceId::parse(deal.text("OwnerId").unwrap()).unwrap();
+        snapshot.permits(&owner, now)
+    };
+    let deals = world.org.records("Opportunity");
+    let deals = deals.iter().filter(|deal| !deal.flag("IsDeleted"));
+    let deals = deals.filter(permitted).filter(|deal| is_so(deal));
+    deals.map(|deal| deal.id().to_owned()).collect()
+}
+
+async fn read_by(world: &World, job: &Job) -> u64 {
+    let job = world.stores.jobs.get(&job.id).await.unwrap().unwrap();
+    let outcome = job.outcome();
+    assert_eq!(outcome, Some(MosStatus::Completed), "{job:?}");
+    job.tally.get(ObjectKind::Opportunity, Count::Read)
+}
+
+fn in_mos(world: &World) -> BTreeSet<String> {
+    let records = world.mos.records(RecordType::Opportunity);
+    let ids = records.iter().map(|record| {
+        let record = serde_json::to_value(record).unwrap();
+        record["external_id"].as_str().unwrap().to_owned()
+    });
+    ids.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_brings_exactly_what_enters() {
+    for seed in 0..4 {
+        let mut world = world(seed);
+        // By REST pages and by bulk queries.
+        world.bulk_from = if seed % 2 == 0 { 0 } else { 1_000 };
+        let mut epochs = Vec::new();
+        save(&world, &mut epochs, |settings| {
+            settings.filter = filter(vec![condition("Amount", Operator::GreaterThan, "5000")]);
+        })
+        .await;
+        at_rest(&mut world).await;
+        let amount = |deal: &Record| deal.get("Amount").as_f64();
+        let wider = save(&world, &mut epochs, |settings| {
+            settings.filter = filter(vec![condition("Amount", Operator::GreaterThan, "2000")]);
+        })
+        .await;
+        let entered = deals(&world, |deal| {
+            !deal.flag("IsClosed")
+                && amount(deal).is_some_and(|amount| amount > 2_000.0 && amount <= 5_000.0)
+        });
+        let entered = entered.await.len() as u64;
+        quiet(&world).await;
+        assert_eq!(read_by(&world, &wider.unwrap()).await, entered, "{seed}");
+        let closed_too = save(&world, &mut epochs, |settings| settings.sync_closed = true).await;
+        let entered = deals(&world, |deal| {
+            deal.flag("IsClosed") && amount(deal).is_some_and(|amount| amount > 2_000.0)
+        });
+        let entered = entered.await.len() as u64;
+        quiet(&world).await;
+        assert_eq!(read_by(&world, &closed_too.unwrap()).await, entered);
+        let narrower = save(&world, &mut epochs, |settings| {
+            settings.filter = filter(vec![condition("Amount", Operator::GreaterThan, "9000")]);
+        })
+        .await;
+        quiet(&world).await;
+        assert_eq!(read_by(&world, &narrower.unwrap()).await, 0);
+        assert_eq!(judge::faults(&world, &epochs).await, [""; 0], "{seed}");
+    }
+}
+
+/// SOQL has no words for the beginning of an id, so it cannot leave out what the rules before let
+/// in.
+#[tokio::test(start_paused = true)]
+async fn what_soql_cannot_leave_out_is_left_out_here() {
+    for (seed, bulk_from) in [(11, 0), (12, 1_000)] {
+        let mut world = world(seed);
+        world.bulk_from = bulk_from;
+        people(&world).set_up();
+        let accounts = world.org.records("Account");
+        let some = accounts.first().unwrap().id().to_owned();
+        let mut epochs = Vec::new();
+        save(&world, &mut epochs, |settings| {
+            settings.filter = filter(vec![condition("AccountId", Operator::StartsWith, &some)]);
+        })
+        .await;
+        world.start_all();
+        quiet(&world).await;
+        let everything = save(&world, &mut epochs, |settings| {
+            settings.filter = Filter::default();
+        })
+        .await
+        .unwrap();
+        let entered = deals(&world, |deal| {
+            !deal.flag("IsClosed") && deal.text("AccountId") != Some(some.as_str())
+        });
+        let entered = entered.await.len() as u64;
+        quiet(&world).await;
+        assert_eq!(read_by(&world, &everything).await, entered);
+        let plan = world
+            .stores
+            .jobs
+            .plan(&everything.id)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(plan.leaves_out && !plan.notes.is_empty(), "{plan:?}");
+        assert!(
+            deals(&world, |deal| !deal.flag("IsClosed"))
+                .await
+                .is_subset(&in_mos(&world))
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_that_change_while_it_is_disabled_hold_when_it_is_enabled() {
+    let mut world = world(13);
+    let mut epochs = at_rest(&mut world).await;
+    save(&world, &mut epochs, |settings| settings.disabled = true).await;
+    until("the listener pauses", async || {
+        let reports = world.stores.reports.reports().await.unwrap();
+        matches!(&reports["listener"].state, WorkerState::Paused(why) if why.contains("disabled"))
+    })
+    .await;
+    for amount in ["9000", "4000", "1000"] {
+        save(&world, &mut epochs, |settings| {
+            settings.sync_closed = !settings.sync_closed;
+            settings.filter = filter(vec![condition("Amount", Operator::GreaterThan, amount)]);
+        })
+        .await;
+        people(&world).step();
+        touch_deals(&world, &json!({ "NextStep": amount }));
+    }
+    save(&world, &mut epochs, |settings| settings.disabled = false).await;
+    quiet(&world).await;
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
+/// Sets the org's zone; one hour before midnight it is there when the world begins.
+fn an_hour_before_midnight(world: &World) {
+    let update = Dml::Update {
+        entity: "Organization".to_owned(),
+        id: world.org.org_id().to_owned(),
+        fields: fields(&json!({ "TimeZoneSidKey": "Pacific/Guadalcanal" })),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "entering", vec![update]).unwrap();
+}
+
+/// Closes the deals on these days from the 16th on, the day that begins after an hour.
+fn close_on(world: &World, days: &[u32]) {
+    let deals = world.org.records("Opportunity");
+    let updates = deals
+        .iter()
+        .filter(|deal| !deal.flag("IsDeleted"))
+        .zip(days.iter().cycle())
+        .map(|(deal, day)| Dml::Update {
+            entity: "Opportunity".to_owned(),
+            id: deal.id().to_owned(),
+            fields: fields(&json!({ "CloseDate": format!("2026-06-{:02}", 15 + day) })),
+        });
+    let user = world.org.admin_id();
+    world
+        .org
+        .transact(user, "entering", updates.collect())
+        .unwrap();
+}
+
+async fn open_on(world: &World, day: u32) -> BTreeSet<String> {
+    let day = format!("2026-06-{:02}", 15 + day);
+    deals(world, |deal| {
+        !deal.flag("IsClosed") && deal.text("CloseDate") == Some(day.as_str())
+    })
+    .await
+}
+
+/// A world in which deals that close today are in scope, and today is the 15th for an hour.
+async fn today_only(seed: u64) -> (World, Vec<Epoch>) {
+    let mut world = world(seed);
+    an_hour_before_midnight(&world);
+    people(&world).set_up();
+    close_on(&world, &[0, 1, 2, 3, 4]);
+    let mut epochs = Vec::new();
+    save(&world, &mut epochs, |settings| {
+        settings.filter = filter(vec![condition("CloseDate", Operator::Equals, "TODAY")]);
+    })
+    .await;
+    world.start_all();
+    quiet(&world).await;
+    assert!(open_on(&world, 0).await.is_subset(&in_mos(&world)));
+    assert!(open_on(&world, 1).await.is_disjoint(&in_mos(&world)));
+    (world, epochs)
+}
+
+async fn of_kind(world: &World, kind: JobKind) -> Vec<Job> {
+    let jobs = world.stores.jobs.list(1_000).await.unwrap();
+    jobs.into_iter().filter(|job| job.kind == kind).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn midnight_brings_what_the_new_day_lets_in() {
+    let (world, _) = today_only(21).await;
+    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    until("the sweep", async || {
+        !of_kind(&world, JobKind::Sweep).await.is_empty()
+    })
+    .await;
+    quiet(&world).await;
+    let [sweep] = &of_kind(&world, JobKind::Sweep).await[..] else {
+        panic!("one midnight, one sweep");
+    };
+    let entered = open_on(&world, 1).await;
+    assert!(!entered.is_empty());
+    assert_eq!(read_by(&world, sweep).await, entered.len() as u64);
+    assert!(entered.is_subset(&in_mos(&world)));
+    assert!(open_on(&world, 2).await.is_disjoint(&in_mos(&world)));
+}
+
+async fn all_asleep_for(world: &mut World, length: Duration) {
+    for service in Service::ALL {
+        world.kill(service).await;
+    }
+    tokio::time::sleep(length).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn midnights_that_were_missed_are_one_sweep() {
+    let (mut world, mut epochs) = today_only(22).await;
+    save(&world, &mut epochs, |settings| {
+        settings.filter = filter(vec![condition(
+            "CloseDate",
+            Operator::Equals,
+            "LAST_N_DAYS:3",
+        )]);
+    })
+    .await;
+    quiet(&world).await;
+    all_asleep_for(&mut world, Duration::from_secs(49 * 3_600)).await;
+    world.start_all();
+    quiet(&world).await;
+    // It is the 18th there now, and the last three days end with it.
+    let [sweep] = &of_kind(&world, JobKind::Sweep).await[..] else {
+        panic!("some midnights, one sweep");
+    };
+    let mut entered = open_on(&world, 1).await;
+    entered.extend(open_on(&world, 2).await);
+    entered.extend(open_on(&world, 3).await);
+    assert_eq!(read_by(&world, sweep).await, entered.len() as u64);
+    assert!(entered.is_subset(&in_mos(&world)));
+}
+
+/// The rules before had let it in at a midnight that nobody saw, and the save leaves out what they
+/// had let in.
+#[tokio::test(start_paused = true)]
+async fn a_midnight_that_was_missed_before_a_save_is_made_up_for() {
+    let (mut world, mut epochs) = today_only(23).await;
+    all_asleep_for(&mut world, Duration::from_secs(2 * 3_600)).await;
+    save(&world, &mut epochs, |settings| {
+        settings.filter = Filter::default()
+    })
+    .await;
+    world.start_all();
+    quiet(&world).await;
+    let open = deals(&world, |deal| !deal.flag("IsClosed")).await;
+    assert!(open.is_subset(&in_mos(&world)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_midnight_while_it_is_disabled_brings_a_sync_all() {
+    let (world, mut epochs) = today_only(24).await;
+    let loads = of_kind(&world, JobKind::SyncAll).await.len();
+    save(&world, &mut epochs, |settings| settings.disabled = true).await;
+    tokio::time::sleep(Duration::from_secs(2 * 3_600)).await;
+    assert_eq!(of_kind(&world, JobKind::SyncAll).await.len(), loads);
+    save(&world, &mut epochs, |settings| settings.disabled = false).await;
+    quiet(&world).await;
+    assert_eq!(of_kind(&world, JobKind::SyncAll).await.len(), loads + 1);
+    assert!(of_kind(&world, JobKind::Sweep).await.is_empty());
+    assert!(open_on(&world, 1).await.is_subset(&in_mos(&world)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_of_another_type_refreshes_its_deals() {
+    let mut world = world(31);
+    let epochs = at_rest(&mut world).await;
+    let stage = "Qualification";
+    touch_deals(&world, &json!({ "StageName": stage }));
+    quiet(&world).await;
+    let user = world.org.admin_id();
+    let stages = world.org.records("OpportunityStage");
+    let stage = stages
+        .iter()
+        .find(|row| row.text("ApiName") == Some(stage))
+        .unwrap();
+    let retype = Dml::Update {
+        entity: "OpportunityStage".to_owned(),
+        id: stage.id().to_owned(),
+        fields: fields(&json!({ "IsClosed": true, "IsWon": false })),
+    };
+    world.org.transact(user, "entering", vec![retype]).unwrap();
+    until("the refresh", async || {
+        !of_kind(&world, JobKind::Refresh).await.is_empty()
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+    let [refresh] = &of_kind(&world, JobKind::Refresh).await[..] else {
+        panic!("one stage, one refresh");
+    };
+    assert!(refresh.tally.total(Count::Read) > 0);
+}
+
+/// Changes deals so that nobody hears of it.
+fn change_unheard(world: &World, what: &Value) {
+    world.log.select("Opportunity", false);
+    touch_deals(world, what);
+    world.log.select("Opportunity", true);
+}
+
+#[tokio::test(start_paused = true)]
+async fn formulas_are_read_again_at_their_interval() {
+    let mut world = world(32);
+    world.refreshed_every = Duration::from_secs(1_800);
+    world.salesforce.calculate("Opportunity", "NextStep");
+    let epochs = at_rest(&mut world).await;
+    change_unheard(&world, &json!({ "NextStep": "by a formula" }));
+    until("the refresh", async || {
+        !of_kind(&world, JobKind::Refresh).await.is_empty()
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
+fn next_steps(world: &World) -> BTreeSet<String> {
+    let records = world.mos.records(RecordType::Opportunity);
+    let steps = records.iter().map(|record| {
+        let record = serde_json::to_value(record).unwrap();
+        record["fields"]["next_step"].to_string()
+    });
+    steps.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_lost_alarms_and_keeps_its_value_in_mos() {
+    let mut world = world(33);
+    at_rest(&mut world).await;
+    touch_deals(&world, &json!({ "NextStep": "call" }));
+    quiet(&world).await;
+    let before = next_steps(&world);
+    assert!(before.contains("\"call\""), "{before:?}");
+    world.salesforce.hide("Opportunity", "NextStep");
+    touch_deals(
+        &world,
+        &json!({ "NextStep": "secret", "Description": "seen" }),
+    );
+    quiet(&world).await;
+    assert_eq!(next_steps(&world), before, "neither nulls nor news");
+    // It is looked at once a day, and when the listener starts.
+    world.kill(Service::Listener).await;
+    world.start(Service::Listener);
+    until("the alarm", async || {
+        let reports = world.stores.reports.reports().await.unwrap();
+        matches!(&reports["listener"].state, WorkerState::Failing(why) if why.contains("Opportunity.NextStep"))
+    })
+    .await;
+    let log = world
+        .stores
+        .log
+        .search(&LogQuery::default(), None, 1_000)
+        .await;
+    let lines = log.unwrap().entries;
+    assert!(lines.iter().any(|(_, line)| {
+        line.topic == "org"
+            && line
+                .message
+                .contains("Opportunity.NextStep can no longer be seen")
+    }));
+    let revision = world.stores.settings.current().await.unwrap();
+    assert_eq!(revision.author, MOSYNC);
+    world.salesforce.hide_nothing();
+    world.kill(Service::Listener).await;
+    world.start(Service::Listener);
+    until("the refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() == 2
+    })
+    .await;
+    quiet(&world).await;
+    let in_scope = deals(&world, |deal| !deal.flag("IsClosed")).await;
+    assert!(!in_scope.is_empty());
+    for id in in_scope {
+        let held = world.mos.record(RecordType::Opportunity, &id).unwrap();
+        let held = serde_json::to_value(held).unwrap();
+        assert_eq!(held["fields"]["next_step"], "secret");
+    }
+    let reports = world.stores.reports.reports().await.unwrap();
+    assert_eq!(reports["listener"].state, WorkerState::Running);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_org_in_another_zone_moves_rules_that_depend_on_it() {
+    let (mut world, _) = today_only(34).await;
+    let update = Dml::Update {
+        entity: "Organization".to_owned(),
+        id: world.org.org_id().to_owned(),
+        // Two hours further east, where the 16th has begun.
+        fields: fields(&json!({ "TimeZoneSidKey": "Pacific/Tongatapu" })),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "entering", vec![update]).unwrap();
+    let before = world.stores.settings.current().await.unwrap();
+    world.kill(Service::Listener).await;
+    world.start(Service::Listener);
+    until("the new rules", async || {
+        world.stores.settings.current().await.unwrap().revision > before.revision
+    })
+    .await;
+    quiet(&world).await;
+    let after = world.stores.settings.current().await.unwrap();
+    assert_eq!(after.author, MOSYNC);
+    assert_eq!(after.settings, before.settings);
+    assert_eq!(after.rule_revision, before.rule_revision + 1);
+    assert_ne!(after.org, OrgProfile::default());
+    assert!(open_on(&world, 1).await.is_subset(&in_mos(&world)));
+}
