@@ -107,6 +107,13 @@ impl Zone {
     }
 }
 
+/// When the next day begins in a zone after a moment (microseconds since 1970).
+#[must_use]
+pub fn midnight_after(zone: &str, micros: i64) -> i64 {
+    let zone = Zone::named(zone);
+    zone.begins(zone.day_at(micros) + 1)
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Unit {
     Day,

@@ -78,6 +78,7 @@ pub(crate) enum Entity {
     PermissionSetGroupComponent,
     Organization,
     CurrencyType,
+    FiscalYearSettings,
     Period,
 }
 
@@ -94,6 +95,7 @@ impl Entity {
             "PermissionSetGroupComponent" => Self::PermissionSetGroupComponent,
             "Organization" => Self::Organization,
             "CurrencyType" => Self::CurrencyType,
+            "FiscalYearSettings" => Self::FiscalYearSettings,
             "Period" => Self::Period,
             _ => return None,
         })

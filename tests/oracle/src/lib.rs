@@ -21,6 +21,7 @@ mod org;
 mod settings;
 mod timeline;
 
+pub use calendar::midnight_after;
 pub use history::{Change, ChangeKind, Commit, History, HistoryError};
 pub use judge::{
     Audit, LatencySample, Mismatch, OutOfScope, audit, in_scope, last_words, latency, out_of_scope,

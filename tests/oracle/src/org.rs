@@ -107,9 +107,14 @@ impl OrgProfile {
             })
             .collect()
         };
-        let (years, quarters) = (periods("Year"), periods("Quarter"));
-        if !years.is_empty() {
-            profile.fiscal = Fiscal::Custom { years, quarters };
+        // Standard years have rows of Period as well.
+        let custom =
+            all(Entity::FiscalYearSettings).any(|row| !history.flag(row, "IsStandardYear"));
+        if custom {
+            profile.fiscal = Fiscal::Custom {
+                years: periods("Year"),
+                quarters: periods("Quarter"),
+            };
         }
         profile.currencies = currencies(history, all(Entity::CurrencyType));
         profile

@@ -471,7 +471,10 @@ impl<'h> Player<'h> {
             }
             Entity::PermissionSet | Entity::PermissionSetGroupComponent => doubt.everybody = true,
             // Of these the settings tell.
-            Entity::Organization | Entity::CurrencyType | Entity::Period => {}
+            Entity::Organization
+            | Entity::CurrencyType
+            | Entity::FiscalYearSettings
+            | Entity::Period => {}
         }
     }
 
@@ -703,6 +706,7 @@ fn kind_of(entity: Entity) -> Option<Kind> {
         | Entity::PermissionSetGroupComponent
         | Entity::Organization
         | Entity::CurrencyType
+        | Entity::FiscalYearSettings
         | Entity::Period => None,
     }
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::filter::FieldType;
-use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::job::Job;
 use domain::settings::Settings;
 use ports::Clock;
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use crate::mutants::Mutant;
 use crate::rest;
 use crate::script::Outcome;
 use crate::steps::People;
-use crate::turn::{Document, Turn};
+use crate::turn::{CURRENCIES, Document, Turn};
 use crate::world::{Service, World};
 
 /// Plays the scenario of a seed, with these kinds of turns.
@@ -35,7 +35,6 @@ async fn run(seed: u64, rates: Rates, turns: &[Turn]) -> Outcome {
         rates,
         relative: turns.contains(&Turn::Relative),
         document: json!({}),
-        epochs: Vec::new(),
     };
     let mut faults = scenario.begin().await;
     let count = scenario.world.chance.between(3, 6);
@@ -63,7 +62,6 @@ struct Scenario {
     /// Whether filters may name relative dates.
     relative: bool,
     document: Value,
-    epochs: Vec<Epoch>,
 }
 
 impl Scenario {
@@ -79,6 +77,7 @@ impl Scenario {
         Document {
             chance: &self.world.chance,
             relative: self.relative,
+            currencies: self.world.org.entity("CurrencyType").is_some(),
         }
     }
 
@@ -95,8 +94,16 @@ impl Scenario {
             let field = serde_json::from_value(field).unwrap();
             self.world.org.add_field(&field).unwrap();
         }
+        if self.world.chance.happens(0.3) {
+            let others = json!([[CURRENCIES[1], 1.25], [CURRENCIES[2], 160]]);
+            let wish = json!({ "corporate": CURRENCIES[0], "others": others });
+            let wish = serde_json::from_value(wish).unwrap();
+            self.world.org.enable_currencies(&wish).unwrap();
+        }
         self.people().set_up();
+        self.people().turn(Turn::OrgTimeZone);
         self.people().turn(Turn::Formula);
+        self.world.refreshed_every = Duration::from_secs(1_800);
         self.document = self.documents().begin();
         self.save().await;
         self.world.chance.set_faulty(true);
@@ -111,10 +118,7 @@ impl Scenario {
         match turn {
             Turn::Disabled => self.switch_off_and_on().await,
             Turn::NightOff => self.leave_overnight().await,
-            Turn::Midnight => {
-                let hours = self.world.chance.between(1, 30);
-                tokio::time::sleep(Duration::from_secs(hours * 3600)).await;
-            }
+            Turn::Midnight => self.run_over_midnight().await,
             _ => match self.documents().turned(turn, self.document.clone()) {
                 Some(document) => {
                     self.document = document;
@@ -128,7 +132,14 @@ impl Scenario {
             // The latest moment a permission may have been given until.
             tokio::time::sleep(Duration::from_secs(600)).await;
         }
-        tokio::time::sleep(turn.is_noticed_within()).await;
+        self.world.chance.set_faulty(false);
+        self.world.start_all();
+        if turn.is_around() {
+            self.world.kill(Service::Listener).await;
+            self.world.start(Service::Listener);
+        }
+        let noticed = turn.is_noticed_within(self.world.refreshed_every);
+        tokio::time::sleep(noticed).await;
         self.rest().await
     }
 
@@ -165,6 +176,31 @@ impl Scenario {
         self.save().await;
     }
 
+    /// Off until shortly before a midnight, running and with records changing over it.
+    async fn run_over_midnight(&mut self) {
+        for service in Service::ALL {
+            self.world.kill(service).await;
+        }
+        let entity = if self.document["zone"] == json!("user") {
+            ("User", self.world.org.admin_id())
+        } else {
+            ("Organization", self.world.org.org_id())
+        };
+        let row = self.world.org.record(entity.0, entity.1).unwrap();
+        let zone = row.text("TimeZoneSidKey").unwrap();
+        let now = self.world.clock.micros();
+        let left = oracle::midnight_after(zone, now) - now;
+        let left = Duration::from_micros(left.unsigned_abs());
+        let before = Duration::from_secs(self.world.chance.between(5, 600));
+        self.world.clock.skip(left.saturating_sub(before));
+        self.world
+            .chance
+            .note(format!("soon it is midnight in {zone}"));
+        self.world.start_all();
+        self.change_records().await;
+        tokio::time::sleep(before).await;
+    }
+
     /// Every service is stopped while the clock goes on.
     async fn leave_overnight(&mut self) {
         for service in Service::ALL {
@@ -189,7 +225,7 @@ impl Scenario {
             return vec![why];
         }
         self.world.chance.set_faulty(true);
-        judge::faults(&self.world, &self.epochs).await
+        judge::faults(&self.world, &self.epochs().await).await
     }
 
     /// Saves the document as an administrator does, with the backfill of a save that moves the rules.
@@ -197,33 +233,34 @@ impl Scenario {
         let settings = serde_json::from_value::<Settings>(self.document.clone()).unwrap();
         let stores = &self.world.stores;
         let current = stores.settings.current().await.unwrap();
+        let org = loop {
+            // Who saves tries again until Salesforce answers.
+            if let Ok(org) = runtime::profile::read(&self.world.salesforce).await {
+                break org;
+            }
+        };
         let now = self.world.clock.now();
-        let next = current.next(settings, types(), "an administrator", now);
-        let moved = next.rule_revision != current.rule_revision && current.revision > 0;
-        let backfill = moved.then(|| {
-            let name = format!("save at {now}");
-            let uuid = uuid::Uuid::new_v5(&uuid::Uuid::NAMESPACE_OID, name.as_bytes());
-            Job::queued(
-                JobId::new(JobKind::Backfill, uuid),
-                JobKind::Backfill,
-                JobScope::Everything,
-                now,
-            )
-        });
-        stores
-            .settings
-            .save(&next, backfill.as_ref())
-            .await
-            .unwrap();
+        let next = current.next(settings, types(), org, "an administrator", now);
+        let job = Job::of_save(&current, &next).filter(|_| current.revision > 0);
+        let saved = stores.settings.save(&next, job.as_ref()).await;
+        saved.unwrap();
         self.world.chance.note(format!(
             "settings {} saved: {}",
             next.revision,
             serde_json::to_string(&next.settings).unwrap()
         ));
-        self.epochs.push(Epoch {
-            from: self.world.clock.micros(),
-            revision: next,
+    }
+
+    /// Every revision, mosync's own among them, from its save on.
+    async fn epochs(&self) -> Vec<Epoch> {
+        let settings = &self.world.stores.settings;
+        let mut revisions = settings.history(None, 10_000).await.unwrap();
+        revisions.reverse();
+        let epochs = revisions.into_iter().map(|revision| Epoch {
+            from: revision.saved.as_micros(),
+            revision,
         });
+        epochs.collect()
     }
 }
 

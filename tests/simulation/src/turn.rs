@@ -48,10 +48,12 @@ pub(crate) enum Turn {
     Formula,
     OrgTimeZone,
     FiscalYear,
+    /// A currency is worth something else.
+    Currency,
 }
 
 impl Turn {
-    pub(crate) const ALL: [Self; 22] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Wider,
         Self::Narrower,
         Self::Other,
@@ -74,34 +76,12 @@ impl Turn {
         Self::Formula,
         Self::OrgTimeZone,
         Self::FiscalYear,
+        Self::Currency,
     ];
 
     /// Whether mosync follows such turns.
     pub(crate) fn is_followed(self) -> bool {
-        match self {
-            Self::Wider
-            | Self::Narrower
-            | Self::Other
-            | Self::SyncClosed
-            | Self::Disabled
-            | Self::Grant
-            | Self::Revoke
-            | Self::Expiry
-            | Self::Group
-            | Self::Deactivate
-            | Self::Transfer
-            | Self::NightOff => true,
-            Self::Relative
-            | Self::Blanks
-            | Self::Zone
-            | Self::Mapping
-            | Self::Frequency
-            | Self::Midnight
-            | Self::Retype
-            | Self::Formula
-            | Self::OrgTimeZone
-            | Self::FiscalYear => false,
-        }
+        self != Self::Mapping
     }
 
     /// By its name, as `Debug` writes it.
@@ -111,15 +91,21 @@ impl Turn {
             .find(|turn| format!("{turn:?}").eq_ignore_ascii_case(name))
     }
 
-    /// How long until mosync may have noticed: it hears of some things only when it looks.
-    pub(crate) fn is_noticed_within(self) -> Duration {
+    /// How long until mosync must have noticed: it hears of some things only when it looks.
+    pub(crate) fn is_noticed_within(self, refreshed_every: Duration) -> Duration {
+        const LOOKS_EVERY: Duration = Duration::from_secs(5 * 60);
         match self {
-            Self::Retype | Self::Formula | Self::OrgTimeZone | Self::FiscalYear => {
-                Duration::from_secs(25 * 3600)
-            }
-            Self::NightOff | Self::Midnight => Duration::from_secs(20 * 60),
+            Self::Retype | Self::OrgTimeZone | Self::FiscalYear | Self::Currency => 2 * LOOKS_EVERY,
+            Self::Formula => refreshed_every + 2 * LOOKS_EVERY,
+            Self::NightOff | Self::Midnight => Duration::from_secs(60),
             _ => Duration::ZERO,
         }
+    }
+
+    /// Whether it is about the org around the records, which is looked at once a day and when the
+    /// listener starts.
+    pub(crate) fn is_around(self) -> bool {
+        matches!(self, Self::OrgTimeZone | Self::FiscalYear | Self::Currency)
     }
 }
 
@@ -128,6 +114,8 @@ pub(crate) struct Document<'c> {
     pub(crate) chance: &'c Chance,
     /// Whether the filter may name relative dates.
     pub(crate) relative: bool,
+    /// Whether it may name currencies.
+    pub(crate) currencies: bool,
 }
 
 impl Document<'_> {
@@ -165,7 +153,7 @@ impl Document<'_> {
             }
             Turn::Mapping => self.map(&mut document),
             Turn::Frequency => {
-                let of = ["real_time", "every_5_minutes", "every_15_minutes"];
+                let of = ["real_time", "every_5_min", "every_15_min"];
                 document["frequency"] = json!(self.chance.pick(&of));
             }
             Turn::Disabled
@@ -180,7 +168,8 @@ impl Document<'_> {
             | Turn::Retype
             | Turn::Formula
             | Turn::OrgTimeZone
-            | Turn::FiscalYear => return None,
+            | Turn::FiscalYear
+            | Turn::Currency => return None,
         }
         Some(document)
     }
@@ -248,7 +237,14 @@ impl Document<'_> {
         if self.relative && self.chance.happens(0.3) {
             return self.relative();
         }
-        let (field, operator, values) = match self.chance.below(11) {
+        if self.currencies && self.chance.happens(0.2) {
+            let value = self.chance.pick(&["USD3000", "EUR2000", "JPY500000"]);
+            let operator = self
+                .chance
+                .pick(&["greater_than", "less_or_equal", "not_equal"]);
+            return json!({ "field": "Amount", "operator": operator, "values": [value] });
+        }
+        let (field, operator, values) = match self.chance.below(12) {
             0 => ("Amount", "greater_than", json!(["2500"])),
             1 => ("Amount", "less_or_equal", json!(["7500"])),
             2 => (
@@ -385,6 +381,11 @@ impl People<'_> {
                 let zone = *self.chance.pick(&ZONES).unwrap();
                 self.write_some("Organization", 1, |_| json!({ "TimeZoneSidKey": zone }));
             }
+            Turn::Currency => {
+                let rate = self.chance.between(1, 400);
+                let rate = json!({ "ConversionRate": rate as f64 / 100.0 });
+                self.write_some("CurrencyType", 1, |_| rate.clone());
+            }
             Turn::FiscalYear => {
                 let month = self.chance.between(1, 12);
                 self.write_some(
@@ -419,6 +420,10 @@ impl People<'_> {
             1 => {
                 let near = json!({ "CloseDate": today });
                 self.write_some("Opportunity", 3, |_| near.clone());
+            }
+            2 if self.org.entity("CurrencyType").is_some() => {
+                let code = json!({ "CurrencyIsoCode": self.chance.pick(&CURRENCIES) });
+                self.write_some("Opportunity", 3, |_| code.clone());
             }
             _ => self.step(),
         }
@@ -470,6 +475,9 @@ impl People<'_> {
             .unwrap();
     }
 }
+
+/// The first is the corporate one.
+pub(crate) const CURRENCIES: [&str; 3] = ["EUR", "USD", "JPY"];
 
 /// Where orgs are.
 pub(crate) const ZONES: [&str; 6] = [

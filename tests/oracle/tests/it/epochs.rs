@@ -230,11 +230,17 @@ fn the_org_is_read_from_its_own_rows() {
             "d",
             json!({ "IsoCode": "USD", "IsCorporate": false, "ConversionRate": 1.25 }),
         );
-    org.at(8).create(
-        "Period",
-        "y",
-        json!({ "Type": "Year", "StartDate": "2026-02-01", "EndDate": "2027-01-30" }),
-    );
+    org.at(8)
+        .create(
+            "FiscalYearSettings",
+            "f",
+            json!({ "IsStandardYear": false }),
+        )
+        .create(
+            "Period",
+            "y",
+            json!({ "Type": "Year", "StartDate": "2026-02-01", "EndDate": "2027-01-30" }),
+        );
     let profile = |seconds: i64| OrgProfile::at(&org.history, "me", seconds * SECOND);
     assert_eq!(profile(4), OrgProfile::default());
     let early = profile(6);
