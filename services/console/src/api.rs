@@ -10,6 +10,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::routing::{MethodRouter, get, post};
 
 pub use auth::Keys;
+pub(crate) use auth::USER;
 pub use server::{ServeError, Server};
 
 use crate::Operations;
@@ -58,6 +59,30 @@ const ROUTES: &[Route] = &[
     ("/api/v1/dead/{message}/discard", &["post"], || {
         post(handlers::discard)
     }),
+    ("/api/v1/settings", &["get", "post"], || {
+        get(handlers::settings).post(handlers::save_settings)
+    }),
+    ("/api/v1/settings/validate", &["post"], || {
+        post(handlers::validate_settings)
+    }),
+    ("/api/v1/settings/history", &["get"], || {
+        get(handlers::settings_history)
+    }),
+    ("/api/v1/settings/revisions/{revision}", &["get"], || {
+        get(handlers::settings_revision)
+    }),
+    ("/api/v1/settings/diff", &["get"], || {
+        get(handlers::settings_diff)
+    }),
+    ("/api/v1/settings/revert", &["post"], || {
+        post(handlers::revert_settings)
+    }),
+    ("/api/v1/settings/confirm-org", &["post"], || {
+        post(handlers::confirm_org)
+    }),
+    ("/api/v1/settings/export", &["get"], || {
+        get(handlers::export_settings)
+    }),
     ("/api/v1/logs", &["get"], || get(handlers::logs)),
     ("/api/v1/logs/export", &["get"], || get(handlers::export)),
 ];
@@ -71,7 +96,7 @@ pub fn routes() -> impl Iterator<Item = (&'static str, &'static [&'static str])>
 }
 
 /// All routes, for callers within this process: whoever calls has to say who calls, by a
-/// [`crate::Caller`] among the request's extensions.
+/// [`crate::Caller`] and an [`crate::Author`] among the request's extensions.
 pub(crate) fn inside(operations: Operations) -> Router {
     let mut router = Router::new();
     for (path, _, answers) in ROUTES {

@@ -4,28 +4,35 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
+use domain::settings::Settings;
 use futures::{Stream, StreamExt as _};
-use http::{Method, Request, Response, StatusCode, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::api;
 use crate::views::{
-    DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView, LogSearch,
-    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
+    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, ValidationView,
 };
-use crate::{Caller, Operations, OpsError};
+use crate::{Author, Caller, Operations, OpsError};
 
 /// The longest answer that is read whole.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;
 
 /// Asks the API, wherever it is.
 #[derive(Debug, Clone)]
-pub struct Client(Way);
+pub struct Client {
+    way: Way,
+    /// On whose behalf.
+    user: Option<String>,
+}
 
 #[derive(Debug, Clone)]
 enum Way {
@@ -35,6 +42,13 @@ enum Way {
     Socket(Access),
 }
 
+/// A settings document on its way, as it was written.
+#[derive(Debug, Serialize)]
+struct Written<'a> {
+    base: u64,
+    settings: &'a RawValue,
+}
+
 /// The pieces of an export, as they come.
 pub type Export = std::pin::Pin<Box<dyn Stream<Item = Result<Bytes, OpsError>> + Send>>;
 
@@ -42,13 +56,26 @@ impl Client {
     /// On stores that this process has opened, on behalf of the command line.
     #[must_use]
     pub fn inside(operations: Operations) -> Self {
-        Self(Way::Inside(api::inside(operations)))
+        Self {
+            way: Way::Inside(api::inside(operations)),
+            user: None,
+        }
     }
 
     /// To the process that has left its address and token in an embedded folder.
     #[must_use]
     pub const fn of_process(access: Access) -> Self {
-        Self(Way::Socket(access))
+        Self {
+            way: Way::Socket(access),
+            user: None,
+        }
+    }
+
+    /// On behalf of a user of the operating system, whom saved settings then name.
+    #[must_use]
+    pub fn on_behalf_of(mut self, user: Option<String>) -> Self {
+        self.user = user;
+        self
     }
 
     /// How the sync is.
@@ -187,6 +214,115 @@ impl Client {
         })))
     }
 
+    /// The settings in force.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn settings(&self) -> Result<SettingsView, OpsError> {
+        self.get("/settings").await
+    }
+
+    /// A revision of the settings.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`].
+    pub async fn settings_revision(&self, revision: u64) -> Result<SettingsView, OpsError> {
+        self.get(&format!("/settings/revisions/{revision}")).await
+    }
+
+    /// Saves a settings document, as it was written, that was made from revision `base`.
+    ///
+    /// # Errors
+    /// [`OpsError::Refused`], [`OpsError::SettingsConflict`].
+    pub async fn save_settings(
+        &self,
+        base: u64,
+        document: &RawValue,
+    ) -> Result<SavedView, OpsError> {
+        self.post(
+            "/settings",
+            &Written {
+                base,
+                settings: document,
+            },
+        )
+        .await
+    }
+
+    /// What is wrong with a document that was made from revision `base`, and what it would change.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn validate_settings(
+        &self,
+        base: u64,
+        document: &RawValue,
+    ) -> Result<ValidationView, OpsError> {
+        let told = Written {
+            base,
+            settings: document,
+        };
+        self.post("/settings/validate", &told).await
+    }
+
+    /// The saves, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn settings_history(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<SettingsHistory, OpsError> {
+        let before = before.map(|before| ("before".to_owned(), before.to_string()));
+        let limit = ("limit".to_owned(), limit.to_string());
+        let page = before.into_iter().chain([limit]);
+        self.get(&with("/settings/history", page)).await
+    }
+
+    /// What two revisions differ in.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`].
+    pub async fn settings_diff(
+        &self,
+        from: Option<u64>,
+        to: Option<u64>,
+    ) -> Result<SettingsDiff, OpsError> {
+        let sides = [("from", from), ("to", to)];
+        let sides = sides
+            .into_iter()
+            .filter_map(|(name, side)| Some((name.to_owned(), side?.to_string())));
+        self.get(&with("/settings/diff", sides)).await
+    }
+
+    /// Saves an older document as a new revision, or says what that would change.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn revert_settings(&self, revert: &RevertSettings) -> Result<SavedView, OpsError> {
+        self.post("/settings/revert", revert).await
+    }
+
+    /// Serves the connected org from now on.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn confirm_org(&self, org: &str) -> Result<SavedView, OpsError> {
+        let org = Some(org.to_owned());
+        self.post("/settings/confirm-org", &ConfirmOrg { org })
+            .await
+    }
+
+    /// The settings document as a file.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn export_settings(&self, revision: Option<u64>) -> Result<Settings, OpsError> {
+        let revision = revision.map(|number| ("revision".to_owned(), number.to_string()));
+        self.get(&with("/settings/export", revision)).await
+    }
+
     async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, OpsError> {
         let body = self.ask(Method::GET, path, Body::empty()).await?;
         understood(body).await
@@ -209,16 +345,18 @@ impl Client {
 
     /// The body of a good answer.
     async fn ask(&self, method: Method, path: &str, body: Body) -> Result<Body, OpsError> {
-        let request = Request::builder()
+        let user = self.user.as_deref();
+        let mut request = Request::builder()
             .method(method)
             .uri(format!("/api/v1{path}"))
             .header(header::CONTENT_TYPE, "application/json");
         let unwritten =
             |error: http::Error| OpsError::Invalid(format!("this cannot be asked for: {error}"));
-        let response = match &self.0 {
+        let response = match &self.way {
             Way::Inside(router) => {
                 let request = request
                     .extension(Caller::CommandLine)
+                    .extension(Author::of(Caller::CommandLine, user))
                     .body(body)
                     .map_err(unwritten)?;
                 match router.clone().oneshot(request).await {
@@ -227,6 +365,10 @@ impl Client {
                 }
             }
             Way::Socket(access) => {
+                // A name that no header can hold is left out.
+                if let Some(user) = user.and_then(|user| HeaderValue::from_str(user).ok()) {
+                    request = request.header(api::USER, user);
+                }
                 let request = request
                     .header(header::HOST, access.address.to_string())
                     .header(header::AUTHORIZATION, format!("Bearer {}", access.token))
@@ -286,7 +428,7 @@ async fn refused(response: Response<Body>) -> OpsError {
     let status = response.status();
     match read(response.into_body()).await {
         Ok(bytes) => match serde_json::from_slice::<ErrorView>(&bytes) {
-            Ok(view) => OpsError::of_status(status, view.error.message),
+            Ok(view) => OpsError::of_answer(status, view.error),
             Err(_other) => OpsError::Broken(format!(
                 "whoever answers is not mosync's API: HTTP status {status}"
             )),

@@ -4,6 +4,9 @@ use http::StatusCode;
 use ports::queue::LinkLost;
 use ports::stores::StoreError;
 
+use crate::journal::JournalError;
+use crate::views::{ErrorDetail, FaultView, SettingsConflict};
+
 /// Why an operation was not done. The message says what happened, to what, and what to do next.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum OpsError {
@@ -13,6 +16,12 @@ pub enum OpsError {
     /// The request cannot be understood as it is.
     #[error("{0}")]
     Invalid(String),
+    /// A settings document that cannot be meant like that; nothing was changed.
+    #[error("the settings are refused and nothing was changed:{}", list(.0))]
+    Refused(Vec<FaultView>),
+    /// Somebody else saved settings from the same revision; nothing was changed.
+    #[error("{}", .0.sentence())]
+    SettingsConflict(Box<SettingsConflict>),
     /// It is understood, but does not fit how things stand.
     #[error("{0}")]
     Conflict(String),
@@ -40,7 +49,8 @@ impl OpsError {
         match self {
             Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Invalid(_) => StatusCode::BAD_REQUEST,
-            Self::Conflict(_) => StatusCode::CONFLICT,
+            Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::Conflict(_) | Self::SettingsConflict(_) => StatusCode::CONFLICT,
             Self::NotAllowed(_) => StatusCode::UNAUTHORIZED,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -55,6 +65,8 @@ impl OpsError {
         match self {
             Self::NotFound(_) => "not_found",
             Self::Invalid(_) => "invalid",
+            Self::Refused(_) => "refused",
+            Self::SettingsConflict(_) => "settings_conflict",
             Self::Conflict(_) => "conflict",
             Self::NotAllowed(_) => "not_allowed",
             Self::TooLarge(_) => "too_large",
@@ -64,20 +76,46 @@ impl OpsError {
         }
     }
 
+    /// As the API says it.
+    #[must_use]
+    pub fn detail(&self) -> ErrorDetail {
+        let mut detail = ErrorDetail {
+            code: self.code().to_owned(),
+            message: self.to_string(),
+            faults: Vec::new(),
+            conflict: None,
+        };
+        if let Self::Refused(faults) = self {
+            detail.faults.clone_from(faults);
+        }
+        if let Self::SettingsConflict(conflict) = self {
+            detail.conflict = Some(conflict.clone());
+        }
+        detail
+    }
+
     /// From an answer of the API.
     #[must_use]
-    pub fn of_status(status: StatusCode, message: String) -> Self {
-        match status {
-            StatusCode::NOT_FOUND => Self::NotFound(message),
-            StatusCode::BAD_REQUEST => Self::Invalid(message),
-            StatusCode::CONFLICT => Self::Conflict(message),
-            StatusCode::UNAUTHORIZED => Self::NotAllowed(message),
-            StatusCode::PAYLOAD_TOO_LARGE => Self::TooLarge(message),
-            StatusCode::METHOD_NOT_ALLOWED => Self::WrongMethod(message),
-            StatusCode::SERVICE_UNAVAILABLE => Self::OutOfReach(message),
+    pub fn of_answer(status: StatusCode, detail: ErrorDetail) -> Self {
+        let message = detail.message;
+        match (status, detail.conflict) {
+            (StatusCode::CONFLICT, Some(conflict)) => Self::SettingsConflict(conflict),
+            (StatusCode::UNPROCESSABLE_ENTITY, _) => Self::Refused(detail.faults),
+            (StatusCode::NOT_FOUND, _) => Self::NotFound(message),
+            (StatusCode::BAD_REQUEST, _) => Self::Invalid(message),
+            (StatusCode::CONFLICT, None) => Self::Conflict(message),
+            (StatusCode::UNAUTHORIZED, _) => Self::NotAllowed(message),
+            (StatusCode::PAYLOAD_TOO_LARGE, _) => Self::TooLarge(message),
+            (StatusCode::METHOD_NOT_ALLOWED, _) => Self::WrongMethod(message),
+            (StatusCode::SERVICE_UNAVAILABLE, _) => Self::OutOfReach(message),
             _ => Self::Broken(message),
         }
     }
+}
+
+fn list(faults: &[FaultView]) -> String {
+    let lines = faults.iter().map(|fault| format!("\n  {}", fault.message));
+    lines.collect()
 }
 
 impl From<StoreError> for OpsError {
@@ -93,6 +131,19 @@ impl From<StoreError> for OpsError {
     }
 }
 
+impl From<JournalError> for OpsError {
+    fn from(error: JournalError) -> Self {
+        match error {
+            JournalError::Store(error) => error.into(),
+            error @ (JournalError::File { .. }
+            | JournalError::Line { .. }
+            | JournalError::Held(_)) => {
+                Self::OutOfReach(format!("{error}; the settings were not changed"))
+            }
+        }
+    }
+}
+
 impl From<LinkLost> for OpsError {
     fn from(lost: LinkLost) -> Self {
         Self::OutOfReach(lost.to_string())
@@ -102,13 +153,29 @@ impl From<LinkLost> for OpsError {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::views::SettingsView;
+    use domain::settings::{Settings, SettingsRevision};
 
     #[test]
-    fn status_and_error_name_each_other() {
+    fn an_answer_and_its_error_name_each_other() {
         let text = || "x".to_owned();
+        let fault = FaultView {
+            at: "disabled".to_owned(),
+            message: "wrong".to_owned(),
+        };
+        let conflict = SettingsConflict {
+            base: 1,
+            current: SettingsView::from(SettingsRevision::initial()),
+            theirs: Vec::new(),
+            yours: Vec::new(),
+            merged: Some(Settings::default()),
+            both: Vec::new(),
+        };
         for error in [
             OpsError::NotFound(text()),
             OpsError::Invalid(text()),
+            OpsError::Refused(vec![fault]),
+            OpsError::SettingsConflict(Box::new(conflict)),
             OpsError::Conflict(text()),
             OpsError::NotAllowed(text()),
             OpsError::TooLarge(text()),
@@ -116,7 +183,7 @@ mod tests {
             OpsError::OutOfReach(text()),
             OpsError::Broken(text()),
         ] {
-            assert_eq!(OpsError::of_status(error.status(), text()), error);
+            assert_eq!(OpsError::of_answer(error.status(), error.detail()), error);
         }
     }
 }

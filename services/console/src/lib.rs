@@ -5,12 +5,15 @@
 pub mod access;
 pub mod api;
 mod client;
+mod document;
 mod error;
 mod export;
+pub mod journal;
 mod operations;
 pub mod token;
 pub mod views;
 
 pub use client::{Client, Export};
+pub use document::Document;
 pub use error::OpsError;
-pub use operations::{Caller, Operations};
+pub use operations::{Author, Caller, Operations};

@@ -4,6 +4,7 @@ mod dead;
 mod jobs;
 mod logs;
 mod parked;
+mod settings;
 mod status;
 
 use std::collections::BTreeSet;
@@ -14,9 +15,11 @@ use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
 use ports::queue::Queue;
+use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 
 use crate::OpsError;
+use crate::journal::{Journal, JournalError};
 
 /// Lines or entries of a page, when the caller does not say.
 const PAGE: usize = 100;
@@ -43,14 +46,46 @@ impl Caller {
     }
 }
 
+/// Whom a saved revision names. For a command it is the user of the operating system who runs it, for
+/// the API the token that was presented.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Author(String);
+
+impl Author {
+    /// No name is longer.
+    const LONGEST: usize = 100;
+
+    /// Whoever calls; `user` is the name that a command gives, and counts for commands alone.
+    #[must_use]
+    pub fn of(caller: Caller, user: Option<&str>) -> Self {
+        let user = user.map(|user| user.trim().chars().take(Self::LONGEST));
+        let user = user.map(Iterator::collect::<String>);
+        Self(match (caller, user) {
+            (Caller::CommandLine, Some(user)) if !user.is_empty() => {
+                format!("{user} (command line)")
+            }
+            (Caller::CommandLine, _) => "somebody at the command line".to_owned(),
+            (Caller::Api, _) => "the API token".to_owned(),
+        })
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
 /// What operators can ask and order. Clones share the stores.
 #[derive(Clone)]
 pub struct Operations {
     stores: Stores,
     queue: Arc<dyn Queue>,
     clock: Arc<dyn Clock>,
+    source: Arc<dyn Source>,
     topic: String,
     polled: BTreeSet<ObjectKind>,
+    journal: Option<Journal>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -62,22 +97,32 @@ impl std::fmt::Debug for Operations {
 }
 
 impl Operations {
-    /// On these stores and queues; `topic` is the event channel whose position is shown. No
-    /// object is polled.
+    /// On these stores and queues, and the org that settings are compared with; `topic` is the
+    /// event channel whose position is shown. No object is polled, and no settings journal kept.
     #[must_use]
     pub fn new(
         stores: Stores,
         queue: Arc<dyn Queue>,
         clock: Arc<dyn Clock>,
+        source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
         Self {
             stores,
             queue,
             clock,
+            source,
             topic: topic.into(),
             polled: BTreeSet::new(),
+            journal: None,
         }
+    }
+
+    /// Writes every revision of the settings down there, before it is saved.
+    #[must_use]
+    pub fn journaling(mut self, journal: Option<Journal>) -> Self {
+        self.journal = journal;
+        self
     }
 
     /// Where the listener polls these objects: there is no rest without them.
@@ -85,6 +130,33 @@ impl Operations {
     pub fn polling(mut self, objects: BTreeSet<ObjectKind>) -> Self {
         self.polled = objects;
         self
+    }
+
+    /// Has the settings in the store and in the journal say the same; what was needed for that
+    /// goes to the integration log.
+    ///
+    /// # Errors
+    /// [`JournalError`].
+    pub async fn reconcile_settings(&self) -> Result<(), JournalError> {
+        let Some(journal) = &self.journal else {
+            return Ok(());
+        };
+        let done = journal.reconcile(&*self.stores.settings).await?;
+        let Some(revision) = done.restored else {
+            return Ok(());
+        };
+        let entry = LogEntry {
+            at: self.now(),
+            level: LogLevel::Warning,
+            topic: "settings".to_owned(),
+            job: None,
+            record: None,
+            message: format!(
+                "the status store had lost the settings; revision {revision} is in force again, from the settings journal"
+            ),
+        };
+        tracing::warn!(topic = "settings", "{}", entry.message);
+        Ok(self.stores.log.append(&entry).await?)
     }
 
     fn now(&self) -> Timestamp {

@@ -5,6 +5,7 @@ mod dead;
 mod jobs;
 mod logs;
 mod parked;
+mod settings;
 mod status;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
@@ -13,6 +14,10 @@ pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
+};
+pub use settings::{
+    ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
+    SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{ApiView, PollView, StageView, StatusView, StreamView, Verdict, WindowsView};
 
@@ -32,4 +37,10 @@ pub struct ErrorDetail {
     pub code: String,
     /// For people: what happened, to what, and what to do next.
     pub message: String,
+    /// Each thing that is wrong with a document that was refused.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FaultView>,
+    /// What two saves differ in that were made from the same revision.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conflict: Option<Box<SettingsConflict>>,
 }

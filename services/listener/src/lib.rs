@@ -192,13 +192,13 @@ impl Listener {
             .map_err(in_words)?;
         let was_disabled = self.wait_while_disabled(stop).await?;
         let org = self.source.organization().await.map_err(in_words)?;
-        self.wait_for_sandbox_switch(&org, stop).await?;
+        self.wait_for_leave(&org, stop).await?;
         let revision = self.stores.settings.current().await.map_err(in_words)?;
         let active = Arc::new(Active {
             listener: Arc::clone(self),
             org: org.id,
             is_sandbox: org.is_sandbox,
-            zone: org.time_zone,
+            zone: org.time_zone.clone(),
             switches: watch::Sender::new(Switches::of(&revision.settings)),
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
             live: tokio::sync::Mutex::default(),
@@ -210,7 +210,7 @@ impl Listener {
         let stop = stop.child_token();
         tokio::select! {
             biased;
-            ended = self.keep_lease() => { stop.cancel(); ended }
+            ended = self.keep_lease(&org) => { stop.cancel(); ended }
             ended = switches::follow(&active) => { stop.cancel(); ended }
             ended = allowance::watch(&active) => ended,
             ended = stream::follow(&active, &stop) => ended,
@@ -220,11 +220,15 @@ impl Listener {
         }
     }
 
-    /// Renews the lease for ever; ends when it is lost.
-    async fn keep_lease(&self) -> Result<(), String> {
+    /// Renews the lease for ever; ends when it is lost, or when the settings forbid the org.
+    async fn keep_lease(&self, org: &Organization) -> Result<(), String> {
         loop {
             tokio::time::sleep(LEASE_RENEWED).await;
             self.renew_lease().await?;
+            let settled = runtime::org::settle(&self.stores, org, self.clock.now()).await;
+            if let Some(why) = settled.map_err(in_words)?.refused {
+                return Err(why);
+            }
             self.report_again().await;
         }
     }
@@ -260,26 +264,18 @@ impl Listener {
         }
     }
 
-    async fn wait_for_sandbox_switch(
+    /// Waits until the settings allow to work with this org.
+    async fn wait_for_leave(
         &self,
         org: &Organization,
         stop: &CancellationToken,
     ) -> Result<(), String> {
-        while org.is_sandbox
-            && !self
-                .stores
-                .settings
-                .current()
-                .await
-                .map_err(in_words)?
-                .settings
-                .run_in_sandbox
-        {
-            self.report(WorkerState::Paused(
-                "the connected org is a sandbox and Run In Sandbox is off in mOS Settings"
-                    .to_owned(),
-            ))
-            .await;
+        loop {
+            let settled = runtime::org::settle(&self.stores, org, self.clock.now()).await;
+            let Some(why) = settled.map_err(in_words)?.refused else {
+                return Ok(());
+            };
+            self.report(WorkerState::Paused(why)).await;
             self.renew_lease().await?;
             tokio::select! {
                 biased;
@@ -287,7 +283,6 @@ impl Listener {
                 () = tokio::time::sleep(PAUSE) => {}
             }
         }
-        Ok(())
     }
 
     async fn report(&self, state: WorkerState) {

@@ -15,7 +15,7 @@ const FAILURES: u32 = 3;
 const FIRST_PROBE: Duration = Duration::from_secs(1);
 const LAST_PROBE: Duration = Duration::from_secs(30);
 /// How long a unit waits that met an outage; the circuit decides when anything is sent at all.
-const UNIT_WAIT: Duration = Duration::from_secs(5);
+pub(crate) const UNIT_WAIT: Duration = Duration::from_secs(5);
 
 /// Watches requests and closes the loader's gate while mOS does not answer, refuses the key or asks
 /// for a pause.
@@ -42,6 +42,11 @@ impl Circuit {
             state: Mutex::new(State::Closed { failures: 0 }),
             opened: Notify::new(),
         }
+    }
+
+    /// Whether the settings forbid to send anything more, whatever is in hand.
+    pub(crate) fn is_stopped(&self) -> bool {
+        crate::gates::closed_by_settings(&self.gates)
     }
 
     /// A request was answered.

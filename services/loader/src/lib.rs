@@ -58,6 +58,14 @@ struct Stopped {
     unanswered: bool,
 }
 
+impl Stopped {
+    /// The gate decides when it goes on.
+    const BY_SETTINGS: Self = Self {
+        wait: circuit::UNIT_WAIT,
+        unanswered: false,
+    };
+}
+
 /// The load stage.
 pub struct Loader {
     target: Arc<dyn Target>,
@@ -169,12 +177,17 @@ impl Loader {
                 at_fault,
                 unsent,
                 trouble,
+                stopped,
             } = request::send(self, unit, ticket.version, round, chunk).await;
             for (record, outcome) in answered {
                 sorted.take(record, outcome, round);
             }
             for record in at_fault {
                 sorted.unanswered(&record.record);
+            }
+            if stopped {
+                let left = unsent.into_iter().chain(chunks.flatten());
+                return (left.collect(), Some(Stopped::BY_SETTINGS));
             }
             if let Some(trouble) = trouble {
                 self.limiter.backed_off();
@@ -301,6 +314,9 @@ impl Handler for Loader {
         };
         // The place first: what is looked at next must not grow old while the unit waits for it.
         let _permit = self.limiter.acquire(unit.lane).await;
+        if self.circuit.is_stopped() {
+            return Ok(conclude_unsent(unit));
+        }
         let now = self.stores.ticket.take().await?;
         if now.rule_revision != ticket.rule_revision {
             tracing::info!(unit = %unit.id, "the rules have changed since this unit was read; it is read again");
@@ -328,6 +344,17 @@ impl Handler for Loader {
             version: ticket.version,
         };
         Ok(verdict)
+    }
+}
+
+/// A unit of which nothing was sent, to be taken up again when the gate lets it.
+fn conclude_unsent(unit: Envelope) -> Verdict {
+    Verdict {
+        publish: Vec::new(),
+        park: Vec::new(),
+        unpark: Void::default(),
+        count: None,
+        settle: Settle::RetryAfter(circuit::UNIT_WAIT, Box::new(unit)),
     }
 }
 

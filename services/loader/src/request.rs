@@ -53,6 +53,8 @@ pub(crate) struct Sent {
     pub(crate) at_fault: Vec<Mapped>,
     pub(crate) unsent: Vec<Mapped>,
     pub(crate) trouble: Option<TargetError>,
+    /// The settings have forbidden to go on.
+    pub(crate) stopped: bool,
 }
 
 /// The mOS fields of a record.
@@ -112,6 +114,7 @@ pub(crate) async fn send(
         at_fault: Vec::new(),
         unsent: Vec::new(),
         trouble: None,
+        stopped: false,
     };
     let mut failing = Vec::new();
     let mut failures = 0_u32;
@@ -119,6 +122,12 @@ pub(crate) async fn send(
     let mut parts = suspect_parts(chunk, unit.outages);
     let deadline = Instant::now() + SENDING_LIMIT;
     while let Some(mut part) = parts.pop() {
+        if loader.circuit.is_stopped() {
+            sent.stopped = true;
+            sent.unsent = part;
+            sent.unsent.extend(parts.into_iter().rev().flatten());
+            break;
+        }
         if Instant::now() >= deadline {
             // What is answered is kept, so that every attempt leaves less to do.
             sent.unsent = part;
@@ -178,9 +187,11 @@ pub(crate) async fn send(
     } else if !failing.is_empty() {
         failing.append(&mut sent.unsent);
         sent.unsent = failing;
-        sent.trouble.get_or_insert(TargetError::Unreachable(
-            "no part of the request was answered".to_owned(),
-        ));
+        if !sent.stopped {
+            sent.trouble.get_or_insert(TargetError::Unreachable(
+                "no part of the request was answered".to_owned(),
+            ));
+        }
     }
     sent
 }

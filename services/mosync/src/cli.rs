@@ -63,7 +63,7 @@ pub(crate) enum Command {
     Health(Configured),
     /// Settings: what is synced
     #[command(subcommand)]
-    Settings(SettingsCommand),
+    Settings(Box<SettingsCommand>),
     /// Parked records: what could not be brought to mOS, and why
     #[command(subcommand)]
     Parked(ParkedCommand),
@@ -97,15 +97,101 @@ pub(crate) struct Configured {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum SettingsCommand {
+    /// Show the settings in force, or an older revision
+    Get {
+        #[command(flatten)]
+        configured: Configured,
+        /// Another revision than the one in force
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Change one setting, such as `disabled on` or `admin-emails ada@example.com bo@example.com`
+    Set {
+        #[command(flatten)]
+        configured: Configured,
+        /// admin-emails, disabled, run-in-sandbox, sync-closed, filter or another part of the
+        /// document; `mosync settings get` lists them
+        key: String,
+        /// on or off; addresses; anything else as JSON
+        #[arg(required = true, value_name = "VALUE")]
+        values: Vec<String>,
+    },
+    /// The saves, newest first: who, when, what changed
+    History {
+        #[command(flatten)]
+        configured: Configured,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// Those before this revision
+        #[arg(long, value_name = "N")]
+        before: Option<u64>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// What two revisions differ in: A and B, A and the one in force, or what the newest save changed
+    Diff {
+        #[command(flatten)]
+        configured: Configured,
+        /// The older revision; 0 is what holds before the first save
+        a: Option<u64>,
+        /// The newer revision
+        b: Option<u64>,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Save an older revision as a new one; shows first what that changes, and asks at a terminal
+    Revert {
+        #[command(flatten)]
+        configured: Configured,
+        /// The older revision
+        #[arg(value_name = "N")]
+        to: u64,
+        /// Only show what would change
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
+    /// Write the settings as a document that `import` takes
+    Export {
+        #[command(flatten)]
+        configured: Configured,
+        /// Another revision than the one in force
+        #[arg(long, value_name = "N")]
+        revision: Option<u64>,
+        /// Into this file instead of the standard output
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Save a settings document (JSON); what it newly lets in is brought to mOS
     Import {
         #[command(flatten)]
         configured: Configured,
         /// The document
         file: PathBuf,
-        /// Whom to name as its author
-        #[arg(long, default_value = "command line")]
-        author: String,
+        /// The revision that the document was made from; without it, the one in force
+        #[arg(long, value_name = "N")]
+        base: Option<u64>,
+        /// When somebody has saved other settings since, save both changes together
+        #[arg(long, requires = "base")]
+        merge: bool,
+        /// Only show what would change, and what is wrong
+        #[arg(long, conflicts_with = "merge")]
+        dry_run: bool,
+    },
+    /// Serve the connected org from now on, though the settings were for another one
+    ConfirmOrg {
+        #[command(flatten)]
+        configured: Configured,
+        /// The id of the connected org, 00D...; `mosync status` names it
+        org: String,
     },
 }
 

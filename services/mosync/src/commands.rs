@@ -12,6 +12,7 @@ mod settings;
 mod status;
 mod sync_all;
 mod topology;
+mod user;
 pub(crate) mod words;
 
 use std::process::ExitCode;
@@ -21,7 +22,7 @@ use boot::{Adapters, Reach};
 use runtime::config::Config;
 use runtime::time::SystemClock;
 
-use crate::cli::{Cli, Command, Configured, SettingsCommand, TopologyCommand};
+use crate::cli::{Cli, Command, Configured, TopologyCommand};
 use crate::exit::Failure;
 
 /// Runs a subcommand.
@@ -57,11 +58,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,
-        Command::Settings(SettingsCommand::Import {
-            configured,
-            file,
-            author,
-        }) => settings::import(&load(&configured)?, &file, &author).await,
+        Command::Settings(command) => settings::run(*command).await,
         Command::Parked(command) => parked::run(command).await,
         Command::Dead(command) => dead::run(command).await,
         Command::Topology(TopologyCommand::Apply { configured }) => {
@@ -114,7 +111,8 @@ fn load(configured: &Configured) -> Result<Config, Failure> {
 
 /// The way to the operations, on the stores or through the process that holds them.
 fn reach(configured: &Configured) -> Result<Reach, Failure> {
-    Ok(Reach::new(load(configured)?, Arc::new(SystemClock)))
+    let user = user::name();
+    Ok(Reach::new(load(configured)?, Arc::new(SystemClock), user))
 }
 
 async fn connect(config: &Config) -> Result<Adapters, Failure> {

@@ -67,10 +67,13 @@ impl From<OpsError> for Failure {
         match error {
             OpsError::NotFound(_)
             | OpsError::Invalid(_)
+            | OpsError::Refused(_)
             | OpsError::NotAllowed(_)
             | OpsError::TooLarge(_)
             | OpsError::WrongMethod(_) => Self::usage(message),
-            OpsError::Conflict(_) | OpsError::Broken(_) => Self::failed(message),
+            OpsError::Conflict(_) | OpsError::SettingsConflict(_) | OpsError::Broken(_) => {
+                Self::failed(message)
+            }
             OpsError::OutOfReach(_) => Self::out_of_reach(message),
         }
     }

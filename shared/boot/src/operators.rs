@@ -1,38 +1,90 @@
 //! What operators use: the API served, and the way to it for a command.
 
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use console::access::{self, Access, AccessFile};
 use console::api::{Keys, Server};
+use console::journal::{self, Journal, JournalError};
 use console::{Client, Operations, token};
 use ports::Clock;
 use runtime::config::{Config, Transport};
 use runtime::health::Readiness;
 use runtime::lifecycle::Lifecycle;
+use tokio_util::sync::CancellationToken;
 
 use crate::{Adapters, BootError};
 
+/// How often the settings journal is compared with the store.
+const JOURNAL_EVERY: Duration = Duration::from_secs(1);
+
 impl Adapters {
-    /// What operators can ask and order.
-    #[must_use]
-    pub fn operations(&self, config: &Config) -> Operations {
-        Operations::new(
+    /// What operators can ask and order. Salesforce is not called before something is compared
+    /// with it.
+    ///
+    /// # Errors
+    /// [`BootError::Configuration`].
+    pub fn operations(&self, config: &Config) -> Result<Operations, BootError> {
+        let operations = Operations::new(
             self.stores.clone(),
             Arc::clone(&self.queue),
             Arc::clone(&self.clock),
+            crate::salesforce(config, Arc::clone(&self.clock))?,
             config.salesforce.topic.clone(),
-        )
-        .polling(config.salesforce.polled_objects.clone())
+        );
+        Ok(operations
+            .polling(config.salesforce.polled_objects.clone())
+            .journaling(journal(config)))
+    }
+}
+
+/// Where revisions of the settings are written down: as configured, else in the embedded folder.
+fn journal(config: &Config) -> Option<Journal> {
+    let path = match (&config.console.journal, &config.transport) {
+        (Some(path), _) => path.clone(),
+        (None, Transport::Embedded { folder }) => folder.join(journal::FILE),
+        (None, Transport::Servers { .. }) => return None,
+    };
+    Some(Journal::new(path))
+}
+
+/// Writes down what is saved elsewhere, and puts back what the store loses, until `stop`.
+async fn keep_journal(operations: Operations, stop: CancellationToken) {
+    let mut said = None;
+    loop {
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => return,
+            () = tokio::time::sleep(JOURNAL_EVERY) => {}
+        }
+        let trouble = operations.reconcile_settings().await.err();
+        let trouble = trouble.map(|error| error.to_string());
+        if let Some(trouble) = trouble.as_ref().filter(|_| trouble != said) {
+            tracing::warn!("{trouble}");
+        }
+        said = trouble;
+    }
+}
+
+fn of_journal(error: JournalError) -> BootError {
+    match error {
+        JournalError::Store(error) => error.into(),
+        error @ (JournalError::File { .. } | JournalError::Line { .. } | JournalError::Held(_)) => {
+            BootError::Configuration(error.to_string())
+        }
     }
 }
 
 /// Serves the API within the process's lifecycle, at the configured address or else at `listen`:
-/// where. With an embedded folder, the way in for commands is left there.
+/// where. With an embedded folder, the way in for commands is left there. Settings that the store has
+/// lost are put back from the journal first, before anybody works without them.
 ///
 /// # Errors
-/// [`BootError::Configuration`] when the address is taken, or the folder cannot be written.
+/// [`BootError::Configuration`] when the address is taken, or the folder or the settings journal
+/// cannot be used; [`BootError::OutOfReach`] when the store does not answer.
 pub async fn start_console(
     config: &Config,
     adapters: &Adapters,
@@ -54,7 +106,18 @@ pub async fn start_console(
         keys.folder = Some(hash);
         left = Some(file);
     }
-    let operations = adapters.operations(config);
+    let operations = adapters.operations(config)?;
+    operations.reconcile_settings().await.map_err(of_journal)?;
+    if journal(config).is_none() {
+        tracing::warn!(
+            "console.journal is not configured, so the settings are kept by the status store alone and are lost with it"
+        );
+    }
+    let (keeping, stop) = (operations.clone(), lifecycle.soft().clone());
+    lifecycle.spawn("settings journal", async move {
+        keep_journal(keeping, stop).await;
+        Ok::<_, Infallible>(())
+    });
     let stop = lifecycle.soft().clone();
     lifecycle.spawn("console", async move {
         let served = server.run(operations, keys, stop).await;
@@ -103,18 +166,21 @@ fn own(address: SocketAddr) -> SocketAddr {
 pub struct Reach {
     config: Config,
     clock: Arc<dyn Clock>,
+    /// Who runs the command.
+    user: Option<String>,
     /// Kept for servers; an embedded folder is opened anew for every question, so that a command
     /// that waits never keeps mosync from starting.
     servers: Option<Client>,
 }
 
 impl Reach {
-    /// Opens nothing yet.
+    /// Opens nothing yet. `user` is who runs the command: saved settings name them.
     #[must_use]
-    pub const fn new(config: Config, clock: Arc<dyn Clock>) -> Self {
+    pub const fn new(config: Config, clock: Arc<dyn Clock>, user: Option<String>) -> Self {
         Self {
             config,
             clock,
+            user,
             servers: None,
         }
     }
@@ -130,7 +196,14 @@ impl Reach {
         let opened = Adapters::connect(&self.config.transport, Arc::clone(&self.clock)).await;
         match (opened, &self.config.transport) {
             (Ok(adapters), transport) => {
-                let client = Client::inside(adapters.operations(&self.config));
+                let operations = adapters.operations(&self.config)?;
+                if let Transport::Embedded { .. } = transport
+                    && let Err(error) = operations.reconcile_settings().await
+                {
+                    // A save says so again; nothing else depends on it.
+                    tracing::warn!("{error}");
+                }
+                let client = Client::inside(operations).on_behalf_of(self.user.clone());
                 if let Transport::Servers { .. } = transport {
                     self.servers = Some(client.clone());
                 }
@@ -143,7 +216,7 @@ impl Reach {
                         folder.display()
                     ))
                 })?;
-                Ok(Client::of_process(access))
+                Ok(Client::of_process(access).on_behalf_of(self.user.clone()))
             }
             (Err(error), _) => Err(error),
         }

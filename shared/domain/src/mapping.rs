@@ -4,24 +4,24 @@
 //! whether or not its target is in mOS.
 
 mod contract;
+mod convert;
+mod fits;
+mod term;
 mod touches;
 
-use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::id::SalesforceId;
 use crate::object::ObjectKind;
 use crate::row::Fields;
-use crate::time::Timestamp;
 use contract::{Shape, find};
 
+pub use convert::Wanted;
+pub use fits::{Described, MappingFit};
+pub use term::ContractTermType;
 pub use touches::touches;
-
-/// Exists in orgs with several currencies only.
-const CURRENCY_FIELD: &str = "CurrencyIsoCode";
 
 /// One row of the mapping, as in the custom metadata type "mOS field mapping".
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -35,10 +35,27 @@ pub struct MappingRow {
     pub salesforce_field: String,
     /// Only active rows are synced.
     pub active: bool,
+    /// What the numbers of a contract term count; months unless said otherwise. mOS always gets
+    /// months.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contract_term_type: Option<ContractTermType>,
 }
 
-/// The whole mapping. Rows are kept in the contract's order, whatever order they came in, so that
-/// equal mappings write equal bytes. The default maps every standard field.
+impl MappingRow {
+    /// The mOS field that it is about.
+    fn fills(&self) -> (ObjectKind, &str) {
+        (self.object, &self.mos_field)
+    }
+}
+
+fn owned((object, field): (ObjectKind, &str)) -> (ObjectKind, String) {
+    (object, field.to_owned())
+}
+
+/// The whole mapping: the standard rows, and what an administrator put in their place or beside
+/// them. Written down are the rows of those mOS fields alone that are not mapped as standard. Rows
+/// are kept in the contract's order, whatever order they came in, so that equal mappings write equal
+/// bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<MappingRow>", into = "Vec<MappingRow>")]
 pub struct Mapping {
@@ -78,47 +95,38 @@ pub enum MappingRowFault {
         /// As written.
         salesforce_field: String,
     },
+    /// A unit where nothing is counted in it.
+    #[error(
+        "the field mapping gives `{mos_field}` of {object} a contract term type, which only `contract_term` of Opportunity has; remove it"
+    )]
+    TermTypeElsewhere {
+        /// The row's object.
+        object: ObjectKind,
+        /// The field.
+        mos_field: String,
+    },
 }
 
-/// A record whose values do not fit the mapping; its values are not repeated, they may be personal.
+/// A record whose value does not fit the mapping; the value is not repeated, it may be personal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum MappingFault {
-    /// A date/time field of mOS is filled from something else.
-    #[error(
-        "`{salesforce_field}` of this {object} is not a date and time, but fills `{mos_field}`; map a date/time field to it"
-    )]
-    NotAMoment {
-        /// The record's object.
-        object: ObjectKind,
-        /// The field to fill.
-        mos_field: String,
-        /// The field it comes from.
-        salesforce_field: String,
-    },
-    /// A reference of mOS is filled from something that is not a record's id.
-    #[error(
-        "`{salesforce_field}` of this {object} is not a record id, but fills `{mos_field}`; map a lookup field to it"
-    )]
-    NotAnId {
-        /// The record's object.
-        object: ObjectKind,
-        /// The field to fill.
-        mos_field: String,
-        /// The field it comes from.
-        salesforce_field: String,
-    },
-    /// A compound field or a whole parent record.
-    #[error(
-        "`{salesforce_field}` of this {object} has several values, but fills the single field `{mos_field}`; map one of its parts, such as BillingStreet"
-    )]
-    NotAScalar {
-        /// The record's object.
-        object: ObjectKind,
-        /// The field to fill.
-        mos_field: String,
-        /// The field it comes from.
-        salesforce_field: String,
-    },
+#[error("`{salesforce_field}` of this {object} {}", explained(*.wanted, .mos_field))]
+pub struct MappingFault {
+    /// The record's object.
+    pub object: ObjectKind,
+    /// The field to fill.
+    pub mos_field: String,
+    /// The field it comes from.
+    pub salesforce_field: String,
+    /// What it should be.
+    pub wanted: Wanted,
+}
+
+/// Why a record's mOS fields could not be written.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum MapError {
+    /// A value does not fit.
+    #[error(transparent)]
+    Value(#[from] MappingFault),
     /// What was put together is not JSON.
     #[error("the fields of this {object} could not be written as JSON; read the record again")]
     NotWritable {
@@ -127,8 +135,25 @@ pub enum MappingFault {
     },
 }
 
+fn explained(wanted: Wanted, mos_field: &str) -> String {
+    let (is, map) = match wanted {
+        Wanted::OneValue => {
+            return format!(
+                "has several values, but fills the single field `{mos_field}`; map one of its parts, such as BillingStreet"
+            );
+        }
+        Wanted::Number => ("not a number", "a number field"),
+        Wanted::WholeNumber => ("not a whole number", "a number field without decimals"),
+        Wanted::Checkbox => ("neither true nor false", "a checkbox"),
+        Wanted::Date => ("not a date", "a date field"),
+        Wanted::DateTime => ("not a date and time", "a date/time field"),
+        Wanted::RecordId => ("not a record id", "a lookup field"),
+    };
+    format!("is {is}, but fills `{mos_field}`; correct the record, or map {map} to it")
+}
+
 impl Mapping {
-    /// Checks rows and takes them.
+    /// Checks rows and takes them; mOS fields that none of them names are mapped as standard.
     ///
     /// # Errors
     /// Everything that is wrong with them, not only the first fault.
@@ -149,6 +174,12 @@ impl Mapping {
                     salesforce_field,
                 });
             }
+            if row.contract_term_type.is_some() && !is_term(row) {
+                faults.push(MappingRowFault::TermTypeElsewhere {
+                    object,
+                    mos_field: mos_field.clone(),
+                });
+            }
             if row.active && !filled.insert((object, row.mos_field.as_str())) {
                 faults.push(MappingRowFault::MappedTwice { object, mos_field });
             }
@@ -156,6 +187,9 @@ impl Mapping {
         if !faults.is_empty() {
             return Err(faults);
         }
+        let named: BTreeSet<_> = rows.iter().map(MappingRow::fills).map(owned).collect();
+        let standard = Self::default().rows.into_iter();
+        rows.extend(standard.filter(|row| !named.contains(&owned(row.fills()))));
         rows.sort_by_key(|row| {
             (
                 row.object,
@@ -180,24 +214,14 @@ impl Mapping {
             .collect()
     }
 
-    /// As [`Self::salesforce_fields`], without `CurrencyIsoCode` in an org that has one currency:
-    /// there the field does not exist and a query that names it fails.
-    #[must_use]
-    pub fn fields_for(&self, object: ObjectKind, multi_currency: bool) -> BTreeSet<String> {
-        let mut fields = self.salesforce_fields(object);
-        fields.retain(|field| multi_currency || last_segment(field) != CURRENCY_FIELD);
-        fields
-    }
-
-    /// Writes the record's mOS fields as a JSON object. Values are the row's own JSON texts,
-    /// numbers in the spelling in which they came; ids are written with 18 characters, points in
-    /// time as `2026-01-01T00:00:00.000Z`. Null stays null (bulk results have empty texts in its
-    /// place, so these are null too); a field that the row does not have is left out, so that mOS
-    /// leaves it alone.
+    /// Writes the record's mOS fields as a JSON object. Values are the row's own JSON texts where
+    /// they fit, numbers in the spelling in which they came; ids are written with 18 characters,
+    /// points in time as `2026-01-01T00:00:00.000Z`, contract terms in months. Null stays null; a
+    /// field that the row does not have is left out, so that mOS leaves it alone.
     ///
     /// # Errors
-    /// When a value cannot be what the mOS field wants.
-    pub fn map(&self, object: ObjectKind, row: &Fields<'_>) -> Result<Box<RawValue>, MappingFault> {
+    /// The first value that cannot be what the mOS field wants.
+    pub fn map(&self, object: ObjectKind, row: &Fields<'_>) -> Result<Box<RawValue>, MapError> {
         let mut json = String::from("{");
         for mapped in self.active(object) {
             let Some(raw) = row.raw(&mapped.salesforce_field) else {
@@ -209,10 +233,39 @@ impl Mapping {
             json.push('"');
             json.push_str(&mapped.mos_field);
             json.push_str("\":");
-            json.push_str(&written(mapped, raw)?);
+            let value = convert::converted(mapped, raw)?;
+            json.push_str(&value);
+            if is_term(mapped) {
+                json.push_str(convert::term_type(&value));
+            }
         }
         json.push('}');
-        RawValue::from_string(json).map_err(|_not_json| MappingFault::NotWritable { object })
+        RawValue::from_string(json).map_err(|_not_json| MapError::NotWritable { object })
+    }
+
+    /// The rows of the mOS fields that are not mapped as standard.
+    #[must_use]
+    pub fn deviations(&self) -> Vec<MappingRow> {
+        let standard = Self::default();
+        let differs = |row: &&MappingRow| {
+            let (object, field) = row.fills();
+            !self.of(object, field).eq(standard.of(object, field))
+        };
+        self.rows.iter().filter(differs).cloned().collect()
+    }
+
+    /// Whether the row is one that every mapping begins with.
+    #[must_use]
+    pub fn is_default(row: &MappingRow) -> bool {
+        let standard = find(row.object, &row.mos_field).and_then(|(_, field)| field.default);
+        standard == Some(row.salesforce_field.as_str())
+    }
+
+    /// The rows of one mOS field.
+    fn of(&self, object: ObjectKind, mos_field: &str) -> impl Iterator<Item = &MappingRow> {
+        self.rows
+            .iter()
+            .filter(move |row| row.fills() == (object, mos_field))
     }
 
     fn active(&self, object: ObjectKind) -> impl Iterator<Item = &MappingRow> {
@@ -222,55 +275,8 @@ impl Mapping {
     }
 }
 
-/// A value as mOS wants it.
-fn written<'row>(mapped: &MappingRow, raw: Cow<'row, str>) -> Result<Cow<'row, str>, MappingFault> {
-    if raw == "null" || raw == "\"\"" {
-        return Ok(Cow::Borrowed("null"));
-    }
-    let object = mapped.object;
-    let names = || (mapped.mos_field.clone(), mapped.salesforce_field.clone());
-    if raw.starts_with(['{', '[']) {
-        let (mos_field, salesforce_field) = names();
-        return Err(MappingFault::NotAScalar {
-            object,
-            mos_field,
-            salesforce_field,
-        });
-    }
-    let shape = find(object, &mapped.mos_field).map_or(Shape::Plain, |(_, field)| field.shape);
-    match shape {
-        Shape::Plain => Ok(raw),
-        Shape::Id => match text_of(&raw).and_then(|text| SalesforceId::parse(&text).ok()) {
-            Some(id) => Ok(Cow::Owned(format!("\"{id}\""))),
-            None => {
-                let (mos_field, salesforce_field) = names();
-                Err(MappingFault::NotAnId {
-                    object,
-                    mos_field,
-                    salesforce_field,
-                })
-            }
-        },
-        Shape::Moment => match text_of(&raw).and_then(|text| Timestamp::parse(&text)) {
-            Some(at) => Ok(Cow::Owned(format!("\"{at}\""))),
-            None => {
-                let (mos_field, salesforce_field) = names();
-                Err(MappingFault::NotAMoment {
-                    object,
-                    mos_field,
-                    salesforce_field,
-                })
-            }
-        },
-    }
-}
-
-fn text_of(raw: &str) -> Option<String> {
-    serde_json::from_str(raw).ok()
-}
-
-fn last_segment(path: &str) -> &str {
-    path.rsplit('.').next().unwrap_or(path)
+fn is_term(row: &MappingRow) -> bool {
+    find(row.object, &row.mos_field).is_some_and(|(_, field)| field.shape == Shape::Term)
 }
 
 /// Letters, digits and underscores, each segment of a path starting with a letter.
@@ -306,6 +312,7 @@ impl Default for Mapping {
                     mos_field: field.name.to_owned(),
                     salesforce_field: field.default?.to_owned(),
                     active: true,
+                    contract_term_type: None,
                 })
             })
             .collect();
@@ -327,7 +334,7 @@ impl TryFrom<Vec<MappingRow>> for Mapping {
 
 impl From<Mapping> for Vec<MappingRow> {
     fn from(mapping: Mapping) -> Self {
-        mapping.rows
+        mapping.deviations()
     }
 }
 

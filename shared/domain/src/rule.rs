@@ -28,7 +28,8 @@ pub struct Rules {
     mapping: Mapping,
 }
 
-/// The fields of each object that the integration user can see, from describe.
+/// The fields of each object that the integration user can see, from describe, and the paths to
+/// parents' fields among those that the rules name.
 pub type Visible = BTreeMap<ObjectKind, BTreeSet<String>>;
 
 /// What the rule says of an opportunity, its owner apart.
@@ -55,7 +56,7 @@ impl Rules {
                 .settings
                 .compile_filter(&revision.field_types, &revision.org)?,
             sync_closed: revision.settings.sync_closed,
-            mapping: Mapping::default(),
+            mapping: revision.settings.mapping.clone(),
         })
     }
 
@@ -187,7 +188,7 @@ impl Rules {
     pub fn fields_to_read(&self, object: ObjectKind) -> BTreeSet<String> {
         let mut fields = self.mapping.salesforce_fields(object);
         if let Some(visible) = self.visible.get(&object) {
-            fields.retain(|field| field.contains('.') || visible.contains(field));
+            fields.retain(|field| visible.contains(field));
         }
         fields.insert("Id".to_owned());
         fields.extend(

@@ -11,6 +11,7 @@ use crate::filter::{
 };
 use crate::frequency::Frequency;
 use crate::id::SalesforceId;
+use crate::mapping::Mapping;
 use crate::org::OrgProfile;
 use crate::time::Timestamp;
 
@@ -42,6 +43,8 @@ pub struct Settings {
     pub blanks: BlankRule,
     /// Whose zone and week the filter's dates are in.
     pub zone: ZoneOf,
+    /// Which Salesforce field fills which field in mOS, where that is not the standard one.
+    pub mapping: Mapping,
     /// The org that these settings are for: while another one is connected, nothing runs. Absent
     /// until the first contact, at which mosync writes it down by itself.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -49,13 +52,14 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Whether a change from `self` to `other` changes what qualifies.
+    /// Whether a change from `self` to `other` changes what qualifies or what is written of it.
     #[must_use]
     pub fn rules_differ(&self, other: &Self) -> bool {
         self.sync_closed != other.sync_closed
             || self.filter != other.filter
             || self.blanks != other.blanks
             || self.zone != other.zone
+            || self.mapping != other.mapping
     }
 
     /// What the filter is read with.
@@ -104,7 +108,7 @@ impl Settings {
 pub struct SettingsRevision {
     /// 0 before the first save; never repeats.
     pub revision: u64,
-    /// Moves with every save that changes what qualifies.
+    /// Moves with every save that changes what qualifies or what is written of it.
     pub rule_revision: u64,
     /// When it was saved.
     pub saved: Timestamp,

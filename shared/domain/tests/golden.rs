@@ -18,6 +18,7 @@ use domain::job::{
     Cursor, Extracted, Form, Job, JobId, JobKind, JobScope, PageRead, Pause, PausedBy, Plan,
     Progress, SalesforceStatus, Statement, Way,
 };
+use domain::mapping::{ContractTermType, Mapping, MappingRow};
 use domain::org::{Currencies, DatedRate, Fiscal, OrgProfile, Period, PeriodKind, Weekday};
 use domain::parked::{Dismissal, Parked};
 use domain::permission::{Grant, PermissionSnapshot};
@@ -159,6 +160,14 @@ fn settings_revision() {
         zone: ZoneOf::User,
         admin_emails: vec!["ada@example.com".to_owned()],
         org: Some(id("00D000000000001")),
+        mapping: Mapping::new(vec![MappingRow {
+            object: ObjectKind::Opportunity,
+            mos_field: "contract_term".to_owned(),
+            salesforce_field: "Term__c".to_owned(),
+            active: true,
+            contract_term_type: Some(ContractTermType::HalfYearly),
+        }])
+        .unwrap(),
     };
     let types = BTreeMap::from([
         ("Amount".to_owned(), FieldType::Currency),

@@ -161,6 +161,9 @@ pub struct Console {
     pub listen: Option<SocketAddr>,
     /// The SHA-256 of the token that callers present; `None`: nobody from outside may call.
     pub token_sha256: Option<TokenHash>,
+    /// The file in which every revision of the settings is written down; `None`: in the embedded
+    /// folder, or, with servers, nowhere.
+    pub journal: Option<PathBuf>,
 }
 
 /// The SHA-256 of a token.

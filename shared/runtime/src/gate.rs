@@ -51,6 +51,13 @@ impl Gates {
         self.tell(&reasons);
     }
 
+    /// Whether `who` has closed it.
+    #[must_use]
+    pub fn is_closed_by(&self, who: &str) -> bool {
+        let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        reasons.contains_key(who)
+    }
+
     fn tell(&self, reasons: &BTreeMap<&'static str, String>) {
         let gate = if reasons.is_empty() {
             Gate::Open

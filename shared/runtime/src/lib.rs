@@ -1,14 +1,17 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, reading records back, and counting API requests.
+//! worker loop, its gates and what it has in hand, reading records back, counting API requests, and
+//! whether the connected org may be worked on.
 
 pub mod calls;
 pub mod config;
+pub mod describe;
 pub mod fields;
 pub mod figures;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
 pub mod lifecycle;
+pub mod org;
 pub mod profile;
 pub mod readback;
 pub mod telemetry;

@@ -6,12 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::failure::{FailureKind, retry_delay};
 use domain::parked::Parked;
 use domain::rule::{Rules, Visible};
+use domain::settings::SettingsRevision;
 use domain::soql;
 use domain::unit::Stage;
 use domain::{ObjectKind, Row, SalesforceId, Ticket};
 use ports::source::{Source, SourceError};
 use ports::stores::Stores;
 
+use crate::describe;
 use crate::worker::Outage;
 
 /// How many ids go into one retrieve (REST API developer guide, sObject collections).
@@ -44,8 +46,33 @@ pub async fn read(
     let ids = ids.iter().copied().collect::<Vec<_>>();
     let fields = fields.iter().cloned().collect::<Vec<_>>();
     let mut found = BTreeMap::new();
+    if fields.iter().any(|field| field.contains('.')) {
+        found.extend(ids.iter().map(|id| (*id, Read::Absent)));
+        queried(source, object, &ids, &fields, &mut found).await?;
+    } else {
+        retrieved(source, object, &ids, &fields, &mut found).await?;
+    }
+    let absent = found
+        .iter()
+        .filter(|(_, read)| **read == Read::Absent)
+        .map(|(id, _)| *id)
+        .collect::<Vec<_>>();
+    for deleted in deleted(source, object, &absent).await? {
+        found.insert(deleted, Read::Deleted);
+    }
+    Ok(found)
+}
+
+/// In one call for many; it knows the fields of the object itself alone.
+async fn retrieved(
+    source: &dyn Source,
+    object: ObjectKind,
+    ids: &[SalesforceId],
+    fields: &[String],
+    found: &mut BTreeMap<SalesforceId, Read>,
+) -> Result<(), SourceError> {
     for chunk in ids.chunks(RETRIEVE_MAX) {
-        let rows = source.retrieve(object, chunk, &fields).await?;
+        let rows = source.retrieve(object, chunk, fields).await?;
         if rows.len() != chunk.len() {
             return Err(SourceError::Garbled(format!(
                 "asked for {} records of {object}, got {}",
@@ -57,15 +84,32 @@ pub async fn read(
             found.insert(*id, row.map_or(Read::Absent, Read::Row));
         }
     }
-    let absent = found
-        .iter()
-        .filter(|(_, read)| **read == Read::Absent)
-        .map(|(id, _)| *id)
-        .collect::<Vec<_>>();
-    for deleted in deleted(source, object, &absent).await? {
-        found.insert(deleted, Read::Deleted);
+    Ok(())
+}
+
+/// Where a parent's field is among those wanted.
+async fn queried(
+    source: &dyn Source,
+    object: ObjectKind,
+    ids: &[SalesforceId],
+    fields: &[String],
+    found: &mut BTreeMap<SalesforceId, Read>,
+) -> Result<(), SourceError> {
+    let select = fields.join(", ");
+    for chunk in ids.chunks(IDS_PER_QUERY) {
+        let soql = format!(
+            "SELECT {select} FROM {object} WHERE Id IN {}",
+            soql::in_list(chunk.iter().map(SalesforceId::as_str))
+        );
+        for_each_row(source, &soql, false, |row| {
+            if let Some(id) = row.fields().ok().and_then(|fields| fields.id("Id")) {
+                found.insert(id, Read::Row(row.clone()));
+            }
+            true
+        })
+        .await?;
     }
-    Ok(found)
+    Ok(())
 }
 
 /// A record that should be there and cannot be seen is parked: nobody knows whether it is in scope,
@@ -222,7 +266,7 @@ impl RulesInForce {
                 return Ok((ticket, rules));
             }
             let revision = self.stores.settings.current().await?;
-            let rules = Rules::of(&revision, self.visible().await?).map_err(|faults| {
+            let rules = Rules::of(&revision, self.visible(&revision).await?).map_err(|faults| {
                 Outage::Other(format!("the stored filter cannot be used: {faults:?}"))
             })?;
             *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
@@ -258,11 +302,23 @@ impl RulesInForce {
         answer
     }
 
-    async fn visible(&self) -> Result<Visible, SourceError> {
+    /// The fields of each object, and those of parents that the mapping or the filter names.
+    async fn visible(&self, revision: &SettingsRevision) -> Result<Visible, SourceError> {
+        let mut described = describe::Fields::new(&*self.source);
         let mut visible = Visible::new();
         for object in ObjectKind::ALL {
-            let fields = self.source.describe(object.api_name()).await?;
-            visible.insert(object, fields.into_iter().map(|field| field.name).collect());
+            let fields = described.of(object.api_name()).await?;
+            let mut names: BTreeSet<_> = fields.iter().map(|field| field.name.clone()).collect();
+            let mut named = revision.settings.mapping.salesforce_fields(object);
+            if object == ObjectKind::Opportunity {
+                named.extend(revision.settings.filter.fields());
+            }
+            for path in named.into_iter().filter(|field| field.contains('.')) {
+                if described.find(object.api_name(), &path).await?.is_some() {
+                    names.insert(path);
+                }
+            }
+            visible.insert(object, names);
         }
         Ok(visible)
     }

@@ -8,6 +8,7 @@ use domain::job::Job;
 use domain::org::OrgProfile;
 use domain::settings::Settings;
 use ports::Clock;
+use ports::stores::StoreError;
 
 use crate::chance::Rates;
 use crate::judge::{self, Epoch};
@@ -193,22 +194,27 @@ impl Script {
             ("Probability".to_owned(), FieldType::Percent),
             ("AccountId".to_owned(), FieldType::Reference),
         ]);
-        let current = self.world.stores.settings.current().await.unwrap();
         let now = self.world.clock.now();
-        let next = current.next(
-            settings,
-            types,
-            OrgProfile::default(),
-            "an administrator",
-            now,
-        );
-        let backfill = backfills.then(|| Job::of_save(&current, &next)).flatten();
-        self.world
-            .stores
-            .settings
-            .save(&next, backfill.as_ref())
-            .await
-            .unwrap();
+        let store = &self.world.stores.settings;
+        let next = loop {
+            let current = store.current().await.unwrap();
+            let mut settings = settings.clone();
+            settings.org = current.settings.org;
+            let next = current.next(
+                settings,
+                types.clone(),
+                OrgProfile::default(),
+                "an administrator",
+                now,
+            );
+            let backfill = backfills.then(|| Job::of_save(&current, &next)).flatten();
+            match store.save(&next, backfill.as_ref()).await {
+                Ok(()) => break next,
+                // mosync has just written down which org this is.
+                Err(StoreError::Conflict { .. }) => {}
+                Err(error) => panic!("{error}"),
+            }
+        };
         self.world.chance.note(format!(
             "settings {} saved: {}",
             next.revision,

@@ -7,7 +7,11 @@ use http::header;
 use runtime::config::TokenHash;
 
 use super::speech::Refused;
-use crate::{Caller, OpsError, token};
+use crate::{Author, Caller, OpsError, token};
+
+/// The header in which a command names the user of the operating system who runs it. Whoever can read
+/// the folder's token can write the folder's database, so this gives nothing away.
+pub(crate) const USER: &str = "mosync-user";
 
 /// What callers may present.
 #[derive(Debug, Clone, Copy, Default)]
@@ -46,7 +50,11 @@ pub(super) async fn guard(State(keys): State<Keys>, mut request: Request, next: 
         .map(|(_, token)| token.trim());
     match presented.and_then(|presented| keys.caller(presented)) {
         Some(caller) => {
+            let user = request.headers().get(USER);
+            let user = user.and_then(|user| user.to_str().ok());
+            let author = Author::of(caller, user);
             request.extensions_mut().insert(caller);
+            request.extensions_mut().insert(author);
             next.run(request).await
         }
         None => not_allowed(&keys, presented.is_some()),

@@ -9,12 +9,15 @@ use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
-use super::speech::{Asked, CalledBy, Named, Refused, Told};
+use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView, LogSearch,
-    ParkedList, ParkedSearch, Reason, Selection, StatusView, SyncAllView, Touched,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
+    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
+    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
+    ValidationView,
 };
 use crate::{Operations, OpsError};
+use domain::settings::Settings;
 
 type Answer<T> = Result<Json<T>, Refused>;
 
@@ -31,6 +34,29 @@ pub(super) struct Page {
 #[serde(deny_unknown_fields)]
 pub(super) struct First {
     limit: Option<usize>,
+}
+
+/// A page of the saves.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Saves {
+    before: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// Two revisions.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Sides {
+    from: Option<u64>,
+    to: Option<u64>,
+}
+
+/// One revision.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OneRevision {
+    revision: Option<u64>,
 }
 
 fn answer<T>(result: Result<T, OpsError>) -> Answer<T> {
@@ -141,6 +167,74 @@ pub(super) async fn discard(
     Told(told): Told<Reason>,
 ) -> Answer<DeadOutcome> {
     answer(ops.discard_dead(&message, told.reason, caller).await)
+}
+
+pub(super) async fn settings(State(ops): State<Operations>) -> Answer<SettingsView> {
+    answer(ops.settings().await)
+}
+
+pub(super) async fn save_settings(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<SaveSettings>,
+) -> Answer<SavedView> {
+    answer(ops.save_settings(&told, &author).await)
+}
+
+pub(super) async fn validate_settings(
+    State(ops): State<Operations>,
+    Told(told): Told<SaveSettings>,
+) -> Answer<ValidationView> {
+    answer(ops.validate_settings(&told).await)
+}
+
+pub(super) async fn settings_history(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Saves>,
+) -> Answer<SettingsHistory> {
+    answer(ops.settings_history(page.before, page.limit).await)
+}
+
+pub(super) async fn settings_revision(
+    State(ops): State<Operations>,
+    Named(revision): Named,
+) -> Answer<SettingsView> {
+    let number = revision.parse().map_err(|_not_a_number| {
+        OpsError::NotFound(format!(
+            "`{revision}` is not the number of a settings revision; `mosync settings history` lists them"
+        ))
+    })?;
+    answer(ops.settings_revision(number).await)
+}
+
+pub(super) async fn settings_diff(
+    State(ops): State<Operations>,
+    Asked(sides): Asked<Sides>,
+) -> Answer<SettingsDiff> {
+    answer(ops.settings_diff(sides.from, sides.to).await)
+}
+
+pub(super) async fn revert_settings(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<RevertSettings>,
+) -> Answer<SavedView> {
+    answer(ops.revert_settings(&told, &author).await)
+}
+
+pub(super) async fn confirm_org(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<ConfirmOrg>,
+) -> Answer<SavedView> {
+    answer(ops.confirm_org(&told, &author).await)
+}
+
+pub(super) async fn export_settings(
+    State(ops): State<Operations>,
+    Asked(one): Asked<OneRevision>,
+) -> Answer<Settings> {
+    answer(ops.export_settings(one.revision).await)
 }
 
 pub(super) async fn logs(

@@ -9,8 +9,8 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
-use crate::views::{ErrorDetail, ErrorView};
-use crate::{Caller, OpsError};
+use crate::views::ErrorView;
+use crate::{Author, Caller, OpsError};
 
 /// An error as the API says it.
 #[derive(Debug)]
@@ -26,10 +26,7 @@ impl IntoResponse for Refused {
     fn into_response(self) -> Response {
         let Self(error) = self;
         let view = ErrorView {
-            error: ErrorDetail {
-                code: error.code().to_owned(),
-                message: error.to_string(),
-            },
+            error: error.detail(),
         };
         (error.status(), Json(view)).into_response()
     }
@@ -104,6 +101,22 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledBy {
     /// Put there by whoever let the request in.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
         parts.extensions.get().copied().map(Self).ok_or_else(|| {
+            Refused(OpsError::NotAllowed(
+                "nobody has said who calls; please report this".to_owned(),
+            ))
+        })
+    }
+}
+
+/// Whom a change is to name.
+pub(super) struct SignedBy(pub(super) Author);
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedBy {
+    type Rejection = Refused;
+
+    /// Put there by whoever let the request in.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        parts.extensions.get().cloned().map(Self).ok_or_else(|| {
             Refused(OpsError::NotAllowed(
                 "nobody has said who calls; please report this".to_owned(),
             ))

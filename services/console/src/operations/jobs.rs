@@ -164,7 +164,7 @@ impl Operations {
         let job = self.known(id).await?;
         if job.kind == JobKind::Live {
             return Err(OpsError::Conflict(format!(
-                "{id} counts live changes and cannot be {deed}; to stop everything, import settings with \"disabled\": true"
+                "{id} counts live changes and cannot be {deed}; to stop everything, `mosync settings set disabled on`"
             )));
         }
         if job.is_over() {

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::bulk::{Place, Results, Rows};
 use super::publish::{BATCH, Batch, Reading};
 use super::trouble::Trouble;
-use super::{Reader, move_to, plan, plan_of, rest};
+use super::{Reader, move_to, plan_of, rest};
 use crate::Active;
 use crate::publish;
 

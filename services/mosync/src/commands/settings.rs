@@ -1,97 +1,384 @@
 //! `mosync settings`.
 
+use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
-use domain::Timestamp;
-use domain::filter::FieldTypes;
-use domain::job::Job;
-use domain::org::OrgProfile;
-use domain::settings::Settings;
-use ports::source::{Source, SourceError};
-use ports::stores::{LogEntry, LogLevel};
-use runtime::config::Config;
-use runtime::time::SystemClock;
+use boot::console::views::{PastSave, RevertSettings, SavedView, SettingsView, ValidationView};
+use boot::console::{Client, Document, OpsError};
+use domain::settings::{Change, Settings, diff};
+use serde::Serialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
-use crate::exit::{Failure, print};
+use crate::cli::{Configured, SettingsCommand};
+use crate::exit::{Failure, print, say};
 
-/// Saves a document: read, compared with the org's describe, stored with author and time. A change
-/// of what qualifies starts a backfill.
-pub(crate) async fn import(
-    config: &Config,
-    file: &Path,
-    author: &str,
-) -> Result<ExitCode, Failure> {
+/// Looks at settings, or changes them.
+pub(crate) async fn run(command: SettingsCommand) -> Result<ExitCode, Failure> {
+    match command {
+        SettingsCommand::Get {
+            configured,
+            revision,
+            json,
+        } => get(&client(&configured).await?, revision, json).await?,
+        SettingsCommand::Set {
+            configured,
+            key,
+            values,
+        } => set(&client(&configured).await?, &key, &values).await?,
+        SettingsCommand::History {
+            configured,
+            limit,
+            before,
+            json,
+        } => history(&client(&configured).await?, before, limit, json).await?,
+        SettingsCommand::Diff {
+            configured,
+            a,
+            b,
+            json,
+        } => compare(&client(&configured).await?, a, b, json).await?,
+        SettingsCommand::Revert {
+            configured,
+            to,
+            dry_run,
+            yes,
+        } => revert(&client(&configured).await?, to, dry_run, yes).await?,
+        SettingsCommand::Export {
+            configured,
+            revision,
+            output,
+        } => export(&client(&configured).await?, revision, output.as_deref()).await?,
+        SettingsCommand::Import {
+            configured,
+            file,
+            base,
+            merge,
+            dry_run,
+        } => {
+            let document = read(&file)?;
+            let client = client(&configured).await?;
+            import(&client, &document, base, merge, dry_run).await?;
+        }
+        SettingsCommand::ConfirmOrg { configured, org } => {
+            told(&client(&configured).await?.confirm_org(&org).await?);
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn client(configured: &Configured) -> Result<Client, Failure> {
+    Ok(super::reach(configured)?.client().await?)
+}
+
+async fn get(client: &Client, revision: Option<u64>, json: bool) -> Result<(), Failure> {
+    let view = match revision {
+        Some(revision) => client.settings_revision(revision).await?,
+        None => client.settings().await?,
+    };
+    if json {
+        return print_json(&view);
+    }
+    let SettingsView {
+        revision, author, ..
+    } = &view;
+    print(&match view.saved {
+        Some(saved) => format!("revision {revision}, saved {saved} by {author}"),
+        None => "revision 0: nothing was saved yet".to_owned(),
+    });
+    for (key, value) in parts(&view.settings)? {
+        print(&format!("{}: {}", key.replace('_', "-"), shown(&value)));
+    }
+    Ok(())
+}
+
+/// A value for a person; what `set` takes where it is simple.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Null => "not set".to_owned(),
+        Value::Bool(true) => "on".to_owned(),
+        Value::Bool(false) => "off".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) if items.iter().all(Value::is_string) => {
+            let items = items.iter().filter_map(Value::as_str).collect::<Vec<_>>();
+            if items.is_empty() {
+                "none".to_owned()
+            } else {
+                items.join(", ")
+            }
+        }
+        Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn parts(settings: &Settings) -> Result<Map<String, Value>, Failure> {
+    match serde_json::to_value(settings) {
+        Ok(Value::Object(parts)) => Ok(parts),
+        Ok(other) => Err(Failure::failed(format!("the settings are {other}"))),
+        Err(error) => Err(Failure::failed(error.to_string())),
+    }
+}
+
+/// One key changed in the document in force. What the value must be, the API knows.
+async fn set(client: &Client, key: &str, values: &[String]) -> Result<(), Failure> {
+    let current = client.settings().await?;
+    let mut document = parts(&current.settings)?;
+    let key = key.replace('-', "_");
+    let value = typed(document.get(&key), values);
+    document.insert(key, value);
+    let document = raw(&Value::Object(document))?;
+    told(&client.save_settings(current.revision, &document).await?);
+    Ok(())
+}
+
+/// A value as the document has it: a switch by the words people use, a list of texts item by item,
+/// anything else as JSON, or else as a text.
+fn typed(before: Option<&Value>, values: &[String]) -> Value {
+    let [value] = values else {
+        return Value::from(values);
+    };
+    match (before, value.as_str()) {
+        (Some(Value::Bool(_)), "on" | "yes") => Value::Bool(true),
+        (Some(Value::Bool(_)), "off" | "no") => Value::Bool(false),
+        (_, text) => serde_json::from_str(text).unwrap_or_else(|_no_json| Value::from(text)),
+    }
+}
+
+fn raw(value: &impl Serialize) -> Result<Box<RawValue>, Failure> {
+    serde_json::value::to_raw_value(value).map_err(|error| Failure::failed(error.to_string()))
+}
+
+async fn history(
+    client: &Client,
+    before: Option<u64>,
+    limit: u16,
+    json: bool,
+) -> Result<(), Failure> {
+    let history = client.settings_history(before, limit.into()).await?;
+    if json {
+        return print_json(&history);
+    }
+    for PastSave {
+        revision,
+        saved,
+        author,
+        changes,
+        ..
+    } in &history.revisions
+    {
+        print(&format!("revision {revision}, saved {saved} by {author}"));
+        list(changes);
+    }
+    match (history.revisions.is_empty(), history.next) {
+        (true, _) => print("nothing was saved"),
+        (false, Some(next)) => print(&format!("more: --before {next}")),
+        (false, None) => {}
+    }
+    Ok(())
+}
+
+async fn compare(
+    client: &Client,
+    a: Option<u64>,
+    b: Option<u64>,
+    json: bool,
+) -> Result<(), Failure> {
+    let difference = client.settings_diff(a, b).await?;
+    if json {
+        return print_json(&difference);
+    }
+    print(&format!(
+        "from revision {} to revision {}",
+        difference.from, difference.to
+    ));
+    if difference.changes.is_empty() {
+        print("    nothing differs");
+    }
+    list(&difference.changes);
+    Ok(())
+}
+
+fn list(changes: &[Change]) {
+    for change in changes {
+        print(&format!("    {}", change.words));
+    }
+}
+
+async fn revert(client: &Client, to: u64, dry_run: bool, yes: bool) -> Result<(), Failure> {
+    let effect = RevertSettings {
+        to: Some(to),
+        base: None,
+        dry_run: true,
+    };
+    let effect = client.revert_settings(&effect).await?;
+    if effect.changes.is_empty() {
+        print(&format!(
+            "revision {to} says the same as revision {}, which is in force; nothing was changed",
+            effect.revision
+        ));
+        return Ok(());
+    }
+    print(&format!("going back to revision {to} changes"));
+    list(&effect.changes);
+    if dry_run {
+        print("nothing was changed");
+        return Ok(());
+    }
+    if !yes && std::io::stdin().is_terminal() && !agreed()? {
+        print("nothing was changed");
+        return Ok(());
+    }
+    let revert = RevertSettings {
+        to: Some(to),
+        base: Some(effect.revision),
+        dry_run: false,
+    };
+    told(&client.revert_settings(&revert).await?);
+    Ok(())
+}
+
+fn agreed() -> Result<bool, Failure> {
+    say("Save this as a new revision? Type yes:");
+    let mut answer = String::new();
+    std::io::stdin()
+        .lock()
+        .read_line(&mut answer)
+        .map_err(|error| Failure::failed(format!("no answer can be read: {error}")))?;
+    Ok(answer.trim() == "yes")
+}
+
+async fn export(
+    client: &Client,
+    revision: Option<u64>,
+    output: Option<&Path>,
+) -> Result<(), Failure> {
+    let settings = client.export_settings(revision).await?;
+    let text = serde_json::to_string_pretty(&settings)
+        .map_err(|error| Failure::failed(error.to_string()))?;
+    match output {
+        None => print(&text),
+        Some(file) => std::fs::write(file, text + "\n").map_err(|error| {
+            Failure::usage(format!("{} cannot be written: {error}", file.display()))
+        })?,
+    }
+    Ok(())
+}
+
+/// The document as it was written, so that the API sees what is written twice.
+fn read(file: &Path) -> Result<Box<RawValue>, Failure> {
     let text = std::fs::read_to_string(file)
         .map_err(|error| Failure::usage(format!("{} cannot be read: {error}", file.display())))?;
-    let settings: Settings = serde_json::from_str(&text).map_err(|error| {
+    let refused = |error: serde_json::Error| {
         Failure::usage(format!(
             "{} is not a settings document: {error}",
             file.display()
         ))
-    })?;
-    let adapters = super::connect(config).await?;
-    let source = boot::salesforce(config, Arc::new(SystemClock))?;
-    let now = adapters.clock.now();
-    let (field_types, org) = checked(&*source, &settings, now).await?;
-    let current = adapters.stores.settings.current().await?;
-    let next = current.next(settings, field_types, org, author, now);
-    let backfill = Job::of_save(&current, &next);
-    adapters
-        .stores
-        .settings
-        .save(&next, backfill.as_ref())
-        .await?;
-    let message = format!("settings revision {} saved by {author}", next.revision);
-    let entry = LogEntry {
-        at: now,
-        level: LogLevel::Info,
-        topic: "settings".to_owned(),
-        job: None,
-        record: None,
-        message: message.clone(),
     };
-    adapters.stores.log.append(&entry).await?;
-    print(&message);
-    Ok(ExitCode::SUCCESS)
+    text.parse::<Document>().map_err(refused)?;
+    RawValue::from_string(text.trim().to_owned()).map_err(refused)
 }
 
-/// The types of the filtered fields, from describe, and the org's profile; refuses what the filter
-/// cannot mean.
-async fn checked(
-    source: &dyn Source,
-    settings: &Settings,
-    now: Timestamp,
-) -> Result<(FieldTypes, OrgProfile), Failure> {
-    let org = runtime::profile::read(source).await.map_err(failure)?;
-    let mut types = FieldTypes::new();
-    if !settings.filter.conditions.is_empty() {
-        let filter = &settings.filter;
-        types = runtime::fields::types(source, filter)
-            .await
-            .map_err(failure)?;
+async fn import(
+    client: &Client,
+    document: &RawValue,
+    base: Option<u64>,
+    merge: bool,
+    dry_run: bool,
+) -> Result<(), Failure> {
+    let base = match base {
+        Some(base) => base,
+        None => client.settings().await?.revision,
+    };
+    if dry_run {
+        return foresee(&client.validate_settings(base, document).await?);
     }
-    settings.check_filter(&types, &org, now).map_err(|faults| {
-        let faults = faults
-            .iter()
-            .map(|fault| format!("\n  {fault}"))
-            .collect::<String>();
-        Failure::usage(format!(
-            "the filter is refused and nothing was changed:{faults}"
-        ))
-    })?;
-    types.retain(|field, _| settings.filter.fields().contains(field));
-    Ok((types, org))
+    match client.save_settings(base, document).await {
+        Err(OpsError::SettingsConflict(conflict)) if merge => {
+            let Some(merged) = conflict.merged else {
+                return Err(OpsError::SettingsConflict(conflict).into());
+            };
+            say(&format!(
+                "{} saved revision {} meanwhile; both changes are saved together",
+                conflict.current.author, conflict.current.revision
+            ));
+            list(&diff(&conflict.current.settings, &merged));
+            told(
+                &client
+                    .save_settings(conflict.current.revision, &*raw(&merged)?)
+                    .await?,
+            );
+        }
+        Err(conflict @ OpsError::SettingsConflict(_)) => {
+            say(
+                "with --merge both changes are saved together; without --base the document replaces what is in force",
+            );
+            return Err(conflict.into());
+        }
+        saved => told(&saved?),
+    }
+    Ok(())
 }
 
-fn failure(error: SourceError) -> Failure {
-    match error {
-        SourceError::SignIn(_) | SourceError::Refused { .. } => Failure::usage(error.to_string()),
-        SourceError::Unreachable(_)
-        | SourceError::Quota(_)
-        | SourceError::PositionRejected(_)
-        | SourceError::Expired(_)
-        | SourceError::Garbled(_) => Failure::out_of_reach(error.to_string()),
+fn foresee(view: &ValidationView) -> Result<(), Failure> {
+    if !view.faults.is_empty() {
+        return Err(OpsError::Refused(view.faults.clone()).into());
+    }
+    print(&format!(
+        "the document can be saved; against revision {} it changes",
+        view.base
+    ));
+    if view.changes.is_empty() {
+        print("    nothing");
+    }
+    list(&view.changes);
+    Ok(())
+}
+
+fn told(saved: &SavedView) {
+    if !saved.saved {
+        print(&format!(
+            "nothing differs from revision {}, so nothing was saved",
+            saved.revision
+        ));
+        return;
+    }
+    print(&format!("settings revision {} saved", saved.revision));
+    list(&saved.changes);
+    if let Some(job) = &saved.job {
+        print(&format!("{job} brings what is newly let in"));
+    }
+}
+
+fn print_json(value: &impl Serialize) -> Result<(), Failure> {
+    let text = serde_json::to_string_pretty(value);
+    print(&text.map_err(|error| Failure::failed(error.to_string()))?);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn values_are_typed_by_what_is_there() {
+        for (before, values, wanted) in [
+            (json!(false), vec!["on"], json!(true)),
+            (json!(true), vec!["no"], json!(false)),
+            (json!(false), vec!["true"], json!(true)),
+            (json!(false), vec!["perhaps"], json!("perhaps")),
+            (json!([]), vec!["a@x.org"], json!("a@x.org")),
+            (
+                json!([]),
+                vec!["a@x.org", "b@x.org"],
+                json!(["a@x.org", "b@x.org"]),
+            ),
+            (json!(null), vec!["{\"a\": 1}"], json!({"a": 1})),
+            (json!("x"), vec!["y"], json!("y")),
+        ] {
+            let values = values.into_iter().map(str::to_owned).collect::<Vec<_>>();
+            assert_eq!(typed(Some(&before), &values), wanted, "{values:?}");
+        }
     }
 }

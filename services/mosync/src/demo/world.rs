@@ -126,7 +126,7 @@ impl World {
     }
 
     pub(crate) async fn status(&self) -> Result<StatusView, Failure> {
-        Ok(self.adapters.operations(&self.config).status().await?)
+        Ok(self.adapters.operations(&self.config)?.status().await?)
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failure> {

@@ -23,6 +23,7 @@ mod operators;
 mod people;
 mod scripts;
 mod servers;
+mod settings;
 // The steps that people take in an org are the simulation's.
 #[path = "../../../../tests/simulation/src/steps.rs"]
 mod steps;

@@ -15,10 +15,10 @@ use tokio::net::TcpStream;
 use crate::world::{self, Answer, Options, World, mosync};
 
 /// An org, an mOS, and `mosync all` on a folder.
-struct Embedded {
-    salesforce: fake_salesforce::server::Running,
-    mos: fake_mos::Running,
-    folder: TempDir,
+pub(crate) struct Embedded {
+    pub(crate) salesforce: fake_salesforce::server::Running,
+    pub(crate) mos: fake_mos::Running,
+    pub(crate) folder: TempDir,
     running: Option<Child>,
 }
 
@@ -29,7 +29,7 @@ impl Drop for Embedded {
 }
 
 impl Embedded {
-    async fn prepare() -> Self {
+    pub(crate) async fn prepare() -> Self {
         let salesforce = fake_salesforce::server::Options {
             opportunities: Some(40),
             keepalive_s: 1,
@@ -74,7 +74,7 @@ impl Embedded {
     }
 
     /// Runs everything until it says that it does.
-    fn start(&mut self) {
+    pub(crate) fn start(&mut self) {
         let mut running = Command::new(env!("CARGO_BIN_EXE_mosync"))
             .args(["all", "--config", self.config().to_str().unwrap()])
             .stdout(Stdio::null())
@@ -90,14 +90,14 @@ impl Embedded {
     }
 
     /// Ends it without warning.
-    fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         if let Some(mut running) = self.running.take() {
             // Both fail only when it has ended already.
             if running.kill().is_ok() && running.wait().is_ok() {}
         }
     }
 
-    async fn mosync(&self, arguments: &[&str]) -> Answer {
+    pub(crate) async fn mosync(&self, arguments: &[&str]) -> Answer {
         let config = self.config();
         let mut arguments = arguments.to_vec();
         arguments.extend(["--config", config.to_str().unwrap()]);

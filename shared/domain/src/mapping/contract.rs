@@ -6,12 +6,20 @@ use crate::object::ObjectKind;
 /// Salesforce field is mapped to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Shape {
-    /// Text, number or checkbox: as Salesforce wrote it.
-    Plain,
-    /// A record's id in its 18-character form.
-    Id,
+    Text,
+    /// Any number.
+    Number,
+    /// A number without a fraction.
+    Whole,
+    /// The contract's term, counted in the unit of its row; mOS gets months.
+    Term,
+    Flag,
+    /// A calendar day.
+    Day,
     /// A point in time as `2026-01-01T00:00:00.000Z`.
     Moment,
+    /// The id of a record of this object in its 18-character form.
+    Id(ObjectKind),
 }
 
 /// One field of the contract.
@@ -21,111 +29,107 @@ pub(super) struct ContractField {
     pub(super) shape: Shape,
     /// The Salesforce field of the default mapping; some fields have none.
     pub(super) default: Option<&'static str>,
+    /// mOS takes no record without it.
+    pub(super) required: bool,
 }
 
-const fn plain(name: &'static str, default: &'static str) -> ContractField {
+const fn field(name: &'static str, shape: Shape, default: &'static str) -> ContractField {
     ContractField {
         name,
-        shape: Shape::Plain,
+        shape,
         default: Some(default),
+        required: false,
     }
 }
 
-const fn id(name: &'static str, default: &'static str) -> ContractField {
+const fn required(name: &'static str, target: ObjectKind, default: &'static str) -> ContractField {
     ContractField {
         name,
-        shape: Shape::Id,
+        shape: Shape::Id(target),
         default: Some(default),
+        required: true,
     }
 }
 
-const fn moment(name: &'static str, default: &'static str) -> ContractField {
+const fn unmapped(name: &'static str, shape: Shape) -> ContractField {
     ContractField {
         name,
-        shape: Shape::Moment,
-        default: Some(default),
-    }
-}
-
-const fn unmapped(name: &'static str) -> ContractField {
-    ContractField {
-        name,
-        shape: Shape::Plain,
+        shape,
         default: None,
+        required: false,
     }
 }
 
 const USER: &[ContractField] = &[
-    plain("name", "Name"),
-    plain("first_name", "FirstName"),
-    plain("last_name", "LastName"),
-    plain("email", "Email"),
-    plain("username", "Username"),
-    plain("title", "Title"),
-    plain("is_active", "IsActive"),
-    plain("time_zone", "TimeZoneSidKey"),
+    field("name", Shape::Text, "Name"),
+    field("first_name", Shape::Text, "FirstName"),
+    field("last_name", Shape::Text, "LastName"),
+    field("email", Shape::Text, "Email"),
+    field("username", Shape::Text, "Username"),
+    field("title", Shape::Text, "Title"),
+    field("is_active", Shape::Flag, "IsActive"),
+    field("time_zone", Shape::Text, "TimeZoneSidKey"),
 ];
 
 const COMPANY: &[ContractField] = &[
-    plain("name", "Name"),
-    plain("website", "Website"),
-    plain("phone", "Phone"),
-    plain("industry", "Industry"),
-    plain("type", "Type"),
-    plain("employees", "NumberOfEmployees"),
-    plain("annual_revenue", "AnnualRevenue"),
-    plain("billing_street", "BillingStreet"),
-    plain("billing_city", "BillingCity"),
-    plain("billing_state", "BillingState"),
-    plain("billing_postal_code", "BillingPostalCode"),
-    plain("billing_country", "BillingCountry"),
-    plain("description", "Description"),
-    id("owner_id", "OwnerId"),
-    id("parent_id", "ParentId"),
+    field("name", Shape::Text, "Name"),
+    field("website", Shape::Text, "Website"),
+    field("phone", Shape::Text, "Phone"),
+    field("industry", Shape::Text, "Industry"),
+    field("type", Shape::Text, "Type"),
+    field("employees", Shape::Whole, "NumberOfEmployees"),
+    field("annual_revenue", Shape::Number, "AnnualRevenue"),
+    field("billing_street", Shape::Text, "BillingStreet"),
+    field("billing_city", Shape::Text, "BillingCity"),
+    field("billing_state", Shape::Text, "BillingState"),
+    field("billing_postal_code", Shape::Text, "BillingPostalCode"),
+    field("billing_country", Shape::Text, "BillingCountry"),
+    field("description", Shape::Text, "Description"),
+    field("owner_id", Shape::Id(ObjectKind::User), "OwnerId"),
+    field("parent_id", Shape::Id(ObjectKind::Account), "ParentId"),
 ];
 
 const CONTACT: &[ContractField] = &[
-    plain("first_name", "FirstName"),
-    plain("last_name", "LastName"),
-    plain("name", "Name"),
-    plain("email", "Email"),
-    plain("phone", "Phone"),
-    plain("mobile_phone", "MobilePhone"),
-    plain("title", "Title"),
-    plain("department", "Department"),
-    id("company_id", "AccountId"),
+    field("first_name", Shape::Text, "FirstName"),
+    field("last_name", Shape::Text, "LastName"),
+    field("name", Shape::Text, "Name"),
+    field("email", Shape::Text, "Email"),
+    field("phone", Shape::Text, "Phone"),
+    field("mobile_phone", Shape::Text, "MobilePhone"),
+    field("title", Shape::Text, "Title"),
+    field("department", Shape::Text, "Department"),
+    field("company_id", Shape::Id(ObjectKind::Account), "AccountId"),
 ];
 
 const OPPORTUNITY: &[ContractField] = &[
-    plain("name", "Name"),
-    plain("stage", "StageName"),
-    plain("amount", "Amount"),
-    plain("currency", "CurrencyIsoCode"),
-    plain("probability", "Probability"),
-    plain("close_date", "CloseDate"),
-    plain("type", "Type"),
-    plain("lead_source", "LeadSource"),
-    plain("next_step", "NextStep"),
-    plain("forecast_category", "ForecastCategoryName"),
-    plain("description", "Description"),
-    plain("is_closed", "IsClosed"),
-    plain("is_won", "IsWon"),
-    id("owner_id", "OwnerId"),
-    id("company_id", "AccountId"),
-    moment("created_at", "CreatedDate"),
-    moment("last_modified_at", "LastModifiedDate"),
-    unmapped("arr"),
-    unmapped("contract_term"),
-    unmapped("contract_term_type"),
-    unmapped("total_contract_value"),
-    unmapped("one_off_cost"),
+    field("name", Shape::Text, "Name"),
+    field("stage", Shape::Text, "StageName"),
+    field("amount", Shape::Number, "Amount"),
+    field("currency", Shape::Text, "CurrencyIsoCode"),
+    field("probability", Shape::Number, "Probability"),
+    field("close_date", Shape::Day, "CloseDate"),
+    field("type", Shape::Text, "Type"),
+    field("lead_source", Shape::Text, "LeadSource"),
+    field("next_step", Shape::Text, "NextStep"),
+    field("forecast_category", Shape::Text, "ForecastCategoryName"),
+    field("description", Shape::Text, "Description"),
+    field("is_closed", Shape::Flag, "IsClosed"),
+    field("is_won", Shape::Flag, "IsWon"),
+    required("owner_id", ObjectKind::User, "OwnerId"),
+    field("company_id", Shape::Id(ObjectKind::Account), "AccountId"),
+    field("created_at", Shape::Moment, "CreatedDate"),
+    field("last_modified_at", Shape::Moment, "LastModifiedDate"),
+    unmapped("arr", Shape::Number),
+    unmapped("contract_term", Shape::Term),
+    unmapped("total_contract_value", Shape::Number),
+    unmapped("one_off_cost", Shape::Number),
 ];
 
 const CONTACT_ROLE: &[ContractField] = &[
-    id("opportunity_id", "OpportunityId"),
-    id("contact_id", "ContactId"),
-    plain("role", "Role"),
-    plain("is_primary", "IsPrimary"),
+    required("opportunity_id", ObjectKind::Opportunity, "OpportunityId"),
+    required("contact_id", ObjectKind::Contact, "ContactId"),
+    field("role", Shape::Text, "Role"),
+    field("is_primary", Shape::Flag, "IsPrimary"),
 ];
 
 /// The contract's fields of an object's mOS type, in the order in which they are written.

@@ -115,6 +115,7 @@ pub fn label_of(path: &str) -> String {
         "sync_closed" => "Sync closed opportunities",
         "filter.conditions" => "Opportunity Filter, condition",
         "filter.logic" => "Opportunity Filter, logic",
+        "mapping" => "Field Mapping, row",
         "org" => "Connected org",
         other => return other.replace(['.', '_'], " "),
     }
@@ -249,8 +250,26 @@ fn value(value: &Value) -> String {
         Value::Bool(false) => "off".to_owned(),
         Value::String(text) => text.clone(),
         Value::Object(row) if row.contains_key("operator") => condition(row),
+        Value::Object(row) if row.contains_key("mos_field") => mapping_row(row),
         Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
     }
+}
+
+/// `Opportunity arr from ARR__c`.
+fn mapping_row(row: &serde_json::Map<String, Value>) -> String {
+    let text = |name: &str| row.get(name).and_then(Value::as_str).unwrap_or_default();
+    let unit = match text("contract_term_type") {
+        "" => String::new(),
+        unit => format!(" ({unit})"),
+    };
+    let active = row.get("active").and_then(Value::as_bool) != Some(false);
+    format!(
+        "{} {} from {}{unit}{}",
+        text("object"),
+        text("mos_field"),
+        text("salesforce_field"),
+        if active { "" } else { ", not active" }
+    )
 }
 
 /// `Amount greater_than 50000`.

@@ -135,6 +135,7 @@ pub(crate) const KEYS: &[Key] = &[
     bare("http.listen"),
     bare("console.listen"),
     secret("console.token_sha256"),
+    bare("console.journal"),
     number("retention.jobs_days", 90),
     number("retention.log_lines", 100_000),
     number("retention.log_days", 30),

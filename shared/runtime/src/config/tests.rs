@@ -361,12 +361,15 @@ fn each_wrong_value_has_its_sentence() {
 fn the_console_listens_where_it_is_told_and_knows_a_hash() {
     let none = with(&[]).unwrap().console;
     assert_eq!((none.listen, none.token_sha256), (None, None));
+    assert_eq!(none.journal, None);
     let digits = "00ff".repeat(16);
     let given = with(&[
         ("MOSYNC_CONSOLE_LISTEN", "8090"),
         ("MOSYNC_CONSOLE_TOKEN_SHA256", &digits),
+        ("MOSYNC_CONSOLE_JOURNAL", "kept/settings.jsonl"),
     ]);
     let given = given.unwrap().console;
+    assert_eq!(given.journal, Some("kept/settings.jsonl".into()));
     assert_eq!(given.listen, Some(([127, 0, 0, 1], 8090).into()));
     let mut hash = [0; 32];
     for byte in hash.iter_mut().skip(1).step_by(2) {

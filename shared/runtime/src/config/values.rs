@@ -198,6 +198,9 @@ pub(super) fn http(reader: &mut Reader) -> Option<Http> {
 pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Console> {
     let listen = listen(reader, "console.listen", 8090);
     let token_sha256 = token_sha256(reader);
+    let journal = reader
+        .text("console.journal")
+        .filter(|path| !path.is_empty());
     let listen = listen?;
     if listen.is_some_and(|address| !address.ip().is_loopback()) && !allow_plaintext {
         reader.fault(
@@ -210,6 +213,7 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
     Some(Console {
         listen,
         token_sha256: token_sha256?,
+        journal: journal.map(PathBuf::from),
     })
 }
 

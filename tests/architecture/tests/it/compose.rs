@@ -199,6 +199,24 @@ fn wrong_parts(compose: &Value) -> Vec<String> {
             format!("{worker}'s image is not the one for production"),
         );
     }
+    for worker in WORKERS {
+        must(
+            all[worker]["depends_on"][CONSOLE]["condition"].as_str() == Some("service_healthy"),
+            format!("{worker} starts before lost settings are restored"),
+        );
+    }
+    let journal = &all[CONSOLE]["environment"]["MOSYNC_CONSOLE_JOURNAL"];
+    let volumes = strings(&all[CONSOLE]["volumes"]);
+    let kept = volumes.iter().filter_map(|volume| volume.split_once(':'));
+    let mut kept = kept.filter(|(volume, _)| compose["volumes"][*volume].is_mapping());
+    must(
+        kept.any(|(_, folder)| {
+            journal
+                .as_str()
+                .is_some_and(|file| file.starts_with(&format!("{folder}/")))
+        }),
+        "the settings journal is not on a volume".to_owned(),
+    );
     must(
         strings(&all[CONSOLE]["ports"]) == ["127.0.0.1:8090:8090"],
         "the console does not answer on this machine's port 8090".to_owned(),
@@ -317,6 +335,7 @@ fn every_service_starts_with_what_it_is_given() {
             "{name}'s health answers are for itself"
         );
         let console = config.console;
+        assert_eq!(console.journal.is_some(), name == CONSOLE, "{name}");
         assert_eq!(console.token_sha256.is_some(), name == CONSOLE, "{name}");
         assert_eq!(
             console.listen.map(|listen| listen.port()),

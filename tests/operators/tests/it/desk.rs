@@ -28,6 +28,8 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+pub(crate) use crate::org::{DeskOrg, ORG};
+
 pub(crate) const TOPIC: &str = "/data/ChangeEvents";
 pub(crate) const TOKEN: &str = "a token of the test's";
 pub(crate) const FOLDER_TOKEN: &str = "a token from a folder";
@@ -45,6 +47,7 @@ impl Clock for HandClock {
 }
 
 pub(crate) struct Desk {
+    pub(crate) org: Arc<DeskOrg>,
     pub(crate) stores: Stores,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ops: Operations,
@@ -57,8 +60,16 @@ impl Desk {
         let shared: Arc<dyn Clock> = Arc::<HandClock>::clone(&clock);
         let embedded = Embedded::open(Location::Memory, Arc::clone(&shared)).unwrap();
         let (stores, queue) = (embedded.stores(), embedded.queue());
-        let ops = Operations::new(stores.clone(), Arc::clone(&queue), shared, TOPIC);
+        let org = Arc::new(DeskOrg::default());
+        let ops = Operations::new(
+            stores.clone(),
+            Arc::clone(&queue),
+            shared,
+            Arc::<DeskOrg>::clone(&org),
+            TOPIC,
+        );
         Self {
+            org,
             stores,
             queue,
             ops,
@@ -285,6 +296,18 @@ impl Door {
         token: Option<&str>,
         body: &str,
     ) -> Answer {
+        self.ask_with(method, path, token, body, &[]).await
+    }
+
+    /// With further headers.
+    pub(crate) async fn ask_with(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
@@ -298,6 +321,9 @@ impl Door {
             .header(header::CONTENT_TYPE, "application/json");
         if let Some(token) = token {
             request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
         let response = sender.send_request(request).await.unwrap();

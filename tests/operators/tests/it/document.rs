@@ -332,6 +332,8 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         book.ask(&door, post.clone(), path, &real, "").await;
     }
 
+    settings(&mut book, &desk, &door, &long).await;
+
     // Without a token, and with stores out of reach.
     let far = out_of_reach(&desk).await;
     for (path, methods) in routes() {
@@ -364,9 +366,92 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
+/// Settings, asked for and saved, rightly and wrongly.
+async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
+    let (get, post) = (Method::GET, Method::POST);
+    let path = |name: &str| format!("/api/v1/settings{name}");
+    let condition = json!({"field": "Amount", "operator": "less_than", "values": ["1"]});
+    let full = json!({
+        "admin_emails": ["ada@example.com"], "disabled": false, "run_in_sandbox": false,
+        "sync_closed": true, "filter": {"conditions": [condition], "logic": "1"},
+        "org": crate::desk::ORG,
+    });
+    let save =
+        |base: u64, settings: &Value| json!({"base": base, "settings": settings}).to_string();
+    let texts = json!({"admin_emails": "ada@example.com,bo@example.com"});
+    let mut mixed = full.clone();
+    mixed["disabled"] = json!(true);
+    let (wrong, stale) = (save(2, &json!({"disabled": 1})), save(1, &mixed));
+    for (name, body) in [
+        ("", save(0, &full)),
+        ("", save(1, &texts)),
+        ("", wrong.clone()),
+        ("", stale),
+        // Both changed the addresses.
+        ("", save(1, &json!({"admin_emails": ["x@example.com"]}))),
+        ("", save(99, &full)),
+        ("", json!({"settings": full}).to_string()),
+        ("", long.to_owned()),
+        ("/validate", save(2, &mixed)),
+        ("/validate", wrong),
+        ("/validate", save(99, &full)),
+        ("/validate", "{}".to_owned()),
+        ("/validate", long.to_owned()),
+        ("/revert", json!({"to": 1, "dry_run": true}).to_string()),
+        ("/revert", json!({"to": 1, "base": 1}).to_string()),
+        ("/revert", json!({"to": 99, "base": 2}).to_string()),
+        ("/revert", "{}".to_owned()),
+        ("/revert", long.to_owned()),
+        ("/confirm-org", json!({"org": crate::desk::ORG}).to_string()),
+        (
+            "/confirm-org",
+            json!({"org": "00D000000000002"}).to_string(),
+        ),
+        ("/confirm-org", "{}".to_owned()),
+        ("/confirm-org", long.to_owned()),
+    ] {
+        let path = path(name);
+        book.ask(door, post.clone(), &path, &path, &body).await;
+    }
+    desk.org.hides("Amount");
+    let gone = json!({"to": 1, "base": 2}).to_string();
+    book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
+        .await;
+    for (name, query) in [
+        ("", ""),
+        ("/history", ""),
+        ("/history", "?limit=1"),
+        ("/history", "?limit=0"),
+        ("/diff", ""),
+        ("/diff", "?from=0&to=1"),
+        ("/diff", "?from=x"),
+        ("/diff", "?to=99"),
+        ("/export", ""),
+        ("/export", "?revision=1"),
+        ("/export", "?revision=99"),
+        ("/export", "?revision=x"),
+    ] {
+        let path = path(name);
+        let real = format!("{path}{query}");
+        book.ask(door, get.clone(), &path, &real, "").await;
+    }
+    let one = path("/revisions/{revision}");
+    for number in ["0", "1", "99", "x"] {
+        let real = one.replace("{revision}", number);
+        book.ask(door, get.clone(), &one, &real, "").await;
+    }
+}
+
 /// The API of stores whose broker is gone.
 async fn out_of_reach(desk: &Desk) -> Door {
-    let ops = Operations::new(desk.stores.clone(), Arc::new(Gone), desk.clock(), TOPIC);
+    let org = Arc::<crate::desk::DeskOrg>::clone(&desk.org);
+    let ops = Operations::new(
+        desk.stores.clone(),
+        Arc::new(Gone),
+        desk.clock(),
+        org,
+        TOPIC,
+    );
     desk.door_of(ops).await
 }
 

@@ -263,6 +263,7 @@ fn ask_statements(case: &mut Case) {
         owners: owned,
         closed_since,
         form,
+        instead: None,
     };
 
     let is_owned = |owner: &SalesforceId| owned.is_none_or(|owners| owners.contains(owner));

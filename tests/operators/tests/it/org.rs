@@ -1,0 +1,164 @@
+//! The org that settings are compared with: what it is, which fields it has, whether it answers.
+
+use std::collections::BTreeSet;
+use std::sync::{Mutex, MutexGuard};
+
+use async_trait::async_trait;
+use domain::filter::FieldType;
+use domain::{ObjectKind, Row, SalesforceId};
+use ports::source::{
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
+    Page, Source, SourceError, StreamStart,
+};
+use serde_json::value::RawValue;
+
+pub(crate) const ORG: &str = "00D000000000001EAA";
+
+#[derive(Debug)]
+pub(crate) struct DeskOrg(Mutex<State>);
+
+#[derive(Debug)]
+struct State {
+    id: SalesforceId,
+    fields: Vec<FieldDescription>,
+    answers: bool,
+}
+
+impl Default for DeskOrg {
+    fn default() -> Self {
+        let field = |name: &str, field_type, filterable| FieldDescription {
+            name: name.to_owned(),
+            label: format!("The {name}"),
+            field_type,
+            filterable,
+            calculated: false,
+            reference_to: BTreeSet::new(),
+            relationship: None,
+        };
+        Self(Mutex::new(State {
+            id: SalesforceId::parse(ORG).unwrap(),
+            fields: vec![
+                field("Amount", Some(FieldType::Currency), true),
+                field("StageName", Some(FieldType::Picklist), true),
+                field("Name", Some(FieldType::Text), true),
+                field("CloseDate", Some(FieldType::Date), true),
+                field("Description", Some(FieldType::Text), false),
+                field("Site__c", None, true),
+            ],
+            answers: true,
+        }))
+    }
+}
+
+impl DeskOrg {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap()
+    }
+
+    /// From now on it answers, or does not.
+    pub(crate) fn answers(&self, answers: bool) {
+        self.state().answers = answers;
+    }
+
+    /// The integration user sees this field no more.
+    pub(crate) fn hides(&self, field: &str) {
+        self.state().fields.retain(|known| known.name != field);
+    }
+
+    fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
+        let state = self.state();
+        if state.answers {
+            Ok(state)
+        } else {
+            Err(not_here())
+        }
+    }
+}
+
+fn not_here() -> SourceError {
+    SourceError::Unreachable("connection refused".to_owned())
+}
+
+#[async_trait]
+impl Source for DeskOrg {
+    async fn organization(&self) -> Result<Organization, SourceError> {
+        Ok(Organization {
+            id: self.asked()?.id,
+            name: "Acme".to_owned(),
+            is_sandbox: false,
+            time_zone: "UTC".to_owned(),
+        })
+    }
+    async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
+        assert_eq!(object, "Opportunity");
+        Ok(self.asked()?.fields.clone())
+    }
+    /// The org's calendar, as it comes with every filter: UTC, one currency.
+    async fn query(&self, soql: &str, _deleted: bool) -> Result<Page, SourceError> {
+        let id = self.asked()?.id;
+        let row = if soql.contains("FROM Organization") {
+            format!(
+                r#"{{"Id":"{id}","IsSandbox":false,"TimeZoneSidKey":"UTC","DefaultLocaleSidKey":"en_US","FiscalYearStartMonth":1}}"#
+            )
+        } else if soql.contains("FROM User ") {
+            r#"{"TimeZoneSidKey":"UTC","LocaleSidKey":"en_US"}"#.to_owned()
+        } else {
+            return Err(SourceError::Refused {
+                code: "INVALID_TYPE".to_owned(),
+                message: "this org does not have that".to_owned(),
+            });
+        };
+        let row = Row::new(RawValue::from_string(row).unwrap());
+        Ok(Page {
+            total: 1,
+            rows: vec![row],
+            next: None,
+        })
+    }
+    async fn user(&self) -> Result<SalesforceId, SourceError> {
+        let _answers = self.asked()?;
+        Ok(SalesforceId::parse("005000000000001").unwrap())
+    }
+    fn api_calls(&self) -> u64 {
+        0
+    }
+    async fn next_page(&self, _locator: &str) -> Result<Page, SourceError> {
+        Err(not_here())
+    }
+    async fn retrieve(
+        &self,
+        _object: ObjectKind,
+        _ids: &[SalesforceId],
+        _fields: &[String],
+    ) -> Result<Vec<Option<Row>>, SourceError> {
+        Err(not_here())
+    }
+    async fn limits(&self) -> Result<ApiAllowance, SourceError> {
+        Err(not_here())
+    }
+    async fn create_bulk_query(&self, _soql: &str) -> Result<BulkQueryId, SourceError> {
+        Err(not_here())
+    }
+    async fn bulk_query(&self, _id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
+        Err(not_here())
+    }
+    async fn bulk_results(
+        &self,
+        _id: &BulkQueryId,
+        _columns: &[String],
+        _locator: Option<&str>,
+        _max_rows: u32,
+    ) -> Result<Box<dyn BulkPage>, SourceError> {
+        Err(not_here())
+    }
+    async fn remove_bulk_query(&self, _id: &BulkQueryId) -> Result<(), SourceError> {
+        Err(not_here())
+    }
+    async fn subscribe(
+        &self,
+        _topic: &str,
+        _from: StreamStart,
+    ) -> Result<Box<dyn EventStream>, SourceError> {
+        Err(not_here())
+    }
+}
