@@ -1,12 +1,9 @@
 //! A scenario: the rules turn while records change, and after each turn everything comes to rest
 //! and is judged.
 
-use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::filter::FieldType;
-use domain::job::Job;
-use domain::settings::Settings;
+use console::{Author, Caller, OpsError};
 use ports::Clock;
 use serde_json::{Value, json};
 
@@ -228,26 +225,23 @@ impl Scenario {
         judge::faults(&self.world, &self.epochs().await).await
     }
 
-    /// Saves the document as an administrator does, with the backfill of a save that moves the rules.
+    /// Saves the document as an administrator does who tries again until it is saved.
     async fn save(&mut self) {
-        let settings = serde_json::from_value::<Settings>(self.document.clone()).unwrap();
-        let stores = &self.world.stores;
-        let current = stores.settings.current().await.unwrap();
-        let org = loop {
-            // Who saves tries again until Salesforce answers.
-            if let Ok(org) = runtime::profile::read(&self.world.salesforce).await {
-                break org;
+        let operations = self.world.operations();
+        let author = Author::of(Caller::CommandLine, Some("scenario"));
+        let saved = loop {
+            let current = self.world.stores.settings.current().await.unwrap();
+            let asked = json!({ "base": current.revision, "settings": self.document });
+            let asked = serde_json::from_value(asked).unwrap();
+            match operations.save_settings(&asked, &author).await {
+                Ok(saved) => break saved,
+                Err(OpsError::OutOfReach(_) | OpsError::SettingsConflict(_)) => {}
+                Err(error) => panic!("{error:?}: {}", self.document),
             }
         };
-        let now = self.world.clock.now();
-        let next = current.next(settings, types(), org, "an administrator", now);
-        let job = Job::of_save(&current, &next).filter(|_| current.revision > 0);
-        let saved = stores.settings.save(&next, job.as_ref()).await;
-        saved.unwrap();
         self.world.chance.note(format!(
             "settings {} saved: {}",
-            next.revision,
-            serde_json::to_string(&next.settings).unwrap()
+            saved.revision, self.document
         ));
     }
 
@@ -262,22 +256,4 @@ impl Scenario {
         });
         epochs.collect()
     }
-}
-
-/// The types of the fields that filters of scenarios name.
-fn types() -> BTreeMap<String, FieldType> {
-    [
-        ("Amount", FieldType::Currency),
-        ("StageName", FieldType::Picklist),
-        ("Type", FieldType::Picklist),
-        ("CloseDate", FieldType::Date),
-        ("CreatedDate", FieldType::DateTime),
-        ("AccountId", FieldType::Reference),
-        ("Name", FieldType::Text),
-        ("NextStep", FieldType::Text),
-        ("Tags__c", FieldType::MultiPicklist),
-        ("Score__c", FieldType::Number),
-    ]
-    .map(|(name, field_type)| (name.to_owned(), field_type))
-    .into()
 }

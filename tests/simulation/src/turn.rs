@@ -79,11 +79,6 @@ impl Turn {
         Self::Currency,
     ];
 
-    /// Whether mosync follows such turns.
-    pub(crate) fn is_followed(self) -> bool {
-        self != Self::Mapping
-    }
-
     /// By its name, as `Debug` writes it.
     pub(crate) fn named(name: &str) -> Option<Self> {
         Self::ALL
