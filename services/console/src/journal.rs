@@ -13,6 +13,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use domain::settings::SettingsRevision;
@@ -93,13 +94,18 @@ pub struct Reconciled {
 #[derive(Debug, Clone)]
 pub struct Journal {
     path: PathBuf,
+    /// How long the file was, and what was in force, when both last said the same.
+    in_step: Arc<Mutex<Option<(u64, SettingsRevision)>>>,
 }
 
 impl Journal {
     /// Touches nothing yet.
     #[must_use]
-    pub const fn new(path: PathBuf) -> Self {
-        Self { path }
+    pub fn new(path: PathBuf) -> Self {
+        Self {
+            path,
+            in_step: Arc::default(),
+        }
     }
 
     /// Where it is.
@@ -114,7 +120,38 @@ impl Journal {
     /// # Errors
     /// [`JournalError`].
     pub async fn reconcile(&self, store: &dyn SettingsStore) -> Result<Reconciled, JournalError> {
-        self.take_turn().await?.reconcile(store).await
+        // Nobody changes lines, they are only added: as long as nothing is new, nothing is read.
+        let current = store.current().await?;
+        if self
+            .length()
+            .is_some_and(|length| self.knows(length, &current))
+        {
+            return Ok(Reconciled::default());
+        }
+        let mut turn = self.take_turn().await?;
+        let done = turn.reconcile(store).await?;
+        let current = store.current().await?;
+        // Of the locked file: what somebody adds later makes it longer.
+        if let Some(length) = self.length() {
+            *self.in_step() = Some((length, current));
+        }
+        drop(turn);
+        Ok(done)
+    }
+
+    fn length(&self) -> Option<u64> {
+        let known = std::fs::metadata(&self.path).ok()?;
+        Some(known.len())
+    }
+
+    fn knows(&self, length: u64, current: &SettingsRevision) -> bool {
+        let in_step = self.in_step();
+        let known = in_step.as_ref();
+        known.is_some_and(|(known, revision)| *known == length && revision == current)
+    }
+
+    fn in_step(&self) -> MutexGuard<'_, Option<(u64, SettingsRevision)>> {
+        self.in_step.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The file for this process alone, until the turn is dropped.

@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use domain::change::ChangeType;
 use domain::rule::{Match, Rules};
 use domain::tally::Count;
-use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
+use domain::unit::{Cause, Envelope, QueueName, Stage, UnitCopy, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::source::Source;
 use runtime::gate::Gate;
@@ -62,7 +62,7 @@ impl Handler for Filter {
         self.gate.subscribe()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+    async fn handle(&self, unit: Envelope, _copy: &UnitCopy) -> Result<Verdict, Outage> {
         self.rules.seen_anew_if_refused(self.filter(unit).await)
     }
 }
@@ -339,6 +339,7 @@ mod tests {
             rereads: 0,
             attempts: 0,
             outages: 0,
+            step: 0,
             traceparent: String::new(),
             ticket: Some(ticket(Duration::ZERO, 1)),
             scoped: None,

@@ -71,6 +71,7 @@ async fn unit_of(
         rereads: 0,
         attempts: 0,
         outages: 0,
+        step: 0,
         ticket,
         scoped: None,
         records,

@@ -19,11 +19,11 @@ use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::permission::PermissionSnapshot;
 use domain::rule::is_permitted;
 use domain::tally::Count;
-use domain::unit::{Cause, Envelope, QueueName, Stage, UnitRecord};
+use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitCopy, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::Clock;
 use ports::source::Source;
-use ports::stores::Stores;
+use ports::stores::{Sending, Stores};
 use ports::target::{Target, TargetError};
 use runtime::gate::Gate;
 use runtime::readback::RulesInForce;
@@ -34,7 +34,7 @@ pub use circuit::Circuit;
 pub use limiter::Limiter;
 
 use outcome::Sorted;
-use request::{Mapped, Round, Sent};
+use request::{Mapped, Repeat, Round, Sender, Sent};
 
 /// The first wait of a record that mOS was too busy for; the ladder's next rungs follow.
 const RETRIES: [Duration; 3] = [
@@ -117,12 +117,24 @@ impl Loader {
     }
 
     /// Sends what is in the unit and sorts the answers.
-    async fn load(&self, mut unit: Envelope, ticket: Ticket) -> Result<Verdict, Outage> {
+    async fn load(
+        &self,
+        mut unit: Envelope,
+        ticket: Ticket,
+        repeat: Repeat,
+    ) -> Result<Verdict, Outage> {
+        // Always in the same order, so that a request sent anew is the one that was sent.
+        unit.records
+            .sort_by_key(|record| (record.object, record.id));
         let mut sorted = Sorted::new(&unit, self.clock.now());
         let mapped = self.map(&mut unit, &mut sorted).await?;
-        let (mut left, mut stopped) = self
-            .send_all(&unit, ticket, Round::First, mapped, &mut sorted)
-            .await;
+        let sender = Sender {
+            loader: self,
+            unit: &unit,
+            version: ticket.version,
+            repeat,
+        };
+        let (mut left, mut stopped) = send_all(sender, Round::First, mapped, &mut sorted).await;
         let skipped = std::mem::take(&mut sorted.skipped);
         if !skipped.is_empty() {
             // An older row that creates the deal may be on its way. Whoever creates it after this
@@ -133,11 +145,16 @@ impl Loader {
                 .last_words
                 .mark(&deals, self.clock.now())
                 .await?;
-            let (again, trouble) = self
-                .send_all(&unit, ticket, Round::LastWordAgain, skipped, &mut sorted)
-                .await;
+            let (again, trouble) =
+                send_all(sender, Round::LastWordAgain, skipped, &mut sorted).await;
             left.extend(again);
             stopped = stopped.or(trouble);
+        }
+        if let (Repeat::Only, Some(_)) = (repeat, stopped) {
+            return Err(Outage::Other(format!(
+                "mOS does not say what it has had of unit {}; it is asked again",
+                unit.id
+            )));
         }
         self.say_overtaken_words(&unit, ticket, &sorted.created)
             .await?;
@@ -157,51 +174,7 @@ impl Loader {
                 sorted.unanswered(&record.record);
             }
         }
-        Ok(conclude(unit, sorted, left, stopped))
-    }
-
-    /// Sends records in as many requests as they need, until one fails as a whole: what was not
-    /// answered then, and how long it waits.
-    async fn send_all(
-        &self,
-        unit: &Envelope,
-        ticket: Ticket,
-        round: Round,
-        records: Vec<Mapped>,
-        sorted: &mut Sorted,
-    ) -> (Vec<Mapped>, Option<Stopped>) {
-        let mut chunks = request::chunks(records).into_iter();
-        for chunk in chunks.by_ref() {
-            let Sent {
-                answered,
-                at_fault,
-                unsent,
-                trouble,
-                stopped,
-            } = request::send(self, unit, ticket.version, round, chunk).await;
-            for (record, outcome) in answered {
-                sorted.take(record, outcome, round);
-            }
-            for record in at_fault {
-                sorted.unanswered(&record.record);
-            }
-            if stopped {
-                let left = unsent.into_iter().chain(chunks.flatten());
-                return (left.collect(), Some(Stopped::BY_SETTINGS));
-            }
-            if let Some(trouble) = trouble {
-                self.limiter.backed_off();
-                let stopped = Stopped {
-                    wait: self.circuit.failed(&trouble),
-                    unanswered: matches!(trouble, TargetError::Unreachable(_)),
-                };
-                let left = unsent.into_iter().chain(chunks.flatten());
-                return (left.collect(), Some(stopped));
-            }
-            self.circuit.succeeded();
-            self.limiter.succeeded();
-        }
-        (Vec::new(), None)
+        Ok(conclude(unit, sorted, left, stopped, repeat))
     }
 
     /// Deals that have just been created from rows older than their last word are read again, so
@@ -253,12 +226,60 @@ impl Loader {
     }
 }
 
+/// Sends records in as many requests as they need, until one fails as a whole: what was not
+/// answered then, and how long it waits.
+async fn send_all(
+    sender: Sender<'_>,
+    round: Round,
+    records: Vec<Mapped>,
+    sorted: &mut Sorted,
+) -> (Vec<Mapped>, Option<Stopped>) {
+    let Loader {
+        limiter, circuit, ..
+    } = sender.loader;
+    let mut left = Vec::new();
+    let mut chunks = request::chunks(records).into_iter();
+    for chunk in chunks.by_ref() {
+        let Sent {
+            answered,
+            at_fault,
+            unsent,
+            trouble,
+            stopped,
+        } = request::send(sender, round, chunk).await;
+        for (record, outcome) in answered {
+            sorted.take(record, outcome, round);
+        }
+        for record in at_fault {
+            sorted.unanswered(&record.record);
+        }
+        left.extend(unsent);
+        if stopped {
+            left.extend(chunks.flatten());
+            return (left, Some(Stopped::BY_SETTINGS));
+        }
+        if let Some(trouble) = trouble {
+            limiter.backed_off();
+            let stopped = Stopped {
+                wait: circuit.failed(&trouble),
+                unanswered: matches!(trouble, TargetError::Unreachable(_)),
+            };
+            left.extend(chunks.flatten());
+            return (left, Some(stopped));
+        }
+        circuit.succeeded();
+        limiter.succeeded();
+    }
+    (left, None)
+}
+
 /// What is left of the unit decides how it goes on; everything else is terminal.
 fn conclude(
     mut unit: Envelope,
     sorted: Sorted,
     unsent: Vec<Mapped>,
     stopped: Option<Stopped>,
+    repeat: Repeat,
 ) -> Verdict {
     let Sorted {
         tally,
@@ -275,21 +296,21 @@ fn conclude(
         // Back to where rows are read: with the companions, the missing parent comes along.
         unit.records.extend(orphans);
         unit.rereads += 1;
-        Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit))
+        to_be_read_again(one_step_on(unit))
     } else if unit.records.is_empty() {
         Verdict::finished(unit)
+    } else if repeat == Repeat::Only {
+        to_be_read_again(one_step_on(unit))
     } else {
         let wait = stopped.map_or_else(|| rung(unit.attempts), |stopped| stopped.wait);
         // Only what mOS was too busy for uses up attempts; silence and pauses are nobody's fault.
         unit.attempts += u32::from(stopped.is_none());
-        unit.records
-            .sort_by_key(|record| (record.object, record.id));
         Verdict {
             publish: Vec::new(),
             park: Vec::new(),
             unpark: Void::default(),
             count: None,
-            settle: Settle::RetryAfter(wait, Box::new(unit)),
+            settle: Settle::RetryAfter(wait, Box::new(one_step_on(unit))),
         }
     };
     verdict.park = park;
@@ -306,7 +327,7 @@ impl Handler for Loader {
         self.gate.clone()
     }
 
-    async fn handle(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
+    async fn handle(&self, mut unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
         let Some(ticket) = unit.ticket else {
             return Err(Outage::Other(
                 "a unit came to the load stage without a ticket; it was not filtered".to_owned(),
@@ -318,26 +339,34 @@ impl Handler for Loader {
             return Ok(conclude_unsent(unit));
         }
         let now = self.stores.ticket.take().await?;
-        if now.rule_revision != ticket.rule_revision {
-            tracing::info!(unit = %unit.id, "the rules have changed since this unit was read; it is read again");
-            return Ok(Verdict::pass_on(
-                QueueName::new(Stage::Filter, unit.lane),
-                read_again(unit),
-            ));
-        }
-        if is_outdated(&unit, ticket, now, self.max_age) {
-            tracing::info!(unit = %unit.id, "this unit was read too long ago; it is read again");
-            return Ok(Verdict::pass_on(
-                QueueName::new(Stage::Filter, unit.lane),
-                read_again(unit),
-            ));
-        }
+        let reason = why_not(&unit, ticket, now, self.max_age);
+        let repeat = match (
+            self.begin(&unit, copy, reason.is_none() || unit.outages > 0)
+                .await?,
+            reason,
+        ) {
+            (Sending::Counted | Sending::Superseded, _) => {
+                tracing::info!(unit = %unit.id, step = unit.step, "another copy of this unit is counted, or will be");
+                return Ok(Verdict::left_to_another());
+            }
+            (Sending::Cancelled, _) => return Ok(Verdict::cancelled(unit)),
+            (Sending::First | Sending::Again, None) => Repeat::OrNew,
+            (Sending::First, Some(reason)) if unit.outages == 0 => {
+                tracing::info!(unit = %unit.id, "{reason}; it is read again");
+                return Ok(to_be_read_again(unit));
+            }
+            // It was sent before, or may have been.
+            (Sending::First | Sending::Again, Some(reason)) => {
+                tracing::info!(unit = %unit.id, "{reason}; what mOS has not had of it is read again");
+                Repeat::Only
+            }
+        };
         let snapshot = self.stores.permissions.latest().await?;
         let void = drop_unpermitted(&mut unit, &snapshot, now.version.time());
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
-            self.load(unit, ticket).await?
+            self.load(unit, ticket, repeat).await?
         };
         verdict.unpark = Void {
             records: void,
@@ -356,6 +385,49 @@ fn conclude_unsent(unit: Envelope) -> Verdict {
         count: None,
         settle: Settle::RetryAfter(circuit::UNIT_WAIT, Box::new(unit)),
     }
+}
+
+impl Loader {
+    /// Whether this copy may be sent. Of a job's units one copy is, whatever has become of others;
+    /// live units are not held to that.
+    async fn begin(&self, unit: &Envelope, copy: &UnitCopy, take: bool) -> Result<Sending, Outage> {
+        match unit.lane {
+            Lane::Live => Ok(Sending::First),
+            Lane::Bulk => {
+                let jobs = &self.stores.jobs;
+                Ok(jobs
+                    .begin_sending(&unit.job, unit.index, copy, take)
+                    .await?)
+            }
+        }
+    }
+}
+
+/// Why the unit must not be sent as it is.
+fn why_not(
+    unit: &Envelope,
+    ticket: Ticket,
+    now: Ticket,
+    max_age: Duration,
+) -> Option<&'static str> {
+    if now.rule_revision != ticket.rule_revision {
+        Some("the rules have changed since this unit was read")
+    } else if is_outdated(unit, ticket, now, max_age) {
+        Some("this unit was read too long ago")
+    } else {
+        None
+    }
+}
+
+/// Back to where rows are read.
+fn to_be_read_again(unit: Envelope) -> Verdict {
+    Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit))
+}
+
+/// What is left of a unit after it has been sent: other copies of it are outdated.
+fn one_step_on(mut unit: Envelope) -> Envelope {
+    unit.step += 1;
+    unit
 }
 
 /// Whether so much time has passed since the unit's scope was asked that its records may have left the scope

@@ -45,6 +45,25 @@ pub(crate) enum Round {
     LastWordAgain,
 }
 
+/// Whether a request may be new to mOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// It may.
+    OrNew,
+    /// It may not: its rows are too old, or the rules are others. What was sent before is sent once
+    /// more for its answer, and nothing else is sent.
+    Only,
+}
+
+/// What does not change from request to request.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sender<'a> {
+    pub(crate) loader: &'a Loader,
+    pub(crate) unit: &'a Envelope,
+    pub(crate) version: Version,
+    pub(crate) repeat: Repeat,
+}
+
 /// How a request, or the halves of it, went.
 #[derive(Debug)]
 pub(crate) struct Sent {
@@ -102,13 +121,8 @@ pub(crate) fn chunks(records: Vec<Mapped>) -> Vec<Vec<Mapped>> {
 
 /// Sends a chunk. What mOS refuses to read or to swallow is halved until the records at fault are
 /// alone; so is, after repeated silence, what makes mOS fail.
-pub(crate) async fn send(
-    loader: &Loader,
-    unit: &Envelope,
-    version: Version,
-    round: Round,
-    chunk: Vec<Mapped>,
-) -> Sent {
+pub(crate) async fn send(sender: Sender<'_>, round: Round, chunk: Vec<Mapped>) -> Sent {
+    let unit = sender.unit;
     let mut sent = Sent {
         answered: Vec::new(),
         at_fault: Vec::new(),
@@ -122,33 +136,29 @@ pub(crate) async fn send(
     let mut parts = suspect_parts(chunk, unit.outages);
     let deadline = Instant::now() + SENDING_LIMIT;
     while let Some(mut part) = parts.pop() {
-        if loader.circuit.is_stopped() {
+        if sender.loader.circuit.is_stopped() {
             sent.stopped = true;
-            sent.unsent = part;
+            sent.unsent.append(&mut part);
             sent.unsent.extend(parts.into_iter().rev().flatten());
             break;
         }
         if Instant::now() >= deadline {
             // What is answered is kept, so that every attempt leaves less to do.
-            sent.unsent = part;
+            sent.unsent.append(&mut part);
             sent.unsent.extend(parts.into_iter().rev().flatten());
             sent.trouble = Some(TargetError::Unreachable(
                 "the request took too long in all its parts".to_owned(),
             ));
             break;
         }
-        let upserts = part
-            .iter()
-            .map(|mapped| upsert(mapped, version))
-            .collect::<Vec<_>>();
-        let error = match loader
-            .target
-            .upsert(&idempotency_key(unit, round, &upserts), &upserts)
-            .await
-        {
-            Ok(outcomes) => {
+        let error = match sender.request(round, &mut part).await {
+            Ok(Some(outcomes)) => {
                 succeeded = true;
                 sent.answered.extend(part.into_iter().zip(outcomes));
+                continue;
+            }
+            Ok(None) => {
+                sent.unsent.append(&mut part);
                 continue;
             }
             Err(error) => error,
@@ -176,7 +186,7 @@ pub(crate) async fn send(
         } else if at_fault {
             failing.append(&mut part);
         } else {
-            sent.unsent = part;
+            sent.unsent.append(&mut part);
             sent.unsent.extend(parts.into_iter().rev().flatten());
             sent.trouble = Some(error);
             break;
@@ -196,6 +206,39 @@ pub(crate) async fn send(
     sent
 }
 
+impl Sender<'_> {
+    /// One request: what became of its records; `None` when it is new to mOS and must not be.
+    async fn request(
+        self,
+        round: Round,
+        part: &mut [Mapped],
+    ) -> Result<Option<Vec<Outcome>>, TargetError> {
+        // The fields are lent to the request, for they are most of what is in memory.
+        let upserts = part
+            .iter_mut()
+            .map(|mapped| upsert(mapped, self.version))
+            .collect::<Vec<_>>();
+        let answer = self.answer(round, &upserts).await;
+        for (mapped, upsert) in part.iter_mut().zip(upserts) {
+            mapped.fields = upsert.fields;
+        }
+        answer
+    }
+
+    async fn answer(
+        self,
+        round: Round,
+        upserts: &[Upsert],
+    ) -> Result<Option<Vec<Outcome>>, TargetError> {
+        let key = idempotency_key(self.unit, round, upserts);
+        let target = &self.loader.target;
+        if self.repeat == Repeat::Only && !target.has_answered(&key).await? {
+            return Ok(None);
+        }
+        target.upsert(&key, upserts).await.map(Some)
+    }
+}
+
 /// The parts to begin with, the first to send last: the whole, or, for a unit that mOS has failed to
 /// answer again and again, parts an eighth as large every time, so that a record over which
 /// mOS hangs is alone after few of its time-outs.
@@ -213,24 +256,26 @@ fn suspect_parts(chunk: Vec<Mapped>, outages: u32) -> Vec<Vec<Mapped>> {
     parts
 }
 
-fn upsert(mapped: &Mapped, version: Version) -> Upsert {
+/// Takes the fields out of the record.
+fn upsert(mapped: &mut Mapped, version: Version) -> Upsert {
     let Mapped { record, fields } = mapped;
     Upsert {
         object: record.object,
         id: record.id,
         version,
-        fields: fields.clone(),
+        fields: std::mem::replace(fields, RawValue::NULL.to_owned()),
         if_exists: record.last_word,
     }
 }
 
-/// The same for the very same request, another for any other: unit, attempt and content.
+/// The same for the very same request, another for any other: unit, attempt and content. A request
+/// that was not answered is repeated as it was, so that mOS may say what became of it; one whose
+/// answer is to be another the next time is another attempt.
 fn idempotency_key(unit: &Envelope, round: Round, records: &[Upsert]) -> String {
     let mut digest = Sha256::new();
     digest.update(unit.id.as_bytes());
     digest.update(unit.rereads.to_be_bytes());
     digest.update(unit.attempts.to_be_bytes());
-    digest.update(unit.outages.to_be_bytes());
     digest.update([u8::from(round == Round::LastWordAgain)]);
     for record in records {
         digest.update(record.object.mos_type());

@@ -55,6 +55,7 @@ async fn main() {
         .unwrap_or(OPPORTUNITIES);
     let options = Options {
         opportunities,
+        all_in_scope: true,
         patience: Duration::from_secs(120 + opportunities as u64 / 20),
         ..Options::default()
     };

@@ -12,7 +12,7 @@ use async_trait::async_trait;
 use domain::permission::PermissionSnapshot;
 use domain::rule::is_permitted;
 use domain::tally::Count;
-use domain::unit::{Envelope, QueueName, Stage};
+use domain::unit::{Envelope, QueueName, Stage, UnitCopy};
 use ports::source::Source;
 use ports::stores::Stores;
 use runtime::gate::Gate;
@@ -87,7 +87,7 @@ impl Handler for Permission {
         self.gate.clone()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+    async fn handle(&self, unit: Envelope, _copy: &UnitCopy) -> Result<Verdict, Outage> {
         self.rules.seen_anew_if_refused(self.permit(unit).await)
     }
 }

@@ -107,14 +107,15 @@ impl Subscription for AmqpSubscription {
                         .await?;
                 }
                 Some(_) | None => {
+                    let message = Arc::new(held.message);
                     return Ok(Incoming {
                         attempt: held.attempt,
                         delivery: Box::new(AmqpDelivery {
-                            message: held.message.clone(),
+                            message: Arc::clone(&message),
                             attempt: held.attempt,
                             settler: held.settler,
                         }),
-                        message: held.message,
+                        message,
                     });
                 }
             }
@@ -246,7 +247,7 @@ impl Drop for Settler {
 }
 
 struct AmqpDelivery {
-    message: Message,
+    message: Arc<Message>,
     attempt: u32,
     settler: Settler,
 }
@@ -263,15 +264,22 @@ impl Delivery for AmqpDelivery {
         body: Option<Vec<u8>>,
     ) -> Result<(), LinkLost> {
         let Self {
-            mut message,
+            message,
             attempt,
             settler,
         } = *self;
-        if let Some(body) = body {
-            message.body = body;
-        }
+        let changed = body.map(|body| Message {
+            id: message.id.clone(),
+            kind: message.kind.clone(),
+            version: message.version,
+            body,
+        });
         settler
-            .send_up(&message, attempt.saturating_add(1), at)
+            .send_up(
+                changed.as_ref().unwrap_or(&message),
+                attempt.saturating_add(1),
+                at,
+            )
             .await
     }
 

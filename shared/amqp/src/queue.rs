@@ -10,7 +10,7 @@ use lapin::uri::AMQPUri;
 use ports::Clock;
 use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::consumer::AmqpSubscription;
 use crate::dead;
@@ -52,12 +52,19 @@ impl Amqp {
 
     /// The session in use; a new one, when that is dead.
     async fn session(&self) -> Result<Arc<Session>, LinkLost> {
-        let mut slot = self.session.lock().await;
+        let deadline = Instant::now() + REBUILD;
+        // Whoever builds the session holds the lock for as long. Those who wait for it do not
+        // start over with their own time when that has failed: each would wait for all before it.
+        let Ok(mut slot) = timeout_at(deadline, self.session.lock()).await else {
+            return Err(LinkLost(format!(
+                "no connection to the message broker within {} s",
+                REBUILD.as_secs()
+            )));
+        };
         if slot.is_alive() {
             return Ok(Arc::clone(&slot));
         }
         slot.end().await;
-        let deadline = Instant::now() + REBUILD;
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))

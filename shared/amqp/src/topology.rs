@@ -36,7 +36,9 @@ pub(crate) struct Rung {
     pub(crate) wait: Duration,
 }
 
-/// The retry ladder, shortest first.
+/// The retry ladder, shortest first. What comes back while a broker starts may find its queue not up
+/// yet and is then tried again by the broker after three minutes
+/// (`dead_letter_worker_publisher_confirm_timeout`): late, never lost.
 pub(crate) const LADDER: [Rung; 3] = [
     Rung {
         name: "retry.5s",
@@ -191,6 +193,9 @@ fn list(names: &[String]) -> String {
 
 /// Declares every exchange, queue and binding, compares what exists, and marks the broker when
 /// everything is as it must be. Safe to repeat.
+///
+/// `RabbitMQ` 3.x answers before what was declared is on disk: killed within the next seconds it
+/// forgets the last of it. The mark is declared last, so that it is the first to be missed.
 ///
 /// # Errors
 /// [`ApplyError::Differs`] names every exchange and queue that exists in another form; all others

@@ -100,6 +100,7 @@ pub fn start(
             let listener = listener
                 .with_bulk_from(config.salesforce.bulk_from)
                 .keeping(config.retention)
+                .refreshing(config.salesforce.refreshed_every)
                 .polling(listener::Polling {
                     objects: config.salesforce.polled_objects.clone(),
                     every: config.salesforce.polled_every,

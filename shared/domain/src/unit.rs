@@ -114,6 +114,10 @@ pub struct Envelope {
     pub attempts: u32,
     /// How often mOS did not answer for it at all.
     pub outages: u32,
+    /// How often the loader has handed on what was left of it once it had begun to send it. A copy
+    /// that has come less far than another is outdated.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub step: u32,
     /// W3C trace context.
     pub traceparent: String,
     /// The ticket under which the rows were read; absent while nothing has been read.
@@ -153,6 +157,21 @@ impl Envelope {
     pub fn decode(body: &[u8]) -> Result<Self, serde_json::Error> {
         serde_json::from_slice(body)
     }
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+/// Which of a unit's copies this is. A crash between a publish and what follows it leaves two, and
+/// they may differ: one may have been read later than the other.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitCopy {
+    /// [`Envelope::step`], as it was delivered.
+    pub step: u32,
+    /// What names the message, where it is about to be sent to mOS: a digest of its body. Before,
+    /// nothing of it can have been sent, whatever is in it.
+    pub content: Option<String>,
 }
 
 /// One record of a unit.

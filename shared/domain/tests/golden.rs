@@ -100,6 +100,7 @@ fn envelope() {
         rereads: 1,
         attempts: 2,
         outages: 0,
+        step: 0,
         traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
         ticket: Some(Ticket {
             version: Version::at(at(1_795_270_000_123_456)),
@@ -399,6 +400,7 @@ fn job() {
         started: Some(at(2)),
         salesforce: SalesforceStatus::Extracting,
         progress: Progress {
+            writes: 0,
             phase: 1,
             statement: 2,
             generation: 1,
@@ -478,6 +480,52 @@ fn cursors_and_pages() {
             page(100, cursor()),
         ],
     );
+}
+
+#[test]
+fn scopes() {
+    golden(
+        "scopes.json",
+        &vec![
+            JobScope::Entering {
+                before: 3,
+                then: at(1_795_270_000_000_000),
+            },
+            JobScope::Objects {
+                objects: BTreeSet::from([ObjectKind::Account]),
+            },
+            JobScope::Stages {
+                stages: BTreeSet::from(["Closed Won".to_owned()]),
+            },
+        ],
+    );
+}
+
+#[test]
+fn a_save_that_moves_the_rules_has_a_job_that_names_the_revision_before() {
+    let save = |before: &SettingsRevision, change: fn(&mut Settings), saved| {
+        let mut settings = before.settings.clone();
+        change(&mut settings);
+        before.next(
+            settings,
+            BTreeMap::new(),
+            before.org.clone(),
+            "somebody",
+            at(saved),
+        )
+    };
+    let first = SettingsRevision::initial();
+    let disabled = save(&first, |settings| settings.disabled = true, 5);
+    assert_eq!(Job::of_save(&first, &disabled), None);
+    let closed = save(&disabled, |settings| settings.sync_closed = true, 7);
+    let job = Job::of_save(&disabled, &closed).unwrap();
+    assert_eq!(job.kind, JobKind::Backfill);
+    let entering = JobScope::Entering {
+        before: 1,
+        then: at(7),
+    };
+    assert_eq!(job.scope, entering);
+    assert_eq!(Job::of_save(&disabled, &closed), Some(job));
 }
 
 #[test]

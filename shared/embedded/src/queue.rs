@@ -263,7 +263,7 @@ impl Link {
 
     fn hand_over(&self, seq: i64, attempt: u32, message: Message) -> Incoming {
         Incoming {
-            message,
+            message: Arc::new(message),
             attempt,
             delivery: Box::new(InHand {
                 core: Arc::clone(&self.core),

@@ -77,6 +77,11 @@ CREATE TABLE counted (
 CREATE TABLE abandoned (
     job TEXT NOT NULL, unit INTEGER NOT NULL, PRIMARY KEY (job, unit)
 ) WITHOUT ROWID;
+-- The copy of a unit that is being sent to mOS.
+CREATE TABLE sendings (
+    job TEXT NOT NULL, unit INTEGER NOT NULL, step INTEGER NOT NULL, copy TEXT NOT NULL,
+    PRIMARY KEY (job, unit)
+) WITHOUT ROWID;
 -- The live unit of which nobody knows yet whether it was published: one row, or none.
 CREATE TABLE in_doubt (
     only INTEGER PRIMARY KEY CHECK (only = 1), job TEXT NOT NULL, unit INTEGER NOT NULL

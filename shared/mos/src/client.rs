@@ -23,6 +23,8 @@ const MAX_ANSWER_BYTES: usize = 8 * 1024 * 1024;
 /// More than this is not read of an answer that only explains an error.
 const MAX_REFUSAL_BYTES: usize = 64 * 1024;
 const PROBE_KEY: &str = "mosync-probe";
+/// What mOS calls a key under which it keeps the answer to another body.
+const KEY_REUSED: &str = "key_reused";
 
 /// How to reach mOS.
 #[derive(Debug, Clone)]
@@ -161,6 +163,17 @@ impl Target for Mos {
         outcomes(&answer, records).map_err(|fault| unreadable(&fault))
     }
 
+    async fn has_answered(&self, idempotency_key: &str) -> Result<bool, TargetError> {
+        // A request that cannot be applied, whatever mOS thinks of it: if the key was used, it says
+        // that before it looks at the records (contract, `Idempotency-Key`).
+        let body = wire::body(&[]).map_err(unwritable)?;
+        match self.send(idempotency_key, body).await {
+            Ok(_answer) => Ok(false),
+            Err(TargetError::Unprocessable(why)) => Ok(why.starts_with(KEY_REUSED)),
+            Err(error) => Err(error),
+        }
+    }
+
     async fn probe(&self) -> Result<(), TargetError> {
         let body = wire::body(&[]).map_err(unwritable)?;
         match self.send(PROBE_KEY, body).await {
@@ -215,8 +228,10 @@ async fn explanation(mut response: Response) -> String {
     let Ok(Refusal { error }) = serde_json::from_slice(&body) else {
         return "without a readable reason".to_owned();
     };
-    if error.code == "key_reused" {
-        return "key_reused: the idempotency key was used with another body; send the request under a new key".to_owned();
+    if error.code == KEY_REUSED {
+        return format!(
+            "{KEY_REUSED}: the idempotency key was used with another body; send the request under a new key"
+        );
     }
     format!(
         "{}: {}",

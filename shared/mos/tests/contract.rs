@@ -397,6 +397,24 @@ async fn an_mos_that_finds_fault_with_nothing_answers() {
 }
 
 #[tokio::test]
+async fn whether_a_key_was_answered_is_asked_without_records() {
+    let error = |code: &str| json!({ "error": { "code": code } }).to_string();
+    let answers = [("key_reused", true), ("malformed", false)];
+    for (code, answered) in answers {
+        let body = error(code);
+        let server = server(move || status(422, &[], body.clone())).await;
+        assert_eq!(server.mos().has_answered("k").await, Ok(answered));
+        let seen = server.seen.lock().unwrap();
+        assert_eq!(seen[0].0["idempotency-key"], "k");
+        assert_eq!(seen[0].1, r#"{"records":[]}"#);
+    }
+    let lenient = server(results(json!([]))).await;
+    assert_eq!(lenient.mos().has_answered("k").await, Ok(false));
+    let ill = server(|| status(503, &[], "")).await;
+    assert!(ill.mos().has_answered("k").await.is_err());
+}
+
+#[tokio::test]
 async fn more_than_the_contract_takes_is_not_sent() {
     let server = server(results(json!([]))).await;
     let many = vec![two_records().remove(0); 501];

@@ -13,6 +13,8 @@
 //! 9. A body that nobody can read reaches the consumer raw and harms no neighbour.
 //! 10. Duplicates and reordering may happen. Order, exactly-once and priority are not promised.
 
+use std::sync::Arc;
+
 use async_trait::async_trait;
 use domain::Timestamp;
 use domain::unit::QueueName;
@@ -77,8 +79,8 @@ pub trait Subscription: Send {
 
 /// A delivery and what was delivered.
 pub struct Incoming {
-    /// The message.
-    pub message: Message,
+    /// The message, which its delivery keeps as well.
+    pub message: Arc<Message>,
     /// How often it has been delivered before, retries included.
     pub attempt: u32,
     /// To settle it with.

@@ -17,6 +17,10 @@ pub trait Target: Send + Sync {
         records: &[Upsert],
     ) -> Result<Vec<Outcome>, TargetError>;
 
+    /// Whether mOS keeps an answer under this key, which it repeats when the request is repeated,
+    /// without applying anything again. `false` also where mOS does not say.
+    async fn has_answered(&self, idempotency_key: &str) -> Result<bool, TargetError>;
+
     /// Whether mOS answers at all (the circuit breaker's probe): an upsert of nothing.
     async fn probe(&self) -> Result<(), TargetError>;
 }

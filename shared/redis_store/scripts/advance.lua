@@ -8,6 +8,14 @@ if not known[1] or tonumber(known[2]) > tonumber(ARGV[3])
   or tonumber(known[3] or known[2]) > tonumber(ARGV[4]) then
   return 0
 end
+-- Another reader has written as often, or more often: this one does not know what is stored.
+local function writes(doc)
+  return doc and doc ~= '' and cjson.decode(doc).writes or 0
+end
+local stored, mine = writes(known[4]), writes(ARGV[2])
+if stored > mine or (stored == mine and mine > 0 and known[4] ~= ARGV[2]) then
+  return 0
+end
 if ARGV[8] and tonumber(known[3] or known[2]) ~= tonumber(ARGV[8]) and known[4] ~= ARGV[2] then
   return 0
 end

@@ -91,6 +91,21 @@ local function move_job(id, to, at, why, from)
   return 'now'
 end
 
+-- The copy of a unit that is being sent to mOS: its step and content; nothing where none is.
+local function sent_copy(id, index)
+  local sent = redis.call('HGET', prefix .. 'sendings:' .. id, index)
+  if not sent then
+    return nil, nil
+  end
+  local step, content = string.match(sent, '^(%d+) (.*)$')
+  return tonumber(step), content
+end
+
+-- Whether the copy that is being sent leaves nothing to do for another.
+local function supersedes(sent_step, sent_content, step, content)
+  return sent_step and (sent_step > step or (sent_step == step and sent_content ~= content))
+end
+
 -- Gives up a unit that is not counted; whether it was not given up before.
 local function abandon_unit(id, index)
   if redis.call('GETBIT', prefix .. 'marks:' .. id, index) == 1

@@ -15,7 +15,7 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'jobs', '-inf', '(' ..
   end
   if old then
     redis.call('DEL', key, prefix .. 'marks:' .. id, prefix .. 'abandoned:' .. id,
-      prefix .. 'pages:' .. id, prefix .. 'plan:' .. id)
+      prefix .. 'pages:' .. id, prefix .. 'plan:' .. id, prefix .. 'sendings:' .. id)
     redis.call('ZREM', prefix .. 'jobs', id)
     redis.call('ZREM', prefix .. 'jobs:open', id)
     pruned = pruned + 1

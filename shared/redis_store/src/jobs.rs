@@ -9,7 +9,8 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
+use domain::unit::UnitCopy;
+use ports::stores::{HistoryPosition, JobStore, Moved, Sending, Standing, StoreError};
 
 use crate::link::{Link, of_doc, script, to_doc};
 use fields::Fields;
@@ -203,12 +204,15 @@ impl JobStore for Link {
         &self,
         id: &JobId,
         index: u64,
+        copy: Option<&UnitCopy>,
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         let mut arguments = vec![
             id.to_string(),
             index.to_string(),
+            copy.map(|copy| copy.step.to_string()).unwrap_or_default(),
+            copy.map(content).unwrap_or_default(),
             at.as_micros().to_string(),
             tally.iter().count().to_string(),
         ];
@@ -220,13 +224,51 @@ impl JobStore for Link {
         self.run(script!("count"), &arguments).await
     }
 
-    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
-        let arguments = [id.to_string(), index.to_string()];
-        let (cancelled, counted): (u8, u8) = self.run(script!("standing"), &arguments).await?;
+    async fn standing(&self, id: &JobId, index: u64, step: u32) -> Result<Standing, StoreError> {
+        let arguments = [id.to_string(), index.to_string(), step.to_string()];
+        let (cancelled, counted, superseded): (u8, u8, u8) =
+            self.run(script!("standing"), &arguments).await?;
         Ok(Standing {
             cancelled: cancelled == 1,
             counted: counted == 1,
+            superseded: superseded == 1,
         })
+    }
+
+    async fn begin_sending(
+        &self,
+        id: &JobId,
+        index: u64,
+        copy: &UnitCopy,
+        take: bool,
+    ) -> Result<Sending, StoreError> {
+        let arguments = [
+            id.to_string(),
+            index.to_string(),
+            copy.step.to_string(),
+            content(copy),
+            u8::from(take).to_string(),
+        ];
+        let begun: String = self.run(script!("begin_sending"), &arguments).await?;
+        match begun.as_str() {
+            "first" => Ok(Sending::First),
+            "again" => Ok(Sending::Again),
+            "superseded" => Ok(Sending::Superseded),
+            "counted" => Ok(Sending::Counted),
+            "cancelled" => Ok(Sending::Cancelled),
+            other => Err(StoreError::Corrupt(format!(
+                "a unit that is to be sent is {other}"
+            ))),
+        }
+    }
+
+    async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError> {
+        if indices.is_empty() {
+            return Ok(());
+        }
+        let mut forget = redis::cmd("HDEL");
+        forget.arg(self.key(&format!("sendings:{id}"))).arg(indices);
+        self.ask::<u64>(&forget).await.map(|_forgotten| ())
     }
 
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {
@@ -244,6 +286,11 @@ impl JobStore for Link {
         let arguments = [ended_before.as_micros().to_string(), max.to_string()];
         self.run(script!("prune_jobs"), &arguments).await
     }
+}
+
+/// What names the copy; nothing before it is about to be sent.
+fn content(copy: &UnitCopy) -> String {
+    copy.content.clone().unwrap_or_default()
 }
 
 /// The arguments that create a job: id, time of request, fields.

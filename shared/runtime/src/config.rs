@@ -77,6 +77,8 @@ pub struct Salesforce {
     pub polled_objects: BTreeSet<ObjectKind>,
     /// How often each of them is polled.
     pub polled_every: Duration,
+    /// How often objects with formulas are read again.
+    pub refreshed_every: Duration,
     /// API names of the permission sets that grant mOS.
     pub permission_sets: Vec<String>,
     /// The namespace prefix of those permission sets; empty for none.

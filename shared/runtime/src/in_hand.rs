@@ -130,6 +130,7 @@ mod tests {
             rereads: 0,
             attempts: 0,
             outages: 0,
+            step: 0,
             traceparent: String::new(),
             ticket: None,
             scoped: None,

@@ -34,13 +34,8 @@ pub async fn settle(
         }
         let mut settings = current.settings.clone();
         settings.org = Some(org.id);
-        let pinned = current.next(
-            settings,
-            current.field_types.clone(),
-            current.org.clone(),
-            MOSYNC,
-            now,
-        );
+        let (types, profile) = (current.field_types.clone(), current.org.clone());
+        let pinned = current.next(settings, types, profile, MOSYNC, now);
         match stores.settings.save(&pinned, None).await {
             Ok(()) => note(stores, &current, &pinned).await?,
             // Somebody was first: what they have saved is in force.

@@ -13,13 +13,16 @@ use domain::failure::FailureKind;
 use domain::job::JobId;
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
-use domain::unit::{Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord};
+use domain::unit::{
+    Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitCopy, UnitRecord,
+};
 use domain::{ObjectKind, SalesforceId, Version};
 use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
 use ports::source::SourceError;
 use ports::stores::{Standing, StoreError, Stores};
+use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +37,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a unit that met an outage waits before it is tried again.
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
+/// What the units in hand on a lane may weigh together, in bytes of their messages; one more is
+/// taken while they weigh less. Each is in memory several times over: as it came, read, and as it
+/// is sent on.
+const MOST_BYTES: usize = 4 << 20;
 /// How long the loop waits for room in a full queue before it hands the unit back.
 const FULL_LIMIT: Duration = Duration::from_secs(120);
 
@@ -63,6 +70,27 @@ impl Verdict {
             count: None,
             settle: Settle::Ack,
         }
+    }
+
+    /// Nothing is to be done about this copy of a unit: another one is counted.
+    #[must_use]
+    pub fn left_to_another() -> Self {
+        Self {
+            publish: Vec::new(),
+            park: Vec::new(),
+            unpark: Void::default(),
+            count: None,
+            settle: Settle::Ack,
+        }
+    }
+
+    /// Nothing more is done for what is left of a cancelled job's unit.
+    #[must_use]
+    pub fn cancelled(mut unit: Envelope) -> Self {
+        for record in std::mem::take(&mut unit.records) {
+            unit.tally.add(record.object, Count::Cancelled);
+        }
+        Self::finished(unit)
     }
 
     /// Nothing is left to be done for the unit: counts it.
@@ -132,8 +160,9 @@ pub trait Handler: Send + Sync + 'static {
     /// Which stage this is.
     fn stage(&self) -> Stage;
 
-    /// Judges a unit. Called again with the same unit whenever anything was not completed.
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage>;
+    /// Judges a unit, of which this is one copy. Called again with the same unit whenever anything
+    /// was not completed.
+    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage>;
 
     /// Whether the stage may take units at all.
     fn gate(&self) -> watch::Receiver<Gate>;
@@ -220,6 +249,7 @@ impl Worker {
             .await
             .map_err(|lost| lost.to_string())?;
         let mut running = JoinSet::new();
+        let mut bytes = 0_usize;
         let ended = loop {
             tokio::select! {
                 biased;
@@ -231,15 +261,22 @@ impl Worker {
                     break Ok(());
                 }
                 Some(done) = running.join_next() => match done {
-                    Ok(Ok(Ended::Settled)) => *settled = true,
-                    Ok(Ok(Ended::Outage(reason))) => break Err(reason),
-                    Ok(Err(LinkLost(reason))) => break Err(LinkLost(reason).to_string()),
+                    Ok((size, ended)) => {
+                        bytes = bytes.saturating_sub(size);
+                        match ended {
+                            Ok(Ended::Settled) => *settled = true,
+                            Ok(Ended::Outage(reason)) => break Err(reason),
+                            Err(LinkLost(reason)) => break Err(LinkLost(reason).to_string()),
+                        }
+                    }
                     Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),
                 },
-                incoming = subscription.next(), if running.len() < usize::from(self.concurrency) => match incoming {
+                incoming = subscription.next(), if running.len() < usize::from(self.concurrency) && bytes < MOST_BYTES => match incoming {
                     Ok(incoming) => {
                         let worker = self.clone();
-                        running.spawn(async move { worker.process(incoming).await });
+                        let size = incoming.message.body.len();
+                        bytes = bytes.saturating_add(size);
+                        running.spawn(async move { (size, worker.process(incoming).await) });
                     }
                     Err(lost) => break Err(lost.to_string()),
                 },
@@ -270,16 +307,22 @@ impl Worker {
         };
         let held = self.in_hand.take(&unit, &self.clock);
         let job = unit.job.clone();
+        let at = QueueName::new(self.handler.stage(), self.lane);
+        let copy = copy_of(at, &unit, &message.body);
         let judged = match self.standing(&unit).await {
-            Ok(Standing { counted: true, .. }) => {
-                tracing::debug!(%job, index = unit.index, "a copy of a unit that is counted already");
-                delivery.ack().await?;
-                return Ok(Ended::Settled);
+            Ok(
+                Standing { counted: true, .. }
+                | Standing {
+                    superseded: true, ..
+                },
+            ) => {
+                tracing::debug!(%job, index = unit.index, "another copy of this unit is counted, or will be");
+                Ok(Verdict::left_to_another())
             }
             Ok(Standing {
                 cancelled: true, ..
-            }) => Ok(cancelled(unit)),
-            Ok(Standing { .. }) => self.judge(unit).await,
+            }) => Ok(Verdict::cancelled(unit)),
+            Ok(Standing { .. }) => self.judge(unit, &message, &copy).await,
             Err(error) => Err(error.into()),
         };
         match judged {
@@ -288,7 +331,7 @@ impl Worker {
                     parked.job = Some(job.clone());
                 }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
-                let ended = self.carry_out(verdict, delivery).await;
+                let ended = self.carry_out(verdict, &copy, delivery).await;
                 if matches!(ended, Ok(Ended::Settled)) && !comes_again {
                     held.settled();
                 }
@@ -305,24 +348,40 @@ impl Worker {
 
     /// What is done about a unit before its stage looks at it: nothing more for a cancelled job,
     /// nothing twice for what is counted already, so that a job's counts are mOS's own. Live units
-    /// are not asked about: they are counted as often as they are redelivered after a crash.
+    /// are not asked about: they are counted as often as they are redelivered after a crash. The
+    /// loader asks by itself, just before it sends.
     async fn standing(&self, unit: &Envelope) -> Result<Standing, StoreError> {
-        match self.lane {
-            Lane::Live => Ok(Standing::default()),
-            Lane::Bulk => self.stores.jobs.standing(&unit.job, unit.index).await,
+        match (self.lane, self.handler.stage()) {
+            (Lane::Live, _) | (Lane::Bulk, Stage::Load) => Ok(Standing::default()),
+            (Lane::Bulk, Stage::Filter | Stage::Permission) => {
+                let jobs = &self.stores.jobs;
+                jobs.standing(&unit.job, unit.index, unit.step).await
+            }
         }
     }
 
     /// The handler's verdict; a unit that makes it panic is judged without the records that do.
-    async fn judge(&self, unit: Envelope) -> Result<Verdict, Outage> {
-        match self.guarded(unit.clone()).await {
+    async fn judge(
+        &self,
+        unit: Envelope,
+        message: &Message,
+        copy: &UnitCopy,
+    ) -> Result<Verdict, Outage> {
+        match self.guarded(unit, copy).await {
             Ok(verdict) => verdict,
-            Err(Panicked) => self.judge_without_poison(unit).await,
+            Err(Panicked) => {
+                let unit = decode(message).map_err(Outage::Other)?;
+                self.judge_without_poison(unit, copy).await
+            }
         }
     }
 
-    async fn guarded(&self, unit: Envelope) -> Result<Result<Verdict, Outage>, Panicked> {
-        let handling = AssertUnwindSafe(self.handler.handle(unit)).catch_unwind();
+    async fn guarded(
+        &self,
+        unit: Envelope,
+        copy: &UnitCopy,
+    ) -> Result<Result<Verdict, Outage>, Panicked> {
+        let handling = AssertUnwindSafe(self.handler.handle(unit, copy)).catch_unwind();
         match tokio::time::timeout(HANDLING_LIMIT, handling).await {
             Ok(Ok(verdict)) => Ok(verdict),
             Ok(Err(_payload)) => Err(Panicked),
@@ -335,14 +394,18 @@ impl Worker {
 
     /// Tries every record alone, without carrying anything out but what the handler itself does
     /// (which is safe to repeat), parks those that panic, and judges the rest together.
-    async fn judge_without_poison(&self, mut unit: Envelope) -> Result<Verdict, Outage> {
+    async fn judge_without_poison(
+        &self,
+        mut unit: Envelope,
+        copy: &UnitCopy,
+    ) -> Result<Verdict, Outage> {
         let mut poison = Vec::new();
         for record in &unit.records {
             let alone = Envelope {
                 records: vec![record.clone()],
                 ..unit.clone()
             };
-            if self.guarded(alone).await.is_err() {
+            if self.guarded(alone, copy).await.is_err() {
                 poison.push((record.object, record.id));
             }
         }
@@ -368,7 +431,7 @@ impl Worker {
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
-            match self.guarded(unit).await {
+            match self.guarded(unit, copy).await {
                 Ok(verdict) => verdict?,
                 Err(Panicked) => {
                     return Err(Outage::Other(
@@ -405,6 +468,7 @@ impl Worker {
     async fn carry_out(
         &self,
         verdict: Verdict,
+        copy: &UnitCopy,
         delivery: Box<dyn Delivery>,
     ) -> Result<Ended, LinkLost> {
         for (to, unit) in &verdict.publish {
@@ -412,7 +476,7 @@ impl Worker {
                 return Ok(Ended::Outage(reason));
             }
         }
-        if let Err(error) = self.record(&verdict).await {
+        if let Err(error) = self.record(&verdict, copy).await {
             return Ok(Ended::Outage(error.to_string()));
         }
         match verdict.settle {
@@ -433,7 +497,7 @@ impl Worker {
         Ok(Ended::Settled)
     }
 
-    async fn record(&self, verdict: &Verdict) -> Result<(), StoreError> {
+    async fn record(&self, verdict: &Verdict, copy: &UnitCopy) -> Result<(), StoreError> {
         if !verdict.park.is_empty() {
             self.stores.parked.park(&verdict.park).await?;
         }
@@ -442,30 +506,37 @@ impl Worker {
             self.stores.parked.clear(records, *version).await?;
         }
         if let Some(counted) = &verdict.count {
+            let copy = (self.lane == Lane::Bulk).then_some(copy);
             let first = self
                 .stores
                 .jobs
                 .count(
                     &counted.job,
                     counted.index,
+                    copy,
                     &counted.tally,
                     self.clock.now(),
                 )
                 .await?;
             if !first {
-                tracing::debug!(job = %counted.job, index = counted.index, "counted before; a redelivery");
+                tracing::debug!(job = %counted.job, index = counted.index, "not counted: it was before, or another copy of it is being sent");
             }
         }
         Ok(())
     }
 }
 
-/// Nothing more is done for what is left of a cancelled job's unit.
-fn cancelled(mut unit: Envelope) -> Verdict {
-    for record in std::mem::take(&mut unit.records) {
-        unit.tally.add(record.object, Count::Cancelled);
+/// Which of the unit's copies this message is, in the queue that it was delivered from.
+#[must_use]
+pub fn copy_of(at: QueueName, unit: &Envelope, body: &[u8]) -> UnitCopy {
+    let content = (at == QueueName::new(Stage::Load, Lane::Bulk)).then(|| {
+        let digest = Sha256::digest(body);
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    });
+    UnitCopy {
+        step: unit.step,
+        content,
     }
-    Verdict::finished(unit)
 }
 
 struct Panicked;

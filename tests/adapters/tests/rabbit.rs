@@ -27,6 +27,13 @@ static BROKER: LazyLock<Arc<Mutex<Rabbit>>> =
     LazyLock::new(|| Arc::new(Mutex::new(Rabbit::start_4().unwrap_or_else(Rabbit::start))));
 
 const LIVE: QueueName = QueueName::new(Stage::Load, Lane::Live);
+/// For whatever must come at all: a test that waits for ever keeps all others from the broker.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+async fn soon<T>(what: &str, it: impl Future<Output = T>) -> T {
+    let came = tokio::time::timeout(PATIENCE, it).await;
+    came.unwrap_or_else(|_| panic!("{what}: not within {PATIENCE:?}"))
+}
 
 /// The broker for as long as the test runs, and its virtual host.
 struct Harness {
@@ -193,6 +200,10 @@ async fn addresses_and_errors_hold_no_password() {
 async fn a_killed_broker_loses_nothing_confirmed() {
     const MESSAGES: usize = 2_000;
     let harness = Harness::new().await;
+    // What was declared only now, this version of the broker may lose: not what is promised here.
+    harness
+        .with_broker(|broker| broker.write_down_declared())
+        .await;
     let queue = Arc::new(harness.amqp().await);
     let next = Arc::new(std::sync::atomic::AtomicUsize::new(0));
     let mut publishing = JoinSet::new();
@@ -209,26 +220,51 @@ async fn a_killed_broker_loses_nothing_confirmed() {
             }
         });
     }
-    while next.load(std::sync::atomic::Ordering::SeqCst) < MESSAGES / 4 {
-        tokio::time::sleep(Duration::from_millis(1)).await;
-    }
+    soon("the first publishes", async {
+        while next.load(std::sync::atomic::Ordering::SeqCst) < MESSAGES / 4 {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    })
+    .await;
     harness
         .with_broker(|broker| {
             broker.kill9();
             broker.restart();
         })
         .await;
-    publishing.join_all().await;
+    soon("the other publishes", publishing.join_all()).await;
     let mut missing: BTreeSet<String> = (0..MESSAGES).map(|number| number.to_string()).collect();
     let mut subscription = queue.subscribe(LIVE, 200).await.unwrap();
     while !missing.is_empty() {
-        let incoming = tokio::time::timeout(Duration::from_secs(30), subscription.next())
-            .await
-            .expect("every confirmed message is there")
-            .unwrap();
+        let incoming = soon("every confirmed message", subscription.next()).await;
+        let incoming = incoming.unwrap();
         missing.remove(&incoming.message.id);
         incoming.delivery.ack().await.unwrap();
     }
+}
+
+/// Nobody waits for a broker that does not come back longer than for the link to be rebuilt,
+/// however many wait: the limit is each one's own, not one after the other.
+#[tokio::test]
+async fn all_who_wait_for_a_broker_that_is_gone_are_told_in_time() {
+    let harness = Harness::new().await;
+    let queue = Arc::new(harness.amqp().await);
+    queue.publish(LIVE, &message("before")).await.unwrap();
+    harness.with_broker(Rabbit::kill9).await;
+    let mut publishing = JoinSet::new();
+    for number in 0..4 {
+        let queue = Arc::clone(&queue);
+        publishing.spawn(async move { queue.publish(LIVE, &message(&number.to_string())).await });
+    }
+    // 30 s for the link, and an attempt that was begun before they were over.
+    let told = tokio::time::timeout(Duration::from_secs(60), publishing.join_all()).await;
+    harness.with_broker(Rabbit::restart).await;
+    let told = told.expect("all are told");
+    assert!(
+        told.iter()
+            .all(|told| matches!(told, Err(PublishError::Lost(_)))),
+        "{told:?}"
+    );
 }
 
 /// A lost link ends the subscription with an error; subscribing again is all it takes.
@@ -243,18 +279,20 @@ async fn a_consumer_comes_back_after_its_link_was_cut() {
     let queue = Amqp::connect(&url, Arc::new(MachineClock)).await.unwrap();
     queue.publish(LIVE, &message("one")).await.unwrap();
     let mut subscription = queue.subscribe(LIVE, 10).await.unwrap();
-    let in_hand = subscription.next().await.unwrap();
+    let in_hand = soon("the message", subscription.next()).await.unwrap();
     proxy.cut();
-    let LinkLost(_) = subscription.next().await.unwrap_err();
+    let LinkLost(_) = soon("the loss", subscription.next()).await.unwrap_err();
     assert!(in_hand.delivery.ack().await.is_err());
     let mut subscription = queue.subscribe(LIVE, 10).await.unwrap();
-    let again = subscription.next().await.unwrap();
-    assert_eq!(again.message, message("one"));
+    let again = soon("the message again", subscription.next())
+        .await
+        .unwrap();
+    assert_eq!(*again.message, message("one"));
     assert_eq!(again.attempt, 1);
     again.delivery.ack().await.unwrap();
     queue.publish(LIVE, &message("two")).await.unwrap();
-    let two = subscription.next().await.unwrap();
-    assert_eq!(two.message, message("two"));
+    let two = soon("the next message", subscription.next()).await.unwrap();
+    assert_eq!(*two.message, message("two"));
 }
 
 /// A message that its worker never settles ends among the dead, with a reason for a person.
@@ -264,20 +302,61 @@ async fn the_delivery_limit_leads_to_the_dead_queue() {
     let queue = harness.amqp().await;
     queue.publish(LIVE, &message("poison")).await.unwrap();
     let mut subscription = queue.subscribe(LIVE, 1).await.unwrap();
-    loop {
-        tokio::select! {
-            incoming = subscription.next() => drop(incoming.unwrap()),
-            () = tokio::time::sleep(Duration::from_millis(200)) => {
-                if queue.dead_count().await.unwrap() == 1 {
-                    break;
+    soon("the message is dead", async {
+        loop {
+            tokio::select! {
+                incoming = subscription.next() => drop(incoming.unwrap()),
+                () = tokio::time::sleep(Duration::from_millis(200)) => {
+                    if queue.dead_count().await.unwrap() == 1 {
+                        break;
+                    }
                 }
             }
         }
-    }
+    })
+    .await;
     let letters = queue.dead_letters(1).await.unwrap();
     let letter = letters.first().unwrap();
     assert_eq!(letter.message, message("poison"));
     assert_eq!(letter.queue, "load.live");
     assert!(letter.reason.contains("worker"), "{}", letter.reason);
     assert!(letter.attempt >= 100);
+}
+
+#[tokio::test]
+async fn zz_kill() {
+    let mut lost = [0, 0];
+    let harness = Harness::bare().await;
+    for round in 0_usize..24 {
+        let url = harness.broker.lock().await.as_ref().unwrap().vhost();
+        topology::apply(&url).await.unwrap();
+        let queue = Arc::new(Amqp::connect(&url, Arc::new(MachineClock)).await.unwrap());
+        let mut publishing = JoinSet::new();
+        for _ in 0..32 {
+            let queue = Arc::clone(&queue);
+            publishing.spawn(async move {
+                for n in 0..10 {
+                    publish_for_sure(&queue, &n.to_string()).await;
+                }
+            });
+        }
+        publishing.join_all().await;
+        let sync = round % 2 == 1;
+        harness
+            .with_broker(move |broker| {
+                if sync {
+                    let t = std::time::Instant::now();
+                    broker.write_down_declared();
+                    println!("{:?}", t.elapsed());
+                }
+                broker.kill9();
+                broker.restart();
+            })
+            .await;
+        let again = Amqp::connect(&url, Arc::new(MachineClock)).await;
+        if again.is_err() {
+            lost[round % 2] += 1;
+        }
+        println!("{round} {:?} lost {lost:?}", again.as_ref().map(|_| ()));
+    }
 }

@@ -204,7 +204,7 @@ async fn a_lost_answer_counts_once() {
     // Load the script, so that the call whose answer vanishes is the one that counts.
     stores
         .jobs
-        .count(&JobId::of("live-other"), 0, &one_created(), at(1))
+        .count(&JobId::of("live-other"), 0, None, &one_created(), at(1))
         .await
         .unwrap();
     proxy.behave(Behaviour {
@@ -212,7 +212,7 @@ async fn a_lost_answer_counts_once() {
         ..Behaviour::default()
     });
     let tally = one_created();
-    let counting = stores.jobs.count(&job, index, &tally, at(1));
+    let counting = stores.jobs.count(&job, index, None, &tally, at(1));
     let healing = async {
         let marks = format!("mosync:{{{}}}:marks:{job}", harness.deployment);
         while !harness
@@ -227,7 +227,7 @@ async fn a_lost_answer_counts_once() {
     let (first, ()) = tokio::join!(counting, healing);
     assert_eq!(first, Ok(false), "the lost answer was the `true`");
     assert_eq!(
-        stores.jobs.count(&job, index, &tally, at(2)).await,
+        stores.jobs.count(&job, index, None, &tally, at(2)).await,
         Ok(false)
     );
     let job = stores.jobs.get(&job).await.unwrap().unwrap();

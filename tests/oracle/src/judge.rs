@@ -261,8 +261,8 @@ impl Timeline<'_> {
             let none = Vec::new();
             let said = versions.get(&(kind, id)).unwrap_or(&none);
             let closed = self.closed.get(id).filter(|_| kind == Kind::Opportunity);
-            let spans = self.spans(kind, id).iter().chain(closed.unwrap_or(&EMPTY));
-            let spans: Vec<_> = spans.collect();
+            let closed = closed.map_or(&[][..], Vec::as_slice);
+            let spans: Vec<&Span> = self.spans(kind, id).iter().chain(closed).collect();
             let rows: Vec<&Row> = said
                 .iter()
                 .enumerate()
@@ -379,8 +379,6 @@ impl Timeline<'_> {
             .collect()
     }
 }
-
-const EMPTY: Vec<Span> = Vec::new();
 
 /// For each record, by version: the earliest answer that took this version or a newer one.
 fn landings(ledger: &MosLedger) -> BTreeMap<(Kind, &str), BTreeMap<i64, i64>> {

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
+use domain::unit::UnitCopy;
+use ports::stores::{HistoryPosition, JobStore, Moved, Sending, Standing, StoreError};
 
 use crate::chance::Chance;
 use crate::mutants::Mutant;
@@ -163,25 +164,48 @@ impl JobStore for SimJobs {
         &self,
         id: &JobId,
         index: u64,
+        copy: Option<&UnitCopy>,
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
         self.chance
             .note(format!("{id} {index} is counted: {tally:?}"));
-        let first = self.step(self.inner.count(id, index, tally, at)).await?;
+        let first = self
+            .step(self.inner.count(id, index, copy, tally, at))
+            .await?;
         if !first && self.mutant == Mutant::CountsTwice {
             let fresh = self.recounted.fetch_add(1, Ordering::SeqCst);
-            return self.inner.count(id, fresh, tally, at).await;
+            return self.inner.count(id, fresh, None, tally, at).await;
         }
         Ok(first)
     }
 
-    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
-        let standing = self.step(self.inner.standing(id, index)).await?;
+    async fn standing(&self, id: &JobId, index: u64, step: u32) -> Result<Standing, StoreError> {
+        let standing = self.step(self.inner.standing(id, index, step)).await?;
         Ok(Standing {
             counted: standing.counted && self.mutant != Mutant::CountsTwice,
             ..standing
         })
+    }
+
+    async fn begin_sending(
+        &self,
+        id: &JobId,
+        index: u64,
+        copy: &UnitCopy,
+        take: bool,
+    ) -> Result<Sending, StoreError> {
+        let take = take && self.mutant != Mutant::SendsEveryCopy;
+        let begin = self.inner.begin_sending(id, index, copy, take);
+        let begun = self.step(begin).await?;
+        self.chance
+            .note(format!("{id} {index} step {} is {begun:?}", copy.step));
+        let marker_lost = self.mutant == Mutant::CountsTwice && begun == Sending::Counted;
+        Ok(if marker_lost { Sending::First } else { begun })
+    }
+
+    async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError> {
+        self.step(self.inner.forget_sendings(id, indices)).await
     }
 
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {

@@ -6,9 +6,8 @@
 //! permission, what day it is. They come to rest, and are judged, after each change.
 //!
 //! `cargo test -p simulation` plays 100 seeds and those of `seeds.txt`, which have failed before;
-//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios. A seed that fails prints the command that replays it.
-//! On a machine under load two runs of a seed may part: something still looks at real time. Play it
-//! again on a quiet one.
+//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios. A seed that
+//! fails prints the command that replays it.
 
 #[cfg(test)]
 mod bulk;
@@ -17,15 +16,21 @@ mod chance;
 #[cfg(test)]
 mod clock;
 #[cfg(test)]
+mod copies;
+#[cfg(test)]
 mod entering;
 #[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod judge;
 #[cfg(test)]
+mod lanes;
+#[cfg(test)]
 mod moves;
 #[cfg(test)]
 mod mutants;
+#[cfg(test)]
+mod parents;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]
@@ -44,6 +49,8 @@ mod script;
 mod source;
 #[cfg(test)]
 mod steps;
+#[cfg(test)]
+mod stream;
 #[cfg(test)]
 mod target;
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::ObjectKind;
 use domain::tally::Count;
-use domain::unit::{Cause, Envelope, Stage};
+use domain::unit::{Cause, Envelope, Stage, UnitCopy};
 use runtime::gate::Gate;
 use runtime::worker::{Counted, Handler, Outage, Verdict};
 use tokio::sync::watch;
@@ -24,6 +24,8 @@ pub(crate) enum Mutant {
     CountsTwice,
     /// Units are counted when they are passed on, before their last record is done.
     CountsEarly,
+    /// The note of the copy that is being sent is missing.
+    SendsEveryCopy,
     /// A reader that starts again does not know which units it had announced.
     ForgetsAnnounced,
 }
@@ -41,8 +43,8 @@ impl Handler for CountsEarly {
         self.0.gate()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit).await?;
+    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        let mut verdict = self.0.handle(unit, copy).await?;
         if let Some((_, unit)) = verdict.publish.first() {
             verdict.count = Some(Counted {
                 job: unit.job.clone(),
@@ -67,8 +69,8 @@ impl Handler for LosesCompanions {
         self.0.gate()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit).await?;
+    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        let mut verdict = self.0.handle(unit, copy).await?;
         for (_, unit) in &mut verdict.publish {
             let tally = &mut unit.tally;
             unit.records.retain(|record| {

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use domain::failure::FailureKind;
 use domain::job::JobId;
 use domain::tally::{Count, Tally};
-use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
+use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitCopy, UnitRecord};
 use domain::{ObjectKind, SalesforceId};
 use embedded::{Embedded, Location};
 use ports::Clock;
@@ -37,7 +37,7 @@ impl Handler for Touchy {
         self.gate.clone()
     }
 
-    async fn handle(&self, unit: Envelope) -> Result<Verdict, Outage> {
+    async fn handle(&self, unit: Envelope, _copy: &UnitCopy) -> Result<Verdict, Outage> {
         assert!(unit.records.iter().all(|record| record.id != self.poison));
         Ok(Verdict::pass_on(
             QueueName::new(Stage::Permission, unit.lane),
@@ -74,6 +74,7 @@ fn unit(ids: &[SalesforceId]) -> Envelope {
         rereads: 0,
         attempts: 0,
         outages: 0,
+        step: 0,
         traceparent: String::new(),
         scoped: None,
         ticket: None,

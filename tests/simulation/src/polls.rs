@@ -221,3 +221,25 @@ async fn an_object_that_is_polled_later_opens_a_gap_once() {
     let job = world.stores.jobs.get(&gap.job).await.unwrap().unwrap();
     assert_eq!(job.kind, JobKind::SyncAll);
 }
+
+/// A record is stamped before it becomes visible: polls look back far enough to find it though
+/// younger ones were seen meanwhile.
+#[tokio::test(start_paused = true)]
+async fn records_that_become_visible_late_are_published() {
+    const RECORDS: usize = 40;
+    let seen_late = Rates {
+        seen_late: 0.7,
+        ..Rates::NONE
+    };
+    let mut world = world(1, seen_late, &[ObjectKind::Account]);
+    world.chance.set_faulty(true);
+    world.start(Service::Listener);
+    polled(&world, ObjectKind::Account, 1).await;
+    for _ in 0..RECORDS {
+        add_accounts(&world, 1);
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    polled(&world, ObjectKind::Account, 15).await;
+    let times = published(&world, &mut *taker(&world).await).await;
+    assert_eq!(times.len(), RECORDS);
+}

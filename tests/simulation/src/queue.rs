@@ -159,7 +159,7 @@ impl Subscription for SimSubscription {
         let delivery: Box<dyn Delivery> = if self.acks_first {
             delivery.ack().await?;
             Box::new(Acknowledged {
-                message: message.clone(),
+                message: Message::clone(&message),
                 queue: Arc::clone(&self.queue),
                 from: self.from,
             })

@@ -404,7 +404,7 @@ impl Bench {
                     tally.add(record.object, Count::Created);
                 }
                 let now = clock.now();
-                jobs.count(&unit.job, unit.index, &tally, now)
+                jobs.count(&unit.job, unit.index, None, &tally, now)
                     .await
                     .unwrap();
             }

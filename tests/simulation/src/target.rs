@@ -107,6 +107,16 @@ impl Target for SimTarget {
         }
     }
 
+    async fn has_answered(&self, idempotency_key: &str) -> Result<bool, TargetError> {
+        self.chance.delay(50).await;
+        if self.chance.fault(|rates| rates.mos_unreachable) {
+            return Err(TargetError::Unreachable("simulated".to_owned()));
+        }
+        let nothing = self.body(&[]);
+        let (_, answer) = self.mos.handle_upsert(Some(idempotency_key), &nothing);
+        Ok(answer["error"]["code"] == "key_reused")
+    }
+
     async fn probe(&self) -> Result<(), TargetError> {
         self.chance.delay(50).await;
         if self.chance.fault(|rates| rates.mos_unreachable) {

@@ -10,6 +10,7 @@ const SCRIPTS: u64 = 100;
 const SCENARIOS: u64 = 40;
 /// Every combination of polled objects, and some twice.
 const POLLED_SCRIPTS: u64 = 40;
+const SCRIPTS_PLAYED_TWICE: u64 = 10;
 /// Scripts within which a planted fault must show.
 const MUTANT_SCRIPTS: u64 = 200;
 
@@ -197,6 +198,27 @@ fn a_script_without_faults_ends_as_the_oracle_says() {
         let outcome = play(seed, Rates::NONE, Mutant::None);
         assert!(outcome.faults.is_empty(), "{}", report(seed, &outcome));
     }
+}
+
+/// Without which no seed that fails could be replayed.
+#[test]
+fn a_seed_is_the_same_script_every_time() {
+    let scripts = setting("MOSYNC_SIM_SCRIPTS").unwrap_or(SCRIPTS_PLAYED_TWICE);
+    let mut parted = Vec::new();
+    for seed in 0..scripts {
+        let first = play(seed, Rates::FULL, Mutant::None);
+        let second = play(seed, Rates::FULL, Mutant::None);
+        if first == second {
+            continue;
+        }
+        let mut lines = first.trace.iter().zip(&second.trace);
+        println!(
+            "seed {seed} parts at {:?}",
+            lines.find(|(first, second)| first != second)
+        );
+        parted.push(seed);
+    }
+    assert!(parted.is_empty(), "these scripts part: {parted:?}");
 }
 
 fn is_seen(mutant: Mutant, sign: &str) {

@@ -26,6 +26,7 @@ use tokio_util::task::TaskTracker;
 use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
+use crate::lanes;
 use crate::mutants::{CountsEarly, LosesCompanions, Mutant};
 use crate::queue::{SimQueue, SimTickets, Units};
 use crate::source::SimSource;
@@ -244,22 +245,25 @@ impl World {
         vec![self.spawn(listener.run(CancellationToken::new()))]
     }
 
-    fn workers(&self, handler: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
-        [Lane::Live, Lane::Bulk]
-            .into_iter()
-            .map(|lane| {
+    fn workers(&self, stage: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
+        let (handlers, telling) = lanes::of(stage, Arc::clone(&self.chance));
+        let workers = [Lane::Live, Lane::Bulk].into_iter().zip(handlers);
+        let mut tasks = workers
+            .map(|(lane, handler)| {
                 let worker = Worker {
                     queue: Arc::clone(&self.queue),
                     stores: self.service_stores.clone(),
                     clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-                    handler: Arc::clone(&handler),
+                    handler,
                     lane,
                     concurrency: AT_A_TIME,
                     in_hand: runtime::in_hand::InHand::default(),
                 };
                 self.spawn(worker.run(CancellationToken::new()))
             })
-            .collect()
+            .collect::<Vec<_>>();
+        tasks.push(self.spawn(telling));
+        tasks
     }
 
     fn permission(&self) -> Vec<JoinHandle<()>> {
@@ -277,6 +281,7 @@ impl World {
             | Mutant::AcksFirst
             | Mutant::NoVersionGuard
             | Mutant::CountsTwice
+            | Mutant::SendsEveryCopy
             | Mutant::ForgetsAnnounced => stage,
         };
         let poll = permission::poll::Poll {

@@ -2,7 +2,7 @@
 
 use domain::tally::Count;
 use domain::unit::Envelope;
-use domain::unit::QueueName;
+use domain::unit::{QueueName, UnitCopy};
 use ports::queue::{DeadAction, DeadLetter};
 
 use super::{About, Caller, Operations, page_size, reason_of};
@@ -90,7 +90,7 @@ impl Operations {
         // First the count, which can be repeated, then the message: ended in between, it is still
         // there to be discarded.
         let cancelled = match &message.envelope {
-            Some(unit) => self.count_cancelled(unit).await?,
+            Some(unit) => self.count_cancelled(unit, message.copy.as_ref()).await?,
             None => 0,
         };
         if !self.queue.settle_dead(id, DeadAction::Discard).await? {
@@ -115,9 +115,13 @@ impl Operations {
         })
     }
 
-    /// Closes a unit's tally: how many records it cancels. None when the unit was counted before,
-    /// for then another copy of it has come through.
-    async fn count_cancelled(&self, unit: &Envelope) -> Result<u64, OpsError> {
+    /// Closes a unit's tally: how many records it cancels. None when the unit was counted before, or
+    /// another copy of it is being sent.
+    async fn count_cancelled(
+        &self,
+        unit: &Envelope,
+        copy: Option<&UnitCopy>,
+    ) -> Result<u64, OpsError> {
         let mut tally = unit.tally.clone();
         for record in &unit.records {
             tally.add(record.object, Count::Cancelled);
@@ -125,7 +129,7 @@ impl Operations {
         let first = self
             .stores
             .jobs
-            .count(&unit.job, unit.index, &tally, self.now())
+            .count(&unit.job, unit.index, copy, &tally, self.now())
             .await?;
         let records = u64::try_from(unit.records.len()).unwrap_or(u64::MAX);
         Ok(if first { records } else { 0 })
@@ -155,17 +159,22 @@ struct DeadMessage {
     message_type: String,
     bytes: usize,
     envelope: Option<Envelope>,
+    copy: Option<UnitCopy>,
 }
 
 impl From<DeadLetter> for DeadMessage {
     fn from(letter: DeadLetter) -> Self {
         let message = letter.message;
+        let queue = QueueName::of_name(&letter.queue);
+        let envelope = Envelope::decode(&message.body).ok();
+        let copy = queue.zip(envelope.as_ref());
         Self {
-            queue: QueueName::of_name(&letter.queue),
+            copy: copy.map(|(at, unit)| runtime::worker::copy_of(at, unit, &message.body)),
+            queue,
             reason: letter.reason,
             first_death: None,
             deliveries: letter.attempt,
-            envelope: Envelope::decode(&message.body).ok(),
+            envelope,
             bytes: message.body.len(),
             message_type: message.kind,
             id: message.id,

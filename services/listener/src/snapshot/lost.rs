@@ -127,6 +127,11 @@ pub(super) async fn look(reading: &mut Reading<'_>, reader: &mut Reader) -> Resu
             .await
             .map_err(Outage::Other)?;
     }
+    let indices = lost.iter().copied().collect::<Vec<_>>();
+    let jobs = &active.listener.stores.jobs;
+    jobs.forget_sendings(&job.id, &indices)
+        .await
+        .map_err(Outage::from)?;
     if let JobScope::Records { records } = &job.scope {
         for index in lost {
             let unit = records_of(records, index);

@@ -149,6 +149,7 @@ impl<'a> Reading<'a> {
 
     async fn announce(&mut self, known: u64, page: Option<&PageRead>) -> Result<(), Outage> {
         let now = self.active.listener.clock.now();
+        self.progress.writes += 1;
         let jobs = &self.active.listener.stores.jobs;
         let (id, progress) = (&self.job.id, &self.progress);
         if !jobs.announce(id, known, progress, page, now).await? {
@@ -162,6 +163,7 @@ impl<'a> Reading<'a> {
 
     async fn write(&mut self, page: Option<&PageRead>) -> Result<(), Outage> {
         let now = self.active.listener.clock.now();
+        self.progress.writes += 1;
         let jobs = &self.active.listener.stores.jobs;
         jobs.advance(&self.job.id, &self.progress, page, now)
             .await?;

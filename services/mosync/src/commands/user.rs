@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn a_user_is_known_by_its_number() {
         let table =
-            "root:x:0:0:root:/root:/bin/sh\n:x:7:7::/:\nada:x:1000:1000::/home/ada:/bin/sh\n";
+            "root:x:0:0:root:/root:/bin/sh\n:x:7:7::/:\nada:x:1000:1000::/var/ada:/bin/sh\n";
         assert_eq!(name_in(table, 1000).as_deref(), Some("ada"));
         assert_eq!(name_in(table, 0).as_deref(), Some("root"));
         assert_eq!(name_in(table, 7), None);

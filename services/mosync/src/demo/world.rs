@@ -3,8 +3,8 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use boot::console::token;
 use boot::console::views::StatusView;
+use boot::console::{Operations, token};
 use boot::{Adapters, Service};
 use domain::Timestamp;
 use ports::Clock;
@@ -34,7 +34,7 @@ pub(crate) struct World {
     pub(crate) console: SocketAddr,
     /// What it wants to hear.
     pub(crate) token: String,
-    config: Config,
+    operations: Operations,
     stop: CancellationToken,
     services: Services,
     servers: Option<Servers>,
@@ -105,6 +105,7 @@ impl World {
             boot::apply_topology(&config.transport).await?;
         }
         let adapters = Adapters::connect(&config.transport, Arc::new(clock)).await?;
+        let operations = adapters.operations(&config)?;
         let stop = CancellationToken::new();
         let (services, console) = start_services(&config, &adapters, &stop).await?;
         Ok(Self {
@@ -113,7 +114,7 @@ impl World {
             adapters,
             console,
             token,
-            config,
+            operations,
             stop,
             services,
             servers,
@@ -126,7 +127,7 @@ impl World {
     }
 
     pub(crate) async fn status(&self) -> Result<StatusView, Failure> {
-        Ok(self.adapters.operations(&self.config)?.status().await?)
+        Ok(self.operations.status().await?)
     }
 
     pub(crate) async fn stop(self) -> Result<(), Failure> {

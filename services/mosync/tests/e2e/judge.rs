@@ -115,8 +115,10 @@ fn state(world: &World) -> MosState {
 fn ledger(world: &World) -> MosLedger {
     let requests = world.mos.mos.ledger_since(0);
     MosLedger {
+        // A repeated answer wrote nothing.
         entries: requests
             .iter()
+            .filter(|entry| !entry.replayed)
             .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
             .collect(),
     }

@@ -49,6 +49,7 @@ fn size() -> Size {
 async fn prepare(size: &Size) -> World {
     let options = Options {
         opportunities: size.opportunities,
+        all_in_scope: true,
         // Two of the phases by the Bulk API even in a small org, the others by pages.
         bulk_from: Some(2_000),
         patience: size.patience,

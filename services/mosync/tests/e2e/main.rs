@@ -15,6 +15,7 @@ mod chance;
 mod cli;
 mod clock;
 mod demo;
+mod disabled;
 mod judge;
 mod kills;
 mod load;

@@ -33,7 +33,7 @@ async fn once_disabled_nothing_reaches_mos_after_two_seconds() {
     while world.mos.mos.ledger_since(0).len() < before + 2 {
         world.touch_all_deals();
         assert!(Instant::now() < deadline, "nothing is sent");
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
     }
     let set = world.mosync(&["settings", "set", "disabled", "on"]).await;
     assert_eq!(set.code, Some(0), "{set:?}");
@@ -42,7 +42,7 @@ async fn once_disabled_nothing_reaches_mos_after_two_seconds() {
     // There is more to be sent all the time, until mOS's own clock is well past the two seconds.
     while world.now() < saved + 8_000_000 {
         world.touch_all_deals();
-        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
         assert!(Instant::now() < deadline);
     }
     let status = world

@@ -1,6 +1,6 @@
 //! An org, an mOS, and mosync's workers as processes between them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Write;
 use std::os::unix::process::ExitStatusExt;
@@ -9,10 +9,11 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fake_salesforce::dml::Dml;
+use fake_salesforce::org::Org;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::{Channel, Connection, ConnectionProperties};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::OwnedMutexGuard;
 use tokio::time::Instant;
@@ -28,6 +29,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 pub(crate) struct Options {
     pub(crate) opportunities: usize,
     pub(crate) seed: u64,
+    /// Every owner is a user with permission and no opportunity is closed, so that about three and a
+    /// half records for each opportunity are in scope; without, some 1.4.
+    pub(crate) all_in_scope: bool,
     pub(crate) mos_request_timeout_s: u64,
     /// From how many rows on the Bulk API reads them; `None`: as mosync comes.
     pub(crate) bulk_from: Option<u64>,
@@ -40,6 +44,7 @@ impl Default for Options {
         Self {
             opportunities: 60,
             seed: 1,
+            all_in_scope: false,
             mos_request_timeout_s: 10,
             bulk_from: None,
             patience: Duration::from_secs(150),
@@ -66,6 +71,55 @@ impl Drop for Worker {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
         if self.0.kill().is_ok() && self.0.wait().is_ok() {}
+    }
+}
+
+/// Gives permission to every user, and an open stage to every opportunity.
+fn put_all_in_scope(org: &Org) {
+    let update = |entity: &str, id: &str, fields: Value| Dml::Update {
+        entity: entity.to_owned(),
+        id: id.to_owned(),
+        fields: fields.as_object().cloned().unwrap(),
+    };
+    let sets = org.records("PermissionSet");
+    let set = sets
+        .iter()
+        .find(|set| set.text("Name") == Some("mOS_Admin"));
+    let set = set.unwrap().id();
+    let assignments = org.records("PermissionSetAssignment");
+    let holders = assignments
+        .iter()
+        .filter(|assignment| assignment.text("PermissionSetId") == Some(set))
+        .filter_map(|assignment| assignment.text("AssigneeId"))
+        .collect::<BTreeSet<_>>();
+    let users = org.records("User");
+    let mut changes = Vec::new();
+    for user in users.iter().filter(|user| user.id() != org.admin_id()) {
+        if !user.flag("IsActive") {
+            changes.push(update("User", user.id(), json!({"IsActive": true})));
+        }
+        if !holders.contains(user.id()) {
+            let fields = json!({"AssigneeId": user.id(), "PermissionSetId": set});
+            changes.push(Dml::Insert {
+                entity: "PermissionSetAssignment".to_owned(),
+                fields: fields.as_object().cloned().unwrap(),
+            });
+        }
+    }
+    let closed = ["Closed Won", "Closed Lost"];
+    for deal in org.records("Opportunity") {
+        if deal
+            .text("StageName")
+            .is_some_and(|stage| closed.contains(&stage))
+        {
+            let open = json!({"StageName": "Prospecting"});
+            changes.push(update("Opportunity", deal.id(), open));
+        }
+    }
+    while !changes.is_empty() {
+        let rest = changes.split_off(changes.len().min(5_000));
+        let batch = std::mem::replace(&mut changes, rest);
+        org.transact(org.admin_id(), "the owners", batch).unwrap();
     }
 }
 
@@ -108,6 +162,9 @@ impl World {
             fake_salesforce::server::start(salesforce, fake_salesforce::server::system_clock())
                 .await
                 .unwrap();
+        if options.all_in_scope {
+            put_all_in_scope(&salesforce.org);
+        }
         let mos = fake_mos::Options {
             http: ([127, 0, 0, 1], 0).into(),
             api_key: fake_mos::DEFAULT_API_KEY.to_owned(),

@@ -608,8 +608,8 @@ fn faults_are_sentences() {
             Some("1")
         ),
         [
-            "condition 1: value 1 for the currency field `Amount` cannot be read; write a plain number such as 1500 or 0.75, without separators, currency or percent sign",
-            "condition 1: value 2 for the currency field `Amount` cannot be read; write a plain number such as 1500 or 0.75, without separators, currency or percent sign",
+            "condition 1: value 1 for the currency field `Amount` cannot be read; write a plain number such as 1500 or 0.75, without separators or currency sign; with several currencies also one with its code such as EUR1500",
+            "condition 1: value 2 for the currency field `Amount` cannot be read; write a plain number such as 1500 or 0.75, without separators or currency sign; with several currencies also one with its code such as EUR1500",
             "condition 2: Opportunity has no field `Gone` that can be filtered by; check the spelling of its API name, capitals included, and that the integration user may see it",
             "the filter logic does not use condition 2; add its number or remove the condition",
         ]

@@ -13,6 +13,9 @@ use crate::time::Timestamp;
 /// which holds the listener's lease, writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Progress {
+    /// How often it has been written; who writes, counts. 0 while nobody counts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub writes: u64,
     /// Which phase of the plan.
     #[serde(default)]
     pub phase: u32,
@@ -34,6 +37,20 @@ pub struct Progress {
     /// What has been read of each object.
     #[serde(default)]
     pub objects: BTreeMap<ObjectKind, Extracted>,
+}
+
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
+impl Progress {
+    /// Whether its writer does not know what is stored: another has written as often, or more
+    /// often. What is written twice is known.
+    #[must_use]
+    pub fn is_outdated_by(&self, stored: &Self) -> bool {
+        stored.writes > self.writes
+            || (stored.writes == self.writes && self.writes > 0 && stored != self)
+    }
 }
 
 /// Where the reader is within a statement.

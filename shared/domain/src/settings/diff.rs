@@ -76,7 +76,9 @@ impl Change {
             return format!("{label}{place} {deed} ({fields})");
         }
         let plain = |value: &Value| matches!(value, Value::Bool(_) | Value::Number(_));
-        if path == "org" || (plain(&self.before) && plain(&self.after)) {
+        if ["org", "zone", "blanks"].contains(&path.as_str())
+            || (plain(&self.before) && plain(&self.after))
+        {
             return self.words.clone();
         }
         format!("{label} {deed}")
@@ -113,8 +115,13 @@ pub fn label_of(path: &str) -> String {
         "disabled" => "Disable mOS Sync",
         "run_in_sandbox" => "Run In Sandbox",
         "sync_closed" => "Sync closed opportunities",
+        "blanks" => "Blank fields in the filter's negations",
+        "zone" => "Zone of the filter's dates",
         "filter.conditions" => "Opportunity Filter, condition",
         "filter.logic" => "Opportunity Filter, logic",
+        "frequency" => "Frequency of syncs",
+        "api_share.percent" => "Share of the API allowance, percent",
+        "api_share.reserve" => "API allowance kept for the org, percent",
         "mapping" => "Field Mapping, row",
         "org" => "Connected org",
         other => return other.replace(['.', '_'], " "),
@@ -201,7 +208,8 @@ fn pairs(before: Vec<Value>, after: Vec<Value>) -> Vec<(Rows, Value, Value)> {
                 value(after).unwrap_or_default(),
             ));
         }
-        (old.next(), new.next());
+        old.next();
+        new.next();
         (from_old, from_new) = (same_old + 1, same_new + 1);
     }
     pairs
@@ -320,7 +328,8 @@ mod tests {
         let document = serde_json::to_value(all).unwrap();
         for key in document.as_object().unwrap().keys() {
             assert!(
-                key == "filter" || label_of(key) != key.replace('_', " "),
+                ["filter", "api_share"].contains(&key.as_str())
+                    || label_of(key) != key.replace('_', " "),
                 "{key} has no label"
             );
         }

@@ -1,5 +1,7 @@
 //! Two documents made from the same one, put together.
 
+use std::collections::BTreeSet;
+
 use serde_json::{Map, Value};
 
 use super::Settings;
@@ -14,21 +16,22 @@ pub fn merge(base: &Settings, theirs: &Settings, mine: &Settings) -> Result<Sett
     let mut merged = Map::new();
     let mut both = Vec::new();
     let names = base.keys().chain(theirs.keys()).chain(mine.keys());
-    for name in names {
-        if merged.contains_key(name) || both.contains(name) {
-            continue;
-        }
-        let of = |parts: &Map<String, Value>| parts.get(name).cloned().unwrap_or_default();
+    for name in names.collect::<BTreeSet<_>>() {
+        let of = |parts: &Map<String, Value>| parts.get(name).cloned();
         let (was, theirs, mine) = (of(&base), of(&theirs), of(&mine));
-        if theirs == was || theirs == mine {
-            merged.insert(name.clone(), mine);
+        let part = if theirs == was || theirs == mine {
+            mine
         } else if mine == was {
-            merged.insert(name.clone(), theirs);
+            theirs
         } else {
             both.push(name.clone());
+            None
+        };
+        // What is absent is as it comes.
+        if let Some(part) = part {
+            merged.insert(name.clone(), part);
         }
     }
-    // A part that is absent in all is null here, which an optional setting reads as absent.
     let merged = serde_json::from_value(Value::Object(merged));
     match merged {
         Ok(merged) if both.is_empty() => Ok(merged),

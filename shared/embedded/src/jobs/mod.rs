@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::{HistoryPosition, JobStore, Moved, Standing, StoreError};
+use domain::unit::UnitCopy;
+use ports::stores::{HistoryPosition, JobStore, Moved, Sending, Standing, StoreError};
 use rusqlite::{OptionalExtension, params};
 
 use crate::core::{Fault, Tx, limit, of_doc, to_doc, to_sql};
@@ -212,22 +213,47 @@ impl JobStore for Tables {
         &self,
         id: &JobId,
         index: u64,
+        copy: Option<&UnitCopy>,
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError> {
-        let (id, tally) = (id.clone(), tally.clone());
+        let (id, copy, tally) = (id.clone(), copy.cloned(), tally.clone());
         let counted = self
             .0
-            .run(move |tx| units::count(tx, &id, index, &tally, at));
+            .run(move |tx| units::count(tx, (&id, index), copy.as_ref(), &tally, at));
         Ok(counted.await?)
     }
 
-    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError> {
+    async fn standing(&self, id: &JobId, index: u64, step: u32) -> Result<Standing, StoreError> {
         let id = id.clone();
         Ok(self
             .0
-            .run(move |tx| units::standing(tx, &id, index))
+            .run(move |tx| units::standing(tx, &id, index, step))
             .await?)
+    }
+
+    async fn begin_sending(
+        &self,
+        id: &JobId,
+        index: u64,
+        copy: &UnitCopy,
+        take: bool,
+    ) -> Result<Sending, StoreError> {
+        let (id, copy) = (id.clone(), copy.clone());
+        let begun = self
+            .0
+            .run(move |tx| units::begin_sending(tx, &id, index, &copy, take));
+        Ok(begun.await?)
+    }
+
+    async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError> {
+        let (id, indices) = (id.clone(), indices.to_owned());
+        let forgotten = self.0.run(move |tx| {
+            indices
+                .iter()
+                .try_for_each(|index| units::forget_sending(tx, &id, *index))
+        });
+        Ok(forgotten.await?)
     }
 
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError> {
@@ -302,6 +328,9 @@ fn advance(
     page: Option<&PageRead>,
     at: Timestamp,
 ) -> Result<(), Fault> {
+    if row::get(tx, id)?.is_none_or(|stored| progress.is_outdated_by(&stored.progress)) {
+        return Ok(());
+    }
     let advanced = tx
         .db
         .prepare_cached(
@@ -341,7 +370,8 @@ fn announce(
     let Some(stored) = row::get(tx, id)? else {
         return Ok(false);
     };
-    if stored.progress.announced != known && stored.progress != *progress {
+    let announced_by_another = stored.progress.announced != known && stored.progress != *progress;
+    if announced_by_another || progress.is_outdated_by(&stored.progress) {
         return Ok(false);
     }
     advance(tx, id, progress, page, at)?;
@@ -407,6 +437,7 @@ fn prune(tx: &Tx<'_>, ended_before: Timestamp, max: usize) -> Result<u64, Fault>
             "DELETE FROM tallies WHERE job = ?1",
             "DELETE FROM counted WHERE job = ?1",
             "DELETE FROM abandoned WHERE job = ?1",
+            "DELETE FROM sendings WHERE job = ?1",
             "DELETE FROM pages WHERE job = ?1",
             "DELETE FROM plans WHERE job = ?1",
         ] {

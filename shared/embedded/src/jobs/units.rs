@@ -3,7 +3,8 @@
 use domain::Timestamp;
 use domain::job::{Job, JobId, SalesforceStatus};
 use domain::tally::Tally;
-use ports::stores::Standing;
+use domain::unit::UnitCopy;
+use ports::stores::{Sending, Standing};
 use rusqlite::{OptionalExtension, params};
 
 use super::row;
@@ -46,20 +47,89 @@ pub(super) fn no_doubt(tx: &Tx<'_>) -> Result<(), Fault> {
 }
 
 /// How things stand with a unit.
-pub(super) fn standing(tx: &Tx<'_>, id: &JobId, index: u64) -> Result<Standing, Fault> {
-    let counted = tx
+pub(super) fn standing(tx: &Tx<'_>, id: &JobId, index: u64, step: u32) -> Result<Standing, Fault> {
+    Ok(Standing {
+        cancelled: is_cancelled(tx, id)?,
+        counted: is_counted(tx, id, index)?,
+        superseded: sent(tx, id, index)?.is_some_and(|sent| sent.step >= step),
+    })
+}
+
+fn is_counted(tx: &Tx<'_>, id: &JobId, index: u64) -> Result<bool, Fault> {
+    Ok(tx
         .db
         .prepare_cached("SELECT 1 FROM counted WHERE job = ?1 AND unit = ?2")?
-        .exists(params![id.as_str(), to_sql(index)])?;
+        .exists(params![id.as_str(), to_sql(index)])?)
+}
+
+fn is_cancelled(tx: &Tx<'_>, id: &JobId) -> Result<bool, Fault> {
     let status: Option<String> = tx
         .db
         .prepare_cached("SELECT salesforce FROM jobs WHERE id = ?1")?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
-    Ok(Standing {
-        cancelled: status.as_deref() == Some(SalesforceStatus::Cancelled.name()),
-        counted,
-    })
+    Ok(status.as_deref() == Some(SalesforceStatus::Cancelled.name()))
+}
+
+/// The copy of a unit that is being sent.
+fn sent(tx: &Tx<'_>, id: &JobId, index: u64) -> Result<Option<UnitCopy>, Fault> {
+    Ok(tx
+        .db
+        .prepare_cached("SELECT step, copy FROM sendings WHERE job = ?1 AND unit = ?2")?
+        .query_row(params![id.as_str(), to_sql(index)], |row| {
+            Ok(UnitCopy {
+                step: row.get(0)?,
+                content: Some(row.get(1)?),
+            })
+        })
+        .optional()?)
+}
+
+/// Whether the copy that is being sent leaves nothing to do for this one.
+fn supersedes(sent: &UnitCopy, copy: &UnitCopy) -> bool {
+    sent.step > copy.step || (sent.step == copy.step && sent.content != copy.content)
+}
+
+/// Whether a copy may be sent, in one step with taking note that it will be.
+pub(super) fn begin_sending(
+    tx: &Tx<'_>,
+    id: &JobId,
+    index: u64,
+    copy: &UnitCopy,
+    take: bool,
+) -> Result<Sending, Fault> {
+    if is_counted(tx, id, index)? {
+        return Ok(Sending::Counted);
+    }
+    match sent(tx, id, index)? {
+        Some(sent) if sent == *copy => return Ok(Sending::Again),
+        Some(sent) if supersedes(&sent, copy) => return Ok(Sending::Superseded),
+        _ => {}
+    }
+    if is_cancelled(tx, id)? {
+        return Ok(Sending::Cancelled);
+    }
+    if take {
+        tx.db
+            .prepare_cached(
+                "INSERT OR REPLACE INTO sendings (job, unit, step, copy) VALUES (?1, ?2, ?3, ?4)",
+            )?
+            .execute(params![
+                id.as_str(),
+                to_sql(index),
+                copy.step,
+                copy.content.as_deref().unwrap_or_default()
+            ])?;
+    }
+    Ok(Sending::First)
+}
+
+/// No copy of the unit is being sent.
+pub(super) fn forget_sending(tx: &Tx<'_>, id: &JobId, index: u64) -> Result<(), Fault> {
+    tx.db
+        .prepare_cached("DELETE FROM sendings WHERE job = ?1 AND unit = ?2")?
+        .execute(params![id.as_str(), to_sql(index)])?;
+    Ok(())
 }
 
 /// Gives up announced units that are not counted.
@@ -82,11 +152,17 @@ pub(super) fn abandon(tx: &Tx<'_>, id: &JobId, indices: &[u64]) -> Result<(), Fa
 /// Counts a unit, once.
 pub(super) fn count(
     tx: &Tx<'_>,
-    id: &JobId,
-    index: u64,
+    (id, index): (&JobId, u64),
+    copy: Option<&UnitCopy>,
     tally: &Tally,
     at: Timestamp,
 ) -> Result<bool, Fault> {
+    if let (Some(copy), Some(sent)) = (copy, sent(tx, id, index)?)
+        && supersedes(&sent, copy)
+    {
+        return Ok(false);
+    }
+    forget_sending(tx, id, index)?;
     let index = to_sql(index);
     let new = tx
         .db

@@ -112,7 +112,7 @@ pub async fn c1_publish_survives_restart(harness: &dyn QueueHarness) {
     while !missing.is_empty() {
         let incoming = next(&mut subscription).await;
         if let Some(published) = missing.remove(&incoming.message.id) {
-            assert_eq!(incoming.message, published);
+            assert_eq!(*incoming.message, published);
         }
         ack(incoming).await;
     }
@@ -145,7 +145,7 @@ pub async fn c1_retries_and_dead_letters_survive_restart(harness: &dyn QueueHarn
     let queue = harness.queue().await;
     let mut subscription = subscribe(&*queue, LIVE, 10).await;
     let incoming = next(&mut subscription).await;
-    assert_eq!(incoming.message, message("later"));
+    assert_eq!(*incoming.message, message("later"));
     assert!(harness.now() >= at, "delivered before its time");
     ack(incoming).await;
     until("the dead letter is there", async || {
@@ -166,7 +166,7 @@ pub async fn c2_no_queue_is_unroutable(harness: &dyn QueueHarness) {
     publish(&*queue, BULK, &message("kept")).await;
     let mut subscription = subscribe(&*queue, BULK, 1).await;
     let incoming = next(&mut subscription).await;
-    assert_eq!(incoming.message, message("kept"));
+    assert_eq!(*incoming.message, message("kept"));
     ack(incoming).await;
 }
 
@@ -188,7 +188,7 @@ pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarnes
     while !missing.is_empty() {
         let incoming = next(&mut heir).await;
         assert_eq!(incoming.attempt, 1, "it was delivered once before");
-        assert_eq!(incoming.message, message(&incoming.message.id));
+        assert_eq!(*incoming.message, message(&incoming.message.id));
         missing.remove(&incoming.message.id);
         ack(incoming).await;
     }
@@ -204,7 +204,7 @@ pub async fn c4_dropped_delivery_comes_back(harness: &dyn QueueHarness) {
     let mut subscription = subscribe(&*queue, LIVE, 1).await;
     for attempt in 0..3 {
         let incoming = next(&mut subscription).await;
-        assert_eq!(incoming.message, message("one"));
+        assert_eq!(*incoming.message, message("one"));
         assert_eq!(incoming.attempt, attempt);
         drop(incoming);
     }
@@ -247,7 +247,7 @@ pub async fn c5_never_more_than_prefetch(harness: &dyn QueueHarness) {
     let incoming = soon("the place that was freed is used", one_more)
         .await
         .expect("the link holds");
-    assert_eq!(incoming.message, message("one more"));
+    assert_eq!(*incoming.message, message("one more"));
     ack(incoming).await;
     for incoming in in_hand {
         ack(incoming).await;
@@ -270,7 +270,7 @@ pub async fn c6_retry_is_never_early_and_blocks_nobody(harness: &dyn QueueHarnes
     }
     publish(&*queue, LIVE, &message("behind")).await;
     let incoming = next(&mut subscription).await;
-    assert_eq!(incoming.message, message("behind"), "nobody is blocked");
+    assert_eq!(*incoming.message, message("behind"), "nobody is blocked");
     assert_eq!(incoming.attempt, 0);
     ack(incoming).await;
     let mut changed = message("changed");
@@ -281,7 +281,7 @@ pub async fn c6_retry_is_never_early_and_blocks_nobody(harness: &dyn QueueHarnes
         assert!(harness.now() >= at, "delivered before its time");
         assert_eq!(incoming.attempt, 1);
         if let Some(expected) = missing.remove(incoming.message.id.as_str()) {
-            assert_eq!(incoming.message, expected);
+            assert_eq!(*incoming.message, expected);
         }
         ack(incoming).await;
     }
@@ -344,7 +344,7 @@ pub async fn c7_dead_letter_keeps_everything_and_replays(harness: &dyn QueueHarn
     assert_eq!(queue.dead_count().await, Ok(1), "looking takes nothing");
     assert_eq!(queue.settle_dead("odd", DeadAction::Replay).await, Ok(true));
     let incoming = next(&mut subscription).await;
-    assert_eq!(incoming.message, sent);
+    assert_eq!(*incoming.message, sent);
     ack(incoming).await;
     until("no dead letter", async || queue.dead_count().await == Ok(0)).await;
 }
@@ -449,7 +449,7 @@ pub async fn c9_unreadable_bodies_arrive_raw(harness: &dyn QueueHarness) {
     while !missing.is_empty() {
         let incoming = next(&mut subscription).await;
         if let Some(sent) = missing.remove(incoming.message.id.as_str()) {
-            assert_eq!(incoming.message, sent);
+            assert_eq!(*incoming.message, sent);
         }
         ack(incoming).await;
     }
@@ -556,12 +556,12 @@ pub async fn stopped_subscription_takes_nothing_more(harness: &dyn QueueHarness)
     publish(&*queue, LIVE, &message("afterwards")).await;
     let mut other = subscribe(&*queue, LIVE, 10).await;
     let afterwards = next(&mut other).await;
-    assert_eq!(afterwards.message, message("afterwards"));
+    assert_eq!(*afterwards.message, message("afterwards"));
     ack(afterwards).await;
     ack(incoming).await;
     drop(stopped);
     publish(&*queue, LIVE, &message("last")).await;
     let last = next(&mut other).await;
-    assert_eq!(last.message, message("last"), "what was settled stays so");
+    assert_eq!(*last.message, message("last"), "what was settled stays so");
     ack(last).await;
 }

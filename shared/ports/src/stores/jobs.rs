@@ -4,6 +4,7 @@ use async_trait::async_trait;
 use domain::Timestamp;
 use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
 use domain::tally::Tally;
+use domain::unit::UnitCopy;
 
 use super::StoreError;
 
@@ -27,6 +28,23 @@ pub struct Standing {
     pub cancelled: bool,
     /// It is counted already: this is another copy of it.
     pub counted: bool,
+    /// Another copy of it is being sent to mOS, or was handed on from there: that one is counted.
+    pub superseded: bool,
+}
+
+/// Whether a copy of a unit may be sent to mOS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sending {
+    /// It is the first: none of the unit's copies has been sent since the last step.
+    First,
+    /// This very copy was about to be sent before; nobody knows whether it was.
+    Again,
+    /// Another copy was about to be sent, or has been: it is that one's to go on.
+    Superseded,
+    /// The unit is counted: nothing is left to be done for it.
+    Counted,
+    /// Its job is cancelled, and no copy of it was about to be sent.
+    Cancelled,
 }
 
 /// A place in the history: when a job was requested, and its id.
@@ -83,8 +101,8 @@ pub trait JobStore: Send + Sync {
     async fn plan(&self, id: &JobId) -> Result<Option<Plan>, StoreError>;
     /// The reader of a job has come this far, `progress.announced` units are the job's. With
     /// `page`, the ledger's entry of that `first_index` is added or replaced in the same step.
-    /// What an outdated reader writes, with `next_index` or `announced` below those stored,
-    /// changes nothing.
+    /// What an outdated reader writes, with `next_index` or `announced` below those stored, or
+    /// without knowing what another has written ([`Progress::is_outdated_by`]), changes nothing.
     async fn advance(
         &self,
         id: &JobId,
@@ -116,17 +134,33 @@ pub trait JobStore: Send + Sync {
     async fn resume(&self, id: &JobId, by: PausedBy, at: Timestamp) -> Result<bool, StoreError>;
     /// Counts a unit, once: `true` the first time for this index, `false` ever after. The job is
     /// created when the store does not know it (its history was lost). An abandoned unit that is
-    /// counted is not abandoned any more.
+    /// counted is not abandoned any more. Given the copy that is counted, also `false` when another
+    /// one is being sent ([`JobStore::begin_sending`]): what becomes of that one is counted.
     async fn count(
         &self,
         id: &JobId,
         index: u64,
+        copy: Option<&UnitCopy>,
         tally: &Tally,
         at: Timestamp,
     ) -> Result<bool, StoreError>;
-    /// How things stand with a unit: whether its job is cancelled, whether it is counted. A unit of
-    /// an unknown job is neither.
-    async fn standing(&self, id: &JobId, index: u64) -> Result<Standing, StoreError>;
+    /// How things stand with a unit of which a copy of that step has come to a stage before the
+    /// last. Of an unknown job's unit nothing is known.
+    async fn standing(&self, id: &JobId, index: u64, step: u32) -> Result<Standing, StoreError>;
+    /// Whether this copy may be sent to mOS, in one step with taking note that it will be: with
+    /// `take`, a copy that is [`Sending::First`] is from now on the one of its step, and a repeat
+    /// is [`Sending::Again`]. So mOS is sent one copy of each step and no other, and what it
+    /// answers to that one is what is counted. A higher step takes over from a lower one. The note
+    /// goes with the count.
+    async fn begin_sending(
+        &self,
+        id: &JobId,
+        index: u64,
+        copy: &UnitCopy,
+        take: bool,
+    ) -> Result<Sending, StoreError>;
+    /// The copies of these units that were about to be sent are lost: any other may be sent.
+    async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError>;
     /// Indices below `progress.next_index` that are neither counted nor abandoned, ascending.
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError>;
     /// These announced units are not waited for any more, unless they are counted; a later count

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use calls::{CALLS_KEPT, CallStore, hour_of};
-pub use jobs::{HistoryPosition, JobStore, Moved, Standing};
+pub use jobs::{HistoryPosition, JobStore, Moved, Sending, Standing};
 pub use last_words::{LAST_WORD_KEPT, LastWordStore};
 pub use lease::LeaseStore;
 pub use log::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore};

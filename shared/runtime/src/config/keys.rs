@@ -113,6 +113,7 @@ pub(crate) const KEYS: &[Key] = &[
         default: Default::List(&[]),
     },
     number("salesforce.polled_every_s", 60),
+    number("salesforce.refreshed_every_s", 86_400),
     Key {
         name: "salesforce.permission_sets",
         kind: Kind::List,

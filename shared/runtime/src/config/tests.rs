@@ -61,6 +61,8 @@ fn the_smallest_configuration_has_every_default() {
     assert_eq!(config.salesforce.permission_sets, ["mOS_Admin", "mOS_User"]);
     assert!(config.salesforce.polled_objects.is_empty());
     assert_eq!(config.salesforce.polled_every, Duration::from_secs(60));
+    let day = Duration::from_secs(86_400);
+    assert_eq!(config.salesforce.refreshed_every, day);
     assert_eq!(config.salesforce.namespace, "");
     assert_eq!(config.salesforce.audience, None);
     assert_eq!(config.salesforce.request_timeout, Duration::from_secs(30));

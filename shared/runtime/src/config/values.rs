@@ -50,6 +50,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
     let topic = topic(reader);
     let polled_objects = polled_objects(reader);
     let polled_every = seconds(reader, "salesforce.polled_every_s");
+    let refreshed_every = seconds(reader, "salesforce.refreshed_every_s");
     let permission_sets = permission_sets(reader);
     let namespace = api_name(reader, "salesforce.namespace");
     let permission_set_licence = api_name(reader, "salesforce.permission_set_licence");
@@ -67,6 +68,7 @@ pub(super) fn salesforce(reader: &mut Reader, allow_plaintext: bool) -> Option<S
         topic: topic?,
         polled_objects: polled_objects?,
         polled_every: polled_every?,
+        refreshed_every: refreshed_every?,
         permission_sets: permission_sets?,
         namespace: namespace?,
         permission_set_licence: permission_set_licence?,

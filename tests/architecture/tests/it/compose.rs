@@ -451,7 +451,7 @@ fn a_wrong_part_is_found() {
         ),
         (
             &["services", "loader", "depends_on"],
-            "[topology]",
+            "{console: {condition: service_healthy}, topology: {condition: service_started}}",
             "loader starts before the broker is prepared",
         ),
         (

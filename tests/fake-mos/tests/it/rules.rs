@@ -216,7 +216,12 @@ fn an_answer_of_200_is_repeated_for_its_key_for_a_day() {
     let other = json!({ "records": [owner(2)] }).to_string();
     let (status, answer) = send(&other);
     assert_eq!((status, code(&answer).as_str()), (422, "key_reused"));
+    let nothing = json!({ "records": [] }).to_string();
+    let (status, answer) = send(&nothing);
+    assert_eq!((status, code(&answer).as_str()), (422, "key_reused"));
     desk.hands.forward(1);
+    let (status, answer) = send(&nothing);
+    assert_eq!((status, code(&answer).as_str()), (422, "malformed"));
     assert_eq!(
         verdicts(&send(&body).1),
         ["unchanged"],

@@ -158,6 +158,7 @@ impl Desk {
             rereads: 0,
             attempts: 0,
             outages: 0,
+            step: 0,
             traceparent: String::new(),
             scoped: None,
             ticket: None,

@@ -167,7 +167,7 @@ async fn furnished() -> Desk {
     desk.pass(5);
     stores
         .jobs
-        .count(&load.id, 0, tally, desk.now())
+        .count(&load.id, 0, None, tally, desk.now())
         .await
         .unwrap();
     let held = desk.job(JobKind::Backfill, "held").await;
@@ -374,32 +374,49 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     let full = json!({
         "admin_emails": ["ada@example.com"], "disabled": false, "run_in_sandbox": false,
         "sync_closed": true, "filter": {"conditions": [condition], "logic": "1"},
+        "frequency": "real_time", "api_share": {"percent": 40, "reserve": 5},
+        "mapping": [{"object": "Opportunity", "mos_field": "contract_term", "salesforce_field": "Amount",
+            "active": true, "contract_term_type": "monthly"}],
         "org": crate::desk::ORG,
     });
+    // Saved by others before.
+    let first = desk.stores.settings.current().await.unwrap().revision;
     let save =
         |base: u64, settings: &Value| json!({"base": base, "settings": settings}).to_string();
     let texts = json!({"admin_emails": "ada@example.com,bo@example.com"});
     let mut mixed = full.clone();
     mixed["disabled"] = json!(true);
-    let (wrong, stale) = (save(2, &json!({"disabled": 1})), save(1, &mixed));
+    let (wrong, stale) = (
+        save(first + 2, &json!({"disabled": 1})),
+        save(first + 1, &mixed),
+    );
     for (name, body) in [
-        ("", save(0, &full)),
-        ("", save(1, &texts)),
+        ("", save(first, &full)),
+        ("", save(first + 1, &texts)),
         ("", wrong.clone()),
         ("", stale),
         // Both changed the addresses.
-        ("", save(1, &json!({"admin_emails": ["x@example.com"]}))),
+        (
+            "",
+            save(first + 1, &json!({"admin_emails": ["x@example.com"]})),
+        ),
         ("", save(99, &full)),
         ("", json!({"settings": full}).to_string()),
         ("", long.to_owned()),
-        ("/validate", save(2, &mixed)),
+        ("/validate", save(first + 2, &mixed)),
         ("/validate", wrong),
         ("/validate", save(99, &full)),
         ("/validate", "{}".to_owned()),
         ("/validate", long.to_owned()),
-        ("/revert", json!({"to": 1, "dry_run": true}).to_string()),
-        ("/revert", json!({"to": 1, "base": 1}).to_string()),
-        ("/revert", json!({"to": 99, "base": 2}).to_string()),
+        (
+            "/revert",
+            json!({"to": first + 1, "dry_run": true}).to_string(),
+        ),
+        (
+            "/revert",
+            json!({"to": first + 1, "base": first + 1}).to_string(),
+        ),
+        ("/revert", json!({"to": 99, "base": first + 2}).to_string()),
         ("/revert", "{}".to_owned()),
         ("/revert", long.to_owned()),
         ("/confirm-org", json!({"org": crate::desk::ORG}).to_string()),
@@ -414,7 +431,7 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
         book.ask(door, post.clone(), &path, &path, &body).await;
     }
     desk.org.hides("Amount");
-    let gone = json!({"to": 1, "base": 2}).to_string();
+    let gone = json!({"to": first + 1, "base": first + 2}).to_string();
     book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
         .await;
     for (name, query) in [

@@ -169,7 +169,11 @@ async fn both_sides_are_shown_object_by_object() {
     let mut tally = Tally::default();
     tally.add_many(ObjectKind::Contact, Count::Read, 100);
     tally.add_many(ObjectKind::Contact, Count::Created, 100);
-    assert!(jobs.count(&job.id, 0, &tally, desk.now()).await.unwrap());
+    assert!(
+        jobs.count(&job.id, 0, None, &tally, desk.now())
+            .await
+            .unwrap()
+    );
     let view = desk.ops.job(job.id.as_str()).await.unwrap();
     assert_eq!(view.salesforce, SalesforceShown::Extracting);
     assert_eq!(view.mos, MosStatus::Loading);

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use console::journal::{FILE, Journal};
 use console::{Author, Caller, Operations};
+use domain::filter::FieldTypes;
 use domain::job::Job;
 use domain::settings::{MOSYNC, SettingsRevision};
 use http::StatusCode;
@@ -103,7 +104,7 @@ async fn what_mosync_wrote_into_a_lost_store_gives_way() {
     settings.org = Some("00D000000000001".parse().unwrap());
     let pinned = initial.next(
         settings,
-        initial.field_types.clone(),
+        FieldTypes::new(),
         initial.org.clone(),
         MOSYNC,
         anew.now(),
@@ -125,7 +126,7 @@ async fn what_is_saved_elsewhere_is_written_down() {
     settings.run_in_sandbox = true;
     let fourth = third.next(
         settings,
-        third.field_types.clone(),
+        FieldTypes::new(),
         third.org.clone(),
         MOSYNC,
         desk.now(),

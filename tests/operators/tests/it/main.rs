@@ -14,5 +14,6 @@ mod journal;
 mod messages;
 mod org;
 mod parked;
+mod pinned;
 mod settings;
 mod status;

@@ -77,7 +77,11 @@ async fn a_copy_of_a_counted_unit_cancels_nothing() {
     let mut tally = unit.tally.clone();
     tally.add_many(ObjectKind::Contact, Count::Created, 3);
     let jobs = &desk.stores.jobs;
-    assert!(jobs.count(&job.id, 0, &tally, desk.now()).await.unwrap());
+    assert!(
+        jobs.count(&job.id, 0, None, &tally, desk.now())
+            .await
+            .unwrap()
+    );
     let id = desk.die("a copy", unit.encode().unwrap()).await;
     let gone = desk.ops.discard_dead(&id, because("a copy"), BY).await;
     assert_eq!(gone.unwrap().cancelled, 0);

@@ -2,6 +2,7 @@
 
 use console::Client;
 use console::access::Access;
+use domain::filter::FieldTypes;
 use domain::job::{JobId, JobScope};
 use domain::settings::MOSYNC;
 use http::{Method, StatusCode};
@@ -76,7 +77,13 @@ async fn a_save_is_in_force_with_its_author_its_job_and_its_line_in_the_log() {
     let job = desk
         .stored(&JobId::of(answer["job"].as_str().unwrap()))
         .await;
-    assert_eq!(job.scope, JobScope::Everything);
+    assert_eq!(
+        job.scope,
+        JobScope::Entering {
+            before: 0,
+            then: desk.now()
+        }
+    );
     let now = door.get(PATH).await.json();
     assert_eq!(now["author"], "the API token");
     assert_eq!(now["rule_revision"], 1);
@@ -326,7 +333,7 @@ async fn what_mosync_writes_by_itself_is_in_nobodys_way() {
     settings.org = Some(ORG.parse().unwrap());
     let pinned = initial.next(
         settings,
-        initial.field_types.clone(),
+        FieldTypes::new(),
         initial.org.clone(),
         MOSYNC,
         desk.now(),
@@ -468,7 +475,7 @@ async fn only_the_connected_org_can_be_confirmed_and_is_then_read_whole() {
     settings.org = Some("00D000000000009".parse().unwrap());
     let pinned = initial.next(
         settings,
-        initial.field_types.clone(),
+        FieldTypes::new(),
         initial.org.clone(),
         MOSYNC,
         desk.now(),

@@ -95,7 +95,7 @@ async fn windows_and_the_allowance_are_told() {
         tally.add_many(ObjectKind::Account, Count::Collapsed, collapsed);
         desk.stores
             .jobs
-            .count(&job, index, &tally, at)
+            .count(&job, index, None, &tally, at)
             .await
             .unwrap();
     }

@@ -2,22 +2,33 @@
 
 use std::collections::BTreeMap;
 
-use domain::Timestamp;
-use domain::filter::{Condition, FieldType, FieldTypes, Filter, FilterFault};
-use domain::mapping::Described;
+use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
+use domain::mapping;
 use domain::org::OrgProfile;
 use domain::settings::{Settings, SettingsRevision};
 use ports::source::{FieldDescription, SourceError};
-use runtime::{describe, fields, profile};
 
 use crate::OpsError;
 use crate::document::{Parsed, UNREADABLE};
 use crate::operations::Operations;
 use crate::views::FaultView;
 
+/// Settings that can be saved, with all that the filter means.
+#[derive(Debug)]
+pub(super) struct Checked {
+    pub(super) settings: Settings,
+    /// The types of the filtered fields.
+    pub(super) types: FieldTypes,
+    /// The org's calendars and currencies.
+    pub(super) profile: OrgProfile,
+}
+
+/// The fields of Opportunity, by their names.
+type Described = BTreeMap<String, FieldDescription>;
+
 impl Operations {
-    /// The settings with what they mean in the org. Salesforce is asked for what differs from
-    /// `base` alone, so that mosync can be disabled while Salesforce does not answer.
+    /// The settings with what the filter means. Salesforce is asked for what differs from `base`
+    /// alone, so that mosync can be disabled while Salesforce does not answer.
     ///
     /// # Errors
     /// [`OpsError::Refused`] with every fault, [`OpsError::OutOfReach`] when Salesforce does not
@@ -31,12 +42,23 @@ impl Operations {
             settings,
             mut faults,
         } = parsed;
-        let mut described = describe::Fields::new(&*self.source);
-        let mut meant = (base.field_types.clone(), base.org.clone());
-        let asked = self
-            .compare(&settings, base, &mut described, &mut meant, &mut faults)
-            .await;
-        match asked {
+        let mut checked = Checked {
+            types: base.field_types.clone(),
+            profile: base.org.clone(),
+            settings,
+        };
+        let mut answer = self.check_filter(&mut checked, base, &mut faults).await;
+        if answer.is_ok() {
+            answer = self
+                .check_mapping(&checked.settings, base, &mut faults)
+                .await;
+        }
+        if answer.is_ok() {
+            answer = self.check_org(&checked.settings, base, &mut faults).await;
+        }
+        match answer {
+            Ok(()) if faults.is_empty() => Ok(checked),
+            Ok(()) => Err(OpsError::Refused(faults)),
             Err(error) if faults.is_empty() => Err(out_of_reach(&error)),
             Err(error) => {
                 faults.push(FaultView {
@@ -45,79 +67,128 @@ impl Operations {
                 });
                 Err(OpsError::Refused(faults))
             }
-            Ok(()) if faults.is_empty() => Ok(Checked {
-                settings,
-                types: meant.0,
-                org: meant.1,
-            }),
-            Ok(()) => Err(OpsError::Refused(faults)),
         }
     }
 
-    async fn compare(
+    /// Compares a filter that means something else than `base`'s with the org.
+    async fn check_filter(
         &self,
-        settings: &Settings,
+        checked: &mut Checked,
         base: &SettingsRevision,
-        described: &mut describe::Fields<'_>,
-        (types, org): &mut (FieldTypes, OrgProfile),
         faults: &mut Vec<FaultView>,
     ) -> Result<(), SourceError> {
+        let Checked {
+            settings,
+            types,
+            profile,
+        } = checked;
         let before = &base.settings;
-        if (&settings.filter, settings.blanks, settings.zone)
-            != (&before.filter, before.blanks, before.zone)
-        {
-            if !settings.filter.conditions.is_empty() {
-                *org = profile::read(&*self.source).await?;
-                *types = fields::types(&*self.source, &settings.filter).await?;
-                let own = described.of("Opportunity").await?;
-                name_unknown(&settings.filter, types, own, faults);
-            }
-            check_filter(settings, types, org, self.now(), faults);
+        let filter = &settings.filter;
+        let same = (filter, settings.blanks, settings.zone)
+            == (&before.filter, before.blanks, before.zone);
+        if same {
+            return Ok(());
         }
-        if settings.mapping != before.mapping {
-            let mut answers = BTreeMap::new();
-            for row in settings.mapping.rows().iter().filter(|row| row.active) {
-                let object = row.object.api_name();
-                if let Some(field) = described.find(object, &row.salesforce_field).await? {
-                    let described = Described {
-                        field_type: field.field_type,
-                        reference_to: field.reference_to,
-                    };
-                    answers.insert((row.object, row.salesforce_field.clone()), described);
-                }
-            }
-            let fit = settings
-                .mapping
-                .fit(|object, field| answers.get(&(object, field.to_owned())).cloned());
-            faults.extend(fit.into_iter().map(|fault| FaultView {
-                at: "mapping".to_owned(),
+        if filter.conditions.is_empty() {
+            *types = FieldTypes::new();
+        } else {
+            *profile = runtime::profile::read(&*self.source).await?;
+            *types = runtime::fields::types(&*self.source, filter).await?;
+        }
+        types.insert(UNREADABLE.to_owned(), FieldType::Text);
+        self.name_unusable(settings, types, faults).await?;
+        if let Err(found) = settings.check_filter(types, profile, self.now()) {
+            // Unknown fields are named above, and better.
+            let found = found
+                .into_iter()
+                .filter(|fault| !matches!(fault, FilterFault::UnknownField { .. }));
+            faults.extend(found.map(|fault| FaultView {
+                at: "filter".to_owned(),
                 message: fault.to_string(),
             }));
         }
-        if settings.org != before.org {
-            let connected = self.source.organization().await?;
-            if Some(connected.id) != settings.org {
-                faults.push(FaultView {
-                    at: "org".to_owned(),
-                    message: format!(
-                        "mosync is connected to the org {} ({}), and only that one can be confirmed; write its id, or leave `org` out",
-                        connected.id, connected.name
-                    ),
-                });
+        let named = filter.fields();
+        types.retain(|field, _| named.contains(field));
+        Ok(())
+    }
+
+    /// Says of each field that cannot be used why.
+    async fn name_unusable(
+        &self,
+        settings: &Settings,
+        types: &FieldTypes,
+        faults: &mut Vec<FaultView>,
+    ) -> Result<(), SourceError> {
+        let conditions = (1_usize..).zip(&settings.filter.conditions);
+        let unusable = conditions
+            .filter(|(_, condition)| !types.contains_key(&condition.field))
+            .collect::<Vec<_>>();
+        if unusable.is_empty() {
+            return Ok(());
+        }
+        let fields = self.source.describe("Opportunity").await?;
+        let described = fields.into_iter().map(|field| (field.name.clone(), field));
+        let described = described.collect::<Described>();
+        faults.extend(unusable.into_iter().map(|(number, condition)| FaultView {
+            at: format!("filter.conditions[{number}].field"),
+            message: format!("condition {number}: {}", why(condition, &described)),
+        }));
+        Ok(())
+    }
+
+    /// Compares a mapping that differs from `base`'s with the org.
+    async fn check_mapping(
+        &self,
+        settings: &Settings,
+        base: &SettingsRevision,
+        faults: &mut Vec<FaultView>,
+    ) -> Result<(), SourceError> {
+        let mapping = &settings.mapping;
+        if *mapping == base.settings.mapping {
+            return Ok(());
+        }
+        let mut described = runtime::describe::Fields::new(&*self.source);
+        let mut answers = BTreeMap::new();
+        for row in mapping.rows().iter().filter(|row| row.active) {
+            let object = row.object.api_name();
+            if let Some(field) = described.find(object, &row.salesforce_field).await? {
+                let field = mapping::Described {
+                    field_type: field.field_type,
+                    reference_to: field.reference_to,
+                };
+                answers.insert((row.object, row.salesforce_field.clone()), field);
             }
+        }
+        let fit = mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned());
+        faults.extend(fit.into_iter().map(|fault| FaultView {
+            at: "mapping".to_owned(),
+            message: fault.to_string(),
+        }));
+        Ok(())
+    }
+
+    /// Only the org that is connected can be confirmed.
+    async fn check_org(
+        &self,
+        settings: &Settings,
+        base: &SettingsRevision,
+        faults: &mut Vec<FaultView>,
+    ) -> Result<(), SourceError> {
+        if settings.org == base.settings.org {
+            return Ok(());
+        }
+        let org = self.source.organization().await?;
+        if settings.org != Some(org.id) {
+            faults.push(FaultView {
+                at: "org".to_owned(),
+                message: format!(
+                    "mosync is connected to the org {} ({}), and only that one can be confirmed; write its id, or leave `org` out",
+                    org.id, org.name
+                ),
+            });
         }
         Ok(())
     }
-}
-
-/// Settings that can be saved, and what they mean in the org.
-#[derive(Debug)]
-pub(super) struct Checked {
-    pub(super) settings: Settings,
-    /// The types of the filtered fields.
-    pub(super) types: FieldTypes,
-    /// The org's calendars and currencies.
-    pub(super) org: OrgProfile,
 }
 
 /// Nothing is saved that was not compared with the org.
@@ -125,7 +196,7 @@ fn out_of_reach(error: &SourceError) -> OpsError {
     let todo = match error {
         SourceError::SignIn(_) => "correct the sign-in in the configuration, then save again",
         SourceError::Refused { .. } => {
-            "let the integration user read what is named, then save again"
+            "let the integration user read Opportunity and its fields, then save again"
         }
         SourceError::Unreachable(_)
         | SourceError::Quota(_)
@@ -138,51 +209,10 @@ fn out_of_reach(error: &SourceError) -> OpsError {
     ))
 }
 
-/// Says of each condition whose field has no type why it cannot be used.
-fn name_unknown(
-    filter: &Filter,
-    types: &FieldTypes,
-    described: &[FieldDescription],
-    faults: &mut Vec<FaultView>,
-) {
-    for (number, condition) in (1..).zip(&filter.conditions) {
-        if condition.field != UNREADABLE && !types.contains_key(&condition.field) {
-            faults.push(FaultView {
-                at: format!("filter.conditions[{number}].field"),
-                message: format!("condition {number}: {}", unusable(condition, described)),
-            });
-        }
-    }
-}
-
-/// Adds what else is wrong with the filter; leaves the types of its fields alone.
-fn check_filter(
-    settings: &Settings,
-    types: &mut FieldTypes,
-    org: &OrgProfile,
-    at: Timestamp,
-    faults: &mut Vec<FaultView>,
-) {
-    types.insert(UNREADABLE.to_owned(), FieldType::Text);
-    if let Err(found) = settings.check_filter(types, org, at) {
-        for fault in found {
-            // Said before, and better.
-            if !matches!(fault, FilterFault::UnknownField { .. }) {
-                faults.push(FaultView {
-                    at: "filter".to_owned(),
-                    message: fault.to_string(),
-                });
-            }
-        }
-    }
-    let named = settings.filter.fields();
-    types.retain(|field, _| named.contains(field));
-}
-
 /// Why a condition's field cannot be used.
-fn unusable(condition: &Condition, described: &[FieldDescription]) -> String {
+fn why(condition: &Condition, described: &Described) -> String {
     let field = &condition.field;
-    match described.iter().find(|known| known.name == *field) {
+    match described.get(field) {
         Some(known) if known.field_type.is_none() => format!(
             "`{field}` ({}) is of a kind that no filter can use, such as an address; name one of its parts",
             known.label
@@ -191,9 +221,13 @@ fn unusable(condition: &Condition, described: &[FieldDescription]) -> String {
             "Salesforce cannot filter by `{field}` ({}), such as long texts and encrypted fields; choose another field",
             known.label
         ),
+        None if field.contains('.') => format!(
+            "no filter can name `{field}`; it may name fields of Opportunity and of its record type, such as RecordType.DeveloperName, as far as the integration user can see them"
+        ),
         None => {
-            let mut names = described.iter().map(|known| &known.name);
-            let near = names.find(|known| known.eq_ignore_ascii_case(field));
+            let near = described
+                .keys()
+                .find(|known| known.eq_ignore_ascii_case(field));
             match near {
                 Some(near) => {
                     format!("Opportunity has no field `{field}`; write `{near}`, capitals count")

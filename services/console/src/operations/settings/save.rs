@@ -4,10 +4,10 @@ use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::settings::{Change, MOSYNC, Settings, SettingsRevision, diff, merge};
 use ports::stores::{LogEntry, LogLevel, StoreError};
 
+use super::checks::Checked;
 use crate::OpsError;
 use crate::document::{Document, Parsed};
 use crate::journal::Turn;
-use crate::operations::settings::checks::Checked;
 use crate::operations::{Author, Operations};
 use crate::views::{ConfirmOrg, RevertSettings, SaveSettings, SavedView, SettingsConflict};
 
@@ -163,9 +163,9 @@ impl Operations {
         let Checked {
             settings,
             types,
-            org,
+            profile,
         } = checked;
-        let next = current.next(settings, types, org, author.name(), self.now());
+        let next = current.next(settings, types, profile, author.name(), self.now());
         let job = caused(current, &next);
         let mut turn = match &self.journal {
             Some(journal) => Some(journal.take_turn().await.map_err(OpsError::from)?),

@@ -17,6 +17,7 @@ use crate::stores::{Moved, Stores};
 /// A progress with something in every field.
 fn full_progress(next_index: u64) -> Progress {
     Progress {
+        writes: 0,
         phase: 1,
         statement: 2,
         generation: 3,
@@ -217,7 +218,10 @@ pub async fn job_of_a_kind_runs_alone(harness: &dyn StoreHarness) {
     let next = all("next");
     let answer = jobs.create_unless_running(&next).await.expect("an answer");
     assert_eq!(answer.id, running.id);
-    assert_eq!(jobs.count(&running.id, 0, &tally(1), at(4)).await, Ok(true));
+    assert_eq!(
+        jobs.count(&running.id, 0, None, &tally(1), at(4)).await,
+        Ok(true)
+    );
     assert_eq!(jobs.create_unless_running(&next).await, Ok(next.clone()));
     // A repeat of the first is answered with what has become of it.
     let first = jobs.create_unless_running(&running).await;
@@ -338,6 +342,44 @@ pub async fn job_reader_that_is_outdated_changes_nothing(harness: &dyn StoreHarn
     assert_eq!(advanced, Ok(()));
     assert_eq!(stores.jobs.get(&unknown).await, Ok(None));
     assert_eq!(stores.jobs.pages(&unknown).await, Ok(vec![]));
+}
+
+/// Of two readers that go on from the same place one writes, whatever it is; the other, which does
+/// not know that, changes nothing.
+pub async fn job_readers_do_not_overwrite_each_other(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let job = job("one", at(1));
+    let jobs = &stores.jobs;
+    assert_eq!(jobs.create(&job).await, Ok(()));
+    let write = |writes, generation| Progress {
+        writes,
+        generation,
+        ..published(8)
+    };
+    let page = page(0, 1);
+    let advance = async |progress: &Progress, page: Option<&PageRead>| {
+        let advanced = jobs.advance(&job.id, progress, page, at(3)).await;
+        assert_eq!(advanced, Ok(()));
+        get(&stores, &job.id).await.progress
+    };
+    let (first, one) = (write(1, 0), write(2, 1));
+    assert_eq!(advance(&first, None).await, first);
+    assert_eq!(advance(&one, None).await, one);
+    // The other reader knows of the first only.
+    for outdated in [write(2, 0), write(1, 0), write(0, 2)] {
+        assert_eq!(advance(&outdated, Some(&page)).await, one);
+        let announcement = Progress {
+            announced: 9,
+            ..outdated
+        };
+        let announced = jobs.announce(&job.id, 8, &announcement, Some(&page), at(4));
+        assert_eq!(announced.await, Ok(false));
+        assert_eq!(get(&stores, &job.id).await.progress, one);
+    }
+    assert_eq!(jobs.pages(&job.id).await, Ok(vec![]));
+    assert_eq!(advance(&one, None).await, one);
+    let next = write(3, 2);
+    assert_eq!(advance(&next, None).await, next);
 }
 
 /// Of two readers that believe to be the only one, one announces an index; who repeats its own
@@ -492,8 +534,14 @@ pub async fn jobs_unfinished_are_those_not_over(harness: &dyn StoreHarness) {
     for index in 0..2 {
         for id in [&sealed, &cancelled] {
             assert_eq!(unfinished().await, before);
-            assert_eq!(jobs.count(id, index, &tally(1), at(6)).await, Ok(true));
-            assert_eq!(jobs.count(id, index, &tally(1), at(6)).await, Ok(false));
+            assert_eq!(
+                jobs.count(id, index, None, &tally(1), at(6)).await,
+                Ok(true)
+            );
+            assert_eq!(
+                jobs.count(id, index, None, &tally(1), at(6)).await,
+                Ok(false)
+            );
             if (index, id) == (1, &sealed) {
                 break;
             }
@@ -501,7 +549,10 @@ pub async fn jobs_unfinished_are_those_not_over(harness: &dyn StoreHarness) {
     }
     assert_eq!(unfinished().await, "backfill-queued backfill-cancelled");
     assert_eq!(get(&stores, &sealed).await.mos(at(7)), MosStatus::Completed);
-    assert_eq!(jobs.count(&cancelled, 1, &tally(1), at(6)).await, Ok(true));
+    assert_eq!(
+        jobs.count(&cancelled, 1, None, &tally(1), at(6)).await,
+        Ok(true)
+    );
     assert_eq!(unfinished().await, "backfill-queued");
     let over = get(&stores, &cancelled).await;
     assert_eq!(over.mos(at(7)), MosStatus::Cancelled);
@@ -533,7 +584,7 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
             .await;
         assert_eq!(advanced, Ok(()));
         if let Some(second) = counted_at {
-            let counted = jobs.count(&id, 0, &tally(1), at(second)).await;
+            let counted = jobs.count(&id, 0, None, &tally(1), at(second)).await;
             assert_eq!(counted, Ok(true));
         }
     }
@@ -567,10 +618,10 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
         "counted-late failed-loading loading queued reading"
     );
     let kept = job_id(JobKind::Backfill, "counted-late");
-    let again = stores.jobs.count(&kept, 0, &tally(1), at(11)).await;
+    let again = stores.jobs.count(&kept, 0, None, &tally(1), at(11)).await;
     assert_eq!(again, Ok(false), "marks are kept as long as the job");
     assert_eq!(stores.jobs.prune(at(11), 100).await, Ok(1));
     // Nothing of it is left, not even its marks.
-    let anew = stores.jobs.count(&kept, 0, &tally(1), at(12)).await;
+    let anew = stores.jobs.count(&kept, 0, None, &tally(1), at(12)).await;
     assert_eq!(anew, Ok(true));
 }

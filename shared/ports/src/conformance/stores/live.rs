@@ -69,7 +69,10 @@ pub async fn live_unit_in_doubt_is_abandoned_alone(harness: &dyn StoreHarness) {
     assert_eq!(live(&stores, &next).await, (2, 0, 1, 1));
     assert_eq!(get(&stores, &other.id).await.pending(), 5);
     // What was given up is all that the hour waited for.
-    assert_eq!(jobs.count(&next, 0, &tally(1), at(7202)).await, Ok(true));
+    assert_eq!(
+        jobs.count(&next, 0, None, &tally(1), at(7202)).await,
+        Ok(true)
+    );
     assert_eq!(live(&stores, &next).await, (2, 1, 1, 0));
 }
 
@@ -88,21 +91,24 @@ pub async fn live_unit_abandoned_may_still_be_counted(harness: &dyn StoreHarness
     assert_eq!(live(&stores, &hour).await, (4, 0, 2, 2));
     // Those below and between are counted as they always were.
     for index in [2, 0] {
-        assert_eq!(jobs.count(&hour, index, &tally(1), at(1)).await, Ok(true));
+        assert_eq!(
+            jobs.count(&hour, index, None, &tally(1), at(1)).await,
+            Ok(true)
+        );
     }
     assert_eq!(live(&stores, &hour).await, (4, 2, 2, 0));
     harness.restart().await;
     let stores = harness.stores().await;
     let jobs = &stores.jobs;
     for new in [true, false] {
-        assert_eq!(jobs.count(&hour, 1, &tally(1), at(2)).await, Ok(new));
+        assert_eq!(jobs.count(&hour, 1, None, &tally(1), at(2)).await, Ok(new));
         assert_eq!(live(&stores, &hour).await, (4, 3, 1, 0));
     }
     // The new listener's units are waited for.
     assert_eq!(jobs.open_live_unit(&hour, at(3)).await, Ok(4));
     assert_eq!(live(&stores, &hour).await, (5, 3, 1, 1));
-    assert_eq!(jobs.count(&hour, 4, &tally(1), at(3)).await, Ok(true));
-    assert_eq!(jobs.count(&hour, 3, &tally(1), at(4)).await, Ok(true));
+    assert_eq!(jobs.count(&hour, 4, None, &tally(1), at(3)).await, Ok(true));
+    assert_eq!(jobs.count(&hour, 3, None, &tally(1), at(4)).await, Ok(true));
     assert_eq!(live(&stores, &hour).await, (5, 5, 0, 0));
 }
 
@@ -120,7 +126,7 @@ pub async fn live_units_confirmed_or_counted_are_not_abandoned(harness: &dyn Sto
     assert_eq!(jobs.abandon_live_units().await, Ok(()));
     assert_eq!(live(&stores, &hour).await, (1, 0, 0, 1));
     assert_eq!(jobs.open_live_unit(&hour, at(1)).await, Ok(1));
-    assert_eq!(jobs.count(&hour, 1, &tally(1), at(1)).await, Ok(true));
+    assert_eq!(jobs.count(&hour, 1, None, &tally(1), at(1)).await, Ok(true));
     assert_eq!(jobs.abandon_live_units().await, Ok(()));
     assert_eq!(live(&stores, &hour).await, (2, 1, 0, 1));
     assert_eq!(jobs.open_live_unit(&hour, at(2)).await, Ok(2));

@@ -87,6 +87,7 @@ macro_rules! store_conformance {
             job_plan_is_kept_with_the_move
             job_reader_goes_on_where_it_was
             job_reader_that_is_outdated_changes_nothing
+            job_readers_do_not_overwrite_each_other
             job_indices_are_announced_by_one_reader
             job_pages_are_kept_by_their_first_index
             job_pause_is_held_and_lifted
@@ -103,6 +104,8 @@ macro_rules! store_conformance {
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
             unit_standing_is_told
+            one_copy_of_a_unit_is_sent
+            the_copy_that_is_sent_is_counted
             units_missing_are_named
             units_missing_are_found_among_many
             units_abandoned_are_not_waited_for

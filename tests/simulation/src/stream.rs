@@ -1,0 +1,59 @@
+//! The stream's end, as the listener stores it for whoever asks whether all is at rest.
+
+use std::time::Duration;
+
+use fake_salesforce::dml::Dml;
+use serde_json::json;
+
+use crate::chance::Rates;
+use crate::mutants::Mutant;
+use crate::world::{Service, TOPIC, World};
+
+const LOOK_AGAIN: Duration = Duration::from_millis(7);
+const EVENTS: usize = 400;
+
+fn add_account(world: &World) {
+    let insert = Dml::Insert {
+        entity: "Account".to_owned(),
+        fields: json!({ "Name": "one of many" })
+            .as_object()
+            .cloned()
+            .unwrap(),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "stream", vec![insert]).unwrap();
+}
+
+/// Answers of the server that bring events say nothing about how many are still to come.
+#[tokio::test(start_paused = true)]
+async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
+    let mut world = World::new(1, Rates::NONE, Mutant::None);
+    let position = &world.stores.position.clone();
+    let at_end = async || {
+        let state = position.stream(TOPIC).await.unwrap();
+        state
+            .filter(|state| state.at_end)
+            .map(|state| state.position)
+    };
+    world.start(Service::Listener);
+    while at_end().await.is_none() {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    world.kill(Service::Listener).await;
+    let first = at_end().await;
+    for _ in 0..EVENTS {
+        add_account(&world);
+    }
+    world.start(Service::Listener);
+    let end = loop {
+        tokio::time::sleep(LOOK_AGAIN).await;
+        match at_end().await {
+            // What the listener that was killed had stored.
+            known if known == first => {}
+            Some(end) => break end,
+            None => {}
+        }
+    };
+    let missed = world.log.events_after(Some(&end.0), EVENTS).unwrap();
+    assert_eq!(missed.len(), 0, "events were still at the server");
+}
