@@ -65,6 +65,7 @@ pub struct Commit {
     /// The steps in DML order; the initial load is one commit with a step per record.
     pub changes: Vec<RowChange>,
     /// Records whose derived values moved without anybody writing them: the opportunities of a
-    /// stage that was re-typed. No stamp moves and no change event is sent for these.
+    /// stage that was re-typed, records of which a formula says something else. No stamp moves and
+    /// no change event is sent for these.
     pub silent: Vec<RowChange>,
 }

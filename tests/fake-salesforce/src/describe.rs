@@ -58,7 +58,7 @@ impl Org {
             "aiPredictionField": false,
             "autoNumber": false,
             "byteLength": field.length * 3,
-            "calculated": false,
+            "calculated": field.is_calculated(),
             "calculatedFormula": null,
             "cascadeDelete": false,
             "caseSensitive": false,

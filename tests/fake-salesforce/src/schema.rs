@@ -157,6 +157,13 @@ pub struct Field {
     pub removed: bool,
 }
 
+impl Field {
+    /// A formula or roll-up: a custom field that nobody can write.
+    pub fn is_calculated(&self) -> bool {
+        self.name.ends_with("__c") && !self.createable && !self.updateable
+    }
+}
+
 /// One object, as it is described at one time: a field added, hidden or removed makes a new one.
 #[derive(Clone, Debug)]
 pub struct Entity {

@@ -4,9 +4,12 @@ use std::sync::PoisonError;
 
 use serde::Deserialize;
 
+use crate::commit::Row;
 use crate::error::ApiError;
 use crate::org::Org;
 use crate::schema::{Entity, Field, FieldType};
+use crate::transaction::Transaction;
+use crate::value;
 
 /// A custom field to be made.
 #[derive(Clone, Debug, Deserialize)]
@@ -37,6 +40,22 @@ pub struct CustomField {
     /// The values of a picklist.
     #[serde(default)]
     pub values: Vec<String>,
+    /// A formula or roll-up: nobody writes it, no event tells of it, and what it says changes with
+    /// [`Org::recalculate`].
+    #[serde(default)]
+    pub calculated: bool,
+}
+
+/// What a formula says of some records from now on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Recalculation {
+    /// API name of the object.
+    pub entity: String,
+    /// API name of the calculated field.
+    pub field: String,
+    /// Record id to value.
+    pub values: Row,
 }
 
 /// A custom field's type, by describe's name.
@@ -171,6 +190,9 @@ impl Org {
         let mut fields = entity.fields.clone();
         fields.push(field(wanted));
         self.describe_anew(entity, fields);
+        if wanted.calculated {
+            return Ok(());
+        }
         self.tell(&SchemaChange::Added {
             entity: entity.name.to_owned(),
             field: wanted.name.clone(),
@@ -222,6 +244,34 @@ impl Org {
         field.hidden = hidden;
         self.describe_anew(entity, fields);
         drop(writer);
+        Ok(())
+    }
+
+    /// Lets a formula say something else, as it does when what it looks at has changed or a day has
+    /// passed: the records' values move, their stamps do not, and no event is sent.
+    ///
+    /// # Errors
+    /// An unknown object, no calculated field of it, an unknown record, or a value that does not
+    /// fit.
+    pub fn recalculate(&self, wanted: &Recalculation) -> Result<(), ApiError> {
+        let mut writer = self.writer();
+        let at = self.now_micros();
+        let entity = self.known(&wanted.entity)?;
+        let position = entity.position(&wanted.field);
+        let field = position.and_then(|position| Some((position, entity.fields.get(position)?)));
+        let Some((position, field)) = field.filter(|(_, field)| field.is_calculated()) else {
+            return Err(no_field(entity, &wanted.field));
+        };
+        let written = {
+            let state = self.state();
+            let mut transaction = Transaction::new(&state, &mut writer, self.admin_id(), at);
+            for (record_id, value) in &wanted.values {
+                let cell = value::cell(entity, field, value)?;
+                transaction.recalculate(entity, record_id, position, cell)?;
+            }
+            transaction.finish()
+        };
+        self.commit(&mut writer, at, self.admin_id(), "", written);
         Ok(())
     }
 
@@ -297,8 +347,8 @@ fn field(wanted: &CustomField) -> Field {
         precision: if number { wanted.precision } else { 0 },
         scale: if number { wanted.scale } else { 0 },
         required: false,
-        createable: true,
-        updateable: true,
+        createable: !wanted.calculated,
+        updateable: !wanted.calculated,
         filterable: kind != FieldType::TextArea,
         compound: None,
         reference: None,

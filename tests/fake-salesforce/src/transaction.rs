@@ -681,17 +681,36 @@ impl<'a> Transaction<'a> {
         for old in affected {
             let mut draft = self.draft(&old);
             derive::from_stage(&mut draft, &new, false, true);
-            let turned = draft.finish();
-            self.written.silent.push(RowChange {
-                entity: "Opportunity".to_owned(),
-                id: old.id().to_owned(),
-                kind: ChangeKind::Update,
-                changed: differing(&old, &turned),
-                before: Some(old),
-                after: turned.clone(),
-            });
-            self.stage(turned.id().to_owned(), Some(turned));
+            self.turn_silently(old, draft.finish());
         }
+    }
+
+    /// A calculated field says something else of a record.
+    pub(crate) fn recalculate(
+        &mut self,
+        entity: &'static Entity,
+        record_id: &str,
+        position: usize,
+        cell: Cell,
+    ) -> Result<(), ApiError> {
+        let old = self.alive(entity, record_id)?;
+        let mut draft = self.draft(&old);
+        draft.put(position, cell);
+        self.turn_silently(old, draft.finish());
+        Ok(())
+    }
+
+    /// A record is another, and nobody has written it.
+    fn turn_silently(&mut self, old: Record, turned: Record) {
+        self.written.silent.push(RowChange {
+            entity: turned.entity().name.to_owned(),
+            id: old.id().to_owned(),
+            kind: ChangeKind::Update,
+            changed: differing(&old, &turned),
+            before: Some(old),
+            after: turned.clone(),
+        });
+        self.stage(turned.id().to_owned(), Some(turned));
     }
 
     // ---- delete and undelete

@@ -76,6 +76,10 @@ pub(crate) enum Entity {
     PermissionSet,
     PermissionSetAssignment,
     PermissionSetGroupComponent,
+    Organization,
+    CurrencyType,
+    FiscalYearSettings,
+    Period,
 }
 
 impl Entity {
@@ -89,6 +93,10 @@ impl Entity {
             "PermissionSet" => Self::PermissionSet,
             "PermissionSetAssignment" => Self::PermissionSetAssignment,
             "PermissionSetGroupComponent" => Self::PermissionSetGroupComponent,
+            "Organization" => Self::Organization,
+            "CurrencyType" => Self::CurrencyType,
+            "FiscalYearSettings" => Self::FiscalYearSettings,
+            "Period" => Self::Period,
             _ => return None,
         })
     }
@@ -134,6 +142,13 @@ pub(crate) struct Step {
     /// Nobody was told.
     pub(crate) silent: bool,
     pub(crate) row: Row,
+}
+
+impl Step {
+    /// Whether the record is not there after the step.
+    pub(crate) fn is_gone(&self, history: &History) -> bool {
+        self.kind == ChangeKind::Delete || history.flag(&self.row, "IsDeleted")
+    }
 }
 
 #[derive(Debug)]
@@ -274,6 +289,14 @@ impl History {
 
     pub(crate) fn text<'a>(&self, row: &'a Row, field: &str) -> Option<&'a str> {
         self.cell(row, field).and_then(Cell::text)
+    }
+
+    /// A number, as it was written.
+    pub(crate) fn number<'a>(&'a self, row: &'a Row, field: &str) -> Option<&'a str> {
+        match self.cell(row, field)? {
+            Cell::Number(number) => Some(number),
+            Cell::Text(_) | Cell::Flag(_) => None,
+        }
     }
 
     /// A checkbox; null counts as not ticked.

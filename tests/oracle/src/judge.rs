@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::history::History;
+use crate::history::{History, Row};
 use crate::ledger::{Kind, MosLedger, MosState, Outcome};
-use crate::mapping;
 use crate::settings::{Settings, SettingsError};
-use crate::timeline::{RecordId, Timeline};
+use crate::timeline::{RecordId, Span, Timeline};
 
 /// What mOS lacks, and what it holds wrongly.
 #[derive(Debug, Clone, Default, PartialEq, Serialize)]
@@ -45,7 +44,7 @@ pub struct Mismatch {
     #[serde(flatten)]
     pub record: RecordId,
     /// The mOS field.
-    pub field: &'static str,
+    pub field: String,
     /// What Salesforce says.
     pub expected: Value,
     /// What mOS holds.
@@ -93,9 +92,9 @@ pub fn in_scope(
     Ok(timeline
         .scope()
         .map(|((kind, id), row)| {
-            let fields = mapping::fields(kind)
-                .iter()
-                .map(|field| (field.mos.to_owned(), field.expected(history, row)))
+            let fields = timeline.mapping.fields(kind).iter();
+            let fields = fields
+                .map(|field| (field.mos.clone(), field.expected(history, row)))
                 .collect();
             (record(kind, id), fields)
         })
@@ -199,13 +198,13 @@ impl Timeline<'_> {
                 audit.missing.push(record(kind, id));
                 continue;
             };
-            for field in mapping::fields(kind) {
+            for field in self.mapping.fields(kind) {
                 let expected = field.expected(self.history, row);
-                let got = got.get(field.mos);
+                let got = got.get(&field.mos);
                 if !field.agrees(&expected, got) {
                     audit.stale.push(Mismatch {
                         record: record(kind, id),
-                        field: field.mos,
+                        field: field.mos.clone(),
                         expected,
                         got: got.cloned().unwrap_or_default(),
                     });
@@ -247,11 +246,86 @@ impl Timeline<'_> {
         found
     }
 
+    /// Fields in mOS of records that are out of scope at the end, which say what the record said at
+    /// no moment at which it was in scope, nor in the `slack_micros` after: what left the scope
+    /// stays as it was.
+    #[must_use]
+    pub fn altered_outside(&self, mos: &MosState, slack_micros: i64) -> Vec<Mismatch> {
+        let versions = self.versions();
+        let mut found = Vec::new();
+        for held in mos.iter() {
+            let (kind, id) = (held.kind, held.external_id.as_str());
+            if self.in_scope(kind, id) {
+                continue;
+            }
+            let none = Vec::new();
+            let said = versions.get(&(kind, id)).unwrap_or(&none);
+            let closed = self.closed.get(id).filter(|_| kind == Kind::Opportunity);
+            let closed = closed.map_or(&[][..], Vec::as_slice);
+            let spans: Vec<&Span> = self.spans(kind, id).iter().chain(closed).collect();
+            let rows: Vec<&Row> = said
+                .iter()
+                .enumerate()
+                .filter(|(place, (from, _))| {
+                    let until = said.get(place + 1).map_or(i64::MAX, |(next, _)| *next);
+                    let from = from.saturating_sub(slack_micros);
+                    spans.iter().any(|span| span.touches(from, until))
+                })
+                .filter_map(|(_, (_, row))| *row)
+                .collect();
+            for (name, got) in &held.fields {
+                let mapped = self
+                    .mappings
+                    .iter()
+                    .flat_map(|mapping| mapping.fields(kind));
+                let mapped: Vec<_> = mapped.filter(|field| field.mos == *name).collect();
+                let said_so = mapped.iter().any(|field| {
+                    let mut said = rows.iter().map(|row| field.expected(self.history, row));
+                    said.any(|expected| field.agrees(&expected, Some(got)))
+                });
+                if !mapped.is_empty() && !said_so {
+                    found.push(Mismatch {
+                        record: record(kind, id),
+                        field: name.clone(),
+                        expected: Value::Null,
+                        got: got.clone(),
+                    });
+                }
+            }
+        }
+        found
+    }
+
+    /// Records that were sent while the synchronisation had been switched off for longer than
+    /// `slack_micros`.
+    #[must_use]
+    pub fn while_disabled(&self, ledger: &MosLedger, slack_micros: i64) -> Vec<OutOfScope> {
+        let mut found = Vec::new();
+        for entry in &ledger.entries {
+            let at_micros = entry.at_micros;
+            let since = self.disabled.iter().find(|span| {
+                let begun = span.from.saturating_add(slack_micros) < at_micros;
+                begun && span.to.is_none_or(|to| to >= at_micros)
+            });
+            let Some(since) = since else { continue };
+            found.extend(entry.records.iter().map(|sent| OutOfScope {
+                kind: sent.kind.clone(),
+                id: sent.external_id.clone(),
+                at_micros,
+                left_before_micros: Some(at_micros - since.from),
+            }));
+        }
+        found
+    }
+
     /// See [`last_words`]; mOS is asked record by record for its fields.
     pub fn last_words(
         &self,
         mos: impl Fn(Kind, &str) -> Option<Map<String, Value>>,
     ) -> Vec<Mismatch> {
+        if self.is_disabled() {
+            return Vec::new();
+        }
         let expected = Value::Bool(true);
         let spoken: BTreeSet<&str> = self
             .closings
@@ -270,7 +344,7 @@ impl Timeline<'_> {
                 let got = fields.get("is_closed").cloned().unwrap_or_default();
                 (got != expected).then(|| Mismatch {
                     record: record(Kind::Opportunity, id),
-                    field: "is_closed",
+                    field: "is_closed".to_owned(),
                     expected: expected.clone(),
                     got,
                 })

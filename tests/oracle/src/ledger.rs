@@ -23,6 +23,15 @@ pub enum Kind {
 }
 
 impl Kind {
+    /// Every type.
+    pub const ALL: [Self; 5] = [
+        Self::User,
+        Self::Company,
+        Self::Contact,
+        Self::Opportunity,
+        Self::ContactRole,
+    ];
+
     /// The name on the wire.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -36,15 +45,7 @@ impl Kind {
     }
 
     pub(crate) fn named(name: &str) -> Option<Self> {
-        [
-            Self::User,
-            Self::Company,
-            Self::Contact,
-            Self::Opportunity,
-            Self::ContactRole,
-        ]
-        .into_iter()
-        .find(|kind| kind.as_str() == name)
+        Self::ALL.into_iter().find(|kind| kind.as_str() == name)
     }
 }
 
@@ -79,6 +80,11 @@ impl MosState {
     #[must_use]
     pub fn get(&self, kind: Kind, external_id: &str) -> Option<&MosRecord> {
         self.records.get(&(kind, external_id.to_owned()))
+    }
+
+    /// All of them.
+    pub fn iter(&self) -> impl Iterator<Item = &MosRecord> {
+        self.records.values()
     }
 }
 

@@ -10,20 +10,27 @@
 //! is open or "sync closed" is on. In scope are the qualifying opportunities, their owners,
 //! accounts and contact roles, and the contacts on those roles.
 
+mod calendar;
 mod filter;
 mod history;
 mod judge;
 mod ledger;
 mod mapping;
 mod number;
+mod org;
 mod settings;
 mod timeline;
 
+pub use calendar::midnight_after;
 pub use history::{Change, ChangeKind, Commit, History, HistoryError};
 pub use judge::{
     Audit, LatencySample, Mismatch, OutOfScope, audit, in_scope, last_words, latency, out_of_scope,
     percentile,
 };
 pub use ledger::{Kind, LedgerEntry, LedgerRecord, MosLedger, MosRecord, MosState, Outcome};
-pub use settings::{Condition, Filter, Operator, PermissionConfig, Settings, SettingsError};
-pub use timeline::{RecordId, Span, Timeline};
+pub use mapping::{MappingRow, TermType};
+pub use org::{Currencies, Fiscal, OrgProfile, Period};
+pub use settings::{
+    Blanks, Condition, Filter, Operator, PermissionConfig, Settings, SettingsError, WhoseZone,
+};
+pub use timeline::{Epoch, RecordId, Span, Timeline};

@@ -1,5 +1,8 @@
-//! The default mapping: which Salesforce field each mOS field comes from, and when the two agree.
+//! The mapping: which Salesforce field each mOS field comes from, and when the two agree.
 
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
 use serde_json::Value;
 
 use crate::filter::instant;
@@ -18,27 +21,68 @@ enum Like {
     Instant,
 }
 
-/// One row of the mapping.
-#[derive(Debug)]
+/// One row of the settings' mapping.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct MappingRow {
+    /// API name of the Salesforce object.
+    pub object: String,
+    /// Name of the mOS field.
+    pub mos_field: String,
+    /// API name of the Salesforce field.
+    pub salesforce_field: String,
+    /// Only active rows are sent.
+    #[serde(default = "yes")]
+    pub active: bool,
+    /// Of `contract_term`: what the Salesforce field counts; mOS counts months.
+    #[serde(default)]
+    pub contract_term_type: Option<TermType>,
+}
+
+/// What a contract term is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum TermType {
+    Monthly,
+    Quarterly,
+    HalfYearly,
+    Yearly,
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// One row of the mapping in force.
+#[derive(Debug, Clone)]
 pub(crate) struct Mapped {
-    pub(crate) mos: &'static str,
-    pub(crate) salesforce: &'static str,
+    pub(crate) mos: String,
+    pub(crate) salesforce: String,
+    like: Like,
+    /// What the number is multiplied by.
+    times: u8,
+}
+
+/// A row of the default mapping.
+struct Default {
+    mos: &'static str,
+    salesforce: &'static str,
     like: Like,
 }
 
-const fn text(mos: &'static str, salesforce: &'static str) -> Mapped {
+const fn text(mos: &'static str, salesforce: &'static str) -> Default {
     mapped(mos, salesforce, Like::Text)
 }
 
-const fn mapped(mos: &'static str, salesforce: &'static str, like: Like) -> Mapped {
-    Mapped {
+const fn mapped(mos: &'static str, salesforce: &'static str, like: Like) -> Default {
+    Default {
         mos,
         salesforce,
         like,
     }
 }
 
-const USER: &[Mapped] = &[
+const USER: &[Default] = &[
     text("name", "Name"),
     text("first_name", "FirstName"),
     text("last_name", "LastName"),
@@ -49,7 +93,7 @@ const USER: &[Mapped] = &[
     text("time_zone", "TimeZoneSidKey"),
 ];
 
-const COMPANY: &[Mapped] = &[
+const COMPANY: &[Default] = &[
     text("name", "Name"),
     text("website", "Website"),
     text("phone", "Phone"),
@@ -67,7 +111,7 @@ const COMPANY: &[Mapped] = &[
     text("parent_id", "ParentId"),
 ];
 
-const CONTACT: &[Mapped] = &[
+const CONTACT: &[Default] = &[
     text("first_name", "FirstName"),
     text("last_name", "LastName"),
     text("name", "Name"),
@@ -79,7 +123,7 @@ const CONTACT: &[Mapped] = &[
     text("company_id", "AccountId"),
 ];
 
-const OPPORTUNITY: &[Mapped] = &[
+const OPPORTUNITY: &[Default] = &[
     text("name", "Name"),
     text("stage", "StageName"),
     mapped("amount", "Amount", Like::Number),
@@ -99,15 +143,22 @@ const OPPORTUNITY: &[Mapped] = &[
     mapped("last_modified_at", "LastModifiedDate", Like::Instant),
 ];
 
-const CONTACT_ROLE: &[Mapped] = &[
+const CONTACT_ROLE: &[Default] = &[
     text("opportunity_id", "OpportunityId"),
     text("contact_id", "ContactId"),
     text("role", "Role"),
     mapped("is_primary", "IsPrimary", Like::Flag),
 ];
 
-/// The mapped fields of a type.
-pub(crate) fn fields(kind: Kind) -> &'static [Mapped] {
+/// mOS fields that hold numbers and have no default row.
+const UNMAPPED_NUMBERS: [&str; 4] = [
+    "arr",
+    "contract_term",
+    "total_contract_value",
+    "one_off_cost",
+];
+
+fn defaults(kind: Kind) -> &'static [Default] {
     match kind {
         Kind::User => USER,
         Kind::Company => COMPANY,
@@ -117,13 +168,84 @@ pub(crate) fn fields(kind: Kind) -> &'static [Mapped] {
     }
 }
 
+fn standard(kind: Kind) -> Vec<Mapped> {
+    let rows = defaults(kind).iter().map(|row| Mapped {
+        mos: row.mos.to_owned(),
+        salesforce: row.salesforce.to_owned(),
+        like: row.like,
+        times: 1,
+    });
+    rows.collect()
+}
+
+fn kind_of(object: &str) -> Option<Kind> {
+    Some(match object {
+        "User" => Kind::User,
+        "Account" => Kind::Company,
+        "Contact" => Kind::Contact,
+        "Opportunity" => Kind::Opportunity,
+        "OpportunityContactRole" => Kind::ContactRole,
+        _ => return None,
+    })
+}
+
+/// The mapping in force.
+#[derive(Debug, Clone)]
+pub(crate) struct Mapping(BTreeMap<Kind, Vec<Mapped>>);
+
+impl Mapping {
+    /// The active ones of these rows; without rows, the default mapping.
+    pub(crate) fn of(rows: Option<&[MappingRow]>) -> Self {
+        let standard = Kind::ALL.into_iter().map(|kind| (kind, standard(kind)));
+        let standard: BTreeMap<Kind, Vec<Mapped>> = standard.collect();
+        let Some(rows) = rows else {
+            return Self(standard);
+        };
+        let mut mapping: BTreeMap<Kind, Vec<Mapped>> = BTreeMap::new();
+        for row in rows.iter().filter(|row| row.active) {
+            let Some(kind) = kind_of(&row.object) else {
+                continue;
+            };
+            let known = standard.get(&kind).into_iter().flatten();
+            let like = known
+                .filter(|field| field.mos == row.mos_field)
+                .map(|field| field.like)
+                .next();
+            let number = UNMAPPED_NUMBERS.contains(&row.mos_field.as_str());
+            mapping.entry(kind).or_default().push(Mapped {
+                mos: row.mos_field.clone(),
+                salesforce: row.salesforce_field.clone(),
+                like: like.unwrap_or(if number { Like::Number } else { Like::Text }),
+                times: match row.contract_term_type {
+                    None | Some(TermType::Monthly) => 1,
+                    Some(TermType::Quarterly) => 3,
+                    Some(TermType::HalfYearly) => 6,
+                    Some(TermType::Yearly) => 12,
+                },
+            });
+        }
+        Self(mapping)
+    }
+
+    /// The mapped fields of a type.
+    pub(crate) fn fields(&self, kind: Kind) -> &[Mapped] {
+        self.0.get(&kind).map_or(&[], Vec::as_slice)
+    }
+}
+
 impl Mapped {
     /// What mOS should hold, as JSON.
     pub(crate) fn expected(&self, history: &History, row: &Row) -> Value {
-        match history.cell(row, self.salesforce) {
+        match history.cell(row, &self.salesforce) {
             None => Value::Null,
             Some(Cell::Flag(flag)) => Value::from(*flag),
-            Some(Cell::Number(number)) => Value::from(number.as_ref()),
+            Some(Cell::Number(number)) => {
+                let times = Number::parse(&self.times.to_string());
+                let product = Number::parse(number)
+                    .zip(times)
+                    .and_then(|(number, times)| number.times(times));
+                product.map_or_else(|| Value::from(number.as_ref()), |p| p.plain().into())
+            }
             Some(Cell::Text(text)) => Value::from(text.as_ref()),
         }
     }

@@ -35,14 +35,42 @@ impl Number {
             },
             scale: i32::try_from(fraction.len()).ok()? - exponent,
         };
-        if number.digits == 0 {
-            number.scale = 0;
-        }
-        while number.digits != 0 && number.digits % 10 == 0 {
-            number.digits /= 10;
-            number.scale -= 1;
-        }
+        number.shorten();
         Some(number)
+    }
+
+    /// The product; `None` beyond 38 digits.
+    pub(crate) fn times(self, other: Self) -> Option<Self> {
+        let mut product = Self {
+            digits: self.digits.checked_mul(other.digits)?,
+            scale: self.scale + other.scale,
+        };
+        product.shorten();
+        Some(product)
+    }
+
+    fn shorten(&mut self) {
+        if self.digits == 0 {
+            self.scale = 0;
+        }
+        while self.digits != 0 && self.digits % 10 == 0 {
+            self.digits /= 10;
+            self.scale -= 1;
+        }
+    }
+
+    /// As JSON writes it without an exponent.
+    pub(crate) fn plain(self) -> String {
+        let digits = self.digits.unsigned_abs().to_string();
+        let sign = if self.digits < 0 { "-" } else { "" };
+        let places = usize::try_from(self.scale).unwrap_or_default();
+        if places == 0 {
+            let zeros = usize::try_from(-self.scale).unwrap_or_default();
+            return format!("{sign}{digits}{}", "0".repeat(zeros));
+        }
+        let padded = format!("{digits:0>width$}", width = places + 1);
+        let (whole, fraction) = padded.split_at(padded.len() - places);
+        format!("{sign}{whole}.{fraction}")
     }
 }
 
@@ -93,6 +121,24 @@ mod tests {
         for wrong in ["", "-", ".", "1,0", "abc", "1e", "0x1"] {
             assert_eq!(Number::parse(wrong), None, "{wrong}");
         }
+    }
+
+    #[test]
+    fn products_are_exact_and_written_without_exponent() {
+        for (left, right, product) in [
+            ("2.5", "4", "10"),
+            ("-0.1", "0.1", "-0.01"),
+            ("1e3", "12", "12000"),
+            ("0", "-7", "0"),
+            ("12.34", "3", "37.02"),
+        ] {
+            let times = number(left).times(number(right)).unwrap();
+            assert_eq!(times.plain(), product, "{left} {right}");
+        }
+        assert_eq!(
+            number("9e30").times(number("1.1")).unwrap().plain().len(),
+            31
+        );
     }
 
     #[test]

@@ -1,7 +1,12 @@
 //! The settings, as far as the rule depends on them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use crate::mapping::MappingRow;
+use crate::org::OrgProfile;
 
 /// What decides over the scope.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -13,6 +18,18 @@ pub struct Settings {
     pub disabled: bool,
     /// Which opportunities match; without conditions, all.
     pub filter: Filter,
+    /// What conditions make of blanks.
+    pub blanks: Blanks,
+    /// In whose zone the relative dates of the filter are meant.
+    pub zone: WhoseZone,
+    /// Every row of the mapping; absent: the default one.
+    pub mapping: Option<Vec<MappingRow>>,
+    /// The org around the records. Not part of the settings document.
+    #[serde(skip)]
+    pub org: OrgProfile,
+    /// Custom fields of Opportunity that hold money. Not part of the settings document.
+    #[serde(skip)]
+    pub money: BTreeSet<String>,
     /// Whose opportunities are synchronised. Not part of the settings document.
     #[serde(skip)]
     pub permissions: PermissionConfig,
@@ -28,6 +45,52 @@ impl Settings {
         settings.filter.tree()?;
         Ok(settings)
     }
+
+    /// The same settings in another org, or in one that has changed.
+    #[must_use]
+    pub fn in_org(mut self, org: OrgProfile) -> Self {
+        self.org = org;
+        self
+    }
+
+    pub(crate) fn zone_name(&self) -> &str {
+        match self.zone {
+            WhoseZone::Org => &self.org.time_zone,
+            WhoseZone::User => &self.org.user_time_zone,
+        }
+    }
+
+    pub(crate) fn first_weekday(&self) -> u8 {
+        match self.zone {
+            WhoseZone::Org => self.org.first_weekday,
+            WhoseZone::User => self.org.user_first_weekday,
+        }
+    }
+
+    pub(crate) fn is_money(&self, field: &str) -> bool {
+        matches!(field, "Amount" | "ExpectedRevenue") || self.money.contains(field)
+    }
+}
+
+/// What a blank is to a condition that names a value, on which Salesforce's own documents disagree.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Blanks {
+    /// Not what was named: what denies keeps it.
+    #[default]
+    Keep,
+    /// Unknown, and so is its denial: neither keeps it.
+    Drop,
+}
+
+/// In whose zone days begin, and in whose locale weeks do.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the names say it all")]
+pub enum WhoseZone {
+    #[default]
+    Org,
+    User,
 }
 
 /// API names of the permission sets that grant mOS.

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::filter::{Matcher, instant};
-use crate::history::{ChangeKind, Entity, History, Moment, Row, Step};
+use crate::calendar::Day;
+use crate::filter::{Matcher, Today, instant};
+use crate::history::{Entity, History, Moment, Row, Step};
 use crate::ledger::Kind;
-use crate::mapping;
+use crate::mapping::Mapping;
 use crate::settings::{Settings, SettingsError};
 
 /// A record in mOS's terms.
@@ -39,6 +40,26 @@ impl Span {
     }
 }
 
+/// Settings, and the moment from which they are in force.
+#[derive(Debug, Clone, Copy)]
+pub struct Epoch<'s> {
+    /// Microseconds since 1970.
+    pub from_micros: i64,
+    /// They, and the org as it stood then.
+    pub settings: &'s Settings,
+}
+
+impl<'s> Epoch<'s> {
+    /// Settings that have always been in force.
+    #[must_use]
+    pub const fn always(settings: &'s Settings) -> Self {
+        Self {
+            from_micros: i64::MIN,
+            settings,
+        }
+    }
+}
+
 /// A record among others of its kind.
 pub(crate) type Key<'h> = (Kind, &'h str);
 
@@ -64,15 +85,22 @@ pub struct Timeline<'h> {
     pub(crate) history: &'h History,
     /// Records that exist, at the end.
     rows: BTreeMap<(Entity, &'h str), &'h Row>,
+    /// By the rules alone; while the synchronisation is switched off they go on.
     pub(crate) spans: BTreeMap<Key<'h>, Vec<Span>>,
     /// Opportunities that would qualify were they open: only their last word may be sent.
     pub(crate) closed: BTreeMap<&'h str, Vec<Span>>,
     pub(crate) closings: Vec<Closing<'h>>,
     pub(crate) touches: Vec<Touch<'h>>,
+    /// When the synchronisation was switched off.
+    pub(crate) disabled: Vec<Span>,
+    /// The mapping at the end.
+    pub(crate) mapping: Mapping,
+    /// Every mapping that was in force.
+    pub(crate) mappings: Vec<Mapping>,
 }
 
 impl<'h> Timeline<'h> {
-    /// Plays everything up to and including the moment `until`.
+    /// Plays everything up to and including the moment `until`, under settings that never change.
     ///
     /// # Errors
     /// When the filter's logic cannot be read.
@@ -81,36 +109,35 @@ impl<'h> Timeline<'h> {
         settings: &'h Settings,
         until: i64,
     ) -> Result<Self, SettingsError> {
-        let mut player = Player {
-            settings,
-            matcher: Matcher::new(&settings.filter)?,
-            timeline: Timeline {
-                history,
-                rows: BTreeMap::new(),
-                spans: BTreeMap::new(),
-                closed: BTreeMap::new(),
-                closings: Vec::new(),
-                touches: Vec::new(),
-            },
-            opportunities_of: BTreeMap::new(),
-            roles_of: BTreeMap::new(),
-            grants_of: BTreeMap::new(),
-            granting_sets: BTreeSet::new(),
-            granting_groups: BTreeSet::new(),
-            permitted: BTreeSet::new(),
-            expiries: BTreeSet::new(),
-            brings: BTreeMap::new(),
-            counts: BTreeMap::new(),
-        };
-        for moment in history.moments() {
-            if moment.at_micros > until {
-                break;
-            }
-            player.pass_time(moment.at_micros);
-            player.commit(moment);
-        }
-        player.pass_time(until);
-        Ok(player.timeline)
+        Self::of_epochs(history, &[Epoch::always(settings)], until)
+    }
+
+    /// The same under settings that change: each epoch lasts until the next begins, and before the
+    /// first nothing is in scope.
+    ///
+    /// # Errors
+    /// When a filter's logic cannot be read.
+    pub fn of_epochs(
+        history: &'h History,
+        epochs: &[Epoch<'h>],
+        until: i64,
+    ) -> Result<Self, SettingsError> {
+        Player::play(history, epochs, until, 0)
+    }
+
+    /// The same as somebody sees it who hears up to `lag_micros` late of a permission that ended,
+    /// of settings that were saved and of a date that turned, and of each at another moment: in
+    /// scope is what may be in scope to him.
+    ///
+    /// # Errors
+    /// When a filter's logic cannot be read.
+    pub fn with_lag(
+        history: &'h History,
+        epochs: &[Epoch<'h>],
+        until: i64,
+        lag_micros: i64,
+    ) -> Result<Self, SettingsError> {
+        Player::play(history, epochs, until, lag_micros)
     }
 
     /// Whether a record is in scope at the end.
@@ -122,24 +149,73 @@ impl<'h> Timeline<'h> {
             .is_some_and(|span| span.to.is_none())
     }
 
+    /// Whether the synchronisation is switched off at the end.
+    pub(crate) fn is_disabled(&self) -> bool {
+        self.disabled.last().is_some_and(|span| span.to.is_none())
+    }
+
     /// When a record was in scope.
     #[must_use]
     pub fn spans<'a>(&'a self, kind: Kind, id: &'a str) -> &'a [Span] {
         self.spans.get(&(kind, id)).map_or(&[], Vec::as_slice)
     }
 
+    /// What records of these types have said, and from when on, in the order of time; `None` where
+    /// they were gone.
+    pub(crate) fn versions(&self) -> BTreeMap<Key<'h>, Vec<(i64, Option<&'h Row>)>> {
+        let mut versions: BTreeMap<Key<'h>, Vec<(i64, Option<&'h Row>)>> = BTreeMap::new();
+        for moment in self.history.moments() {
+            for step in &moment.steps {
+                if let Some(kind) = kind_of(step.entity) {
+                    let row = (!step.is_gone(self.history)).then_some(&step.row);
+                    let of = versions.entry((kind, &step.id)).or_default();
+                    of.push((moment.at_micros, row));
+                }
+            }
+        }
+        versions
+    }
+
     /// The records in scope at the end, with their rows.
     pub(crate) fn scope(&self) -> impl Iterator<Item = (Key<'h>, &'h Row)> + '_ {
-        self.spans.iter().filter_map(|(key, spans)| {
-            spans.last().filter(|span| span.to.is_none())?;
-            Some((*key, *self.rows.get(&(entity_of(key.0), key.1))?))
-        })
+        let enabled = !self.is_disabled();
+        self.spans
+            .iter()
+            .filter(move |_| enabled)
+            .filter_map(|(key, spans)| {
+                spans.last().filter(|span| span.to.is_none())?;
+                Some((*key, *self.rows.get(&(entity_of(key.0), key.1))?))
+            })
     }
 }
 
-struct Player<'h> {
+/// Settings and their filter, ready to be asked.
+struct Rules<'h> {
+    from: i64,
     settings: &'h Settings,
     matcher: Matcher<'h>,
+    mapping: Mapping,
+    days: BTreeMap<Day, Today>,
+}
+
+/// What happens without a commit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Due<'h> {
+    /// A permission of that user runs out, or is heard of no longer.
+    Permission(&'h str),
+    /// Settings come into force.
+    Epoch(usize),
+    /// A day begins on which the filter of these settings means something else.
+    Turn(usize),
+    /// What was known before is known no more.
+    Again,
+}
+
+struct Player<'h> {
+    rules: Vec<Rules<'h>>,
+    /// Which of them are in force.
+    current: Option<usize>,
+    lag: i64,
     timeline: Timeline<'h>,
     opportunities_of: BTreeMap<&'h str, BTreeSet<&'h str>>,
     roles_of: BTreeMap<&'h str, BTreeSet<&'h str>>,
@@ -147,8 +223,9 @@ struct Player<'h> {
     granting_sets: BTreeSet<&'h str>,
     granting_groups: BTreeSet<&'h str>,
     permitted: BTreeSet<&'h str>,
-    /// When a grant runs out, and whose it is.
-    expiries: BTreeSet<(i64, &'h str)>,
+    /// When those who are permitted only because nobody has heard yet were so last.
+    lost: BTreeMap<&'h str, i64>,
+    agenda: BTreeSet<(i64, Due<'h>)>,
     /// What each qualifying opportunity brings into scope.
     brings: BTreeMap<&'h str, BTreeSet<Key<'h>>>,
     /// By how many opportunities a record is brought.
@@ -168,13 +245,129 @@ struct Doubt<'h> {
 }
 
 impl<'h> Player<'h> {
-    /// Grants run out without a commit.
+    fn play(
+        history: &'h History,
+        epochs: &[Epoch<'h>],
+        until: i64,
+        lag: i64,
+    ) -> Result<Timeline<'h>, SettingsError> {
+        let mut player = Self::new(history, epochs, lag)?;
+        for moment in history.moments() {
+            if moment.at_micros > until {
+                break;
+            }
+            player.pass_time(moment.at_micros);
+            player.commit(moment);
+        }
+        player.pass_time(until);
+        Ok(player.timeline)
+    }
+
+    fn new(history: &'h History, epochs: &[Epoch<'h>], lag: i64) -> Result<Self, SettingsError> {
+        let first = history
+            .moments()
+            .first()
+            .map_or(0, |moment| moment.at_micros);
+        let mut rules = Vec::new();
+        for epoch in epochs {
+            rules.push(Rules {
+                from: epoch.from_micros.max(first),
+                settings: epoch.settings,
+                matcher: Matcher::new(epoch.settings)?,
+                mapping: Mapping::of(epoch.settings.mapping.as_deref()),
+                days: BTreeMap::new(),
+            });
+        }
+        let begins = rules.iter().enumerate();
+        let agenda = begins.map(|(place, rules)| (rules.from, Due::Epoch(place)));
+        Ok(Self {
+            agenda: agenda.collect(),
+            rules,
+            current: None,
+            lag,
+            timeline: Timeline {
+                history,
+                rows: BTreeMap::new(),
+                spans: BTreeMap::new(),
+                closed: BTreeMap::new(),
+                closings: Vec::new(),
+                touches: Vec::new(),
+                disabled: Vec::new(),
+                mapping: Mapping::of(None),
+                mappings: Vec::new(),
+            },
+            opportunities_of: BTreeMap::new(),
+            roles_of: BTreeMap::new(),
+            grants_of: BTreeMap::new(),
+            granting_sets: BTreeSet::new(),
+            granting_groups: BTreeSet::new(),
+            permitted: BTreeSet::new(),
+            lost: BTreeMap::new(),
+            brings: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        })
+    }
+
+    /// Grants run out, settings come into force and days begin without a commit.
     fn pass_time(&mut self, now: i64) {
-        while let Some((at, user)) = self.expiries.first().copied().filter(|(at, _)| *at <= now) {
-            self.expiries.remove(&(at, user));
+        while let Some((at, due)) = self.agenda.first().copied().filter(|(at, _)| *at <= now) {
+            self.agenda.remove(&(at, due));
             let mut doubt = Doubt::default();
-            self.ask_permission(user, at, &mut doubt);
+            match due {
+                Due::Permission(user) => self.ask_permission(user, at, &mut doubt),
+                Due::Epoch(place) => self.begin(place, at, &mut doubt),
+                Due::Turn(place) => {
+                    self.await_turn(place, at);
+                    self.doubt_all(at, &mut doubt);
+                }
+                Due::Again => {
+                    let all = self.rows_of(Entity::Opportunity).map(|(id, _)| id);
+                    doubt.opportunities.extend(all);
+                }
+            }
             self.settle(&doubt, at);
+        }
+    }
+
+    fn begin(&mut self, place: usize, at: i64, doubt: &mut Doubt<'h>) {
+        self.current = Some(place);
+        let Some(rules) = self.rules.get(place) else {
+            return;
+        };
+        self.timeline.mapping = rules.mapping.clone();
+        self.timeline.mappings.push(rules.mapping.clone());
+        mark(&mut self.timeline.disabled, rules.settings.disabled, at);
+        // Which sets grant permission is not in the document, but may differ all the same.
+        doubt.everybody = true;
+        self.ask_everybody(at, doubt);
+        self.await_turn(place, at);
+        self.doubt_all(at, doubt);
+    }
+
+    /// All opportunities are to be judged anew now, and once more when the old rules are forgotten.
+    fn doubt_all(&mut self, at: i64, doubt: &mut Doubt<'h>) {
+        if self.lag > 0 {
+            self.agenda.insert((at + self.lag + 1, Due::Again));
+        }
+        let all = self.rows_of(Entity::Opportunity).map(|(id, _)| id);
+        doubt.opportunities.extend(all);
+    }
+
+    fn await_turn(&mut self, place: usize, at: i64) {
+        // Those of earlier settings come to nothing.
+        if self.current == Some(place)
+            && let Some(rules) = self.rules.get(place)
+            && let Some(turn) = rules.matcher.next_turn(at)
+        {
+            self.agenda.insert((turn, Due::Turn(place)));
+        }
+    }
+
+    fn ask_everybody(&mut self, at: i64, doubt: &mut Doubt<'h>) {
+        self.find_granting_sets();
+        let holders: Vec<&str> = self.grants_of.keys().copied().collect();
+        for user in holders {
+            self.ask_permission(user, at, doubt);
         }
     }
 
@@ -184,15 +377,11 @@ impl<'h> Player<'h> {
             if !step.silent {
                 self.note_touch(step, moment.at_micros);
             }
-            let gone = step.kind == ChangeKind::Delete
-                || self.timeline.history.flag(&step.row, "IsDeleted");
-            let new = (!gone).then_some(&step.row);
+            let new = (!step.is_gone(self.timeline.history)).then_some(&step.row);
             self.replace(step.entity, &step.id, new, moment.at_micros, &mut doubt);
         }
         if doubt.everybody {
-            self.find_granting_sets();
-            let holders: Vec<&str> = self.grants_of.keys().copied().collect();
-            doubt.users.extend(holders);
+            self.ask_everybody(moment.at_micros, &mut doubt);
         }
         for user in std::mem::take(&mut doubt.users) {
             self.ask_permission(user, moment.at_micros, &mut doubt);
@@ -207,9 +396,11 @@ impl<'h> Player<'h> {
         };
         let history = self.timeline.history;
         let old = self.timeline.rows.get(&(step.entity, step.id.as_ref()));
+        let fields = self.timeline.mapping.fields(kind);
         let mapped = old.is_none_or(|old| {
-            mapping::fields(kind).iter().any(|field| {
-                history.cell(old, field.salesforce) != history.cell(&step.row, field.salesforce)
+            fields.iter().any(|field| {
+                let field = field.salesforce.as_str();
+                history.cell(old, field) != history.cell(&step.row, field)
             })
         });
         self.timeline.touches.push(Touch {
@@ -275,10 +466,15 @@ impl<'h> Player<'h> {
                 if let (Some(user), Some(end)) = (after, end)
                     && end > at_micros
                 {
-                    self.expiries.insert((end, user));
+                    self.agenda.insert((end, Due::Permission(user)));
                 }
             }
             Entity::PermissionSet | Entity::PermissionSetGroupComponent => doubt.everybody = true,
+            // Of these the settings tell.
+            Entity::Organization
+            | Entity::CurrencyType
+            | Entity::FiscalYearSettings
+            | Entity::Period => {}
         }
     }
 
@@ -292,13 +488,15 @@ impl<'h> Player<'h> {
 
     fn find_granting_sets(&mut self) {
         let history = self.timeline.history;
+        let rules = self.current.and_then(|place| self.rules.get(place));
+        let Some(wanted) = rules.map(|rules| &rules.settings.permissions.sets) else {
+            return;
+        };
         self.granting_sets = self
             .rows_of(Entity::PermissionSet)
             .filter(|(_, row)| {
                 let name = history.text(row, "Name");
-                name.is_some_and(|name| {
-                    self.settings.permissions.sets.iter().any(|set| set == name)
-                })
+                name.is_some_and(|name| wanted.iter().any(|set| set == name))
             })
             .map(|(id, _)| id)
             .collect();
@@ -312,10 +510,21 @@ impl<'h> Player<'h> {
             .collect();
     }
 
-    /// Whether a user holds mOS permission now; when that changed, all their opportunities are
-    /// doubtful.
+    /// Whether a user holds mOS permission now, as far as has been heard; when that changed, all
+    /// their opportunities are doubtful.
     fn ask_permission(&mut self, user: &'h str, now: i64, doubt: &mut Doubt<'h>) {
-        let holds = self.is_permitted(user, now);
+        let mut holds = self.is_permitted(user, now);
+        if holds {
+            self.lost.remove(user);
+        } else if self.lag > 0 && self.permitted.contains(user) {
+            let heard = *self.lost.entry(user).or_insert(now) + self.lag + 1;
+            if now < heard {
+                holds = true;
+                self.agenda.insert((heard, Due::Permission(user)));
+            } else {
+                self.lost.remove(user);
+            }
+        }
         let changed = if holds {
             self.permitted.insert(user)
         } else {
@@ -360,7 +569,6 @@ impl<'h> Player<'h> {
 
     /// Decides again over everything doubtful, as of one moment.
     fn settle(&mut self, doubt: &Doubt<'h>, at: i64) {
-        let history = self.timeline.history;
         let mut doubtful = doubt.records.clone();
         for opportunity in &doubt.opportunities {
             let row = self
@@ -368,11 +576,7 @@ impl<'h> Player<'h> {
                 .rows
                 .get(&(Entity::Opportunity, *opportunity))
                 .copied();
-            let wanted = row.is_some_and(|row| self.is_wanted(row));
-            let closed = row.is_some_and(|row| history.flag(row, "IsClosed"));
-            let qualifies = wanted && (!closed || self.settings.sync_closed);
-
-            let last_word = wanted && !qualifies;
+            let (qualifies, last_word) = row.map_or((false, false), |row| self.judge(row, at));
             mark(
                 self.timeline.closed.entry(opportunity).or_default(),
                 last_word,
@@ -414,13 +618,36 @@ impl<'h> Player<'h> {
         }
     }
 
-    /// All of the rule but open or closed.
-    fn is_wanted(&self, row: &Row) -> bool {
+    /// Whether an opportunity qualifies, and whether it would, were it open: in the eyes of
+    /// somebody who has heard of everything that is older than the lag.
+    fn judge(&mut self, row: &Row, at: i64) -> (bool, bool) {
         let history = self.timeline.history;
         let owner = history.text(row, "OwnerId");
-        !self.settings.disabled
-            && owner.is_some_and(|owner| self.permitted.contains(owner))
-            && self.matcher.matches(history, row)
+        if !owner.is_some_and(|owner| self.permitted.contains(owner)) {
+            return (false, false);
+        }
+        let closed = history.flag(row, "IsClosed");
+        let (mut qualifies, mut last_word) = (false, false);
+        let Some(current) = self.current else {
+            return (false, false);
+        };
+        // From the newest settings back to those that had been replaced before the lag began.
+        for rules in self.rules.iter_mut().take(current + 1).rev() {
+            for moment in BTreeSet::from([at, at - self.lag]) {
+                let day = rules.matcher.day_at(moment);
+                let matcher = &rules.matcher;
+                let today = rules.days.entry(day).or_insert_with(|| matcher.today(day));
+                if matcher.matches(today, history, row) {
+                    let wanted = !closed || rules.settings.sync_closed;
+                    qualifies |= wanted;
+                    last_word |= !wanted;
+                }
+            }
+            if rules.from <= at - self.lag {
+                break;
+            }
+        }
+        (qualifies, last_word)
     }
 
     /// A qualifying opportunity and what comes with it.
@@ -476,7 +703,11 @@ fn kind_of(entity: Entity) -> Option<Kind> {
         Entity::OpportunityContactRole => Some(Kind::ContactRole),
         Entity::PermissionSet
         | Entity::PermissionSetAssignment
-        | Entity::PermissionSetGroupComponent => None,
+        | Entity::PermissionSetGroupComponent
+        | Entity::Organization
+        | Entity::CurrencyType
+        | Entity::FiscalYearSettings
+        | Entity::Period => None,
     }
 }
 

@@ -3,18 +3,21 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use domain::Timestamp;
 use ports::Clock;
 use tokio::time::Instant;
 
 /// 2026-06-15T12:00:00.250Z, a Monday.
-const BEGINNING: i64 = 1_781_524_800_250_000;
+pub(crate) const BEGINNING: i64 = 1_781_524_800_250_000;
 
 #[derive(Debug)]
 pub(crate) struct SimClock {
     begun: Instant,
     last: AtomicI64,
+    /// Time that passed while nothing ran.
+    skipped: AtomicI64,
 }
 
 impl SimClock {
@@ -23,11 +26,19 @@ impl SimClock {
         Arc::new(Self {
             begun: Instant::now(),
             last: AtomicI64::new(BEGINNING),
+            skipped: AtomicI64::new(0),
         })
+    }
+
+    /// Lets time pass of which no timer hears, as while a machine is off.
+    pub(crate) fn skip(&self, time: Duration) {
+        let micros = i64::try_from(time.as_micros()).unwrap();
+        self.skipped.fetch_add(micros, Ordering::SeqCst);
     }
 
     pub(crate) fn micros(&self) -> i64 {
         let elapsed = i64::try_from(self.begun.elapsed().as_micros()).unwrap_or(i64::MAX);
+        let elapsed = elapsed.saturating_add(self.skipped.load(Ordering::SeqCst));
         let next = (self.last.load(Ordering::SeqCst) + 1).max(BEGINNING + elapsed);
         self.last.store(next, Ordering::SeqCst);
         next

@@ -9,8 +9,7 @@ use domain::job::MosStatus;
 use domain::parked::Parked;
 use domain::settings::SettingsRevision;
 use fake_mos::{Outcome, RecordType, RejectCode};
-use fake_salesforce::commit::Commit;
-use oracle::{History, MosLedger, MosRecord, MosState, Settings};
+use oracle::{History, Kind, MosLedger, MosRecord, MosState, OrgProfile, Settings, Timeline};
 use serde_json::Value;
 
 use crate::rest;
@@ -25,24 +24,35 @@ pub(crate) struct Epoch {
     pub(crate) revision: SettingsRevision,
 }
 
+/// How long after "disabled" was saved a request may still arrive: what is promised, and one that
+/// was on its way.
+const SWITCHED_OFF: Duration = Duration::from_secs(2).saturating_add(REQUEST_ON_ITS_WAY);
+const REQUEST_ON_ITS_WAY: Duration = Duration::from_secs(5);
+
 /// Everything that is wrong, in words.
 pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     let mut faults = Vec::new();
     let commits = world.org.commits_since(0);
     let commits = commits.iter().map(|commit| &**commit).collect::<Vec<_>>();
     let history = History::from_json(&serde_json::to_string(&commits).unwrap()).unwrap();
-    let settings = epochs.iter().map(settings_of).collect::<Vec<_>>();
+    let settings = epochs
+        .iter()
+        .map(|epoch| settings_of(world, &history, epoch))
+        .collect::<Vec<_>>();
+    let rules = epochs.iter().zip(&settings);
+    let rules = rules
+        .map(|(epoch, settings)| oracle::Epoch {
+            from_micros: epoch.from,
+            settings,
+        })
+        .collect::<Vec<_>>();
     let mos = state(world);
     let now = world.clock.micros();
     let parked = rest::parked(world).await;
+    let timeline = Timeline::of_epochs(&history, &rules, now).unwrap();
+    let fields = |kind: Kind, id: &str| mos.get(kind, id).map(|record| record.fields.clone());
 
-    let last = settings.last().unwrap();
-    let in_scope = oracle::in_scope(&history, now, last).unwrap();
-    let is_in_scope = |object: ObjectKind, id: &str| {
-        in_scope
-            .keys()
-            .any(|record| record.kind.as_str() == object.mos_type() && record.id == id)
-    };
+    let is_in_scope = |object: ObjectKind, id: &str| timeline.in_scope(oracle_kind(object), id);
     // A contact role whose contact is in the recycle bin waits for it, and is said to.
     let waits_in_vain = |parked: &Parked| {
         parked.kind == FailureKind::ParentMissing
@@ -53,15 +63,13 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
                     .is_none_or(|parent| parent.flag("IsDeleted"))
             })
     };
-    let audit = oracle::audit(&history, last, &mos, now)
-        .unwrap()
-        .without(|kind, id| {
-            parked.iter().any(|parked| {
-                parked.object.mos_type() == kind.as_str()
-                    && parked.id.as_str() == id
-                    && waits_in_vain(parked)
-            })
-        });
+    let audit = timeline.audit(fields).without(|kind, id| {
+        parked.iter().any(|parked| {
+            parked.object.mos_type() == kind.as_str()
+                && parked.id.as_str() == id
+                && waits_in_vain(parked)
+        })
+    });
     for record in &audit.missing {
         faults.push(format!("missing: {} {}", record.kind, record.id));
     }
@@ -87,18 +95,10 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
             parked.object, parked.id, parked.kind, parked.message, parked.parent
         ));
     }
-    if epochs.len() == 1 {
-        for mismatch in oracle::last_words(&history, last, &mos, now).unwrap() {
-            faults.push(format!("no last word: {}", mismatch.record.id));
-        }
+    for mismatch in timeline.last_words(fields) {
+        faults.push(format!("no last word: {}", mismatch.record.id));
     }
-    faults.extend(out_of_scope(
-        world,
-        &history,
-        &late_revocations(&commits),
-        epochs,
-        &settings,
-    ));
+    faults.extend(out_of_scope(world, &history, &rules, &mos));
     faults.extend(rejections(world));
     faults.extend(jobs(world).await);
     faults.extend(against_ledger(world).await);
@@ -114,8 +114,18 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     faults
 }
 
-fn settings_of(epoch: &Epoch) -> Settings {
-    Settings::from_json(&serde_json::to_string(&epoch.revision.settings).unwrap()).unwrap()
+/// What was saved, in the org as its own rows were then.
+fn settings_of(world: &World, history: &History, epoch: &Epoch) -> Settings {
+    Settings::from_json(&serde_json::to_string(&epoch.revision.settings).unwrap())
+        .unwrap()
+        .in_org(OrgProfile::at(history, world.org.admin_id(), epoch.from))
+}
+
+fn oracle_kind(object: ObjectKind) -> Kind {
+    let mut kinds = Kind::ALL.into_iter();
+    kinds
+        .find(|kind| kind.as_str() == object.mos_type())
+        .unwrap()
 }
 
 fn state(world: &World) -> MosState {
@@ -128,17 +138,19 @@ fn state(world: &World) -> MosState {
         .collect()
 }
 
-/// I12: what was sent had been in scope a moment before, by the settings in force then.
+/// I12: what was sent had been in scope a moment before, as far as can have been heard by then; and
+/// nothing was sent while that was switched off.
 fn out_of_scope(
     world: &World,
     history: &History,
-    late: &History,
-    epochs: &[Epoch],
-    settings: &[Settings],
+    rules: &[oracle::Epoch<'_>],
+    mos: &MosState,
 ) -> Vec<String> {
-    let slack = i64::try_from((POLL + REQUEST).as_micros()).unwrap();
+    let now = world.clock.micros();
+    let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap();
+    let slack = micros(POLL + REQUEST);
     let requests = world.mos.ledger_since(0);
-    let ledger: MosLedger = MosLedger {
+    let ledger = MosLedger {
         // A repeated answer wrote nothing.
         entries: requests
             .iter()
@@ -146,93 +158,32 @@ fn out_of_scope(
             .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
             .collect(),
     };
-    let mut found: Option<BTreeSet<(i64, String, String)>> = None;
-    for (place, (epoch, settings)) in epochs.iter().zip(settings).enumerate() {
-        let until = epochs.get(place + 1).map_or(i64::MAX, |next| next.from);
-        let flagged_in = |history: &History| {
-            oracle::out_of_scope(history, settings, &ledger, slack)
-                .unwrap()
-                .into_iter()
-                .map(|record| (record.at_micros, record.kind, record.id))
-                .collect::<BTreeSet<_>>()
-        };
-        let flagged = flagged_in(history);
-        // Permissions are polled: a record that came to somebody who had just lost his was not in
-        // scope at any moment, and is excused as well.
-        let flagged = &flagged & &flagged_in(late);
-        // Where these settings were not in force at all, they excuse nothing.
-        let excused = |at: i64| at >= epoch.from && at - slack < until;
-        found = Some(match found {
-            None => ledger
-                .entries
-                .iter()
-                .flat_map(|entry| {
-                    entry.records.iter().map(|record| {
-                        (
-                            entry.at_micros,
-                            record.kind.clone(),
-                            record.external_id.clone(),
-                        )
-                    })
-                })
-                .filter(|sent| !excused(sent.0) || flagged.contains(sent))
-                .collect(),
-            Some(before) => before
-                .into_iter()
-                .filter(|sent| !excused(sent.0) || flagged.contains(sent))
-                .collect(),
-        });
-    }
-    found
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(at, kind, id)| {
-            format!(
-                "sent out of scope: {kind} {id} at {}",
-                domain::Timestamp::from_micros(at)
-            )
-        })
-        .collect()
-}
-
-/// The same history, with every loss of permission as late as a poll may notice it.
-fn late_revocations(commits: &[&Commit]) -> History {
-    let lag = i64::try_from((POLL + REQUEST).as_micros()).unwrap();
-    let mut all = Vec::<Value>::new();
-    for commit in commits {
-        let mut at_once = serde_json::to_value(commit).unwrap();
-        let mut late = at_once.clone();
-        late["at_micros"] = (commit.at_micros + lag).into();
-        let lost = |change: &Value| match change["entity"].as_str().unwrap() {
-            "PermissionSetAssignment" | "PermissionSetGroupComponent" => change["kind"] == "DELETE",
-            "User" => change["after"]["IsActive"] == false,
-            _ => false,
-        };
-        let changes = at_once["changes"].as_array_mut().unwrap();
-        let mut delayed = changes.clone();
-        delayed.retain(lost);
-        for change in changes.iter_mut() {
-            if change["entity"] == "User" {
-                change["after"]["IsActive"] = true.into();
-            }
-            if let Some(end) = change["after"]["ExpirationDate"]
-                .as_str()
-                .and_then(domain::Timestamp::parse)
-            {
-                let end = end.after(POLL + REQUEST).to_soql();
-                change["after"]["ExpirationDate"] = end.replace('Z', ".000+0000").into();
-            }
-        }
-        changes.retain(|change| !(change["kind"] == "DELETE" && lost(change)));
-        all.push(at_once);
-        if !delayed.is_empty() {
-            late["changes"] = delayed.into();
-            late["silent"] = Value::Array(Vec::new());
-            all.push(late);
-        }
-    }
-    all.sort_by_key(|commit| commit["at_micros"].as_i64());
-    History::from_json(&serde_json::to_string(&all).unwrap()).unwrap()
+    // Permissions are polled: a record that came to somebody who had just lost his was not in scope
+    // at any moment, and is excused as well.
+    let timeline = Timeline::with_lag(history, rules, now, slack).unwrap();
+    let strays = timeline.out_of_scope(&ledger, slack);
+    let disabled = timeline.while_disabled(&ledger, micros(SWITCHED_OFF));
+    let said = |what: &str, sent: &oracle::OutOfScope| {
+        format!(
+            "{what}: {} {} at {}",
+            sent.kind,
+            sent.id,
+            domain::Timestamp::from_micros(sent.at_micros)
+        )
+    };
+    let altered = timeline.altered_outside(mos, slack);
+    let altered = altered.iter().map(|it| {
+        let record = &it.record;
+        format!(
+            "altered out of scope: {} {} {}: {} in mOS",
+            record.kind, record.id, it.field, it.got
+        )
+    });
+    let strays = strays.iter().map(|sent| said("sent out of scope", sent));
+    let disabled = disabled
+        .iter()
+        .map(|sent| said("sent while disabled", sent));
+    strays.chain(disabled).chain(altered).collect()
 }
 
 /// Nothing that mOS said may be a refusal that nobody ordered.

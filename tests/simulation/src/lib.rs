@@ -2,8 +2,12 @@
 //! org and an mOS in the same thread, a simulated clock, faults and crashes from one seed; judged
 //! by the oracle once everything is at rest.
 //!
+//! Scenarios are scripts in which the rules change too: what an administrator saves, who holds
+//! permission, what day it is. They come to rest, and are judged, after each change.
+//!
 //! `cargo test -p simulation` plays 100 seeds and those of `seeds.txt`, which have failed before;
-//! `MOSYNC_SIM_SCRIPTS=1000` plays more. A seed that fails prints the command that replays it.
+//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios. A seed that
+//! fails prints the command that replays it.
 
 #[cfg(test)]
 mod bulk;
@@ -28,9 +32,9 @@ mod moves;
 #[cfg(test)]
 mod mutants;
 #[cfg(test)]
-mod parents;
-#[cfg(test)]
 mod office;
+#[cfg(test)]
+mod parents;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]
@@ -46,6 +50,8 @@ mod reader;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
+mod scenario;
+#[cfg(test)]
 mod script;
 #[cfg(test)]
 mod source;
@@ -57,5 +63,7 @@ mod stream;
 mod target;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod turn;
 #[cfg(test)]
 mod world;

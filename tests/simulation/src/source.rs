@@ -286,11 +286,12 @@ impl Source for SimSource {
                 label: field.name.to_owned(),
                 field_type: FieldType::of_describe(field.kind.name()),
                 filterable: field.filterable,
-                calculated: self
-                    .calculated
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .contains(&(object.to_owned(), field.name.to_owned())),
+                calculated: field.is_calculated()
+                    || self
+                        .calculated
+                        .lock()
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .contains(&(object.to_owned(), field.name.to_owned())),
                 reference_to: field
                     .reference
                     .iter()

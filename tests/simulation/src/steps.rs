@@ -31,7 +31,7 @@ pub(crate) struct People<'w> {
     pub(crate) clock: &'w SimClock,
 }
 
-fn fields(value: Value) -> Row {
+pub(crate) fn fields(value: Value) -> Row {
     value.as_object().cloned().unwrap()
 }
 
@@ -110,7 +110,7 @@ impl People<'_> {
         self.transact(ops);
     }
 
-    fn transact(&self, ops: Vec<Dml>) {
+    pub(crate) fn transact(&self, ops: Vec<Dml>) {
         if ops.is_empty() {
             return;
         }
@@ -241,7 +241,7 @@ impl People<'_> {
     }
 
     /// A permission set or group for somebody, sometimes for a while only.
-    fn grant(&self) {
+    pub(crate) fn grant(&self) {
         let Some(user) = self.user() else { return };
         let mut assignment = json!({ "AssigneeId": user });
         if self.chance.happens(0.25) {
@@ -255,7 +255,7 @@ impl People<'_> {
         self.transact(vec![insert("PermissionSetAssignment", assignment)]);
     }
 
-    fn add_component(&self) {
+    pub(crate) fn add_component(&self) {
         let set = self
             .alive("PermissionSet")
             .into_iter()
@@ -268,7 +268,7 @@ impl People<'_> {
         }
     }
 
-    fn without_component(&self) -> Option<Dml> {
+    pub(crate) fn without_component(&self) -> Option<Dml> {
         self.on("PermissionSetGroupComponent", |id| {
             delete("PermissionSetGroupComponent", id)
         })
@@ -314,7 +314,7 @@ impl People<'_> {
             .map(|record| record.id().to_owned())
     }
 
-    fn user(&self) -> Option<String> {
+    pub(crate) fn user(&self) -> Option<String> {
         let mut users = self.alive("User");
         users.retain(|user| user.id() != self.org.admin_id());
         self.chance.pick(&users).map(|user| user.id().to_owned())
@@ -354,7 +354,7 @@ impl People<'_> {
     }
 
     /// In ten seconds to ten minutes, in whole seconds.
-    fn expiry(&self) -> String {
+    pub(crate) fn expiry(&self) -> String {
         let at = self.clock.micros() / 1_000_000 + 10 + self.chance.below(590) as i64;
         domain::Timestamp::from_millis(at * 1000)
             .to_soql()

@@ -28,7 +28,7 @@ fn add_account(world: &World) {
 #[tokio::test(start_paused = true)]
 async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
     let mut world = World::new(1, Rates::NONE, Mutant::None);
-    let position = &world.stores.position;
+    let position = &std::sync::Arc::clone(&world.stores.position);
     let at_end = async || {
         let state = position.stream(TOPIC).await.unwrap();
         state

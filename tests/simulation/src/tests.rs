@@ -2,9 +2,12 @@
 
 use crate::chance::Rates;
 use crate::mutants::Mutant;
+use crate::scenario;
 use crate::script::{Outcome, play, play_polled};
+use crate::turn::Turn;
 
 const SCRIPTS: u64 = 100;
+const SCENARIOS: u64 = 40;
 /// Every combination of polled objects, and some twice.
 const POLLED_SCRIPTS: u64 = 40;
 const SCRIPTS_PLAYED_TWICE: u64 = 10;
@@ -83,6 +86,72 @@ fn scripts_end_as_the_oracle_says_3_of_4() {
 #[test]
 fn scripts_end_as_the_oracle_says_4_of_4() {
     quarter(3);
+}
+
+/// With `MOSYNC_SIM_TURNS=Relative,Midnight`, these; else all.
+fn turns() -> Vec<Turn> {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test has no main that could read its environment"
+    )]
+    let asked = std::env::var("MOSYNC_SIM_TURNS").ok();
+    match asked {
+        Some(names) => names
+            .split(',')
+            .map(|name| Turn::named(name.trim()).unwrap())
+            .collect(),
+        None => Turn::ALL.to_vec(),
+    }
+}
+
+/// Half of the scenarios go without faults: of these the sums must be exactly mOS's.
+fn play_scenario(seed: u64) -> Outcome {
+    let rates = if seed.is_multiple_of(2) {
+        Rates::NONE
+    } else {
+        Rates::FULL
+    };
+    scenario::play(seed, rates, &turns())
+}
+
+/// I12, and the rule at rest, where the rules change too: half the seeds.
+fn scenario_half(number: u64) {
+    let scenarios = setting("MOSYNC_SIM_SCENARIOS").unwrap_or(SCENARIOS);
+    let mut failed = Vec::new();
+    for seed in (number..scenarios).step_by(2) {
+        let outcome = play_scenario(seed);
+        if !outcome.faults.is_empty() {
+            println!(
+                "scenario {seed}: {}\n  replay: MOSYNC_SIM_SCENARIO={seed} cargo test -p simulation replay_scenario -- --nocapture",
+                outcome.faults.join("; ")
+            );
+            failed.push(seed);
+        }
+    }
+    assert!(failed.is_empty(), "these scenarios fail: {failed:?}");
+}
+
+#[test]
+fn scenarios_of_changing_rules_are_at_rest_as_the_oracle_says_1_of_2() {
+    scenario_half(0);
+}
+
+#[test]
+fn scenarios_of_changing_rules_are_at_rest_as_the_oracle_says_2_of_2() {
+    scenario_half(1);
+}
+
+/// With `MOSYNC_SIM_SCENARIO`, that scenario with its trace; else the first one.
+#[test]
+fn replay_scenario() {
+    let asked = setting("MOSYNC_SIM_SCENARIO");
+    let outcome = play_scenario(asked.unwrap_or(0));
+    if asked.is_some() {
+        for line in &outcome.trace {
+            println!("{line}");
+        }
+    }
+    assert!(outcome.faults.is_empty(), "{}", outcome.faults.join("\n"));
 }
 
 #[test]

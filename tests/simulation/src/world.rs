@@ -145,6 +145,17 @@ impl World {
         }
     }
 
+    /// What an administrator has at hand.
+    pub(crate) fn operations(&self) -> console::Operations {
+        console::Operations::new(
+            self.stores.clone(),
+            self.embedded.queue(),
+            Arc::clone(&self.clock) as Arc<dyn Clock>,
+            Arc::clone(&self.source),
+            TOPIC,
+        )
+    }
+
     /// Takes these objects out of the event stream, and lets the listener poll them from its next
     /// start on.
     pub(crate) fn poll(&mut self, objects: BTreeSet<ObjectKind>) {

@@ -17,7 +17,7 @@ use crate::faults::Fault;
 use crate::org::Org;
 use crate::record::Record;
 use crate::schema::{self, Entity};
-use crate::setup_fields::CustomField;
+use crate::setup_fields::{CustomField, Recalculation};
 use crate::setup_org::{NewFiscalYear, NewRecordType, OrgCurrencies};
 use crate::table::Key;
 
@@ -125,6 +125,9 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         (&Method::POST, ["person-accounts"]) => {
             app.org.enable_person_accounts();
             Reply::status(204)
+        }
+        (&Method::POST, ["recalculate"]) => {
+            done(body::<Recalculation>(incoming).and_then(|wish| app.org.recalculate(&wish)))
         }
         (&Method::POST, ["currencies"]) => done(
             body::<OrgCurrencies>(incoming).and_then(|wanted| app.org.enable_currencies(&wanted)),

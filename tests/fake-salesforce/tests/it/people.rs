@@ -31,7 +31,11 @@ fn a_hidden_record_is_found_by_nobody_and_shown_again() {
     org.hide_record(&hidden, true).unwrap();
     let all = "SELECT Id FROM Opportunity ORDER BY Id";
     assert_eq!(ids(&org, all, false), std::slice::from_ref(&open));
-    assert_eq!(ids(&org, all, true), std::slice::from_ref(&open), "queryAll neither");
+    assert_eq!(
+        ids(&org, all, true),
+        std::slice::from_ref(&open),
+        "queryAll neither"
+    );
     let by_id = [hidden.clone()];
     let found = org.retrieve("Opportunity", &by_id, &["Id".to_owned()]);
     assert_eq!(found.unwrap(), [None]);

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use fake_salesforce::commit::ChangeKind;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::org::Org;
-use serde_json::json;
+use fake_salesforce::pubsub::EventLog;
+use serde_json::{Value, json};
 
 use crate::common::{fields, insert, one, org, update};
 
@@ -309,6 +310,45 @@ fn a_retyped_stage_turns_its_opportunities_without_a_change() {
     let commits = org.commits_since(0);
     assert_eq!(commits.last().unwrap().changes.len(), 1);
     assert_eq!(commits.last().unwrap().silent[0].id, deal);
+}
+
+#[test]
+fn a_formula_says_something_else_without_a_change() {
+    let (org, _) = org();
+    let deal = opportunity(&org, None);
+    let log = EventLog::attach(&org);
+    let field = json!({"entity": "Opportunity", "name": "Score__c", "type": "double", "scale": 1, "calculated": true});
+    org.add_field(&serde_json::from_value(field).unwrap())
+        .unwrap();
+    let before = org.record("Opportunity", &deal).unwrap();
+    let wish = |field: &str, value: Value| {
+        let wish =
+            json!({"entity": "Opportunity", "field": field, "values": {(deal.clone()): value}});
+        org.recalculate(&serde_json::from_value(wish).unwrap())
+    };
+    wish("Score__c", json!(12.5)).unwrap();
+    let after = org.record("Opportunity", &deal).unwrap();
+    assert_eq!(after.get("Score__c"), json!(12.5));
+    assert_eq!(after.get("SystemModstamp"), before.get("SystemModstamp"));
+    let commit = org.commits_since(0).pop().unwrap();
+    assert!(commit.changes.is_empty());
+    assert_eq!(commit.silent[0].changed.last().unwrap(), "Score__c");
+    assert_eq!(log.events_after(None, 10).unwrap().len(), 0);
+    assert!(wish("Amount", json!(1)).is_err(), "nobody calculates it");
+    assert!(wish("Score__c", json!("high")).is_err());
+    // Nobody writes it, describe says so, and it can be asked for.
+    let write = org.transact(
+        org.admin_id(),
+        "",
+        vec![Dml::Update {
+            entity: "Opportunity".to_owned(),
+            id: deal.clone(),
+            fields: json!({"Score__c": 1}).as_object().unwrap().clone(),
+        }],
+    );
+    assert!(write.is_err());
+    let found = org.query("SELECT Id FROM Opportunity WHERE Score__c > 12", false);
+    assert_eq!(found.unwrap().len(), 1);
 }
 
 #[test]

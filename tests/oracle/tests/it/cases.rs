@@ -224,7 +224,8 @@ fn an_audit_names_what_is_missing_and_which_field_is_stale() {
         let found = with(kind, id, json!({ field: value }));
         assert!(found.missing.is_empty());
         assert_eq!(found.stale.len(), 1, "{field}");
-        assert_eq!((found.stale[0].field, &found.stale[0].got), (field, &value));
+        let mismatch = &found.stale[0];
+        assert_eq!((mismatch.field.as_str(), &mismatch.got), (field, &value));
         assert!(found.without(|parked, _| parked == kind).is_clean());
     }
     let less = changed(&good, &ids[..4], (Kind::User, "u", json!({})));
@@ -487,7 +488,7 @@ fn what_moved_silently_counts_for_the_scope_and_not_for_the_latency() {
     let stale = audit(&org.history, &defaults, &before, 10 * SECOND)
         .unwrap()
         .stale;
-    assert_eq!((stale.len(), stale[0].field), (1, "probability"));
+    assert_eq!((stale.len(), stale[0].field.as_str()), (1, "probability"));
     assert_eq!(
         latency(&org.history, &defaults, &MosLedger::default(), SECOND).unwrap(),
         []

@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod cases;
 #[cfg(test)]
+mod epochs;
+#[cfg(test)]
 mod org;
 #[cfg(test)]
 mod slow;
