@@ -17,9 +17,10 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::api;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, JobList, JobView,
+    LogPageView, LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
+    ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 
@@ -84,6 +85,22 @@ impl Client {
     /// [`OpsError`].
     pub async fn status(&self) -> Result<StatusView, OpsError> {
         self.get("/status").await
+    }
+
+    /// Who holds mOS permission, and who does not though it matters.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn users(&self) -> Result<UsersView, OpsError> {
+        self.get("/users").await
+    }
+
+    /// Why a record is in mOS, or is not; by its id or the address of its page in Salesforce.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn explain(&self, asked: &str) -> Result<ExplainView, OpsError> {
+        self.get(&format!("/explain/{}", escaped(asked))).await
     }
 
     /// Starts a sync-all, or answers the one that runs.

@@ -2,7 +2,9 @@
 
 use http::StatusCode;
 use ports::queue::LinkLost;
+use ports::source::SourceError;
 use ports::stores::StoreError;
+use runtime::worker::Outage;
 
 use crate::journal::JournalError;
 use crate::views::{ErrorDetail, FaultView, SettingsConflict};
@@ -140,6 +142,30 @@ impl From<JournalError> for OpsError {
             | JournalError::Held(_)) => {
                 Self::OutOfReach(format!("{error}; the settings were not changed"))
             }
+        }
+    }
+}
+
+impl From<SourceError> for OpsError {
+    fn from(error: SourceError) -> Self {
+        let message = error.to_string();
+        match error {
+            SourceError::Unreachable(_)
+            | SourceError::SignIn(_)
+            | SourceError::Quota(_)
+            | SourceError::PositionRejected(_)
+            | SourceError::Expired(_) => Self::OutOfReach(message),
+            SourceError::Refused { .. } | SourceError::Garbled(_) => Self::Broken(message),
+        }
+    }
+}
+
+impl From<Outage> for OpsError {
+    fn from(outage: Outage) -> Self {
+        match outage {
+            Outage::Source(error) => error.into(),
+            Outage::Store(error) => error.into(),
+            Outage::Other(why) => Self::Broken(why),
         }
     }
 }

@@ -2,13 +2,19 @@
 //! 1970-01-01T00:00:00Z.
 
 mod dead;
+mod explain;
 mod jobs;
 mod logs;
 mod parked;
 mod settings;
 mod status;
+mod users;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
+pub use explain::{
+    ExplainCode, ExplainCondition, ExplainGate, ExplainMos, ExplainOpportunity, ExplainOwner,
+    ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
+};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use parked::{
@@ -19,7 +25,11 @@ pub use settings::{
     ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
     SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
-pub use status::{ApiView, PollView, StageView, StatusView, StreamView, Verdict, WindowsView};
+pub use status::{
+    ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
+    WindowsView,
+};
+pub use users::{HolderView, OtherView, UserView, UsersView};
 
 use serde::{Deserialize, Serialize};
 

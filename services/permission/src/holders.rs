@@ -1,13 +1,14 @@
-//! Who holds mOS permission, read from Salesforce: assignments of the permission sets themselves and
-//! of groups that hold them, of active users, with the licences that are asked for.
+//! What Salesforce says of who holds the permission sets: every assignment of the sets themselves
+//! and of the groups that have them, of whomever, with the licences that are asked for. What counts
+//! of it is decided by [`domain::permission::decide()`].
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use domain::permission::Grant;
+use domain::permission::{Assignment, Grant, Licensed, Reading};
 use domain::row::Fields;
 use domain::{Row, SalesforceId, Timestamp, soql};
 use ports::source::{Source, SourceError};
-use runtime::readback::for_each_row;
+use runtime::readback::{RelatedQuery, for_each_related, for_each_row};
 
 /// Which permission sets and licences count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,105 +23,186 @@ pub struct Requirements {
     pub package_namespace: Option<String>,
 }
 
-/// User to grants.
-pub(crate) type Holders = BTreeMap<SalesforceId, BTreeSet<Grant>>;
+/// A group that has one of the sets or several.
+#[derive(Debug, Clone)]
+struct Group {
+    name: String,
+    needs_activation: bool,
+    /// The sets, and whether each needs activation.
+    sets: BTreeSet<(String, bool)>,
+}
 
 /// Reads all of it.
 pub(crate) async fn read(
     source: &dyn Source,
     requirements: &Requirements,
-) -> Result<Holders, SourceError> {
-    let mut holders = Holders::new();
-    direct(source, requirements, &mut holders).await?;
-    through_groups(source, requirements, &mut holders).await?;
+) -> Result<Reading, SourceError> {
+    let mut reading = Reading {
+        assignments: direct(source, requirements).await?,
+        ..Reading::default()
+    };
+    through_groups(source, requirements, &mut reading).await?;
     if let Some(licence) = &requirements.permission_set_licence {
         let condition = format!(
             "PermissionSetLicense.DeveloperName = {}",
             soql::quote(licence)
         );
-        let licensed = users(
+        let users = users(
             source,
             "AssigneeId",
             "PermissionSetLicenseAssign",
             &condition,
         )
         .await?;
-        holders.retain(|user, _| licensed.contains(user));
+        reading.permission_set_licence = Some(Licensed {
+            name: licence.clone(),
+            users,
+        });
     }
     if let Some(namespace) = &requirements.package_namespace {
         let condition = format!(
             "PackageLicense.NamespacePrefix = {}",
             soql::quote(namespace)
         );
-        let licensed = users(source, "UserId", "UserPackageLicense", &condition).await?;
-        holders.retain(|user, _| licensed.contains(user));
+        let users = users(source, "UserId", "UserPackageLicense", &condition).await?;
+        reading.package_licence = Some(Licensed {
+            name: namespace.clone(),
+            users,
+        });
     }
-    Ok(holders)
+    Ok(reading)
 }
 
-/// Assignments of the sets themselves.
+/// What is asked of every assignment.
+const ASSIGNMENT: &str = "AssigneeId, Assignee.IsActive, ExpirationDate, IsActive, IsRevoked";
+
+/// Assignments of the sets themselves. The row of a group's assignment names the set that Salesforce
+/// keeps for the group, whose name may be anything.
 async fn direct(
     source: &dyn Source,
     requirements: &Requirements,
-    holders: &mut Holders,
-) -> Result<(), SourceError> {
+) -> Result<Vec<Assignment>, SourceError> {
     let soql = format!(
-        "SELECT AssigneeId, PermissionSet.Name, ExpirationDate FROM PermissionSetAssignment WHERE {} AND Assignee.IsActive = true AND IsActive = true",
+        "SELECT {ASSIGNMENT}, PermissionSet.Name, PermissionSet.HasActivationRequired FROM PermissionSetAssignment WHERE {} AND PermissionSetGroupId = null",
         names_a_set(requirements)
     );
-    for row in rows(source, &soql).await? {
-        let fields = opened(&row)?;
+    let rows = rows(source, &soql).await?;
+    let assignments = rows.iter().map(|row| {
+        let fields = opened(row)?;
         let grant = Grant {
-            permission_set: text(&fields, "PermissionSet.Name")?,
+            permission_set: qualified(requirements, &text(&fields, "PermissionSet.Name")?),
             group: None,
             expires: expiry(&fields)?,
         };
-        let user = id(&fields, "AssigneeId")?;
-        holders.entry(user).or_default().insert(grant);
-    }
-    Ok(())
+        let needs_activation = fields.flag("PermissionSet.HasActivationRequired");
+        assignment(&fields, grant, needs_activation, false)
+    });
+    assignments.collect()
 }
 
-/// Assignments of groups that hold a set: their rows name the group, not the set (Object
+/// Assignments of groups that have a set: their rows name the group, not the set (Object
 /// Reference, `PermissionSetAssignment`).
 async fn through_groups(
     source: &dyn Source,
     requirements: &Requirements,
-    holders: &mut Holders,
+    reading: &mut Reading,
 ) -> Result<(), SourceError> {
-    let mut sets_of = BTreeMap::<SalesforceId, BTreeSet<String>>::new();
-    let soql = format!(
-        "SELECT PermissionSetGroupId, PermissionSet.Name FROM PermissionSetGroupComponent WHERE {}",
-        names_a_set(requirements)
-    );
-    for row in rows(source, &soql).await? {
-        let fields = opened(&row)?;
-        let set = text(&fields, "PermissionSet.Name")?;
-        let group = id(&fields, "PermissionSetGroupId")?;
-        sets_of.entry(group).or_default().insert(set);
-    }
-    if sets_of.is_empty() {
-        return Ok(());
-    }
-    let soql = format!(
-        "SELECT AssigneeId, PermissionSetGroupId, PermissionSetGroup.DeveloperName, ExpirationDate FROM PermissionSetAssignment WHERE PermissionSetGroupId IN {} AND Assignee.IsActive = true AND IsActive = true",
-        soql::in_list(sets_of.keys().map(SalesforceId::as_str))
-    );
-    for row in rows(source, &soql).await? {
-        let fields = opened(&row)?;
-        let user = id(&fields, "AssigneeId")?;
-        let group = id(&fields, "PermissionSetGroupId")?;
-        let name = text(&fields, "PermissionSetGroup.DeveloperName")?;
-        let expires = expiry(&fields)?;
-        for set in sets_of.get(&group).into_iter().flatten() {
-            holders.entry(user).or_default().insert(Grant {
-                permission_set: set.clone(),
-                group: Some(name.clone()),
-                expires,
-            });
+    let groups = groups(source, requirements, reading).await?;
+    let select = format!("{ASSIGNMENT}, PermissionSetGroupId");
+    let query = RelatedQuery {
+        select: &select,
+        from: "PermissionSetAssignment",
+        field: "PermissionSetGroupId",
+        and: "",
+    };
+    let mut found = Ok(());
+    for_each_related(source, query, &groups.keys().copied().collect(), |row| {
+        if found.is_ok() {
+            found = of_group(row, &groups, &mut reading.assignments);
         }
+    })
+    .await?;
+    found
+}
+
+/// An assignment of a group is one of each of its sets.
+fn of_group(
+    row: &Row,
+    groups: &BTreeMap<SalesforceId, Group>,
+    assignments: &mut Vec<Assignment>,
+) -> Result<(), SourceError> {
+    let fields = opened(row)?;
+    let group = id(&fields, "PermissionSetGroupId")?;
+    let Some(group) = groups.get(&group) else {
+        return Err(garbled("PermissionSetGroupId"));
+    };
+    for (set, needs_activation) in &group.sets {
+        let grant = Grant {
+            permission_set: set.clone(),
+            group: Some(group.name.clone()),
+            expires: expiry(&fields)?,
+        };
+        assignments.push(assignment(
+            &fields,
+            grant,
+            *needs_activation,
+            group.needs_activation,
+        )?);
     }
     Ok(())
+}
+
+/// The groups that have one of the sets as a member. A muting set is a member too, but none of
+/// these.
+async fn groups(
+    source: &dyn Source,
+    requirements: &Requirements,
+    reading: &mut Reading,
+) -> Result<BTreeMap<SalesforceId, Group>, SourceError> {
+    let soql = format!(
+        "SELECT PermissionSetGroupId, PermissionSetGroup.DeveloperName, PermissionSetGroup.NamespacePrefix, PermissionSetGroup.Status, PermissionSetGroup.HasActivationRequired, PermissionSet.Name, PermissionSet.HasActivationRequired FROM PermissionSetGroupComponent WHERE {}",
+        names_a_set(requirements)
+    );
+    let mut groups = BTreeMap::<SalesforceId, Group>::new();
+    for row in rows(source, &soql).await? {
+        let fields = opened(&row)?;
+        let name = text(&fields, "PermissionSetGroup.DeveloperName")?;
+        let name = match fields.text("PermissionSetGroup.NamespacePrefix") {
+            Some(namespace) => format!("{namespace}__{name}"),
+            None => name,
+        };
+        let status = text(&fields, "PermissionSetGroup.Status")?;
+        if status != "Updated" {
+            reading.unsettled_groups.insert(name.clone(), status);
+        }
+        let set = qualified(requirements, &text(&fields, "PermissionSet.Name")?);
+        let group = id(&fields, "PermissionSetGroupId")?;
+        let group = groups.entry(group).or_insert_with(|| Group {
+            name,
+            needs_activation: fields.flag("PermissionSetGroup.HasActivationRequired"),
+            sets: BTreeSet::new(),
+        });
+        let needs_activation = fields.flag("PermissionSet.HasActivationRequired");
+        group.sets.insert((set, needs_activation));
+    }
+    Ok(groups)
+}
+
+fn assignment(
+    fields: &Fields<'_>,
+    grant: Grant,
+    set_needs_activation: bool,
+    group_needs_activation: bool,
+) -> Result<Assignment, SourceError> {
+    Ok(Assignment {
+        user: id(fields, "AssigneeId")?,
+        user_is_active: fields.flag("Assignee.IsActive"),
+        grant,
+        is_active: fields.flag("IsActive"),
+        is_revoked: fields.flag("IsRevoked"),
+        set_needs_activation,
+        group_needs_activation,
+    })
 }
 
 async fn users(
@@ -132,6 +214,14 @@ async fn users(
     let soql = format!("SELECT {field} FROM {from} WHERE {condition}");
     let rows = rows(source, &soql).await?;
     rows.iter().map(|row| id(&opened(row)?, field)).collect()
+}
+
+/// The name with its namespace, as Setup shows it.
+fn qualified(requirements: &Requirements, name: &str) -> String {
+    match requirements.namespace.as_str() {
+        "" => name.to_owned(),
+        namespace => format!("{namespace}__{name}"),
+    }
 }
 
 fn names_a_set(requirements: &Requirements) -> String {
@@ -181,201 +271,4 @@ fn garbled(field: &str) -> SourceError {
 }
 
 #[cfg(test)]
-mod tests {
-    use async_trait::async_trait;
-    use domain::ObjectKind;
-    use ports::source::{
-        ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription,
-        Organization, Page, StreamStart,
-    };
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// Answers queries by the object they ask, and keeps the conditions.
-    struct Org(BTreeMap<&'static str, Vec<Value>>);
-
-    #[async_trait]
-    impl Source for Org {
-        async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
-            assert!(!deleted);
-            let from = soql
-                .split(" FROM ")
-                .nth(1)
-                .unwrap()
-                .split(' ')
-                .next()
-                .unwrap();
-            let kind = match from {
-                "PermissionSetAssignment" if soql.contains("PermissionSetGroupId IN ('0PG") => {
-                    "by group"
-                }
-                "PermissionSetAssignment" => {
-                    assert!(
-                        soql.contains("PermissionSet.Name IN ('mOS_Admin','mOS_User')"),
-                        "{soql}"
-                    );
-                    "direct"
-                }
-                other => other,
-            };
-            let rows = self.0.get(kind).cloned().unwrap_or_default();
-            Ok(Page {
-                total: rows.len() as u64,
-                rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
-                next: None,
-            })
-        }
-        async fn organization(&self) -> Result<Organization, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn user(&self) -> Result<SalesforceId, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn next_page(&self, _: &str) -> Result<Page, SourceError> {
-            unreachable!("one page each")
-        }
-        async fn retrieve(
-            &self,
-            _: ObjectKind,
-            _: &[SalesforceId],
-            _: &[String],
-        ) -> Result<Vec<Option<Row>>, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn describe(&self, _: &str) -> Result<Vec<FieldDescription>, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn limits(&self) -> Result<ApiAllowance, SourceError> {
-            unreachable!("not asked for")
-        }
-        fn api_calls(&self) -> u64 {
-            unreachable!("not asked for")
-        }
-        async fn create_bulk_query(&self, _: &str) -> Result<BulkQueryId, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn bulk_query(&self, _: &BulkQueryId) -> Result<BulkQuery, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn bulk_results(
-            &self,
-            _: &BulkQueryId,
-            _: &[String],
-            _: Option<&str>,
-            _: u32,
-        ) -> Result<Box<dyn BulkPage>, SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn remove_bulk_query(&self, _: &BulkQueryId) -> Result<(), SourceError> {
-            unreachable!("not asked for")
-        }
-        async fn subscribe(
-            &self,
-            _: &str,
-            _: StreamStart,
-        ) -> Result<Box<dyn EventStream>, SourceError> {
-            unreachable!("not asked for")
-        }
-    }
-
-    fn user(n: u8) -> SalesforceId {
-        SalesforceId::parse(&format!("00500000000000{n}")).unwrap()
-    }
-
-    fn org() -> Org {
-        let direct = |n, expires: Value| json!({"AssigneeId": user(n), "PermissionSet": {"Name": "mOS_User"}, "ExpirationDate": expires});
-        let component = json!({"PermissionSetGroupId": "0PG000000000001", "PermissionSet": {"Name": "mOS_User"}});
-        let by_group = json!({"AssigneeId": user(3), "PermissionSetGroupId": "0PG000000000001", "PermissionSetGroup": {"DeveloperName": "Sales_Apps"}, "ExpirationDate": null});
-        Org(BTreeMap::from([
-            (
-                "direct",
-                vec![
-                    direct(1, Value::Null),
-                    direct(2, json!("2027-01-01T00:00:00.000+0000")),
-                ],
-            ),
-            ("PermissionSetGroupComponent", vec![component]),
-            ("by group", vec![by_group]),
-            (
-                "PermissionSetLicenseAssign",
-                vec![
-                    json!({"AssigneeId": user(1)}),
-                    json!({"AssigneeId": user(3)}),
-                ],
-            ),
-            (
-                "UserPackageLicense",
-                vec![json!({"UserId": user(3)}), json!({"UserId": user(9)})],
-            ),
-        ]))
-    }
-
-    fn requirements() -> Requirements {
-        Requirements {
-            permission_sets: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
-            namespace: String::new(),
-            permission_set_licence: None,
-            package_namespace: None,
-        }
-    }
-
-    async fn who(org: &Org, requirements: &Requirements) -> Vec<SalesforceId> {
-        read(org, requirements).await.unwrap().into_keys().collect()
-    }
-
-    #[tokio::test]
-    async fn sets_are_held_directly_and_through_groups() {
-        let holders = read(&org(), &requirements()).await.unwrap();
-        assert_eq!(
-            holders.keys().copied().collect::<Vec<_>>(),
-            [user(1), user(2), user(3)]
-        );
-        let grant = |n| holders[&user(n)].first().unwrap().clone();
-        assert_eq!(grant(1).expires, None);
-        assert_eq!(
-            grant(2).expires,
-            Timestamp::parse("2027-01-01T00:00:00.000Z")
-        );
-        assert_eq!(grant(3).group.as_deref(), Some("Sales_Apps"));
-    }
-
-    #[tokio::test]
-    async fn licences_are_asked_for_only_where_configured() {
-        let licence = Requirements {
-            permission_set_licence: Some("mOS".to_owned()),
-            ..requirements()
-        };
-        assert_eq!(who(&org(), &licence).await, [user(1), user(3)]);
-        let package = Requirements {
-            package_namespace: Some("mos".to_owned()),
-            ..requirements()
-        };
-        assert_eq!(who(&org(), &package).await, [user(3)]);
-        let both = Requirements {
-            package_namespace: Some("mos".to_owned()),
-            ..licence
-        };
-        assert_eq!(who(&org(), &both).await, [user(3)]);
-    }
-
-    #[tokio::test]
-    async fn an_expiry_that_cannot_be_read_is_no_permission_for_ever() {
-        let mut org = org();
-        org.0.get_mut("direct").unwrap()[0]["ExpirationDate"] = json!("soon");
-        assert!(matches!(
-            read(&org, &requirements()).await,
-            Err(SourceError::Garbled(_))
-        ));
-    }
-
-    #[test]
-    fn a_namespace_is_part_of_the_name() {
-        assert!(names_a_set(&requirements()).ends_with("NamespacePrefix = null"));
-        let packaged = Requirements {
-            namespace: "mos".to_owned(),
-            ..requirements()
-        };
-        assert!(names_a_set(&packaged).ends_with("NamespacePrefix = 'mos'"));
-    }
-}
+mod tests;

@@ -12,6 +12,7 @@ use domain::{SalesforceId, Timestamp};
 use ports::Clock;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
+use runtime::expiring::Expiring;
 use runtime::gate::Gate;
 use runtime::worker::Outage;
 use tokio::sync::watch;
@@ -48,6 +49,8 @@ pub struct Poll {
     pub every: Duration,
     /// Opened with the first snapshot.
     pub gate: watch::Sender<Gate>,
+    /// What leaves the scope soon, for the report.
+    pub expiring: watch::Sender<Option<Expiring>>,
 }
 
 impl std::fmt::Debug for Poll {
@@ -103,17 +106,14 @@ impl Poll {
     pub async fn once(&self) -> Result<Option<Duration>, Outage> {
         // The time of the stores, not of this machine: snapshots and tickets are compared.
         let begun = self.stores.ticket.take().await?.version.time();
-        let holders = holders::read(&*self.source, &self.requirements).await?;
+        let reading = holders::read(&*self.source, &self.requirements).await?;
         let before = self.stores.permissions.latest().await?;
-        if before.number > 0 && before.holders == holders {
+        let now = PermissionSnapshot::following(&before, &reading, begun);
+        if before.number > 0 && before.says_the_same(&now) {
             self.stores.permissions.mark_polled(begun).await?;
+            self.look_ahead(&before, begun).await;
             return Ok(before.next_expiry(begun).map(|end| end.since(begun)));
         }
-        let now = PermissionSnapshot {
-            number: before.number + 1,
-            taken: begun,
-            holders,
-        };
         let entered = if before.number == 0 {
             BTreeSet::new()
         } else {
@@ -130,6 +130,12 @@ impl Poll {
             )
         });
         match self.stores.permissions.store(&now, backfill.as_ref()).await {
+            Ok(()) if before.number > 0 && before.holders == now.holders => {
+                tracing::info!(
+                    snapshot = now.number,
+                    "what does not count as permission has changed"
+                );
+            }
             Ok(()) => self.log(&before, &now, &entered).await?,
             Err(StoreError::Conflict { .. }) => {
                 tracing::info!("another permission worker stored its snapshot first");
@@ -140,7 +146,22 @@ impl Poll {
                 | StoreError::ClockSteppedBack(_)),
             ) => return Err(error.into()),
         }
+        self.look_ahead(&now, begun).await;
         Ok(now.next_expiry(begun).map(|end| end.since(begun)))
+    }
+
+    /// Counts what leaves with those whose permission runs out soon. A warning may be late; the
+    /// permissions that were read may not.
+    async fn look_ahead(&self, snapshot: &PermissionSnapshot, now: Timestamp) {
+        let before = self.expiring.borrow().clone();
+        match Expiring::look(&*self.source, &self.stores, snapshot, now, before).await {
+            Ok(expiring) => {
+                self.expiring.send_replace(expiring);
+            }
+            Err(error) => {
+                tracing::warn!("what leaves the scope soon could not be counted: {error}");
+            }
+        }
     }
 
     async fn log(

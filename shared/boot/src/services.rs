@@ -9,6 +9,7 @@ use ports::source::Source;
 use ports::stores::{Report, WorkerState};
 use ports::target::Target;
 use runtime::config::Config;
+use runtime::expiring::Expiring;
 use runtime::gate::{Gate, Gates};
 use runtime::health::Readiness;
 use runtime::in_hand::InHand;
@@ -114,7 +115,7 @@ pub fn start(
         }
         Service::Filter => {
             let handler = Arc::new(filter::Filter::new(source, stores));
-            run_worker(service, handler, adapters, lifecycle, readiness);
+            run_worker(service, handler, adapters, lifecycle, readiness, None);
         }
         Service::Permission => {
             let gate = permission::poll::closed_gate();
@@ -123,6 +124,8 @@ pub fn start(
                 stores.clone(),
                 gate.subscribe(),
             ));
+            let expiring = watch::Sender::new(None);
+            let soon = expiring.subscribe();
             let poll = permission::poll::Poll {
                 source,
                 stores,
@@ -130,12 +133,13 @@ pub fn start(
                 requirements: requirements(config),
                 every: config.permissions.poll,
                 gate,
+                expiring,
             };
             lifecycle.spawn("permission poll", async move {
                 poll.run(stop).await;
                 Ok::<_, Infallible>(())
             });
-            run_worker(service, handler, adapters, lifecycle, readiness);
+            run_worker(service, handler, adapters, lifecycle, readiness, Some(soon));
         }
         Service::Loader => {
             let permissions_for = permission::poll::too_old(config.permissions.poll);
@@ -160,7 +164,7 @@ pub fn start(
                 loader::gates::keep(gates, stores, source, clock, permissions_for, stop).await;
                 Ok::<_, Infallible>(())
             });
-            run_worker(service, handler, adapters, lifecycle, readiness);
+            run_worker(service, handler, adapters, lifecycle, readiness, None);
         }
     }
 }
@@ -175,6 +179,9 @@ fn requirements(config: &Config) -> permission::poll::Requirements {
     }
 }
 
+/// Whose permission runs out soon, told with the report of who polls permissions.
+type Soon = watch::Receiver<Option<Expiring>>;
+
 /// Runs a handler on both lanes, and reports how it is.
 fn run_worker(
     service: Service,
@@ -182,6 +189,7 @@ fn run_worker(
     adapters: &Adapters,
     lifecycle: &Lifecycle,
     readiness: &Readiness,
+    soon: Option<Soon>,
 ) {
     let Adapters {
         queue,
@@ -213,7 +221,7 @@ fn run_worker(
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = report(service, &adapters, gate, &in_hand, &readiness) => {}
+            () = report(service, &adapters, gate, &in_hand, &readiness, soon) => {}
         }
         Ok::<_, Infallible>(())
     });
@@ -226,6 +234,7 @@ async fn report(
     mut gate: watch::Receiver<Gate>,
     in_hand: &InHand,
     readiness: &Readiness,
+    soon: Option<Soon>,
 ) {
     loop {
         let state = match &*gate.borrow_and_update() {
@@ -233,10 +242,14 @@ async fn report(
             Gate::Closed(why) => WorkerState::Paused(why.clone()),
         };
         let now = adapters.clock.now();
+        let mut figures = in_hand.figures(now);
+        if let Some(expiring) = soon.as_ref().and_then(|soon| soon.borrow().clone()) {
+            figures.extend(expiring.figures());
+        }
         let report = Report {
             at: now,
             state,
-            figures: in_hand.figures(now),
+            figures,
         };
         // Readiness asks whether the worker reaches what it works with; a pause is not a fault.
         let reached = adapters

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::object::ObjectKind;
+
 /// Why a record could not be brought to mOS.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -124,6 +126,28 @@ impl FailureKind {
             Self::Unmappable => "unmappable",
             Self::Poison => "poison",
             Self::Unreadable => "unreadable",
+        }
+    }
+}
+
+/// What to do about a record of this object that the integration user cannot see.
+#[must_use]
+pub const fn unreadable_advice(object: ObjectKind) -> &'static str {
+    match object {
+        ObjectKind::Opportunity => {
+            "Give the integration user View All Records on Opportunity, or share these with it by a sharing rule; then mosync brings them by itself."
+        }
+        ObjectKind::OpportunityContactRole => {
+            "A contact role is visible with its opportunity and its contact: give the integration user View All Records on both; then mosync brings it by itself."
+        }
+        ObjectKind::Account => {
+            "Give the integration user View All Records on Account, or share these with it by a sharing rule; then mosync brings them by itself."
+        }
+        ObjectKind::Contact => {
+            "Give the integration user View All Records on Contact; a contact without an account is private to its owner, and only View All Data shows it. Then mosync brings them by itself."
+        }
+        ObjectKind::User => {
+            "Give the integration user View All Users, where users are private in this org; then mosync brings them by itself."
         }
     }
 }

@@ -21,7 +21,7 @@ use domain::job::{
 use domain::mapping::{ContractTermType, Mapping, MappingRow};
 use domain::org::{Currencies, DatedRate, Fiscal, OrgProfile, Period, PeriodKind, Weekday};
 use domain::parked::{Dismissal, Parked};
-use domain::permission::{Grant, PermissionSnapshot};
+use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
 use domain::unit::{Cause, Envelope, Lane, MESSAGE_VERSION, Stage, UnitRecord};
@@ -612,13 +612,30 @@ fn permission_snapshot() {
         group: Some("Sales_Apps".to_owned()),
         expires: Some(at(5)),
     };
+    let miss = NearMiss {
+        grant: grant.clone(),
+        because: BTreeSet::from([
+            Obstacle::UserInactive,
+            Obstacle::NoPermissionSetLicence {
+                licence: "mOS".to_owned(),
+            },
+        ]),
+    };
     let holders = BTreeMap::from([(id("005000000000001"), BTreeSet::from([grant]))]);
+    let snapshot = PermissionSnapshot {
+        number: 3,
+        taken: at(1),
+        holders,
+        ..PermissionSnapshot::default()
+    };
+    golden("permission_snapshot.json", &snapshot);
     golden(
-        "permission_snapshot.json",
+        "permission_snapshot_near_misses.json",
         &PermissionSnapshot {
-            number: 3,
-            taken: at(1),
-            holders,
+            near_misses: BTreeMap::from([(id("005000000000002"), BTreeSet::from([miss]))]),
+            near_misses_left_off: 1,
+            unsettled_groups: BTreeMap::from([("Sales_Apps".to_owned(), "Failed".to_owned())]),
+            ..snapshot
         },
     );
 }

@@ -1,10 +1,12 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, reading records back, counting API requests, and
-//! whether the connected org may be worked on.
+//! worker loop, its gates and what it has in hand, reading records back and counting them, counting
+//! API requests, and whether the connected org may be worked on.
 
+pub mod by_owner;
 pub mod calls;
 pub mod config;
 pub mod describe;
+pub mod expiring;
 pub mod fields;
 pub mod figures;
 pub mod gate;
@@ -15,5 +17,6 @@ pub mod org;
 pub mod profile;
 pub mod readback;
 pub mod telemetry;
+pub mod through;
 pub mod time;
 pub mod worker;

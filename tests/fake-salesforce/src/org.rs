@@ -1,5 +1,5 @@
 //! The org: its records, its ledger of transactions, and who is told of them.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -14,7 +14,7 @@ use crate::ledger::{History, Ledger};
 use crate::record::{Cell, Record};
 use crate::schema::Entity;
 use crate::setup_fields::SchemaHook;
-use crate::table::Table;
+use crate::table::{Key, Table};
 use crate::{schema, time};
 
 /// Who is told of a commit.
@@ -64,6 +64,8 @@ pub(crate) struct State {
     pub(crate) entities: BTreeMap<&'static str, &'static Entity>,
     /// When an object was last described anew, microseconds since the epoch.
     pub(crate) described_at: BTreeMap<&'static str, i64>,
+    /// Records that the integration user may not see.
+    pub(crate) hidden: Arc<BTreeSet<Key>>,
 }
 
 impl std::fmt::Debug for Org {
@@ -125,6 +127,7 @@ impl Org {
                     .map(|entity| (entity.name, entity))
                     .collect(),
                 described_at: BTreeMap::new(),
+                hidden: Arc::default(),
             })),
             founded_at,
             ledger: Arc::new(Ledger::new(folder)?),

@@ -47,14 +47,14 @@ const REPARENTED: [(&str, &str, &str); 5] = [
 /// Steps staged over the committed state.
 pub(crate) struct Transaction<'a> {
     state: &'a State,
-    writer: &'a mut Writer,
+    pub(crate) writer: &'a mut Writer,
     user: String,
     stamp: String,
     written: Written,
     /// What staging replaced, so that a failed step leaves nothing behind.
     undo: Vec<(String, Option<Option<Record>>)>,
     /// Loading: ids and read-only fields are taken as given.
-    trusted: bool,
+    pub(crate) trusted: bool,
 }
 
 impl<'a> Transaction<'a> {
@@ -297,6 +297,7 @@ impl<'a> Transaction<'a> {
         draft.set_if_null("OwnerId", user);
         match draft.entity.name {
             "Contact" | "User" => derive::person_name(draft),
+            "Account" => self.person_begun(draft, given)?,
             "Opportunity" => {
                 let stage = self.stage_of(draft.get("StageName").text().unwrap_or_default());
                 let category = given.contains("ForecastCategoryName");
@@ -368,6 +369,7 @@ impl<'a> Transaction<'a> {
     fn after_insert(&mut self, record: &Record) -> Result<(), ApiError> {
         match record.entity().name {
             "OpportunityContactRole" if !self.trusted => self.only_primary(record),
+            "Account" => self.contact_of_person(record),
             "Profile" => {
                 let set = row([
                     ("Name", format!("X{}", record.id())),
@@ -397,6 +399,8 @@ impl<'a> Transaction<'a> {
                     .children("PermissionSet", "ProfileId", profile)
                     .into_iter()
                     .find(|set| set.flag("IsOwnedByProfile"));
+                let login = row([("UserId", record.id().to_owned())]);
+                self.insert_by_system("UserLogin", &login)?;
                 let Some(owned) = owned else { return Ok(()) };
                 let assignment = row([
                     ("AssigneeId", record.id().to_owned()),
@@ -409,7 +413,7 @@ impl<'a> Transaction<'a> {
     }
 
     /// A record that the system makes, read-only fields included.
-    fn insert_by_system(&mut self, entity: &str, fields: &Row) -> Result<(), ApiError> {
+    pub(crate) fn insert_by_system(&mut self, entity: &str, fields: &Row) -> Result<(), ApiError> {
         let entity = self.entity(entity)?;
         let trusted = std::mem::replace(&mut self.trusted, true);
         let done = self.insert(entity, fields);
@@ -590,6 +594,7 @@ impl<'a> Transaction<'a> {
             given.insert(field.name);
             draft.put(position, cell);
         }
+        self.refuse_as_person(&before, &given)?;
         self.update_defaults(&before, &mut draft, &given);
         let after = draft.finish();
         self.check_unique(&after)?;
@@ -597,6 +602,7 @@ impl<'a> Transaction<'a> {
         match entity.name {
             "OpportunityContactRole" => self.only_primary(&after)?,
             "OpportunityStage" => self.retype(&before, &after),
+            "Account" => self.tell_contact(&after),
             _ => {}
         }
         Ok(after.id().to_owned())
@@ -606,6 +612,7 @@ impl<'a> Transaction<'a> {
         self.touch(draft);
         match draft.entity.name {
             "Contact" | "User" => derive::person_name(draft),
+            "Account" if before.flag("IsPersonAccount") => derive::person_name(draft),
             "Opportunity" => {
                 if draft.get("StageName").view() != before.cell("StageName") {
                     let stage = self.stage_of(draft.get("StageName").text().unwrap_or_default());
@@ -889,7 +896,7 @@ impl<'a> Transaction<'a> {
 
     // ---- shared
 
-    fn set_fields(&mut self, before: &Record, fields: &[(&str, Cell)]) {
+    pub(crate) fn set_fields(&mut self, before: &Record, fields: &[(&str, Cell)]) {
         let mut draft = self.draft(before);
         for (field, cell) in fields {
             draft.set(field, cell.clone());
@@ -926,7 +933,7 @@ impl<'a> Transaction<'a> {
         self.undo.push((record_id, replaced));
     }
 
-    fn current(&self, record_id: &str) -> Option<&Record> {
+    pub(crate) fn current(&self, record_id: &str) -> Option<&Record> {
         match self.written.records.get(record_id) {
             Some(staged) => staged.as_ref(),
             None => self.state.by_id(record_id),

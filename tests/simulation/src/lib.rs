@@ -16,6 +16,8 @@ mod clock;
 #[cfg(test)]
 mod entering;
 #[cfg(test)]
+mod invisible;
+#[cfg(test)]
 mod jobs;
 #[cfg(test)]
 mod judge;
@@ -23,6 +25,12 @@ mod judge;
 mod moves;
 #[cfg(test)]
 mod mutants;
+#[cfg(test)]
+mod office;
+#[cfg(test)]
+mod permissions;
+#[cfg(test)]
+mod persons;
 #[cfg(test)]
 mod poison;
 #[cfg(test)]

@@ -361,6 +361,7 @@ impl Bench {
                 BTreeSet::from([grant]),
             )]
             .into(),
+            ..PermissionSnapshot::default()
         };
         let permissions = &self.stores.permissions;
         permissions.store(&snapshot, None).await.unwrap();

@@ -13,7 +13,6 @@ use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use fake_salesforce::error::ApiError;
 use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::{EventLog, StoredEvent};
-use fake_salesforce::schema;
 use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, ReplayId, Source, SourceError, StreamBatch, StreamEvent, StreamStart, Undecodable,
@@ -276,10 +275,11 @@ impl Source for SimSource {
 
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
         self.asked().await?;
-        Ok(schema::entity(object)
-            .unwrap()
+        let entity = self.org.entity(object).unwrap();
+        Ok(entity
             .fields
             .iter()
+            .filter(|field| !field.hidden && !field.removed)
             .filter(|field| !self.is_hidden(object, field.name))
             .map(|field| FieldDescription {
                 name: field.name.to_owned(),

@@ -280,6 +280,7 @@ impl World {
             },
             every: POLL,
             gate,
+            expiring: tokio::sync::watch::Sender::new(None),
         };
         let mut tasks = self.workers(stage);
         tasks.push(self.spawn(poll.run(CancellationToken::new())));

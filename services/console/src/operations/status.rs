@@ -3,20 +3,22 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::failure::FailureKind;
+use domain::failure::{FailureKind, unreadable_advice};
 use domain::frequency::Frequency;
 use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
+use domain::permission::PermissionSnapshot;
 use domain::settings::Settings;
 use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
-use ports::stores::{Gap, PollState, Report, StreamState, WorkerState};
-use runtime::{figures, in_hand};
+use ports::stores::{Gap, ParkedFilter, PollState, Report, StreamState, WorkerState};
+use runtime::{expiring, figures, in_hand};
 
 use super::Operations;
 use crate::OpsError;
 use crate::views::{
-    ApiView, JobView, PollView, StageView, StatusView, StreamView, Verdict, WindowsView,
+    ApiView, ExpiryView, JobView, PollView, StageView, StatusView, StreamView, UnreadableView,
+    Verdict, WindowsView,
 };
 
 /// A worker that has not reported for so long is not running.
@@ -25,6 +27,8 @@ const SILENT: Duration = Duration::from_secs(15);
 const JOBS: usize = 20;
 /// How many jobs are looked through for the newest sync-all and those that failed.
 const HISTORY: usize = 500;
+/// How many unreadable records are told apart by object.
+const UNREADABLE: usize = 1_000;
 /// Who must report.
 const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
 /// How long nothing may be heard of the stream: Salesforce keeps events for 72 hours.
@@ -91,7 +95,14 @@ impl Operations {
             },
             (true, false) => format!("working: {}", waiting_for.join(", ")),
         };
-        let permitted = stores.permissions.latest().await?.permitted(now).len();
+        let permissions = stores.permissions.latest().await?;
+        let permitted = permissions.permitted(now).len();
+        let expiring = expiry_view(&permissions, workers.get("permission"), now);
+        let unreadable = self.unreadable(&parked).await?;
+        let told_apart = unreadable.values().map(|view| view.records).sum();
+        let unreadable_left_off = parked
+            .get(&FailureKind::Unreadable)
+            .map_or(0, |all| all.saturating_sub(told_apart));
         Ok(StatusView {
             verdict: if troubles.is_empty() {
                 Verdict::Healthy
@@ -111,6 +122,8 @@ impl Operations {
                 .collect(),
             permissions_polled,
             permitted_users: u64::try_from(permitted).unwrap_or(u64::MAX),
+            warnings: expiring.iter().map(warning).collect(),
+            expiring,
             settings_revision: revision.revision,
             stages: STAGES
                 .into_iter()
@@ -120,6 +133,8 @@ impl Operations {
             waiting_to_retry,
             dead,
             parked,
+            unreadable,
+            unreadable_left_off,
             open_gaps,
             workers,
             last_sync_all: jobs
@@ -133,6 +148,59 @@ impl Operations {
                 .collect(),
         })
     }
+}
+
+impl Operations {
+    /// Parked records that cannot be read, by object.
+    async fn unreadable(
+        &self,
+        parked: &BTreeMap<FailureKind, u64>,
+    ) -> Result<BTreeMap<ObjectKind, UnreadableView>, OpsError> {
+        let mut unreadable = BTreeMap::new();
+        if !parked.contains_key(&FailureKind::Unreadable) {
+            return Ok(unreadable);
+        }
+        let filter = ParkedFilter {
+            kind: Some(FailureKind::Unreadable),
+            dismissed: Some(false),
+            ..ParkedFilter::default()
+        };
+        for record in self.stores.parked.list(&filter, None, UNREADABLE).await? {
+            let view = unreadable
+                .entry(record.object)
+                .or_insert_with(|| UnreadableView {
+                    records: 0,
+                    advice: unreadable_advice(record.object).to_owned(),
+                });
+            view.records += 1;
+        }
+        Ok(unreadable)
+    }
+}
+
+/// Whose permission runs out soon; what leaves with them, where the poller has counted it.
+fn expiry_view(
+    permissions: &PermissionSnapshot,
+    poller: Option<&Report>,
+    now: Timestamp,
+) -> Option<ExpiryView> {
+    let leaving = permissions.leaving(now)?;
+    Some(ExpiryView {
+        users: u64::try_from(leaving.users.len()).unwrap_or(u64::MAX),
+        first: leaving.first,
+        opportunities: poller.and_then(|report| expiring::opportunities(&report.figures, &leaving)),
+    })
+}
+
+fn warning(expiring: &ExpiryView) -> String {
+    let stops = match expiring.opportunities {
+        Some(opportunities) => format!("{opportunities} opportunities will then be synced no more"),
+        None => "how many opportunities will then be synced no more is being counted".to_owned(),
+    };
+    format!(
+        "the mOS permission of {} users runs out within 7 days, the first at {}; {stops}. Renew the assignments in Salesforce if that is not meant (`mosync users` names them)",
+        expiring.users, expiring.first
+    )
 }
 
 /// What decides whether there is rest.

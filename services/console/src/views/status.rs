@@ -37,6 +37,11 @@ pub struct StatusView {
     pub permissions_polled: Option<Timestamp>,
     /// Users who hold permission.
     pub permitted_users: u64,
+    /// Whose permission runs out within seven days. That is a warning and no trouble: the verdict
+    /// stays, until it happens and after.
+    pub expiring: Option<ExpiryView>,
+    /// What somebody should know and that is no trouble, a sentence each.
+    pub warnings: Vec<String>,
     /// The settings revision in force.
     pub settings_revision: u64,
     /// The stages, in the order in which a change goes through them.
@@ -49,6 +54,11 @@ pub struct StatusView {
     pub dead: u64,
     /// Open parked records by reason.
     pub parked: BTreeMap<FailureKind, u64>,
+    /// Open parked records that Salesforce does not show to the integration user, by object; among
+    /// the first thousand of them.
+    pub unreadable: BTreeMap<ObjectKind, UnreadableView>,
+    /// How many there are beyond these.
+    pub unreadable_left_off: u64,
     /// Gaps that are open.
     pub open_gaps: Vec<Gap>,
     /// What the workers say of themselves.
@@ -113,6 +123,27 @@ impl Verdict {
             Self::Degraded => "degraded",
         }
     }
+}
+
+/// Permissions that run out soon.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryView {
+    /// How many users lose permission, if nothing is done.
+    pub users: u64,
+    /// When the first of them does.
+    pub first: Timestamp,
+    /// How many opportunities in scope they own, which then are synced no more; absent until it
+    /// was counted.
+    pub opportunities: Option<u64>,
+}
+
+/// Records of an object that cannot be read.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UnreadableView {
+    /// How many.
+    pub records: u64,
+    /// What to do.
+    pub advice: String,
 }
 
 /// What is before a stage and not done with.

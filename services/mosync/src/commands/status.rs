@@ -165,6 +165,12 @@ fn lines(status: &StatusView) -> Vec<String> {
         "permissions: {} users, read {polled}",
         status.permitted_users
     ));
+    lines.extend(
+        status
+            .warnings
+            .iter()
+            .map(|warning| format!("warning: {warning}")),
+    );
     lines.push(format!("settings: revision {}", status.settings_revision));
     let queues = status
         .queues
@@ -188,6 +194,18 @@ fn lines(status: &StatusView) -> Vec<String> {
             "parked, {}: {records}. {}",
             kind.name(),
             kind.advice()
+        ));
+    }
+    for (object, unreadable) in &status.unreadable {
+        lines.push(format!(
+            "not visible to the integration user, {object}: {}. {}",
+            unreadable.records, unreadable.advice
+        ));
+    }
+    if status.unreadable_left_off > 0 {
+        lines.push(format!(
+            "not visible to the integration user: {} more",
+            status.unreadable_left_off
         ));
     }
     lines.extend(status.jobs.iter().map(words::job));

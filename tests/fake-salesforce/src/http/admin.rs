@@ -44,6 +44,13 @@ struct FieldSecurity {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
+struct Sharing {
+    id: String,
+    hidden: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
 struct Merge {
     entity: String,
     winner: String,
@@ -124,6 +131,13 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             body::<Vec<NewFiscalYear>>(incoming)
                 .and_then(|years| app.org.define_fiscal_years(&years)),
         ),
+        (&Method::POST, ["sharing"]) => done(
+            body::<Sharing>(incoming).and_then(|wish| app.org.hide_record(&wish.id, wish.hidden)),
+        ),
+        (&Method::POST, ["person-accounts"]) => {
+            app.org.enable_person_accounts();
+            Reply::status(204)
+        }
         (&Method::GET, ["history"]) => history(app, incoming),
         (&Method::GET, ["state", entity]) => match schema::entity(entity) {
             Some(entity) => state(app, incoming, entity),

@@ -173,6 +173,9 @@ fn record(
     let Some(current) = current else {
         return Ok(Reply::not_found());
     };
+    if !app.org.state().is_visible(&current) {
+        return Ok(Reply::not_found());
+    }
     if current.flag("IsDeleted") {
         return Err(ApiError::new("ENTITY_IS_DELETED", "entity is deleted"));
     }

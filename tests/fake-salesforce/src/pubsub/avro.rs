@@ -20,6 +20,8 @@ pub enum Datum {
     Texts(Vec<String>),
     /// Avro record, every part of it optional.
     Record(Vec<Datum>),
+    /// The name of a person account: a record as the third branch of its union.
+    Person(Vec<Datum>),
 }
 
 /// A row's value does not fit the event's type for it.
@@ -115,10 +117,20 @@ impl Writer {
 
     /// An optional value: the branch of its union, then the value.
     ///
-    /// Every union here has null first and the branch in use second; the record of
-    /// `Switchable_PersonName`, which would be third, belongs to person accounts.
+    /// Every union here has null first and the branch in use second, but for a person account's
+    /// name: there the record is third, after the string of business accounts.
     pub fn optional(&mut self, datum: &Datum) {
-        self.integer(i64::from(*datum != Datum::Null));
+        let branch = match datum {
+            Datum::Null => 0,
+            Datum::Person(_) => 2,
+            Datum::Text(_)
+            | Datum::Boolean(_)
+            | Datum::Integer(_)
+            | Datum::Double(_)
+            | Datum::Texts(_)
+            | Datum::Record(_) => 1,
+        };
+        self.integer(branch);
         match datum {
             Datum::Null => {}
             Datum::Text(text) => self.text(text),
@@ -126,7 +138,9 @@ impl Writer {
             Datum::Integer(value) => self.integer(*value),
             Datum::Double(value) => self.out.extend_from_slice(&value.to_le_bytes()),
             Datum::Texts(texts) => self.texts(texts),
-            Datum::Record(parts) => parts.iter().for_each(|part| self.optional(part)),
+            Datum::Record(parts) | Datum::Person(parts) => {
+                parts.iter().for_each(|part| self.optional(part))
+            }
         }
     }
 

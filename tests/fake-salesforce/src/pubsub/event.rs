@@ -380,6 +380,11 @@ fn value(field: &Field, record: &Record, wanted: impl Fn(usize) -> bool) -> Resu
     match &field.shape {
         Shape::Scalar(Scalar::Names) => Ok(Datum::Texts(switched_on(&field.name, record))),
         Shape::Scalar(scalar) => datum(*scalar, &record.get(&field.name)),
+        Shape::SwitchableName if record.flag("IsPersonAccount") => {
+            let parts = ["Salutation", "FirstName", "LastName"];
+            let parts = parts.map(|part| datum(Scalar::Text, &record.get(part)));
+            Ok(Datum::Person(parts.into_iter().collect::<Result<_, _>>()?))
+        }
         Shape::SwitchableName => datum(Scalar::Text, &record.get(&field.name)),
         Shape::Compound(_, parts) => {
             let values = parts

@@ -66,7 +66,10 @@ impl<'a> Scope<'a> {
     pub(crate) fn parent(&self, record: &Record, position: usize) -> Option<&'a Record> {
         let state: &'a State = self.state;
         let parent = state.by_id(record.at(position).text()?)?;
-        (self.all_rows || !parent.flag("IsDeleted")).then_some(parent)
+        // A group's component may be a muting set, which is no permission set.
+        let (target, _) = record.entity().fields.get(position)?.reference?;
+        let visible = (self.all_rows || !parent.flag("IsDeleted")) && state.is_visible(parent);
+        (visible && parent.entity().name == target).then_some(parent)
     }
 
     /// A field's value; null where a parent is missing on the way.

@@ -102,6 +102,7 @@ impl Plan {
     /// Whether the query finds this record of its object.
     pub(crate) fn finds(&self, scope: &Scope<'_>, record: &Record) -> bool {
         (scope.all_rows || !record.flag("IsDeleted"))
+            && scope.state.is_visible(record)
             && self
                 .test
                 .as_ref()

@@ -82,7 +82,8 @@ impl Org {
                     ApiError::new("MALFORMED_ID", format!("malformed id {given}"))
                 })?;
                 let record = state.table(root.name).and_then(|table| table.get(&whole));
-                let alive = record.filter(|record| !record.flag("IsDeleted"));
+                let alive =
+                    record.filter(|record| !record.flag("IsDeleted") && state.is_visible(record));
                 Ok(alive.map(|record| shape.row(&scope, record, version)))
             })
             .collect()

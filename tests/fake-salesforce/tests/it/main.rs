@@ -14,6 +14,8 @@ mod load;
 #[cfg(test)]
 mod more_doors;
 #[cfg(test)]
+mod people;
+#[cfg(test)]
 mod scale;
 #[cfg(test)]
 mod soql;

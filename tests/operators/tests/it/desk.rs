@@ -18,10 +18,12 @@ use domain::unit::{
 };
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use embedded::{Embedded, Location};
+use fake_salesforce::org::Org;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper_util::rt::TokioIo;
 use ports::Clock;
 use ports::queue::{Message, Queue};
+use ports::source::Source;
 use ports::stores::{LogEntry, LogQuery, Stores};
 use serde_json::Value;
 use tokio::net::TcpStream;
@@ -51,6 +53,7 @@ pub(crate) struct Desk {
     pub(crate) stores: Stores,
     pub(crate) queue: Arc<dyn Queue>,
     pub(crate) ops: Operations,
+    pub(crate) salesforce: Arc<Org>,
     clock: Arc<HandClock>,
 }
 
@@ -60,7 +63,9 @@ impl Desk {
         let shared: Arc<dyn Clock> = Arc::<HandClock>::clone(&clock);
         let embedded = Embedded::open(Location::Memory, Arc::clone(&shared)).unwrap();
         let (stores, queue) = (embedded.stores(), embedded.queue());
-        let org = Arc::new(DeskOrg::default());
+        let of_org = Arc::<HandClock>::clone(&clock);
+        let salesforce = Org::new(Arc::new(move || of_org.now().as_micros()), 1);
+        let org = Arc::new(DeskOrg::over(Arc::clone(&salesforce)));
         let ops = Operations::new(
             stores.clone(),
             Arc::clone(&queue),
@@ -73,6 +78,7 @@ impl Desk {
             stores,
             queue,
             ops,
+            salesforce,
             clock,
         }
     }
@@ -227,6 +233,10 @@ impl Desk {
             folder: None,
         };
         open(ops, keys).await
+    }
+
+    pub(crate) fn source(&self) -> Arc<dyn Source> {
+        Arc::<DeskOrg>::clone(&self.org)
     }
 
     pub(crate) fn clock(&self) -> Arc<dyn Clock> {

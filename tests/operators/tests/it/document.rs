@@ -7,8 +7,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use console::Operations;
 use console::api::{DOCUMENT, routes};
+use domain::failure::FailureKind;
 use domain::job::{Extracted, JobId, JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::parked::Dismissal;
+use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
 use domain::unit::QueueName;
 use domain::{ObjectKind, Timestamp};
 use http::Method;
@@ -227,6 +229,8 @@ async fn furnished() -> Desk {
         .await
         .unwrap();
     desk.park(3, |_| {}).await;
+    desk.park(4, |parked| parked.kind = FailureKind::Unreadable)
+        .await;
     let unit = desk.unit(&load.id, 1, 2);
     desk.die("unit", unit.encode().unwrap()).await;
     desk.die("garbage", b"?".to_vec()).await;
@@ -263,8 +267,12 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let nobody = nobody.to_string();
     let reason = json!({"reason": "a test"}).to_string();
 
+    let path = "/api/v1/users";
+    book.ask(&door, get.clone(), path, path, "").await;
+    store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
+        ("/api/v1/users", "", ""),
         ("/api/v1/jobs", "?limit=2", ""),
         ("/api/v1/jobs", "?before=x", ""),
         ("/api/v1/parked", "?limit=1&dismissed=false", ""),
@@ -440,6 +448,43 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
         let real = one.replace("{revision}", number);
         book.ask(door, get.clone(), &one, &real, "").await;
     }
+}
+
+/// A holder who leaves soon, with a deal, and another whose assignment does not count.
+async fn store_permissions(desk: &Desk) {
+    let user = |name: &str| {
+        let username = format!("{name}@example.com");
+        let fields = json!({"LastName": name, "Username": username, "Email": username});
+        crate::salesforce::insert(&desk.salesforce, "User", &fields)
+    };
+    let (ada, bea) = (user("Ada"), user("Bea"));
+    let deal = json!({"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2027-01-01", "OwnerId": ada});
+    crate::salesforce::insert(&desk.salesforce, "Opportunity", &deal);
+    let id = |text: &str| domain::SalesforceId::parse(text).unwrap();
+    let grant = Grant {
+        permission_set: "mOS_User".to_owned(),
+        group: Some("Sales".to_owned()),
+        expires: Some(desk.now().after(std::time::Duration::from_secs(60))),
+    };
+    let miss = NearMiss {
+        grant: grant.clone(),
+        because: [
+            Obstacle::UserInactive,
+            Obstacle::NoPackageLicence {
+                namespace: "mos".to_owned(),
+            },
+        ]
+        .into(),
+    };
+    let snapshot = PermissionSnapshot {
+        number: 1,
+        taken: desk.now(),
+        holders: [(id(&ada), [grant].into())].into(),
+        near_misses: [(id(&bea), [miss].into())].into(),
+        ..PermissionSnapshot::default()
+    };
+    let permissions = &desk.stores.permissions;
+    permissions.store(&snapshot, None).await.unwrap();
 }
 
 /// The API of stores whose broker is gone.

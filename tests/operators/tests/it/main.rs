@@ -14,5 +14,7 @@ mod journal;
 mod messages;
 mod org;
 mod parked;
+mod salesforce;
 mod settings;
 mod status;
+mod users;

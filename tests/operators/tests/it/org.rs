@@ -1,21 +1,27 @@
 //! The org that settings are compared with: what it is, which fields it has, whether it answers.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use async_trait::async_trait;
 use domain::filter::FieldType;
 use domain::{ObjectKind, Row, SalesforceId};
+use fake_salesforce::org::Org;
 use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, Source, SourceError, StreamStart,
 };
 use serde_json::value::RawValue;
 
+use crate::salesforce::OrgSource;
+
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
-#[derive(Debug)]
-pub(crate) struct DeskOrg(Mutex<State>);
+pub(crate) struct DeskOrg {
+    state: Mutex<State>,
+    /// Its records.
+    records: OrgSource,
+}
 
 #[derive(Debug)]
 struct State {
@@ -24,8 +30,9 @@ struct State {
     answers: bool,
 }
 
-impl Default for DeskOrg {
-    fn default() -> Self {
+impl DeskOrg {
+    /// With the records of a stand-in org.
+    pub(crate) fn over(records: Arc<Org>) -> Self {
         let field = |name: &str, field_type, filterable| FieldDescription {
             name: name.to_owned(),
             label: format!("The {name}"),
@@ -35,7 +42,7 @@ impl Default for DeskOrg {
             reference_to: BTreeSet::new(),
             relationship: None,
         };
-        Self(Mutex::new(State {
+        let state = State {
             id: SalesforceId::parse(ORG).unwrap(),
             fields: vec![
                 field("Amount", Some(FieldType::Currency), true),
@@ -46,13 +53,15 @@ impl Default for DeskOrg {
                 field("Site__c", None, true),
             ],
             answers: true,
-        }))
+        };
+        Self {
+            state: Mutex::new(state),
+            records: OrgSource(records),
+        }
     }
-}
 
-impl DeskOrg {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     /// From now on it answers, or does not.
@@ -94,7 +103,7 @@ impl Source for DeskOrg {
         Ok(self.asked()?.fields.clone())
     }
     /// The org's calendar, as it comes with every filter: UTC, one currency.
-    async fn query(&self, soql: &str, _deleted: bool) -> Result<Page, SourceError> {
+    async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
         let row = if soql.contains("FROM Organization") {
             format!(
@@ -103,10 +112,7 @@ impl Source for DeskOrg {
         } else if soql.contains("FROM User ") {
             r#"{"TimeZoneSidKey":"UTC","LocaleSidKey":"en_US"}"#.to_owned()
         } else {
-            return Err(SourceError::Refused {
-                code: "INVALID_TYPE".to_owned(),
-                message: "this org does not have that".to_owned(),
-            });
+            return self.records.query(soql, deleted).await;
         };
         let row = Row::new(RawValue::from_string(row).unwrap());
         Ok(Page {
@@ -127,11 +133,12 @@ impl Source for DeskOrg {
     }
     async fn retrieve(
         &self,
-        _object: ObjectKind,
-        _ids: &[SalesforceId],
-        _fields: &[String],
+        object: ObjectKind,
+        ids: &[SalesforceId],
+        fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        Err(not_here())
+        let _answers = self.asked()?;
+        self.records.retrieve(object, ids, fields).await
     }
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         Err(not_here())

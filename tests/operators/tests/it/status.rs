@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use console::views::{ApiView, PollView, Verdict, WindowsView};
 use domain::allowance::ApiShare;
+use domain::failure::FailureKind;
 use domain::job::{JobId, JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::tally::{Count, Tally};
 use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
@@ -344,4 +345,32 @@ async fn polls_are_shown_object_by_object() {
     };
     let shown = [(ObjectKind::User, Some(view)), (ObjectKind::Contact, None)];
     assert_eq!(status.polls, shown.into());
+}
+
+/// What Salesforce does not show is told object by object, with what to do.
+#[tokio::test]
+async fn records_that_cannot_be_seen_are_counted_by_object() {
+    let desk = at_rest().await;
+    for (number, object) in [
+        (1, ObjectKind::Account),
+        (2, ObjectKind::Account),
+        (3, ObjectKind::User),
+    ] {
+        desk.park(number, |parked| {
+            (parked.object, parked.id) = (object, record(object, number));
+            parked.kind = FailureKind::Unreadable;
+        })
+        .await;
+    }
+    desk.park(4, |_| {}).await;
+    let status = desk.ops.status().await.unwrap();
+    let counted = status.unreadable.iter();
+    let counted: Vec<_> = counted
+        .map(|(object, view)| (*object, view.records))
+        .collect();
+    assert_eq!(counted, [(ObjectKind::User, 1), (ObjectKind::Account, 2)]);
+    let advice = &status.unreadable[&ObjectKind::Account].advice;
+    assert!(advice.contains("View All Records on Account"), "{advice}");
+    assert_eq!(status.unreadable_left_off, 0);
+    assert_eq!(status.verdict, Verdict::Degraded);
 }

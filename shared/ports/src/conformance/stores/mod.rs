@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::org::OrgProfile;
-use domain::permission::{Grant, PermissionSnapshot};
+use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
 use domain::{ObjectKind, SalesforceId, Timestamp};
@@ -206,9 +206,16 @@ fn snapshot(number: u64, taken: Timestamp) -> PermissionSnapshot {
         group: Some("Sales".to_owned()),
         expires: Some(at(99)),
     };
+    let miss = NearMiss {
+        grant: grant.clone(),
+        because: BTreeSet::from([Obstacle::UserInactive]),
+    };
     PermissionSnapshot {
         number,
         taken,
         holders: BTreeMap::from([(id(ObjectKind::User, 1), BTreeSet::from([grant]))]),
+        near_misses: BTreeMap::from([(id(ObjectKind::User, 2), BTreeSet::from([miss]))]),
+        near_misses_left_off: 3,
+        unsettled_groups: BTreeMap::from([("Sales".to_owned(), "Updating".to_owned())]),
     }
 }

@@ -1,0 +1,153 @@
+//! Records that the integration user may not see: counted and parked, told apart from deleted
+//! ones, and brought by themselves once they can be seen.
+
+use domain::ObjectKind;
+use domain::failure::FailureKind;
+use domain::tally::Count;
+use fake_mos::RecordType;
+use serde_json::json;
+
+use crate::office::Office;
+use crate::rest;
+
+async fn parked(office: &Office) -> Vec<(ObjectKind, String, FailureKind)> {
+    let parked = rest::parked(&office.world).await.into_iter();
+    parked
+        .map(|parked| (parked.object, parked.id.to_string(), parked.kind))
+        .collect()
+}
+
+async fn counted(office: &Office, object: ObjectKind, count: Count) -> u64 {
+    let jobs = office.world.stores.jobs.list(100).await.unwrap();
+    jobs.iter().map(|job| job.tally.get(object, count)).sum()
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_opportunity_that_is_hidden_is_parked_and_one_that_is_deleted_is_gone() {
+    let mut owner = String::new();
+    let office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+    })
+    .await;
+    let hidden = office.deal(&owner, &json!({}));
+    office.world.org.hide_record(&hidden, true).unwrap();
+    let deleted = office.deal(&owner, &json!({}));
+    office.delete("Opportunity", &deleted);
+    office.rest().await;
+    let only = (
+        ObjectKind::Opportunity,
+        hidden.clone(),
+        FailureKind::Unreadable,
+    );
+    assert_eq!(parked(&office).await, [only]);
+    assert_eq!(
+        counted(&office, ObjectKind::Opportunity, Count::Unreadable).await,
+        1
+    );
+    assert!(counted(&office, ObjectKind::Opportunity, Count::Gone).await >= 1);
+    assert!(!office.has(RecordType::Opportunity, &hidden));
+
+    office.world.org.hide_record(&hidden, false).unwrap();
+    let hour = std::time::Duration::from_secs(3_700);
+    let came = office
+        .comes_within(hour, |office| office.has(RecordType::Opportunity, &hidden))
+        .await;
+    assert!(came, "brought by itself once it can be seen");
+    office.rest().await;
+    assert_eq!(parked(&office).await, []);
+}
+
+/// A deleted opportunity may be hidden too: the event says that it is gone, and that settles it.
+#[tokio::test(start_paused = true)]
+async fn a_hidden_record_whose_deletion_was_told_is_gone_and_not_parked() {
+    let mut owner = String::new();
+    let office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+    })
+    .await;
+    let deal = office.deal(&owner, &json!({}));
+    office.rest().await;
+    office.world.org.hide_record(&deal, true).unwrap();
+    office.delete("Opportunity", &deal);
+    office.rest().await;
+    assert_eq!(parked(&office).await, []);
+    assert!(
+        office.has(RecordType::Opportunity, &deal),
+        "nothing is ever deleted"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_contact_that_is_hidden_is_parked_with_its_role_and_both_come_when_it_is_shown() {
+    let (mut owner, mut contact) = (String::new(), String::new());
+    let office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+        contact = office.insert("Contact", &json!({ "LastName": "Cid" }));
+        office.world.org.hide_record(&contact, true).unwrap();
+    })
+    .await;
+    let deal = office.deal(&owner, &json!({}));
+    let role = office.insert(
+        "OpportunityContactRole",
+        &json!({ "OpportunityId": deal, "ContactId": contact }),
+    );
+    office.rest().await;
+    assert!(
+        office.has(RecordType::Opportunity, &deal),
+        "the deal waits for nobody"
+    );
+    let found = parked(&office).await;
+    let unreadable = (
+        ObjectKind::Contact,
+        contact.clone(),
+        FailureKind::Unreadable,
+    );
+    let waits = (
+        ObjectKind::OpportunityContactRole,
+        role.clone(),
+        FailureKind::ParentMissing,
+    );
+    assert_eq!(found, [unreadable, waits]);
+
+    office.world.org.hide_record(&contact, false).unwrap();
+    let hour = std::time::Duration::from_secs(3_700);
+    let came = office
+        .comes_within(hour, |office| {
+            office.has(RecordType::Contact, &contact)
+                && office
+                    .world
+                    .mos
+                    .record(RecordType::ContactRole, &role)
+                    .is_some()
+        })
+        .await;
+    assert!(came);
+    office.rest().await;
+    assert_eq!(parked(&office).await, []);
+}
+
+/// By a full load too: a role names a contact that no query shows.
+#[tokio::test(start_paused = true)]
+async fn a_full_load_is_not_silent_about_what_it_cannot_see() {
+    let (mut contact, mut role) = (String::new(), String::new());
+    let office = Office::open(|office| {
+        let owner = office.user("Ada");
+        office.grant(&owner);
+        contact = office.insert("Contact", &json!({ "LastName": "Cid" }));
+        office.world.org.hide_record(&contact, true).unwrap();
+        let deal = office.deal(&owner, &json!({}));
+        role = office.insert(
+            "OpportunityContactRole",
+            &json!({ "OpportunityId": deal, "ContactId": contact }),
+        );
+    })
+    .await;
+    let found = parked(&office).await;
+    assert!(
+        found.contains(&(ObjectKind::Contact, contact, FailureKind::Unreadable)),
+        "{found:?}"
+    );
+}

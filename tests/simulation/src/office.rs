@@ -1,0 +1,127 @@
+//! A world at rest in which a test does one thing after the other and looks at what mOS then has.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fake_mos::RecordType;
+use fake_salesforce::dml::Dml;
+use ports::Clock as _;
+use serde_json::{Value, json};
+
+use crate::chance::Rates;
+use crate::mutants::Mutant;
+use crate::rest;
+use crate::world::{POLL, World};
+
+/// What a poll, the queries behind it and the way to mOS may take beyond the time between polls.
+const ON_THE_WAY: Duration = Duration::from_secs(15);
+/// How soon after a change mOS must have it, or have it no more, where only a poll can notice.
+pub(crate) const WITHIN_A_POLL: Duration = POLL.saturating_add(ON_THE_WAY);
+
+pub(crate) struct Office {
+    pub(crate) world: World,
+    /// The permission set.
+    pub(crate) set: String,
+}
+
+impl Office {
+    /// Everything runs; `furnish` has been done before it began.
+    pub(crate) async fn open(furnish: impl FnOnce(&mut Self)) -> Self {
+        let world = World::new(7, Rates::NONE, Mutant::None);
+        let mut office = Self {
+            world,
+            set: String::new(),
+        };
+        office.set = office.insert("PermissionSet", &json!({ "Name": "mOS_User" }));
+        furnish(&mut office);
+        office.world.start_all();
+        office.rest().await;
+        office
+    }
+
+    /// Waits until all of it has arrived.
+    pub(crate) async fn rest(&self) {
+        let now = self.world.clock.now();
+        rest::wait(&self.world, now).await.unwrap();
+    }
+
+    pub(crate) fn transact(&self, op: Dml) -> Option<String> {
+        let org = &self.world.org;
+        let results = org.transact(org.admin_id(), "test", vec![op]).unwrap();
+        results.into_iter().next().unwrap().id
+    }
+
+    pub(crate) fn insert(&self, entity: &str, fields: &Value) -> String {
+        let op = Dml::Insert {
+            entity: entity.to_owned(),
+            fields: fields.as_object().cloned().unwrap(),
+        };
+        self.transact(op).unwrap()
+    }
+
+    pub(crate) fn update(&self, entity: &str, id: &str, fields: &Value) {
+        self.transact(Dml::Update {
+            entity: entity.to_owned(),
+            id: id.to_owned(),
+            fields: fields.as_object().cloned().unwrap(),
+        });
+    }
+
+    pub(crate) fn delete(&self, entity: &str, id: &str) {
+        self.transact(Dml::Delete {
+            entity: entity.to_owned(),
+            id: id.to_owned(),
+        });
+    }
+
+    pub(crate) fn user(&self, name: &str) -> String {
+        let username = format!("{name}@example.com");
+        self.insert(
+            "User",
+            &json!({ "LastName": name, "Username": username, "Email": username }),
+        )
+    }
+
+    /// The set itself for a user; the assignment.
+    pub(crate) fn grant(&self, user: &str) -> String {
+        let fields = json!({ "AssigneeId": user, "PermissionSetId": self.set });
+        self.insert("PermissionSetAssignment", &fields)
+    }
+
+    pub(crate) fn deal(&self, owner: &str, more: &Value) -> String {
+        let mut fields = json!({
+            "Name": "Deal", "StageName": "Prospecting", "CloseDate": "2027-01-01", "OwnerId": owner,
+        });
+        for (name, value) in more.as_object().unwrap() {
+            fields[name] = value.clone();
+        }
+        self.insert("Opportunity", &fields)
+    }
+
+    /// A field of a record in mOS; `None` when mOS does not have the record.
+    pub(crate) fn in_mos(&self, kind: RecordType, id: &str, field: &str) -> Option<Value> {
+        let record = self.world.mos.record(kind, id)?;
+        let record = serde_json::to_value(record).unwrap();
+        Some(record["fields"][field].clone())
+    }
+
+    pub(crate) fn has(&self, kind: RecordType, id: &str) -> bool {
+        self.in_mos(kind, id, "name").is_some()
+    }
+
+    /// Waits until it is so; says whether it was within that time.
+    pub(crate) async fn comes_within(&self, time: Duration, is_so: impl Fn(&Self) -> bool) -> bool {
+        let end = tokio::time::Instant::now() + time;
+        while !is_so(self) {
+            if tokio::time::Instant::now() >= end {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        true
+    }
+
+    pub(crate) fn clock(&self) -> Arc<crate::clock::SimClock> {
+        Arc::clone(&self.world.clock)
+    }
+}
