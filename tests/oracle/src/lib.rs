@@ -16,6 +16,7 @@ mod judge;
 mod ledger;
 mod mapping;
 mod number;
+mod reason;
 mod settings;
 mod timeline;
 
@@ -25,5 +26,6 @@ pub use judge::{
     percentile,
 };
 pub use ledger::{Kind, LedgerEntry, LedgerRecord, MosLedger, MosRecord, MosState, Outcome};
+pub use reason::Reason;
 pub use settings::{Condition, Filter, Operator, PermissionConfig, Settings, SettingsError};
 pub use timeline::{RecordId, Span, Timeline};

@@ -128,6 +128,19 @@ impl<'h> Timeline<'h> {
         self.spans.get(&(kind, id)).map_or(&[], Vec::as_slice)
     }
 
+    /// A record that exists at the end.
+    pub(crate) fn row(&self, entity: Entity, id: &str) -> Option<&'h Row> {
+        self.rows.get(&(entity, id)).copied()
+    }
+
+    /// The records of an object that exist at the end.
+    pub(crate) fn rows_of(&self, entity: Entity) -> impl Iterator<Item = &'h Row> + '_ {
+        self.rows
+            .range((entity, "")..)
+            .take_while(move |((other, _), _)| *other == entity)
+            .map(|(_, row)| *row)
+    }
+
     /// The records in scope at the end, with their rows.
     pub(crate) fn scope(&self) -> impl Iterator<Item = (Key<'h>, &'h Row)> + '_ {
         self.spans.iter().filter_map(|(key, spans)| {
@@ -480,7 +493,7 @@ fn kind_of(entity: Entity) -> Option<Kind> {
     }
 }
 
-fn entity_of(kind: Kind) -> Entity {
+pub(crate) fn entity_of(kind: Kind) -> Entity {
     match kind {
         Kind::User => Entity::User,
         Kind::Company => Entity::Account,

@@ -16,6 +16,8 @@ mod clock;
 #[cfg(test)]
 mod entering;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod invisible;
 #[cfg(test)]
 mod jobs;

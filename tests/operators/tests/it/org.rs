@@ -99,8 +99,12 @@ impl Source for DeskOrg {
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        assert_eq!(object, "Opportunity");
-        Ok(self.asked()?.fields.clone())
+        let fields = self.asked()?.fields.clone();
+        if object == "Opportunity" {
+            Ok(fields)
+        } else {
+            self.records.describe(object).await
+        }
     }
     /// The org's calendar, as it comes with every filter: UTC, one currency.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {

@@ -52,6 +52,13 @@ fn not_asked<T>() -> Result<T, SourceError> {
 impl Source for OrgSource {
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let rows = self.0.query(soql, deleted).map_err(refused)?;
+        if soql.starts_with("SELECT COUNT() ") {
+            return Ok(Page {
+                total: rows[0]["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            });
+        }
         Ok(Page {
             total: rows.len() as u64,
             rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
@@ -77,8 +84,22 @@ impl Source for OrgSource {
     async fn next_page(&self, _: &str) -> Result<Page, SourceError> {
         not_asked()
     }
-    async fn describe(&self, _: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        not_asked()
+    /// By name alone.
+    async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
+        let entity = self.0.entity(object).unwrap();
+        let fields = entity.fields.iter();
+        Ok(fields
+            .filter(|field| !field.hidden && !field.removed)
+            .map(|field| FieldDescription {
+                name: field.name.to_string(),
+                label: field.name.to_string(),
+                field_type: None,
+                filterable: false,
+                calculated: false,
+                reference_to: std::collections::BTreeSet::new(),
+                relationship: None,
+            })
+            .collect())
     }
     async fn limits(&self) -> Result<ApiAllowance, SourceError> {
         not_asked()
