@@ -28,6 +28,7 @@ struct State {
     id: SalesforceId,
     fields: Vec<FieldDescription>,
     answers: bool,
+    is_sandbox: bool,
 }
 
 impl DeskOrg {
@@ -53,6 +54,7 @@ impl DeskOrg {
                 field("Site__c", None, true),
             ],
             answers: true,
+            is_sandbox: false,
         };
         Self {
             state: Mutex::new(state),
@@ -67,6 +69,11 @@ impl DeskOrg {
     /// From now on it answers, or does not.
     pub(crate) fn answers(&self, answers: bool) {
         self.state().answers = answers;
+    }
+
+    /// It was a sandbox all along.
+    pub(crate) fn is_sandbox(&self) {
+        self.state().is_sandbox = true;
     }
 
     /// The integration user sees this field no more.
@@ -91,10 +98,11 @@ fn not_here() -> SourceError {
 #[async_trait]
 impl Source for DeskOrg {
     async fn organization(&self) -> Result<Organization, SourceError> {
+        let state = self.asked()?;
         Ok(Organization {
-            id: self.asked()?.id,
+            id: state.id,
             name: "Acme".to_owned(),
-            is_sandbox: false,
+            is_sandbox: state.is_sandbox,
             time_zone: "UTC".to_owned(),
         })
     }
