@@ -94,8 +94,9 @@ pub async fn read(
     let all = async { Ok::<_, SourceError>(source.query(&all, false).await?.total) };
     let matching = async {
         if filter.exact && path.is_empty() {
+            let condition = format!("{is_it}{and}");
             let (groups, examples) = tokio::try_join!(
-                groups(source, &format!("{is_it}{and}")),
+                groups(source, &condition),
                 rows(source, rules, at, reference, (&is_it, &and), true),
             )?;
             if let Some(by_owner) = groups {

@@ -43,14 +43,12 @@ impl Timeline<'_> {
     ) -> Result<Reason, SettingsError> {
         let entity = entity_of(kind);
         let Some(row) = self.row(entity, id) else {
-            let told = self
+            let mut told = self
                 .history
                 .moments()
                 .iter()
                 .flat_map(|moment| &moment.steps);
-            let known = told
-                .into_iter()
-                .any(|step| step.entity == entity && &*step.id == id);
+            let known = told.any(|step| step.entity == entity && &*step.id == id);
             return Ok(if known {
                 Reason::Deleted
             } else {

@@ -174,13 +174,10 @@ fn trouble(office: &Office, town: &mut Town) {
     };
     office.world.mos.fault(fault).unwrap();
     for deal in &refused {
-        office
-            .world
-            .org
-            .record("Opportunity", deal)
-            .filter(|deal| !deal.flag("IsDeleted"))
-            .is_some()
-            .then(|| office.update("Opportunity", deal, &json!({"NextStep": "Call"})));
+        let row = office.world.org.record("Opportunity", deal);
+        if row.is_some_and(|row| !row.flag("IsDeleted")) {
+            office.update("Opportunity", deal, &json!({"NextStep": "Call"}));
+        }
     }
     for number in 0..5 {
         for (kind, prefix) in [(Kind::Opportunity, "006"), (Kind::Company, "001")] {

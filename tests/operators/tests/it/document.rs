@@ -387,7 +387,7 @@ async fn explanations(book: &mut Notebook, desk: &Desk, door: &Door) {
     asked.extend(
         [1, 4, 77].map(|number| crate::desk::record(ObjectKind::Contact, number).to_string()),
     );
-    asked.push("?".replace('?', "%3F"));
+    asked.push("%3F".to_owned());
     asked.push("500000000000001".to_owned());
     for id in asked {
         let real = path.replace("{id}", &id);

@@ -91,8 +91,8 @@ impl Source for OrgSource {
         Ok(fields
             .filter(|field| !field.hidden && !field.removed)
             .map(|field| FieldDescription {
-                name: field.name.to_string(),
-                label: field.name.to_string(),
+                name: field.name.to_owned(),
+                label: field.name.to_owned(),
                 field_type: None,
                 filterable: false,
                 calculated: false,
