@@ -194,14 +194,20 @@ fn kind_of(object: &str) -> Option<Kind> {
 pub(crate) struct Mapping(BTreeMap<Kind, Vec<Mapped>>);
 
 impl Mapping {
-    /// The active ones of these rows; without rows, the default mapping.
+    /// The standard mapping, with these rows in the place of the standard ones of their fields.
     pub(crate) fn of(rows: Option<&[MappingRow]>) -> Self {
         let standard = Kind::ALL.into_iter().map(|kind| (kind, standard(kind)));
         let standard: BTreeMap<Kind, Vec<Mapped>> = standard.collect();
         let Some(rows) = rows else {
             return Self(standard);
         };
-        let mut mapping: BTreeMap<Kind, Vec<Mapped>> = BTreeMap::new();
+        // A row, active or not, takes the place of the standard one of its field.
+        let mut mapping = standard.clone();
+        for row in rows {
+            if let Some(fields) = kind_of(&row.object).and_then(|kind| mapping.get_mut(&kind)) {
+                fields.retain(|field| field.mos != row.mos_field);
+            }
+        }
         for row in rows.iter().filter(|row| row.active) {
             let Some(kind) = kind_of(&row.object) else {
                 continue;
