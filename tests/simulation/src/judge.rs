@@ -190,7 +190,10 @@ fn out_of_scope(
 fn rejections(world: &World) -> Vec<String> {
     let mut faults = Vec::new();
     for entry in world.mos.ledger_since(0) {
-        if entry.status != 200 && entry.status != 0 {
+        // Whether a key was answered is asked with a request of no records; `SimTarget` sees to it
+        // that nothing else is.
+        let is_question = entry.status == 422 && entry.records.is_empty();
+        if entry.status != 200 && entry.status != 0 && !is_question {
             faults.push(format!("mOS answered {}", entry.status));
         }
         for record in &entry.records {

@@ -78,6 +78,12 @@ impl Scenario {
         }
     }
 
+    /// The date in UTC, as Salesforce writes it.
+    fn today(&self) -> String {
+        let now = self.world.clock.now().to_soql();
+        now.split('T').next().unwrap().to_owned()
+    }
+
     /// Somewhere in the year, the first settings saved, the first load done.
     async fn begin(&mut self) -> Vec<String> {
         let days = self.world.chance.between(0, 400);
@@ -116,7 +122,26 @@ impl Scenario {
             Turn::Disabled => self.switch_off_and_on().await,
             Turn::NightOff => self.leave_overnight().await,
             Turn::Midnight => self.run_over_midnight().await,
-            _ => match self.documents().turned(turn, self.document.clone()) {
+            Turn::Wider
+            | Turn::Narrower
+            | Turn::Other
+            | Turn::Relative
+            | Turn::SyncClosed
+            | Turn::Blanks
+            | Turn::Zone
+            | Turn::Mapping
+            | Turn::Frequency
+            | Turn::Grant
+            | Turn::Revoke
+            | Turn::Expiry
+            | Turn::Group
+            | Turn::Deactivate
+            | Turn::Transfer
+            | Turn::Retype
+            | Turn::Formula
+            | Turn::OrgTimeZone
+            | Turn::FiscalYear
+            | Turn::Currency => match self.documents().turned(turn, self.document.clone()) {
                 Some(document) => {
                     self.document = document;
                     self.save().await;
@@ -148,8 +173,7 @@ impl Scenario {
                     self.world.start(service);
                 }
             }
-            let today = self.world.clock.now().to_soql();
-            self.people().step_with_tags(&today[..10]);
+            self.people().step_with_tags(&self.today());
             let up_to_ms = *self.world.chance.pick(&[60, 60, 3_000, 30_000]).unwrap();
             self.world.chance.delay(up_to_ms).await;
         }
@@ -207,8 +231,7 @@ impl Scenario {
         self.world.clock.skip(Duration::from_secs(hours * 3600));
         self.world.chance.note(format!("{hours} hours later"));
         if self.world.chance.happens(0.5) {
-            self.people()
-                .step_with_tags(&self.world.clock.now().to_soql()[..10]);
+            self.people().step_with_tags(&self.today());
         }
         self.world.start_all();
     }

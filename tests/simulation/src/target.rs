@@ -48,6 +48,7 @@ impl Target for SimTarget {
         idempotency_key: &str,
         records: &[Upsert],
     ) -> Result<Vec<Outcome>, TargetError> {
+        assert!(!records.is_empty(), "a request that says nothing");
         let chance = &self.chance;
         chance.delay(50).await;
         if chance.fault(|rates| rates.mos_slow) {

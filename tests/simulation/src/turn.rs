@@ -93,7 +93,22 @@ impl Turn {
             Self::Retype | Self::OrgTimeZone | Self::FiscalYear | Self::Currency => 2 * LOOKS_EVERY,
             Self::Formula => refreshed_every + 2 * LOOKS_EVERY,
             Self::NightOff | Self::Midnight => Duration::from_secs(60),
-            _ => Duration::ZERO,
+            Self::Wider
+            | Self::Narrower
+            | Self::Other
+            | Self::Relative
+            | Self::SyncClosed
+            | Self::Disabled
+            | Self::Blanks
+            | Self::Zone
+            | Self::Mapping
+            | Self::Frequency
+            | Self::Grant
+            | Self::Revoke
+            | Self::Expiry
+            | Self::Group
+            | Self::Deactivate
+            | Self::Transfer => Duration::ZERO,
         }
     }
 
