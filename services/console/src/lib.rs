@@ -10,6 +10,8 @@ mod error;
 mod export;
 pub mod journal;
 mod operations;
+mod pages;
+pub mod rights;
 pub mod token;
 pub mod views;
 

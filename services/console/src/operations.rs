@@ -3,6 +3,7 @@
 mod dead;
 mod jobs;
 mod logs;
+mod org;
 mod parked;
 mod settings;
 mod status;
@@ -87,6 +88,7 @@ pub struct Operations {
     topic: String,
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
+    org_memory: org::OrgMemory,
 }
 
 impl std::fmt::Debug for Operations {
@@ -116,6 +118,7 @@ impl Operations {
             topic: topic.into(),
             polled: BTreeSet::new(),
             journal: None,
+            org_memory: org::OrgMemory::default(),
         }
     }
 

@@ -4,6 +4,7 @@
 mod dead;
 mod jobs;
 mod logs;
+mod org;
 mod parked;
 mod settings;
 mod status;
@@ -12,6 +13,7 @@ mod users;
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
+pub use org::OrgView;
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,

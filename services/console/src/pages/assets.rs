@@ -1,0 +1,84 @@
+//! Style sheet and scripts, part of the executable. An address names the content by its hash, so
+//! that browsers keep it for ever and never show an old one.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+
+use crate::token;
+
+/// The style sheet.
+pub(super) const STYLE: &str = "console.css";
+/// Shows times in the zone of whoever looks.
+pub(super) const TIMES: &str = "times.js";
+/// The icon of the browser's tab.
+pub(super) const ICON: &str = "mosync.svg";
+
+/// Name, media type, content.
+const ASSETS: &[(&str, &str, &str)] = &[
+    (
+        STYLE,
+        "text/css; charset=utf-8",
+        include_str!("../../assets/console.css"),
+    ),
+    (
+        TIMES,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/times.js"),
+    ),
+    (
+        ICON,
+        "image/svg+xml",
+        include_str!("../../assets/mosync.svg"),
+    ),
+];
+
+/// Each asset's address.
+static ADDRESSES: LazyLock<Vec<(&'static str, String)>> = LazyLock::new(|| {
+    let address = |name: &str, content: &str| {
+        let hash = token::hash_in_words(&token::hash(content));
+        let hash: String = hash.chars().take(16).collect();
+        format!("/assets/{name}?v={hash}")
+    };
+    ASSETS
+        .iter()
+        .map(|(name, _, content)| (*name, address(name, content)))
+        .collect()
+});
+
+/// Where an asset is, with its hash.
+pub(super) fn address(name: &str) -> &'static str {
+    ADDRESSES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map_or("/assets/", |(_, address)| address.as_str())
+}
+
+/// Only names of the table above are known: nothing is read from a disk.
+pub(super) async fn show(Path(name): Path<String>) -> Response {
+    let Some((_, media_type, content)) = ASSETS.iter().find(|(known, ..)| *known == name) else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
+    let headers = [
+        (header::CONTENT_TYPE, *media_type),
+        (header::CACHE_CONTROL, "public, max-age=31536000, immutable"),
+    ];
+    (headers, *content).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_asset_has_an_address_that_names_its_content() {
+        for (name, ..) in ASSETS {
+            let address = address(name);
+            let (path, hash) = address.split_once("?v=").unwrap();
+            assert_eq!(path, format!("/assets/{name}"));
+            assert_eq!(hash.len(), 16, "{address}");
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What every page knows: who looks at it, which org it is about, and how the sync is.
+
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse as _;
+use http::request::Parts;
+
+use super::{Desk, PageFault};
+use crate::OpsError;
+use crate::rights::{Right, Role};
+use crate::views::{OrgView, StatusView};
+
+/// Who looks at a page. Put among the request's extensions by whoever let the request in.
+#[derive(Debug, Clone)]
+pub(crate) struct Viewer {
+    /// As Salesforce calls them.
+    pub(crate) name: String,
+    /// The Salesforce username.
+    pub(crate) username: String,
+    /// Who they are here, as of this request.
+    pub(crate) role: Role,
+    /// The address of the org's own pages, without a slash at its end; empty when it is not known.
+    pub(crate) instance_url: String,
+    /// What forms of this session carry, so that no other site can send them.
+    pub(crate) form_token: String,
+}
+
+impl Viewer {
+    /// Whether they may.
+    pub(crate) fn may(&self, needed: Right) -> bool {
+        self.role.right().covers(needed)
+    }
+}
+
+/// What every page function takes.
+#[derive(Debug, Clone)]
+pub(crate) struct PageContext {
+    /// Who looks at it.
+    pub(crate) viewer: Viewer,
+    /// The connected org.
+    pub(crate) org: OrgView,
+    /// One reading of everything, the same as the API's.
+    pub(crate) status: StatusView,
+    /// The path that was asked for.
+    pub(crate) path: String,
+}
+
+impl FromRequestParts<Desk> for PageContext {
+    type Rejection = axum::response::Response;
+
+    async fn from_request_parts(parts: &mut Parts, desk: &Desk) -> Result<Self, Self::Rejection> {
+        let viewer = parts.extensions.get::<Viewer>().cloned().ok_or_else(|| {
+            let nobody = OpsError::NotAllowed("nobody has signed in".to_owned());
+            PageFault::bare(nobody).into_response()
+        })?;
+        let read = async { Ok::<_, OpsError>((desk.status().await?, desk.org().await?)) };
+        let (status, org) = read
+            .await
+            .map_err(|error| PageFault::bare(error).into_response())?;
+        Ok(Self {
+            viewer,
+            org,
+            status,
+            path: parts.uri.path().to_owned(),
+        })
+    }
+}

@@ -1,0 +1,179 @@
+//! Forms and their fields: every field has a label, may have a help text, and shows in place what
+//! is wrong with it.
+
+use maud::{Markup, html};
+
+use crate::pages::context::PageContext;
+
+/// The name of the field that carries the session's token.
+pub(crate) const TOKEN: &str = "form_token";
+
+/// A form that orders something. Forms without the session's token are refused, so every form that
+/// posts is made here.
+pub(crate) fn order(context: &PageContext, action: &str, body: Markup) -> Markup {
+    html! {
+        form method="post" action=(action) {
+            input type="hidden" name=(TOKEN) value=(context.viewer.form_token);
+            (body)
+        }
+    }
+}
+
+/// A field's label, help and error, without its value.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Field<'a> {
+    /// The name in the form, and its id in the page.
+    pub(crate) name: &'a str,
+    /// What people call it.
+    pub(crate) label: &'a str,
+    /// How it is meant, if that is not plain.
+    pub(crate) help: Option<&'a str>,
+    /// What is wrong with what was written.
+    pub(crate) error: Option<&'a str>,
+    /// Whether it must be filled in.
+    pub(crate) required: bool,
+}
+
+impl<'a> Field<'a> {
+    /// With a name and a label.
+    pub(crate) const fn new(name: &'a str, label: &'a str) -> Self {
+        Self {
+            name,
+            label,
+            help: None,
+            error: None,
+            required: false,
+        }
+    }
+
+    /// With a help text.
+    #[must_use]
+    pub(crate) const fn help(mut self, help: &'a str) -> Self {
+        self.help = Some(help);
+        self
+    }
+
+    /// With what is wrong, if anything is.
+    #[must_use]
+    pub(crate) const fn error(mut self, error: Option<&'a str>) -> Self {
+        self.error = error;
+        self
+    }
+
+    /// Which must be filled in.
+    #[must_use]
+    pub(crate) const fn required(mut self) -> Self {
+        self.required = true;
+        self
+    }
+
+    /// One line; `kind` is the `type` of HTML, such as `text`, `email`, `search` or `date`.
+    pub(crate) fn input(&self, kind: &str, value: &str) -> Markup {
+        self.around(&html! {
+            input id=(self.name) name=(self.name) type=(kind) value=(value)
+                required[self.required]
+                aria-invalid=[self.error.map(|_| "true")]
+                aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// Several lines.
+    pub(crate) fn area(&self, value: &str, lines: u8) -> Markup {
+        self.around(&html! {
+            textarea id=(self.name) name=(self.name) rows=(lines)
+                required[self.required]
+                aria-invalid=[self.error.map(|_| "true")]
+                aria-describedby=[self.described_by()] { (value) }
+        })
+    }
+
+    /// One of several: value and label of each.
+    pub(crate) fn select(&self, options: &[(&str, &str)], chosen: &str) -> Markup {
+        self.around(&html! {
+            select id=(self.name) name=(self.name)
+                required[self.required]
+                aria-invalid=[self.error.map(|_| "true")]
+                aria-describedby=[self.described_by()] {
+                @for (value, label) in options {
+                    option value=(value) selected[*value == chosen] { (label) }
+                }
+            }
+        })
+    }
+
+    /// Yes or no; sent as `on`, or not at all.
+    pub(crate) fn checkbox(&self, is_on: bool) -> Markup {
+        html! {
+            div.field.check {
+                input id=(self.name) name=(self.name) type="checkbox" checked[is_on]
+                    aria-invalid=[self.error.map(|_| "true")]
+                    aria-describedby=[self.described_by()];
+                label for=(self.name) { (self.label) }
+                (self.below())
+            }
+        }
+    }
+
+    /// The label above a control of the page's own and what is below it. The control's id is the
+    /// field's name.
+    pub(crate) fn around(&self, control: &Markup) -> Markup {
+        let class = if self.error.is_some() { "field wrong" } else { "field" };
+        html! {
+            div class=(class) {
+                label for=(self.name) {
+                    @if self.required { abbr title="required" { "*" } " " }
+                    (self.label)
+                }
+                (control)
+                (self.below())
+            }
+        }
+    }
+
+    fn below(&self) -> Markup {
+        html! {
+            @if let Some(error) = self.error {
+                p.error id=(format!("{}-error", self.name)) { (error) }
+            }
+            @if let Some(help) = self.help {
+                p.help id=(format!("{}-help", self.name)) { (help) }
+            }
+        }
+    }
+
+    fn described_by(&self) -> Option<String> {
+        let named = |part: Option<&str>, what| part.map(|_| format!("{}-{what}", self.name));
+        let parts = [named(self.error, "error"), named(self.help, "help")];
+        let parts: Vec<String> = parts.into_iter().flatten().collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+}
+
+/// The button that does what the page is for.
+pub(crate) fn submit(label: &str) -> Markup {
+    html! { button.brand-button type="submit" { (label) } }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_field_says_so_to_everybody() {
+        let field = Field::new("email", "Email")
+            .help("An address.")
+            .error(Some("`x` is no address"));
+        let markup = field.input("email", "\"x").into_string();
+        for part in [
+            "<label for=\"email\">Email</label>",
+            "aria-invalid=\"true\"",
+            "aria-describedby=\"email-error email-help\"",
+            "value=\"&quot;x\"",
+            "id=\"email-error\">`x` is no address",
+        ] {
+            assert!(markup.contains(part), "{part} in {markup}");
+        }
+        let right = Field::new("email", "Email").input("email", "").into_string();
+        assert!(!right.contains("aria-invalid") && !right.contains("aria-describedby"));
+    }
+}

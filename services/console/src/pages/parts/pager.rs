@@ -1,0 +1,41 @@
+//! From page to page of a list: on to older entries, and back to the newest.
+
+use maud::{Markup, html};
+
+/// `next` is the address of the following page, `first` that of the first one where this is not it.
+pub(crate) fn pager(next: Option<&str>, first: Option<&str>) -> Markup {
+    html! {
+        @if next.is_some() || first.is_some() {
+            nav.pager aria-label="Pages" {
+                @if let Some(first) = first { a.button href=(first) { "Newest" } }
+                @if let Some(next) = next { a.button href=(next) rel="next" { "Older" } }
+            }
+        }
+    }
+}
+
+/// A path with values after `?`, encoded.
+pub(crate) fn address(path: &str, values: &[(&str, &str)]) -> String {
+    let mut address = path.to_owned();
+    let values = values.iter().filter(|(_, value)| !value.is_empty());
+    for (place, (name, value)) in values.enumerate() {
+        address.push(if place == 0 { '?' } else { '&' });
+        address.push_str(name);
+        address.push('=');
+        address.extend(url::form_urlencoded::byte_serialize(value.as_bytes()));
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_encoded_and_empty_ones_left_out() {
+        assert_eq!(
+            address("/logs", &[("topic", ""), ("job", "a&b"), ("x", "ä c")]),
+            "/logs?job=a%26b&x=%C3%A4+c"
+        );
+    }
+}
