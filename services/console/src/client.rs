@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
-use crate::api;
+use crate::{api, entry};
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
@@ -365,7 +365,7 @@ impl Client {
             Way::Inside(router) => {
                 let request = request
                     .extension(Caller::CommandLine)
-                    .extension(Author::of(Caller::CommandLine, user))
+                    .extension(Author::of(&Caller::CommandLine, user))
                     .body(body)
                     .map_err(unwritten)?;
                 match router.clone().oneshot(request).await {
@@ -376,7 +376,7 @@ impl Client {
             Way::Socket(access) => {
                 // A name that no header can hold is left out.
                 if let Some(user) = user.and_then(|user| HeaderValue::from_str(user).ok()) {
-                    request = request.header(api::USER, user);
+                    request = request.header(entry::USER, user);
                 }
                 let request = request
                     .header(header::HOST, access.address.to_string())

@@ -29,6 +29,12 @@ pub enum OpsError {
     /// The caller has not shown who they are.
     #[error("{0}")]
     NotAllowed(String),
+    /// The caller is known, and may not do this.
+    #[error("{0}")]
+    Forbidden(String),
+    /// The caller asks too often.
+    #[error("{0}")]
+    TooMany(String),
     /// The request is larger than it may be.
     #[error("{0}")]
     TooLarge(String),
@@ -53,6 +59,8 @@ impl OpsError {
             Self::Refused(_) => StatusCode::UNPROCESSABLE_ENTITY,
             Self::Conflict(_) | Self::SettingsConflict(_) => StatusCode::CONFLICT,
             Self::NotAllowed(_) => StatusCode::UNAUTHORIZED,
+            Self::Forbidden(_) => StatusCode::FORBIDDEN,
+            Self::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,
             Self::WrongMethod(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::OutOfReach(_) => StatusCode::SERVICE_UNAVAILABLE,
@@ -70,6 +78,8 @@ impl OpsError {
             Self::SettingsConflict(_) => "settings_conflict",
             Self::Conflict(_) => "conflict",
             Self::NotAllowed(_) => "not_allowed",
+            Self::Forbidden(_) => "forbidden",
+            Self::TooMany(_) => "too_many",
             Self::TooLarge(_) => "too_large",
             Self::WrongMethod(_) => "wrong_method",
             Self::OutOfReach(_) => "out_of_reach",
@@ -106,6 +116,8 @@ impl OpsError {
             (StatusCode::BAD_REQUEST, _) => Self::Invalid(message),
             (StatusCode::CONFLICT, None) => Self::Conflict(message),
             (StatusCode::UNAUTHORIZED, _) => Self::NotAllowed(message),
+            (StatusCode::FORBIDDEN, _) => Self::Forbidden(message),
+            (StatusCode::TOO_MANY_REQUESTS, _) => Self::TooMany(message),
             (StatusCode::PAYLOAD_TOO_LARGE, _) => Self::TooLarge(message),
             (StatusCode::METHOD_NOT_ALLOWED, _) => Self::WrongMethod(message),
             (StatusCode::SERVICE_UNAVAILABLE, _) => Self::OutOfReach(message),
@@ -193,6 +205,8 @@ mod tests {
             OpsError::SettingsConflict(Box::new(conflict)),
             OpsError::Conflict(text()),
             OpsError::NotAllowed(text()),
+            OpsError::Forbidden(text()),
+            OpsError::TooMany(text()),
             OpsError::TooLarge(text()),
             OpsError::WrongMethod(text()),
             OpsError::OutOfReach(text()),

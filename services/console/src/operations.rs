@@ -1,5 +1,6 @@
 //! Everything that can be asked and ordered, on ports alone.
 
+pub(crate) mod access;
 mod dead;
 mod jobs;
 mod logs;
@@ -29,21 +30,36 @@ const PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 
 /// Who asks; named in the integration log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Caller {
     /// A command of mosync on this machine.
     CommandLine,
-    /// Somebody with the token of the API.
+    /// Somebody with the configured token of the API.
     Api,
+    /// Somebody with a token that was made on the page Access, by the token's name.
+    Token(Arc<str>),
+    /// Somebody who has signed in to the console, by their Salesforce username.
+    Person(Arc<str>),
 }
 
 impl Caller {
     /// The name in the integration log.
     #[must_use]
-    pub const fn name(self) -> &'static str {
+    pub fn name(&self) -> String {
+        match self {
+            Self::CommandLine => "the command line".to_owned(),
+            Self::Api => "the API".to_owned(),
+            Self::Token(name) => format!("the API token `{name}`"),
+            Self::Person(username) => username.to_string(),
+        }
+    }
+
+    /// The name in the log of the process, which is read by others: nobody is named there.
+    const fn in_process_log(&self) -> &'static str {
         match self {
             Self::CommandLine => "the command line",
-            Self::Api => "the API",
+            Self::Api | Self::Token(_) => "the API",
+            Self::Person(_) => "somebody in the console",
         }
     }
 }
@@ -59,7 +75,7 @@ impl Author {
 
     /// Whoever calls; `user` is the name that a command gives, and counts for commands alone.
     #[must_use]
-    pub fn of(caller: Caller, user: Option<&str>) -> Self {
+    pub fn of(caller: &Caller, user: Option<&str>) -> Self {
         let user = user.map(|user| user.trim().chars().take(Self::LONGEST));
         let user = user.map(Iterator::collect::<String>);
         Self(match (caller, user) {
@@ -68,6 +84,7 @@ impl Author {
             }
             (Caller::CommandLine, _) => "somebody at the command line".to_owned(),
             (Caller::Api, _) => "the API token".to_owned(),
+            (Caller::Token(_) | Caller::Person(_), _) => caller.name(),
         })
     }
 
@@ -163,13 +180,14 @@ impl Operations {
         Ok(self.stores.log.append(&entry).await?)
     }
 
-    fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.clock.now()
     }
 
-    /// Writes a line of the integration log.
-    async fn note(&self, about: About<'_>, message: String) -> Result<(), OpsError> {
-        tracing::info!(topic = about.topic, "{message}");
+    /// Writes a line of the integration log about what somebody has ordered.
+    async fn note(&self, about: About<'_>, by: &Caller, message: String) -> Result<(), OpsError> {
+        let nobody = message.replace(&by.name(), by.in_process_log());
+        tracing::info!(topic = about.topic, "{nobody}");
         let entry = LogEntry {
             at: self.now(),
             level: LogLevel::Info,

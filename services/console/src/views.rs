@@ -1,6 +1,7 @@
 //! What the API answers and takes, and what the commands print. Times are microseconds since
 //! 1970-01-01T00:00:00Z.
 
+mod access;
 mod dead;
 mod jobs;
 mod logs;
@@ -10,6 +11,7 @@ mod settings;
 mod status;
 mod users;
 
+pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};

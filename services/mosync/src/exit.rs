@@ -69,6 +69,8 @@ impl From<OpsError> for Failure {
             | OpsError::Invalid(_)
             | OpsError::Refused(_)
             | OpsError::NotAllowed(_)
+            | OpsError::Forbidden(_)
+            | OpsError::TooMany(_)
             | OpsError::TooLarge(_)
             | OpsError::WrongMethod(_) => Self::usage(message),
             OpsError::Conflict(_) | OpsError::SettingsConflict(_) | OpsError::Broken(_) => {

@@ -15,6 +15,7 @@ pub mod object;
 pub mod org;
 pub mod parked;
 pub mod permission;
+pub mod right;
 pub mod row;
 pub mod rule;
 pub mod settings;

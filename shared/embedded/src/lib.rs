@@ -16,9 +16,11 @@ mod notes;
 mod parked;
 mod queue;
 mod schema;
+mod sessions;
 mod stores;
 #[cfg(test)]
 mod tests;
+mod tokens;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -85,6 +87,8 @@ impl Embedded {
             reports: tables(),
             notes: tables(),
             calls: tables(),
+            sessions: tables(),
+            tokens: tables(),
         }
     }
 

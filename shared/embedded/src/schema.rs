@@ -1,7 +1,7 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
@@ -128,6 +128,13 @@ CREATE INDEX log_job ON log (job, seq) WHERE job IS NOT NULL;
 CREATE TABLE leases (name TEXT PRIMARY KEY, holder TEXT NOT NULL, until INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
+-- key: a hash of what the browser holds.
+CREATE TABLE sessions (
+    key TEXT PRIMARY KEY, opened INTEGER NOT NULL, seen INTEGER NOT NULL, doc TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE tokens (
+    hash TEXT PRIMARY KEY, created INTEGER NOT NULL, used INTEGER, revoked TEXT, doc TEXT NOT NULL
+) WITHOUT ROWID;
 -- hour: when it began.
 CREATE TABLE calls (hour INTEGER PRIMARY KEY, calls INTEGER NOT NULL);
 ";

@@ -5,6 +5,7 @@
 pub mod clock;
 pub mod conformance;
 pub mod queue;
+pub mod sign_in;
 pub mod source;
 pub mod stores;
 pub mod target;

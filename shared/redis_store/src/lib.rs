@@ -11,7 +11,9 @@ mod link;
 mod log;
 mod notes;
 mod parked;
+mod sessions;
 mod tables;
+mod tokens;
 
 use std::sync::Arc;
 
@@ -46,7 +48,9 @@ impl RedisStore {
             lease: Arc::clone(&link) as Arc<_>,
             reports: Arc::clone(&link) as Arc<_>,
             notes: Arc::clone(&link) as Arc<_>,
-            calls: link,
+            calls: Arc::clone(&link) as Arc<_>,
+            sessions: Arc::clone(&link) as Arc<_>,
+            tokens: link,
         })
     }
 

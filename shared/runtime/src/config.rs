@@ -39,7 +39,7 @@ pub struct Config {
     pub permissions: Permissions,
     /// Health answers.
     pub http: Http,
-    /// The API for operators.
+    /// The console: pages and the API.
     pub console: Console,
     /// How long history is kept.
     pub retention: Retention,
@@ -156,8 +156,8 @@ pub struct Http {
     pub listen: Option<SocketAddr>,
 }
 
-/// The API for operators.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// The console: pages and the API.
+#[derive(Debug, Clone)]
 pub struct Console {
     /// Where it listens; `None`: the caller's choice on this machine's loopback.
     pub listen: Option<SocketAddr>,
@@ -166,6 +166,21 @@ pub struct Console {
     /// The file in which every revision of the settings is written down; `None`: in the embedded
     /// folder, or, with servers, nowhere.
     pub journal: Option<PathBuf>,
+    /// Its address as browsers know it, without a path; `None`: where it listens.
+    pub url: Option<Url>,
+    /// The consumer key of the connected app that people sign in through; `None`: the same app as
+    /// mosync's own.
+    pub client_id: Option<String>,
+    /// Its consumer secret; `None`: the app goes without, or it is mosync's own.
+    pub client_secret: Option<SecretString>,
+    /// The API name of the permission set whose holders are administrators, without namespace.
+    pub admin_permission_set: String,
+    /// Salesforce usernames of the operators, in lower case.
+    pub operators: BTreeSet<String>,
+    /// Salesforce usernames of the viewers, in lower case.
+    pub viewers: BTreeSet<String>,
+    /// Origins whose pages may show the console in a frame, such as the org's Lightning domain.
+    pub frame_ancestors: Vec<String>,
 }
 
 /// The SHA-256 of a token.

@@ -13,6 +13,7 @@ mod http;
 mod pubsub;
 mod rest;
 mod schema;
+mod sign_in;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,6 +30,7 @@ use url::Url;
 pub use avro::{DecodeError, EventSchema, decode_event};
 pub use config::{Config, ConfigError, Grant};
 pub use http::ApiUsage;
+pub use sign_in::{App, sign_in};
 
 /// An org, reached over HTTPS and gRPC. Copies share session, connections and counters.
 #[derive(Debug, Clone)]

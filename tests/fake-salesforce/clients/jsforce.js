@@ -46,7 +46,15 @@ async function signIns() {
     await check('signs in with authorization code and PKCE, and refreshes its session', async () => {
         const web = connection({ redirectUri: REDIRECT_URI, useVerifier: true });
         const page = web.oauth2.getAuthorizationUrl({ scope: 'api refresh_token' });
-        const redirect = await fetch(page, { redirect: 'manual' });
+        // A browser in which the user has logged in has a session in this cookie.
+        const inside = connection();
+        await inside.authorize({ grant_type: 'client_credentials' });
+        const redirect = await fetch(page, {
+            method: 'POST',
+            headers: { cookie: `sid=${inside.accessToken}` },
+            body: new URLSearchParams({ approval: 'allow' }),
+            redirect: 'manual',
+        });
         await web.authorize(new URL(redirect.headers.get('location')).searchParams.get('code'));
         assert.equal((await web.identity()).username, fake.username);
         const held = web.accessToken;

@@ -239,6 +239,7 @@ pub async fn serve(options: Options, org: Arc<Org>) -> anyhow::Result<Running> {
         counters: Counters::default(),
         cursors: Default::default(),
         codes: Default::default(),
+        approvals: Default::default(),
     });
     let grpc_server = pubsub::serve_log(
         grpc_listener,

@@ -251,7 +251,7 @@ impl Scenario {
     /// Saves the document as an administrator does who tries again until it is saved.
     async fn save(&mut self) {
         let operations = self.world.operations();
-        let author = Author::of(Caller::CommandLine, Some("scenario"));
+        let author = Author::of(&Caller::CommandLine, Some("scenario"));
         let saved = loop {
             let current = self.world.stores.settings.current().await.unwrap();
             let asked = json!({ "base": current.revision, "settings": self.document });

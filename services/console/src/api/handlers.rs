@@ -12,7 +12,7 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
+    LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, Reason, TokenList, TokenView, RevertSettings, SaveSettings, SavedView,
     Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
     UsersView, ValidationView,
 };
@@ -272,10 +272,37 @@ pub(super) async fn document() -> Response {
 }
 
 pub(super) async fn no_such_path(uri: Uri) -> Refused {
+    no_such(uri.path())
+}
+
+pub(super) fn no_such(path: &str) -> Refused {
     Refused(OpsError::NotFound(format!(
-        "there is no `{}` here; /api/openapi.json lists every path",
-        uri.path()
+        "there is no `{path}` here; /api/openapi.json lists every path"
     )))
+}
+
+pub(super) async fn org(State(ops): State<Operations>) -> Answer<OrgView> {
+    answer(ops.org().await)
+}
+
+pub(super) async fn tokens(State(ops): State<Operations>) -> Answer<TokenList> {
+    answer(ops.tokens().await)
+}
+
+pub(super) async fn make_token(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+    Told(told): Told<MakeToken>,
+) -> Answer<NewTokenView> {
+    answer(ops.make_token(&told, &caller).await)
+}
+
+pub(super) async fn revoke_token(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+    Named(token): Named,
+) -> Answer<TokenView> {
+    answer(ops.revoke_token(&token, &caller).await)
 }
 
 pub(super) async fn wrong_method(method: Method, uri: Uri) -> Refused {

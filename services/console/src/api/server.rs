@@ -1,4 +1,4 @@
-//! The API on a socket.
+//! The API and the pages on a socket.
 
 use std::future::IntoFuture as _;
 use std::net::SocketAddr;
@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use super::{Keys, guarded};
-use crate::Operations;
+use super::outside;
+use crate::entry::Console;
 
 /// Why the API is not served.
 #[derive(Debug, thiserror::Error)]
@@ -56,13 +56,9 @@ impl Server {
     ///
     /// # Errors
     /// [`ServeError::Serve`] when the system takes the listener away.
-    pub async fn run(
-        self,
-        operations: Operations,
-        keys: Keys,
-        stop: CancellationToken,
-    ) -> Result<(), ServeError> {
-        let server = axum::serve(self.listener, guarded(operations, keys)).into_future();
+    pub async fn run(self, console: Console, stop: CancellationToken) -> Result<(), ServeError> {
+        let served = outside(&console).into_make_service_with_connect_info::<SocketAddr>();
+        let server = axum::serve(self.listener, served).into_future();
         tokio::select! {
             () = stop.cancelled() => Ok(()),
             ended = server => ended.map_err(ServeError::Serve),

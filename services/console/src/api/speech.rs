@@ -100,7 +100,7 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledBy {
 
     /// Put there by whoever let the request in.
     async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
-        parts.extensions.get().copied().map(Self).ok_or_else(|| {
+        parts.extensions.get().cloned().map(Self).ok_or_else(|| {
             Refused(OpsError::NotAllowed(
                 "nobody has said who calls; please report this".to_owned(),
             ))

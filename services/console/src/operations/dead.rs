@@ -63,7 +63,7 @@ impl Operations {
             queue.name(),
             caller.name()
         );
-        self.note(about(&message), text).await?;
+        self.note(about(&message), &caller, text).await?;
         Ok(DeadOutcome {
             id: id.to_owned(),
             cancelled: 0,
@@ -100,14 +100,14 @@ impl Operations {
             "message {id} was discarded by {}: {reason}; {cancelled} records counted as cancelled",
             caller.name()
         );
-        self.note(about(&message), text.clone()).await?;
+        self.note(about(&message), &caller, text).await?;
         for record in message.envelope.iter().flat_map(|unit| &unit.records) {
             let about = About {
                 record: Some((record.object, record.id)),
                 ..about(&message)
             };
             let text = format!("not brought to mOS: message {id} was discarded: {reason}");
-            self.note(about, text).await?;
+            self.note(about, &caller, text).await?;
         }
         Ok(DeadOutcome {
             id: id.to_owned(),

@@ -32,7 +32,7 @@ impl Operations {
                 caller.name()
             )
         };
-        self.note(About::job(&running.id), message).await?;
+        self.note(About::job(&running.id), &caller, message).await?;
         Ok(SyncAllView {
             started,
             job: JobView::of(&running, now),
@@ -91,7 +91,7 @@ impl Operations {
             until: None,
         };
         if self.stores.jobs.pause(&job.id, &pause).await? {
-            self.note(About::job(&job.id), why).await?;
+            self.note(About::job(&job.id), &caller, why).await?;
             return self.job(id).await;
         }
         let job = self.known(id).await?;
@@ -120,8 +120,8 @@ impl Operations {
                 self.known(id).await?.salesforce_shown().name()
             )));
         }
-        self.note(About::job(&job.id), format!("resumed by {}", caller.name()))
-            .await?;
+        let message = format!("resumed by {}", caller.name());
+        self.note(About::job(&job.id), &caller, message).await?;
         self.job(id).await
     }
 
@@ -145,7 +145,7 @@ impl Operations {
                     .map(|reason| format!(": {reason}"))
                     .unwrap_or_default();
                 let message = format!("cancelled by {}{why}", caller.name());
-                self.note(About::job(&job.id), message).await?;
+                self.note(About::job(&job.id), &caller, message).await?;
             }
             Moved::Already => {}
             Moved::Refused(_) => return Err(over(&self.known(id).await?, "cancelled")),

@@ -100,7 +100,7 @@ impl Operations {
         caller: Caller,
     ) -> Result<Touched, OpsError> {
         let message = format!("to be tried again at once, says {}", caller.name());
-        self.each(selection, &Deed::Retry, &message).await
+        self.each(selection, &Deed::Retry, &caller, &message).await
     }
 
     /// These records need not come to mOS as they are: their entries stay, with the reason, and
@@ -122,17 +122,18 @@ impl Operations {
         let message = format!("dismissed by {}: {reason}", caller.name());
         let dismissal = Dismissal {
             at: self.now(),
-            by: caller.name().to_owned(),
+            by: caller.name(),
             reason,
         };
-        self.each(selection, &Deed::Dismiss(&dismissal), &message)
-            .await
+        let deed = Deed::Dismiss(&dismissal);
+        self.each(selection, &deed, &caller, &message).await
     }
 
     async fn each(
         &self,
         selection: &Selection,
         deed: &Deed<'_>,
+        by: &Caller,
         message: &str,
     ) -> Result<Touched, OpsError> {
         let chosen = [
@@ -146,7 +147,8 @@ impl Operations {
             ));
         }
         if !selection.records.is_empty() {
-            return self.each_named(&selection.records, deed, message).await;
+            let records = &selection.records;
+            return self.each_named(records, deed, by, message).await;
         }
         let group = selection.group.as_deref();
         let open = ParkedFilter {
@@ -175,7 +177,7 @@ impl Operations {
             || format!("all {touched} parked records"),
             |group| format!("{touched} parked records of group {group}"),
         );
-        self.note(About::topic("parked"), format!("{which}: {message}"))
+        self.note(About::topic("parked"), by, format!("{which}: {message}"))
             .await?;
         Ok(Touched { records: touched })
     }
@@ -184,6 +186,7 @@ impl Operations {
         &self,
         ids: &[String],
         deed: &Deed<'_>,
+        by: &Caller,
         message: &str,
     ) -> Result<Touched, OpsError> {
         if ids.len() > MAX_NAMED {
@@ -206,7 +209,7 @@ impl Operations {
                     record: Some(record),
                     ..About::topic("parked")
                 };
-                self.note(about, message.to_owned()).await?;
+                self.note(about, by, message.to_owned()).await?;
             }
         }
         if touched == 0 {

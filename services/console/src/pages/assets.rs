@@ -29,6 +29,16 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!("../../assets/times.js"),
     ),
     (
+        super::sign_in::FRAME_SCRIPT,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/frame.js"),
+    ),
+    (
+        super::sign_in::HANDOVER_SCRIPT,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/handover.js"),
+    ),
+    (
         ICON,
         "image/svg+xml",
         include_str!("../../assets/mosync.svg"),

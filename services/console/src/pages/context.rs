@@ -52,15 +52,24 @@ impl FromRequestParts<Desk> for PageContext {
             let nobody = OpsError::NotAllowed("nobody has signed in".to_owned());
             PageFault::bare(nobody).into_response()
         })?;
-        let read = async { Ok::<_, OpsError>((desk.status().await?, desk.org().await?)) };
-        let (status, org) = read
+        Self::read(desk, viewer, parts.uri.path())
             .await
-            .map_err(|error| PageFault::bare(error).into_response())?;
+            .map_err(|error| PageFault::bare(error).into_response())
+    }
+}
+
+impl PageContext {
+    /// Asks for what every page shows.
+    ///
+    /// # Errors
+    /// [`OpsError::OutOfReach`] when a store or the broker does not answer.
+    pub(super) async fn read(desk: &Desk, viewer: Viewer, path: &str) -> Result<Self, OpsError> {
+        let operations = &desk.operations;
         Ok(Self {
+            status: operations.status().await?,
+            org: operations.org().await?,
             viewer,
-            org,
-            status,
-            path: parts.uri.path().to_owned(),
+            path: path.to_owned(),
         })
     }
 }

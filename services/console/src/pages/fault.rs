@@ -1,14 +1,15 @@
 //! Pages that say what went wrong, in the same frame where that can be drawn.
 
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
-use http::{Method, Uri};
 use maud::html;
 
 use super::context::PageContext;
 use super::layout::{self, Page};
 use super::parts::icon::Icon;
-use super::sync_status;
+use super::{sign_in, sync_status};
 use crate::OpsError;
+use crate::entry::{Console, Person};
 
 /// Why a page is not shown.
 pub(crate) struct PageFault {
@@ -40,7 +41,8 @@ fn title(error: &OpsError) -> &'static str {
         OpsError::Invalid(_) => "This cannot be understood",
         OpsError::Refused(_) => "The settings are refused",
         OpsError::SettingsConflict(_) | OpsError::Conflict(_) => "This does not fit",
-        OpsError::NotAllowed(_) => "This is not allowed",
+        OpsError::NotAllowed(_) | OpsError::Forbidden(_) => "This is not allowed",
+        OpsError::TooMany(_) => "Too many requests",
         OpsError::TooLarge(_) => "This is too large",
         OpsError::WrongMethod(_) => "This cannot be asked like that",
         OpsError::OutOfReach(_) => "Something is out of reach",
@@ -77,12 +79,27 @@ pub(super) fn sentence(text: &str) -> String {
     sentence
 }
 
-pub(super) async fn no_such_page(context: PageContext, uri: Uri) -> PageFault {
-    let error = OpsError::NotFound(format!("there is no page at {}", uri.path()));
-    PageFault::within(&context, error)
+/// What somebody with a session is told instead of a page: in the frame for who has a role, and whom
+/// to ask for who has none.
+pub(crate) async fn refuse(
+    console: &Console,
+    person: &Person,
+    path: &str,
+    error: OpsError,
+) -> Response {
+    let Some(role) = person.role else {
+        return sign_in::outsider(console, &person.session, Some(&person.form_token)).await;
+    };
+    match PageContext::read(console, person.viewer(role), path).await {
+        Ok(context) => PageFault::within(&context, error).into_response(),
+        Err(_out_of_reach) => PageFault::bare(error).into_response(),
+    }
 }
 
-pub(super) async fn wrong_method(context: PageContext, method: Method, uri: Uri) -> PageFault {
-    let error = OpsError::WrongMethod(format!("{} cannot be asked by {method}", uri.path()));
-    PageFault::within(&context, error)
+/// The same to somebody of whom nothing is known yet.
+pub(super) async fn to_whoever(console: &Console, request: &Request, error: OpsError) -> Response {
+    match console.person(request.headers()).await {
+        Ok(Some(person)) => refuse(console, &person, request.uri().path(), error).await,
+        Ok(None) | Err(_) => PageFault::bare(error).into_response(),
+    }
 }

@@ -250,10 +250,16 @@ fn footer(context: &PageContext) -> Markup {
 
 /// A page without what the frame shows: before anybody has signed in, or when a store does not answer.
 pub(super) fn bare(title: &str, body: &Markup) -> Markup {
+    bare_with(title, body, &[])
+}
+
+/// The same with scripts of its own.
+pub(super) fn bare_with(title: &str, body: &Markup, scripts: &[&'static str]) -> Markup {
+    let scripts = [assets::TIMES].into_iter().chain(scripts.iter().copied());
     html! {
         (DOCTYPE)
         html lang="en" {
-            (head(title, std::iter::once(assets::TIMES)))
+            (head(title, scripts))
             body.bare {
                 header.global {
                     div.brand {

@@ -1,48 +1,56 @@
 //! The console's web pages: server-rendered, on the same [`Operations`] as the API, so that both show
 //! the same numbers.
 //!
-//! A page is a function that takes a [`PageContext`] (who looks at it, the org, how the sync is)
-//! and what it asks of the operations, and answers [`layout::Page`]. It has a row in [`ROUTES`],
-//! which says what right it needs; a tab of the header appears as soon as its path is there.
+//! A page is a function that takes a [`PageContext`](context::PageContext) (who looks at it, the org,
+//! how the sync is) and what it asks of the operations, and answers [`layout::Page`]. It has a row
+//! in [`ROUTES`], which says what right it needs; a tab of the header appears as soon as its path is
+//! there.
 
+mod access;
 mod assets;
 mod context;
 mod fault;
 mod home;
 mod layout;
 mod parts;
+mod sign_in;
 mod sync_status;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
-use axum::routing::{MethodRouter, get};
+use axum::extract::{DefaultBodyLimit, Request};
+use axum::response::Response;
+use axum::routing::{MethodRouter, get, post};
+use http::Method;
 
 pub(crate) use context::Viewer;
-pub(crate) use fault::PageFault;
+pub(crate) use fault::{PageFault, refuse};
+pub(crate) use parts::form::TOKEN as FORM_TOKEN;
+pub(crate) use sign_in::ask as ask_to_sign_in;
 
-use crate::Operations;
+use crate::api;
+use crate::entry::{Console, Front, Watch, guard};
 use crate::rights::Right;
 
 /// No form here is longer.
-const MAX_FORM: usize = 64 * 1024;
+pub(crate) const MAX_FORM: usize = 64 * 1024;
 
 /// What page functions work on; `State<Operations>` is part of it.
-pub(crate) type Desk = Operations;
+pub(crate) type Desk = Console;
 
 /// One path.
-pub(crate) struct Route {
+struct Route {
     /// The path, as the router reads it.
-    pub(crate) path: &'static str,
+    path: &'static str,
     /// HTTP methods in lower case.
-    pub(crate) methods: &'static [&'static str],
+    methods: &'static [&'static str],
     /// What a viewer must be allowed to do.
-    pub(crate) needs: Right,
+    needs: Right,
     /// What answers.
-    pub(crate) answers: fn() -> MethodRouter<Desk>,
+    answers: fn() -> MethodRouter<Desk>,
 }
 
 /// Every page for somebody who has signed in.
-pub(crate) const ROUTES: &[Route] = &[
+const ROUTES: &[Route] = &[
     Route {
         path: "/",
         methods: &["get"],
@@ -55,24 +63,136 @@ pub(crate) const ROUTES: &[Route] = &[
         needs: Right::Read,
         answers: || get(sync_status::show),
     },
+    Route {
+        path: access::PATH,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(access::show),
+    },
+    Route {
+        path: "/access/tokens",
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(access::make),
+    },
+    Route {
+        path: "/access/tokens/{token}/revoke",
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(access::revoke),
+    },
 ];
+
+/// Every page with its methods, and the right that it needs.
+pub fn routes() -> impl Iterator<Item = (&'static str, &'static [&'static str], Right)> {
+    ROUTES
+        .iter()
+        .map(|route| (route.path, route.methods, route.needs))
+}
 
 /// Whether there is such a page.
 fn exists(path: &str) -> bool {
     ROUTES.iter().any(|route| route.path == path)
 }
 
-/// All pages, for callers that have said who looks at them by a [`Viewer`] among the request's
-/// extensions.
-pub(crate) fn router(operations: Operations) -> Router {
+/// Whether somebody may be sent to this path: it is that of a page which can be looked at. The part
+/// after `?` is the page's own matter.
+fn is_page(address: &str) -> bool {
+    let (path, _) = address.split_once('?').unwrap_or((address, ""));
+    let is_plain = |part: &str| {
+        !part.is_empty()
+            && part != "."
+            && part != ".."
+            && part
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte))
+    };
+    let fits = |pattern: &str| {
+        let (mut wanted, mut given) = (pattern.split('/'), path.split('/'));
+        loop {
+            match (wanted.next(), given.next()) {
+                (None, None) => return true,
+                (Some(wanted), Some(given)) if wanted == given => {}
+                (Some(wanted), Some(given)) if wanted.starts_with('{') && is_plain(given) => {}
+                _ => return false,
+            }
+        }
+    };
+    address.bytes().all(|byte| byte.is_ascii_graphic())
+        && ROUTES
+            .iter()
+            .any(|route| route.methods.contains(&"get") && fits(route.path))
+}
+
+/// All pages, guarded, with the way in and out, and their assets.
+pub(crate) fn router(console: &Console) -> Router {
     let mut router = Router::new();
     for route in ROUTES {
-        router = router.route(route.path, (route.answers)());
+        let watch = Watch {
+            console: console.clone(),
+            needs: route.needs,
+            front: Front::Page,
+        };
+        let guarded = axum::middleware::from_fn_with_state(watch, guard);
+        router = router.route(route.path, (route.answers)().layer(guarded));
     }
     router
-        .fallback(fault::no_such_page)
-        .method_not_allowed_fallback(fault::wrong_method)
-        .layer(DefaultBodyLimit::max(MAX_FORM))
-        .with_state(operations)
+        .merge(sign_in::router())
         .route("/assets/{name}", get(assets::show))
+        .fallback(no_such_page)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(MAX_FORM))
+        .with_state(console.clone())
+}
+
+async fn no_such_page(
+    axum::extract::State(console): axum::extract::State<Console>,
+    request: Request,
+) -> Response {
+    let path = request.uri().path();
+    if path == "/api" || path.starts_with("/api/") {
+        return api::no_such_path(path);
+    }
+    let error = crate::OpsError::NotFound(format!("there is no page at {path}"));
+    fault::to_whoever(&console, &request, error).await
+}
+
+async fn wrong_method(
+    axum::extract::State(console): axum::extract::State<Console>,
+    method: Method,
+    request: Request,
+) -> Response {
+    let error = crate::OpsError::WrongMethod(format!(
+        "{} cannot be asked by {method}",
+        request.uri().path()
+    ));
+    fault::to_whoever(&console, &request, error).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_is_sent_anywhere_but_to_a_page() {
+        for page in ["/", "/sync-status", "/sync-status?x=/y", "/access"] {
+            assert!(is_page(page), "{page}");
+        }
+        for elsewhere in [
+            "",
+            "//evil.example",
+            "///evil.example",
+            "/\\evil.example",
+            "https://evil.example/",
+            "/sync-status/../x",
+            "/sync-status\r\nset-cookie: a",
+            "/access/tokens",
+            "/sign-out",
+            "sync-status",
+            "/assets/console.css",
+            "javascript:alert(1)",
+        ] {
+            assert!(!is_page(elsewhere), "{elsewhere}");
+        }
+    }
 }

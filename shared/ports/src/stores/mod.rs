@@ -10,8 +10,10 @@ mod parked;
 mod permissions;
 mod position;
 mod reports;
+mod sessions;
 mod settings;
 mod ticket;
+mod tokens;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,8 +28,10 @@ pub use parked::{ParkedFilter, ParkedStore};
 pub use permissions::PermissionStore;
 pub use position::{Gap, GapCause, PollState, PollUnderWay, PositionStore, StreamState};
 pub use reports::{Report, ReportStore, WorkerState};
+pub use sessions::{Session, SessionStore};
 pub use settings::SettingsStore;
 pub use ticket::TicketStore;
+pub use tokens::{ApiToken, KnownToken, Revoked, TokenStore};
 
 /// Why a store did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -84,6 +88,10 @@ pub struct Stores {
     pub notes: Arc<dyn NoteStore>,
     /// API requests made.
     pub calls: Arc<dyn CallStore>,
+    /// Who has signed in to the console.
+    pub sessions: Arc<dyn SessionStore>,
+    /// Tokens of the API.
+    pub tokens: Arc<dyn TokenStore>,
 }
 
 impl std::fmt::Debug for Stores {

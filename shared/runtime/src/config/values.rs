@@ -203,6 +203,10 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
     let journal = reader
         .text("console.journal")
         .filter(|path| !path.is_empty());
+    let people = people(reader);
+    let app = console_app(reader);
+    let url = console_url(reader, allow_plaintext);
+    let frame_ancestors = frame_ancestors(reader);
     let listen = listen?;
     if listen.is_some_and(|address| !address.ip().is_loopback()) && !allow_plaintext {
         reader.fault(
@@ -212,11 +216,113 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
         );
         return None;
     }
+    let (client_id, client_secret) = app?;
+    let (admin_permission_set, operators, viewers) = people?;
     Some(Console {
         listen,
         token_sha256: token_sha256?,
         journal: journal.map(PathBuf::from),
+        url: url?,
+        client_id,
+        client_secret,
+        admin_permission_set,
+        operators,
+        viewers,
+        frame_ancestors: frame_ancestors?,
     })
+}
+
+/// Who is an administrator, an operator, a viewer.
+fn people(reader: &mut Reader) -> Option<(String, BTreeSet<String>, BTreeSet<String>)> {
+    let set = reader.required("console.admin_permission_set", "the permission set's API name");
+    let operators = usernames(reader, "console.operators");
+    let viewers = usernames(reader, "console.viewers");
+    Some((set?, operators?, viewers?))
+}
+
+/// Salesforce takes usernames in any case.
+fn usernames(reader: &mut Reader, name: &'static str) -> Option<BTreeSet<String>> {
+    let list = reader.list(name)?;
+    if let Some(wrong) = list.iter().find(|username| !username.contains('@')) {
+        let fault = format!("`{wrong}` is no Salesforce username");
+        reader.fault(name, fault, "write usernames such as anna@example.com");
+        return None;
+    }
+    Some(list.iter().map(|name| name.to_lowercase()).collect())
+}
+
+/// The app that people sign in through: its key and secret, where it is one of its own.
+fn console_app(reader: &mut Reader) -> Option<(Option<String>, Option<SecretString>)> {
+    let id = reader.text("console.client_id").filter(|id| !id.is_empty());
+    let is_given = reader.is_given("console.client_secret");
+    let secret = reader.secret("console.client_secret");
+    if is_given && secret.is_none() {
+        return None;
+    }
+    if is_given && id.is_none() {
+        reader.fault(
+            "console.client_secret",
+            "is given without console.client_id",
+            "write the consumer key of the same connected app as console.client_id, or take both out to sign people in through mosync's own app",
+        );
+        return None;
+    }
+    Some((id, secret))
+}
+
+/// `None`: a fault; `Some(None)`: not given.
+fn console_url(reader: &mut Reader, allow_plaintext: bool) -> Option<Option<Url>> {
+    let name = "console.url";
+    let Some(text) = reader.text(name).filter(|text| !text.is_empty()) else {
+        return Some(None);
+    };
+    let fault = match Url::parse(&text) {
+        Ok(url) => match url_fault(&url, ["https", "http"], allow_plaintext) {
+            Some(fault) => fault,
+            None if is_origin(&url) => return Some(Some(url)),
+            None => (
+                "has more than scheme, host and port".to_owned(),
+                "write it as https://mosync.example.com".to_owned(),
+            ),
+        },
+        Err(error) => (
+            format!("is no address ({error})"),
+            "write the address that people open the console at, such as https://mosync.example.com"
+                .to_owned(),
+        ),
+    };
+    reader.fault(name, fault.0, fault.1);
+    None
+}
+
+/// Nothing after scheme, host and port.
+fn is_origin(url: &Url) -> bool {
+    url.path() == "/"
+        && url.query().is_none()
+        && url.fragment().is_none()
+        && url.username().is_empty()
+        && url.password().is_none()
+}
+
+/// Each as an origin, which is what the browser compares.
+fn frame_ancestors(reader: &mut Reader) -> Option<Vec<String>> {
+    let name = "console.frame_ancestors";
+    let mut origins = Vec::new();
+    for text in reader.list(name)? {
+        let url = Url::parse(&text).ok().filter(is_origin);
+        let url = url.filter(|url| url.scheme() == "https" || is_loopback(url));
+        let Some(url) = url else {
+            let fault = format!("`{text}` is not the address of an https server");
+            reader.fault(
+                name,
+                fault,
+                "write the org's Lightning address, such as https://example.lightning.force.com",
+            );
+            return None;
+        };
+        origins.push(url.origin().ascii_serialization());
+    }
+    Some(origins)
 }
 
 /// `None`: a fault; `Some(None)`: not given.

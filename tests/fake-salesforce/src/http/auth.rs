@@ -11,11 +11,11 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::reply::Reply;
-use super::{App, Incoming};
+use super::{App, Incoming, browser};
 use crate::record::Record;
 
 /// What a refused sign-in answers.
-struct Refused {
+pub(super) struct Refused {
     status: u16,
     error: &'static str,
     description: &'static str,
@@ -33,19 +33,42 @@ fn refused(error: &'static str, description: &'static str) -> Refused {
 #[derive(Default)]
 pub(crate) struct Codes(Mutex<BTreeMap<String, Code>>);
 
-struct Code {
-    user: String,
-    redirect_uri: String,
-    challenge: Option<String>,
+pub(super) struct Code {
+    pub(super) user: String,
+    pub(super) redirect_uri: String,
+    pub(super) challenge: Option<String>,
     /// Whether the `openid` scope was asked for, and with which nonce.
-    openid: Option<Option<String>>,
-    until_micros: i64,
+    pub(super) openid: Option<Option<String>>,
+    pub(super) until_micros: i64,
+}
+
+impl Code {
+    /// Of a user and an address, valid from now on.
+    pub(super) fn of(app: &App, user: &str, redirect_uri: &str) -> Self {
+        Code {
+            user: user.to_owned(),
+            redirect_uri: redirect_uri.to_owned(),
+            challenge: None,
+            openid: None,
+            until_micros: app.org.now_micros() + CODE_LIFE_MICROS,
+        }
+    }
+}
+
+/// Keeps a code until it is redeemed.
+pub(super) fn new_code(app: &App, kept: Code) -> String {
+    // The token source is random enough for a code, too.
+    let code = app.tokens.issue_refresh(&kept.user);
+    app.tokens.revoke(&code);
+    let mut codes = app.codes.0.lock().unwrap_or_else(PoisonError::into_inner);
+    codes.insert(code.clone(), kept);
+    code
 }
 
 /// Codes live 15 minutes.
 const CODE_LIFE_MICROS: i64 = 15 * 60 * 1_000_000;
 
-type Form = BTreeMap<String, String>;
+pub(super) type Form = BTreeMap<String, String>;
 
 /// Answers a request below `/services/oauth2`.
 pub(crate) fn answer(app: &App, incoming: &Incoming, door: &str) -> Reply {
@@ -55,7 +78,7 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, door: &str) -> Reply {
         ("userinfo", &Method::GET | &Method::POST) => userinfo(app, incoming),
         ("introspect", &Method::POST) => introspect(app, incoming),
         ("revoke", &Method::POST | &Method::GET) => revoke(app, incoming),
-        ("authorize", &Method::GET) => authorize(app, incoming),
+        ("authorize", &Method::GET | &Method::POST) => browser::authorize(app, incoming),
         _ => Reply::not_found(),
     }
 }
@@ -115,7 +138,7 @@ fn check_client(app: &App, client: &(String, String)) -> Result<(), Refused> {
 }
 
 /// The user who signs in, when active.
-fn active(app: &App, username: &str) -> Result<String, Refused> {
+pub(super) fn active(app: &App, username: &str) -> Result<String, Refused> {
     let users = app.org.records("User");
     let user = users.iter().find(|user| {
         user.text("Username")
@@ -358,58 +381,6 @@ pub(crate) fn keys(app: &App) -> Reply {
     )
 }
 
-// ---- the browser's door
-
-/// Approves at once and sends the browser back with a code.
-fn authorize(app: &App, incoming: &Incoming) -> Reply {
-    let redirect_uri = incoming.parameter("redirect_uri").unwrap_or_default();
-    let Ok(mut target) = url::Url::parse(redirect_uri) else {
-        return Reply::json(
-            400,
-            &json!({"error": "redirect_uri_mismatch", "error_description": "redirect_uri must match configuration"}),
-        );
-    };
-    if incoming.parameter("client_id") != Some(&app.client.id) {
-        return Reply::json(
-            400,
-            &json!({"error": "invalid_client_id", "error_description": "client identifier invalid"}),
-        );
-    }
-    let username = incoming
-        .parameter("login_hint")
-        .unwrap_or(&app.client.username);
-    match active(app, username) {
-        Ok(user) => {
-            // The token source is random enough for a code, too.
-            let code = app.tokens.issue_refresh(&user);
-            app.tokens.revoke(&code);
-            target.query_pairs_mut().append_pair("code", &code);
-            let kept = Code {
-                user,
-                redirect_uri: redirect_uri.to_owned(),
-                challenge: incoming.parameter("code_challenge").map(str::to_owned),
-                openid: incoming
-                    .parameter("scope")
-                    .is_some_and(|scope| scope.split(' ').any(|scope| scope == "openid"))
-                    .then(|| incoming.parameter("nonce").map(str::to_owned)),
-                until_micros: app.org.now_micros() + CODE_LIFE_MICROS,
-            };
-            let mut codes = app.codes.0.lock().unwrap_or_else(PoisonError::into_inner);
-            codes.insert(code, kept);
-        }
-        Err(refused) => {
-            target
-                .query_pairs_mut()
-                .append_pair("error", "access_denied")
-                .append_pair("error_description", refused.description);
-        }
-    }
-    if let Some(state) = incoming.parameter("state") {
-        target.query_pairs_mut().append_pair("state", state);
-    }
-    Reply::status(302).header("location", target.as_str())
-}
-
 /// Where the doors are, for clients that ask.
 pub(crate) fn discovery(app: &App) -> Reply {
     let base = &app.instance_url;
@@ -609,7 +580,7 @@ fn revoke(app: &App, incoming: &Incoming) -> Reply {
     }
 }
 
-fn form(incoming: &Incoming) -> Form {
+pub(super) fn form(incoming: &Incoming) -> Form {
     let from_body = url::form_urlencoded::parse(&incoming.body).into_owned();
     // Some clients put the token request into the URL.
     incoming.query.iter().cloned().chain(from_body).collect()

@@ -1,6 +1,7 @@
 //! The HTTP doors: sign-in, REST API, and the test's own admin door.
 mod admin;
 mod auth;
+mod browser;
 mod bulk;
 mod collections;
 mod composite;
@@ -41,6 +42,7 @@ pub(crate) struct App {
     pub(crate) counters: Counters,
     pub(crate) cursors: query::Cursors,
     pub(crate) codes: auth::Codes,
+    pub(crate) approvals: browser::Approvals,
 }
 
 /// The connected app that may sign in.

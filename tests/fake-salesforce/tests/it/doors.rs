@@ -3,7 +3,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fake_salesforce::dml::Dml;
-use fake_salesforce::server::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Options, Running, start};
+use fake_salesforce::server::{
+    DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, DEFAULT_PASSWORD, Options, Running, start,
+};
 use fake_salesforce::setup::DEFAULT_USERNAME;
 use pubsub_proto::pub_sub_client::PubSubClient;
 use pubsub_proto::{FetchRequest, ReplayPreset};
@@ -43,6 +45,36 @@ pub(crate) async fn open(options: Options) -> Door {
 }
 
 impl Door {
+    /// What a person does with a browser: logs in, lets the app in; where the browser is sent then.
+    pub(crate) async fn browse(&self, address: &str) -> url::Url {
+        let send = async |request: reqwest::RequestBuilder| request.send().await.unwrap();
+        let page = send(self.client.get(address)).await;
+        assert_eq!(page.status(), StatusCode::OK);
+        assert!(page.text().await.unwrap().contains("login_form"));
+        let log_in = |password: &str| {
+            let form = [("username", DEFAULT_USERNAME), ("pw", password)];
+            self.client.post(address).form(&form)
+        };
+        let wrong = send(log_in("wrong")).await;
+        assert!(wrong.headers().get("set-cookie").is_none());
+        assert!(wrong.text().await.unwrap().contains("Please check your username"));
+        let logged_in = send(log_in(DEFAULT_PASSWORD)).await;
+        assert_eq!(logged_in.status(), StatusCode::FOUND);
+        let cookie = logged_in.headers()["set-cookie"].to_str().unwrap();
+        let cookie = cookie.split(';').next().unwrap().to_owned();
+        let again = logged_in.headers()["location"].to_str().unwrap();
+        let again = self.url(again);
+        let asked = send(self.client.get(&again).header("cookie", &cookie)).await;
+        assert!(asked.text().await.unwrap().contains("Allow Access?"));
+        let allow = self.client.post(&again).header("cookie", &cookie);
+        let allowed = send(allow.form(&[("approval", "allow")])).await;
+        assert_eq!(allowed.status(), StatusCode::FOUND);
+        // Nobody is asked twice.
+        let next = send(self.client.get(&again).header("cookie", &cookie)).await;
+        assert_eq!(next.status(), StatusCode::FOUND);
+        url::Url::parse(allowed.headers()["location"].to_str().unwrap()).unwrap()
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.running.instance_url())
     }
@@ -214,20 +246,17 @@ async fn the_browser_flow_with_pkce_gives_a_refresh_token() {
         "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM",
     );
     let redirect = "http://localhost:1/callback";
-    let request = door
-        .client
-        .get(door.url("/services/oauth2/authorize"))
-        .query(&[
-            ("response_type", "code"),
-            ("client_id", DEFAULT_CLIENT_ID),
-            ("redirect_uri", redirect),
-            ("state", "s 1"),
-            ("code_challenge", challenge),
-            ("code_challenge_method", "S256"),
-        ]);
-    let response = request.send().await.unwrap();
-    assert_eq!(response.status(), StatusCode::FOUND);
-    let location = url::Url::parse(response.headers()["location"].to_str().unwrap()).unwrap();
+    let pairs = [
+        ("response_type", "code"),
+        ("client_id", DEFAULT_CLIENT_ID),
+        ("redirect_uri", redirect),
+        ("state", "s 1"),
+        ("code_challenge", challenge),
+        ("code_challenge_method", "S256"),
+    ];
+    let address = door.url("/services/oauth2/authorize");
+    let address = url::Url::parse_with_params(&address, pairs).unwrap();
+    let location = door.browse(address.as_str()).await;
     let pairs: Vec<(String, String)> = location.query_pairs().into_owned().collect();
     assert_eq!(pairs[1], ("state".to_owned(), "s 1".to_owned()));
     let redeem = async |verifier: &str| {

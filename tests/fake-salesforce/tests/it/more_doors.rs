@@ -398,8 +398,7 @@ async fn an_id_token_is_checked_with_the_published_key() {
     })
     .await;
     let url = door.url("/services/oauth2/authorize?response_type=code&client_id=fake-client-id&redirect_uri=http%3A%2F%2Flocalhost%2Fcb&scope=openid%20api&nonce=n-1");
-    let response = door.client.get(url).send().await.unwrap();
-    let target = response.headers()["location"].to_str().unwrap().to_owned();
+    let target = door.browse(&url).await.to_string();
     let code = target.split_once("code=").unwrap().1.to_owned();
     let code = url_decoded(&code);
     let (status, granted) = door

@@ -193,7 +193,7 @@ async fn killed_while_saving(kept: &Kept, desk: &Desk, saves_first: bool) {
     let ops = ops.journaling(Some(kept.journal()));
     let asked = json!({"base": 2, "settings": {"disabled": true}});
     let asked = serde_json::from_value(asked).unwrap();
-    let author = Author::of(Caller::CommandLine, Some("ada"));
+    let author = Author::of(&Caller::CommandLine, Some("ada"));
     // Dropped at this very step, with the lock of the file, as a killed process drops everything.
     tokio::select! {
         saved = ops.save_settings(&asked, &author) => panic!("{saved:?}"),

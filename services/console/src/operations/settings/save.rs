@@ -225,7 +225,13 @@ impl Operations {
             discreet(&saved.author),
             changes.join("; ")
         );
-        tracing::info!(topic = "settings", "{message}");
+        // The log of the process names nobody.
+        tracing::info!(
+            topic = "settings",
+            "settings revision {} saved: {}",
+            saved.revision,
+            changes.join("; ")
+        );
         let entry = LogEntry {
             at: saved.saved,
             level: LogLevel::Info,

@@ -12,8 +12,10 @@ mod permissions;
 mod polls;
 mod position;
 mod reports;
+mod sessions;
 mod settings;
 mod ticket;
+mod tokens;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -41,8 +43,10 @@ pub use permissions::*;
 pub use polls::*;
 pub use position::*;
 pub use reports::*;
+pub use sessions::*;
 pub use settings::*;
 pub use ticket::*;
+pub use tokens::*;
 pub use units::*;
 
 /// A store of its own for each promise, empty.
@@ -135,6 +139,12 @@ macro_rules! store_conformance {
             notes_are_replaced_and_kept
             calls_are_counted_by_hour
             calls_of_old_hours_are_forgotten
+            sessions_begin_and_end
+            sessions_are_seen_while_they_last
+            sessions_are_forgotten_by_age_and_idleness
+            tokens_are_known_by_their_hash
+            tokens_remember_their_last_use
+            tokens_are_revoked_for_ever
         );
     };
     (@ $harness:expr; $($promise:ident)*) => {

@@ -1,0 +1,205 @@
+//! The guard before every page and every path of the API.
+
+use axum::body::{Body, to_bytes};
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use http::{Method, header};
+use subtle::ConstantTimeEq as _;
+
+use super::tokens::bearer;
+use super::{Console, FORM_TOKEN_HEADER, Person, peer, same_origin};
+use crate::api::refusal;
+use crate::limits::Kind;
+use crate::pages::{self, MAX_FORM};
+use crate::rights::Right;
+use crate::{Author, Caller, OpsError, token};
+
+/// How somebody who does not get in is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Front {
+    /// In HTML.
+    Page,
+    /// In JSON.
+    Api,
+}
+
+/// What is guarded.
+#[derive(Debug, Clone)]
+pub(crate) struct Watch {
+    pub(crate) console: Console,
+    pub(crate) needs: Right,
+    pub(crate) front: Front,
+}
+
+/// Lets a request pass when whoever sends it may, marked with who that is.
+pub(crate) async fn guard(State(watch): State<Watch>, request: Request, next: Next) -> Response {
+    let presented = bearer(request.headers()).map(str::to_owned);
+    let admitted = match (watch.front, presented) {
+        (Front::Api, Some(token)) => watch.admit_program(&token, request).await,
+        (Front::Api, None) => watch.admit_script(request).await,
+        (Front::Page, _) => watch.admit_person(request).await,
+    };
+    match admitted {
+        Ok(request) => next.run(request).await,
+        Err(refusal) => *refusal,
+    }
+}
+
+/// The request that passes, or what is answered instead.
+type Admitted = Result<Request, Box<Response>>;
+
+fn no(response: Response) -> Box<Response> {
+    Box::new(response)
+}
+
+impl Watch {
+    async fn admit_program(&self, token: &str, mut request: Request) -> Admitted {
+        let console = &self.console;
+        let api = |error| no(refusal(error));
+        let now = console.operations.now();
+        let known = console.program(token, request.headers()).await.map_err(api)?;
+        let Some(program) = known else {
+            let guesses = console.limits.admit(Kind::Guess, &peer(&request), now);
+            guesses.map_err(api)?;
+            return Err(api(console.without_token(true)));
+        };
+        // The commands of this machine are not counted: they could read the database instead.
+        if program.caller != Caller::CommandLine {
+            let who = token::hash_in_words(&token::hash(token));
+            console.limits.admit(Kind::Api, &who, now).map_err(api)?;
+        }
+        if !program.right.covers(self.needs) {
+            return Err(api(OpsError::Forbidden(format!(
+                "this token may {}, and this needs a token that may {}",
+                program.right.name(),
+                self.needs.name()
+            ))));
+        }
+        request.extensions_mut().insert(program.caller);
+        request.extensions_mut().insert(program.author);
+        Ok(request)
+    }
+
+    /// A script of a page of the console, which speaks with the browser's cookies.
+    async fn admit_script(&self, request: Request) -> Admitted {
+        let console = &self.console;
+        let api = |error| no(refusal(error));
+        let person = console.person(request.headers()).await.map_err(api)?;
+        let (Some(person), Some(web)) = (person, &console.web) else {
+            return Err(api(console.without_token(false)));
+        };
+        if is_order(&request) {
+            same_origin(web, request.headers()).map_err(api)?;
+            let sent = request.headers().get(FORM_TOKEN_HEADER);
+            let sent = sent.and_then(|sent| sent.to_str().ok()).unwrap_or_default();
+            check_form_token(&person, sent).map_err(api)?;
+        }
+        self.admit(&person, request).map_err(api)
+    }
+
+    async fn admit_person(&self, request: Request) -> Admitted {
+        let console = &self.console;
+        let found = console.person(request.headers()).await;
+        let person = match found {
+            Ok(Some(person)) => person,
+            Ok(None) => {
+                let guess = console.limits.admit(
+                    Kind::Guess,
+                    &peer(&request),
+                    console.operations.now(),
+                );
+                return Err(no(match guess {
+                    Ok(()) => pages::ask_to_sign_in(console, &request),
+                    Err(error) => pages::PageFault::bare(error).into_response(),
+                }));
+            }
+            Err(error) => return Err(no(pages::PageFault::bare(error).into_response())),
+        };
+        let request = if is_order(&request) {
+            match self.checked_form(&person, request).await {
+                Ok(request) => request,
+                Err(error) => return Err(no(pages::refuse(console, &person, "/", error).await)),
+            }
+        } else {
+            request
+        };
+        let path = request.uri().path().to_owned();
+        match self.admit(&person, request) {
+            Ok(request) => Ok(request),
+            Err(error) => Err(no(pages::refuse(console, &person, &path, error).await)),
+        }
+    }
+
+    /// The form read, its token checked, and the request as it was.
+    async fn checked_form(&self, person: &Person, request: Request) -> Result<Request, OpsError> {
+        if let Some(web) = &self.console.web {
+            same_origin(web, request.headers())?;
+        }
+        let (parts, body) = request.into_parts();
+        let body = to_bytes(body, MAX_FORM).await.map_err(|_too_large| {
+            OpsError::TooLarge(format!(
+                "the form is larger than the {MAX_FORM} bytes that are read; nothing was done"
+            ))
+        })?;
+        let sent = url::form_urlencoded::parse(&body)
+            .find(|(name, _)| name == pages::FORM_TOKEN)
+            .map(|(_, value)| value.into_owned());
+        check_form_token(person, &sent.unwrap_or_default())?;
+        Ok(Request::from_parts(parts, Body::from(body)))
+    }
+
+    /// Whether somebody with a session may, as of now.
+    fn admit(&self, person: &Person, mut request: Request) -> Result<Request, OpsError> {
+        let console = &self.console;
+        let kind = if is_order(&request) {
+            Kind::Order
+        } else {
+            Kind::Look
+        };
+        let now = console.operations.now();
+        console.limits.admit(kind, &person.key, now)?;
+        let role = person.role.ok_or_else(|| {
+            OpsError::Forbidden("you have no role in this console (any more)".to_owned())
+        })?;
+        if !role.right().covers(self.needs) {
+            return Err(OpsError::Forbidden(format!(
+                "this needs a role that may {}, and you are {} {} here; ask an administrator of the console",
+                self.needs.name(),
+                if role.name().starts_with(['A', 'O']) { "an" } else { "a" },
+                role.name().to_lowercase(),
+            )));
+        }
+        let caller = Caller::Person(person.session.username.as_str().into());
+        let extensions = request.extensions_mut();
+        extensions.insert(Author::of(&caller, None));
+        extensions.insert(caller);
+        extensions.insert(person.viewer(role));
+        Ok(request)
+    }
+}
+
+/// Whether a request is meant to change something.
+pub(super) fn is_order(request: &Request) -> bool {
+    !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+}
+
+/// # Errors
+/// [`OpsError::Forbidden`].
+pub(crate) fn check_form_token(person: &Person, sent: &str) -> Result<(), OpsError> {
+    if bool::from(sent.as_bytes().ct_eq(person.form_token.as_bytes())) {
+        return Ok(());
+    }
+    Err(OpsError::Forbidden(
+        "the form does not belong to this session, so nothing was done; open the page again and send it from there"
+            .to_owned(),
+    ))
+}
+
+/// What an API refusal of a caller who is not known says to programs.
+pub(crate) fn challenge(response: &mut Response) {
+    response.headers_mut().insert(
+        header::WWW_AUTHENTICATE,
+        header::HeaderValue::from_static("Bearer"),
+    );
+}

@@ -1,0 +1,210 @@
+//! Access: who gets in, and the tokens of programs.
+
+use axum::extract::{Form, Path, State};
+use axum::response::{IntoResponse as _, Response};
+use maud::{Markup, html};
+use serde::Deserialize;
+
+use super::context::PageContext;
+use super::fault::PageFault;
+use super::layout::Page;
+use super::parts::form::{self, Field};
+use super::parts::icon::Icon;
+use super::parts::{badge, card, empty, notice, table, time};
+use super::Desk;
+use crate::rights::Right;
+use crate::views::{MakeToken, NewTokenView, TokenView};
+use crate::{Caller, OpsError};
+
+/// Where it is.
+pub(crate) const PATH: &str = "/access";
+
+/// The scopes, and what they are for people.
+const SCOPES: &[(&str, &str)] = &[
+    ("read", "Read: status, jobs, parked records and logs"),
+    ("operate", "Operate: also sync all, jobs, parked records"),
+    ("administer", "Administer: also settings, users and access"),
+];
+
+/// What was written into the form, and what is wrong with it.
+#[derive(Default)]
+struct Written {
+    name: String,
+    scope: String,
+    error: Option<String>,
+}
+
+pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
+    let page = page(&desk, &context, &Written::default()).await;
+    answer(&context, page)
+}
+
+/// The form that makes a token.
+#[derive(Debug, Deserialize)]
+pub(super) struct Making {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    scope: String,
+}
+
+pub(super) async fn make(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Form(making): Form<Making>,
+) -> Response {
+    let caller = caller(&context);
+    let asked = MakeToken {
+        name: making.name.clone(),
+        scope: making.scope.clone(),
+    };
+    let made = desk.operations.make_token(&asked, &caller).await;
+    let page = match made {
+        Ok(made) => page(&desk, &context, &Written::default())
+            .await
+            .map(|page| page.notice(once(&made))),
+        Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
+            let status = error.status();
+            let written = Written {
+                name: making.name,
+                scope: making.scope,
+                error: Some(super::fault::sentence(&error.to_string())),
+            };
+            let page = page(&desk, &context, &written).await;
+            page.map(|page| page.status(status))
+        }
+        Err(error) => Err(error),
+    };
+    answer(&context, page)
+}
+
+pub(super) async fn revoke(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(token): Path<String>,
+) -> Response {
+    let revoked = desk.operations.revoke_token(&token, &caller(&context)).await;
+    let page = match revoked {
+        Ok(revoked) => {
+            let done = html! { "The token " strong { (revoked.name) } " is revoked. Whoever presents it is refused from now on." };
+            let page = page(&desk, &context, &Written::default()).await;
+            page.map(|page| page.notice(notice::done(&done)))
+        }
+        Err(error) => Err(error),
+    };
+    answer(&context, page)
+}
+
+fn caller(context: &PageContext) -> Caller {
+    Caller::Person(context.viewer.username.as_str().into())
+}
+
+fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
+    match page {
+        Ok(page) => page.response(context),
+        Err(error) => PageFault::within(context, error).into_response(),
+    }
+}
+
+async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<Page, OpsError> {
+    let tokens = desk.operations.tokens().await?.tokens;
+    let people = desk.web.as_ref().map(|web| &web.people);
+    let snapshot = desk.operations.permissions().await?;
+    let now = context.status.read_at;
+    let body = html! {
+        (card::card("API tokens", &list(context, &tokens)))
+        (card::card("New token", &new_token(context, written)))
+        @if let Some(people) = people {
+            (card::card("People", &card::facts(&[
+                ("Administrators", html! {
+                    (people.administrators(&snapshot, now)) " users, by the permission set "
+                    code { (people.admin_permission_set) } " in Salesforce"
+                }),
+                ("Operators", names(&people.operators, "console.operators")),
+                ("Viewers", names(&people.viewers, "console.viewers")),
+            ])))
+        }
+    };
+    Ok(Page::new("Access", Icon::Access, body)
+        .hint(html! { "Who may see and steer the sync. What was done by whom is in the integration log." }))
+}
+
+fn names(names: &std::collections::BTreeSet<String>, key: &str) -> Markup {
+    html! {
+        @if names.is_empty() { "nobody; the configuration names them as " code { (key) } }
+        @else { (names.iter().cloned().collect::<Vec<_>>().join(", ")) }
+    }
+}
+
+/// The token itself: this once.
+fn once(made: &NewTokenView) -> Markup {
+    notice::done(&html! {
+        p { "The token " strong { (made.token.name) } " is made. Copy it now: it is not shown again." }
+        p { code #new-token { (made.secret) } }
+    })
+}
+
+fn list(context: &PageContext, tokens: &[TokenView]) -> Markup {
+    if tokens.is_empty() {
+        return empty::empty(
+            Icon::Access,
+            "No token has been made here.",
+            &html! { "A program needs one to call the API. The token in the configuration, if there is one, is not listed." },
+        );
+    }
+    let rows = tokens.iter().map(|token| {
+        vec![
+            html! { strong { (token.name) } },
+            html! { (scope(token.scope)) },
+            html! { (time::at(token.created)) " by " (token.created_by) },
+            time::or_never(token.used, "never"),
+            state(token),
+            html! {
+                @if token.revoked.is_none() {
+                    (form::order(context, &format!("/access/tokens/{}/revoke", token.id), html! {
+                        button.bad-button type="submit" { "Revoke" span.only-read { " " (token.name) } }
+                    }))
+                }
+            },
+        ]
+    });
+    table::table(
+        "API tokens",
+        &["Name", "Scope", "Made", "Last used", "State", ""],
+        rows,
+    )
+}
+
+const fn scope(right: Right) -> &'static str {
+    match right {
+        Right::Read => "Read",
+        Right::Operate => "Operate",
+        Right::Administer => "Administer",
+    }
+}
+
+fn state(token: &TokenView) -> Markup {
+    html! {
+        @match (token.revoked, &token.revoked_by) {
+            (Some(at), Some(by)) => { (badge::badge(badge::Tone::Plain, "Revoked")) " " (time::at(at)) " by " (by) }
+            _ => (badge::badge(badge::Tone::Good, "In force"))
+        }
+    }
+}
+
+fn new_token(context: &PageContext, written: &Written) -> Markup {
+    let name = Field::new("name", "Name")
+        .help("Who uses it, such as Monthly report.")
+        .error(written.error.as_deref())
+        .required();
+    let scope = Field::new("scope", "Scope").help("What it may do. Less is safer.");
+    form::order(
+        context,
+        "/access/tokens",
+        html! {
+            (name.input("text", &written.name))
+            (scope.select(SCOPES, &written.scope))
+            (form::submit("Make token"))
+        },
+    )
+}
