@@ -9,12 +9,14 @@ use std::time::Duration;
 use console::access::{self, Access, AccessFile};
 use console::api::{Keys, Server};
 use console::journal::{self, Journal, JournalError};
-use console::{Client, Operations, token};
+use console::people::People;
+use console::{Client, Console, Operations, Web, token};
 use ports::Clock;
-use runtime::config::{Config, Transport};
+use runtime::config::{Config, SignIn, Transport};
 use runtime::health::Readiness;
 use runtime::lifecycle::Lifecycle;
 use tokio_util::sync::CancellationToken;
+use url::Url;
 
 use crate::{Adapters, BootError};
 
@@ -78,8 +80,8 @@ fn of_journal(error: JournalError) -> BootError {
     }
 }
 
-/// Serves the API within the process's lifecycle, at the configured address or else at `listen`:
-/// where. With an embedded folder, the way in for commands is left there. Settings that the store has
+/// Serves the console, pages and API, within the process's lifecycle, at the configured address or
+/// else at `listen`: where. With an embedded folder, the way in for commands is left there. Settings that the store has
 /// lost are put back from the journal first, before anybody works without them.
 ///
 /// # Errors
@@ -118,14 +120,65 @@ pub async fn start_console(
         keep_journal(keeping, stop).await;
         Ok::<_, Infallible>(())
     });
+    let mut console = Console::new(operations, keys);
+    match own_url(config, address) {
+        Some(url) => console = console.with_pages(web(config, url)?),
+        None => tracing::warn!(
+            "console.url is not configured, so there are no pages for people, only the API"
+        ),
+    }
     let stop = lifecycle.soft().clone();
     lifecycle.spawn("console", async move {
-        let served = server.run(operations, keys, stop).await;
+        let served = server.run(console, stop).await;
         drop(left);
         served
     });
     readiness.set("console", Ok(()));
     Ok(address)
+}
+
+/// The address that people open the console at: as configured, else where it listens, on this machine.
+fn own_url(config: &Config, address: SocketAddr) -> Option<Url> {
+    let own = || Url::parse(&format!("http://{address}")).ok();
+    let configured = config.console.url.clone();
+    configured.or_else(|| own().filter(|_| address.ip().is_loopback()))
+}
+
+/// What the pages need: the way to Salesforce through the console's own connected app or mosync's, and
+/// who is who.
+fn web(config: &Config, url: Url) -> Result<Web, BootError> {
+    let (console, org) = (&config.console, &config.salesforce);
+    let (client_id, client_secret) = match (&console.client_id, &org.sign_in) {
+        (Some(id), _) => (id.clone(), console.client_secret.clone()),
+        (None, SignIn::ClientCredentials { client_secret }) => {
+            (org.client_id.clone(), Some(client_secret.clone()))
+        }
+        (None, SignIn::JwtBearer { .. }) => (org.client_id.clone(), None),
+    };
+    let app = salesforce::App {
+        login_url: org.login_url.clone(),
+        client_id,
+        client_secret,
+        request_timeout: org.request_timeout,
+        plaintext_allowed: config.allow_plaintext,
+    };
+    let sign_in = salesforce::sign_in(app)
+        .map_err(|error| BootError::Configuration(error.to_string()))?;
+    let admin = &console.admin_permission_set;
+    let admin_permission_set = match org.namespace.as_str() {
+        "" => admin.clone(),
+        namespace => format!("{namespace}__{admin}"),
+    };
+    Ok(Web {
+        sign_in,
+        url,
+        people: People {
+            admin_permission_set,
+            operators: console.operators.clone(),
+            viewers: console.viewers.clone(),
+        },
+        frame_ancestors: console.frame_ancestors.clone(),
+    })
 }
 
 fn leave_access(

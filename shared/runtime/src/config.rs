@@ -298,6 +298,9 @@ impl Config {
         let permissions = values::permissions(reader);
         let http = values::http(reader);
         let console = values::console(reader, allow_plaintext);
+        if let (Some(salesforce), Some(console)) = (&salesforce, &console) {
+            values::admin_is_read(reader, salesforce, console);
+        }
         let retention = values::retention(reader);
         let log = values::log(reader);
         Some(Self {

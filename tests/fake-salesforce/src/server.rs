@@ -150,6 +150,11 @@ impl Running {
         &self.app.instance_url
     }
 
+    /// Requests to a door so far, such as `oauth2.revoke`.
+    pub fn requests(&self, door: &str) -> u64 {
+        self.app.counters.of(door)
+    }
+
     /// Calls of the data API so far: those that count against the org's allowance.
     pub fn api_calls(&self) -> u64 {
         self.app.counters.api_calls()

@@ -1,9 +1,11 @@
 //! `mosync demo`: stand-ins for Salesforce and mOS over real sockets, all services in this process,
-//! live changes at a set rate, and in the end one audit by an independent judge.
+//! live changes at a set rate, and one audit by an independent judge. With `--headless` that is the
+//! end; without, the console stays open until Ctrl-C.
 
 mod author;
 mod changes;
 mod judge;
+mod people;
 mod progress;
 mod world;
 
@@ -22,7 +24,7 @@ const REST_LIMIT: Duration = Duration::from_secs(600);
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
-    /// Plain lines instead of progress bars
+    /// Plain lines instead of progress bars, and an end after the audit; without it the console stays open until Ctrl-C
     #[arg(long)]
     headless: bool,
     /// Seconds of live changes
@@ -59,7 +61,8 @@ pub(crate) struct Options {
     real: bool,
 }
 
-/// Runs the demo: 0 when the audit is clean, 1 when it is not.
+/// Runs the demo: 0 when the audit is clean, 1 when it is not. Somebody who ends it before the audit
+/// has seen what they wanted: 0.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new(options.headless);
     progress.step("starting stand-ins for Salesforce and mOS, and all services");
@@ -72,8 +75,44 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         "status and orders: http://{}/api/v1/status with `Authorization: Bearer {}`",
         world.console, world.token
     ));
+    if options.headless {
+        let code = play(&world, &options, &mut progress).await?;
+        world.stop().await?;
+        return Ok(code);
+    }
+    for line in people::lines(&world) {
+        progress.step(&line);
+    }
+    let code = {
+        let played = async {
+            let code = play(&world, &options, &mut progress).await?;
+            print(&format!(
+                "The console stays open at http://{} until Ctrl-C.",
+                world.console
+            ));
+            std::future::pending::<()>().await;
+            Ok(code)
+        };
+        tokio::select! {
+            code = played => code?,
+            asked = tokio::signal::ctrl_c() => {
+                asked.map_err(|error| Failure::failed(error.to_string()))?;
+                ExitCode::SUCCESS
+            }
+        }
+    };
+    world.stop().await?;
+    Ok(code)
+}
+
+/// The first load, the changes, and the audit.
+async fn play(
+    world: &World,
+    options: &Options,
+    progress: &mut Progress,
+) -> Result<ExitCode, Failure> {
     progress.step("first load: a sync-all brings everything in scope to mOS");
-    let loaded = at_rest(&world, &mut progress).await?;
+    let loaded = at_rest(world, progress).await?;
     progress.step(&format!("first load done: {}", counts(&loaded)));
 
     let began = world.now();
@@ -81,13 +120,12 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         "live changes: {} a second for {} s",
         options.changes_per_second, options.duration
     ));
-    let changes = changes::run(&world, &options, &mut progress).await;
+    let changes = changes::run(world, options, progress).await;
     progress.step("changes done, waiting until mosync says that it is at rest");
-    at_rest(&world, &mut progress).await?;
+    at_rest(world, progress).await?;
 
     let peak_rss_mib = peak_rss_mib();
-    let report = judge::judge(&world, &changes, began, peak_rss_mib).await?;
-    world.stop().await?;
+    let report = judge::judge(world, &changes, began, peak_rss_mib).await?;
     progress.finish();
     if let Some(file) = &options.report {
         let json = serde_json::to_string_pretty(&report)

@@ -240,6 +240,19 @@ fn people(reader: &mut Reader) -> Option<(String, BTreeSet<String>, BTreeSet<Str
     Some((set?, operators?, viewers?))
 }
 
+/// Who holds a permission set is known of those that are read.
+pub(super) fn admin_is_read(reader: &mut Reader, salesforce: &Salesforce, console: &Console) {
+    let admin = &console.admin_permission_set;
+    let mut sets = salesforce.permission_sets.iter();
+    if !sets.any(|set| set.eq_ignore_ascii_case(admin)) {
+        reader.fault(
+            "console.admin_permission_set",
+            format!("`{admin}` is not among salesforce.permission_sets, so nobody could be an administrator"),
+            "write the one of them whose holders may change settings",
+        );
+    }
+}
+
 /// Salesforce takes usernames in any case.
 fn usernames(reader: &mut Reader, name: &'static str) -> Option<BTreeSet<String>> {
     let list = reader.list(name)?;

@@ -82,6 +82,11 @@ impl Counters {
         api.map(|(_, count)| count).sum()
     }
 
+    /// Requests to one door.
+    pub(crate) fn of(&self, door: &str) -> u64 {
+        self.all().get(door).copied().unwrap_or_default()
+    }
+
     fn all(&self) -> BTreeMap<String, u64> {
         self.0
             .lock()

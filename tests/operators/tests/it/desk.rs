@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::body::{Body, Bytes};
 use console::api::{Keys, Server};
-use console::{Operations, token};
+use console::{Console, Operations, token};
 use domain::failure::FailureKind;
 use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope};
@@ -250,7 +250,7 @@ async fn open(ops: Operations, keys: Keys) -> Door {
     let address = server.address();
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(server.run(ops, keys, stop.clone()));
+    tasks.spawn(server.run(Console::new(ops, keys), stop.clone()));
     Door {
         address,
         tasks,

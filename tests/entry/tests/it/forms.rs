@@ -1,0 +1,101 @@
+//! Orders come from the console's own forms, or are refused.
+
+use reqwest::{Method, StatusCode};
+
+use crate::browser::signed_in;
+use crate::house::{ANNA, House};
+
+const MAKE: &str = "/access/tokens";
+
+#[tokio::test]
+async fn an_order_needs_the_token_of_its_session_and_the_consoles_own_origin() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let own = browser.get("/access").await.form_token();
+    let other = signed_in(&house, ANNA).await.get("/access").await.form_token();
+    assert_ne!(own, other);
+    let origin = house.origin();
+    let fields = [("name", "Report"), ("scope", "read")];
+    for (place, from, token) in [
+        ("no token", Some(origin.as_str()), None),
+        ("empty token", Some(origin.as_str()), Some("")),
+        ("another session's token", Some(origin.as_str()), Some(other.as_str())),
+        ("another site", Some("https://evil.example"), Some(own.as_str())),
+        ("no origin", None, Some(own.as_str())),
+        ("an opaque origin", Some("null"), Some(own.as_str())),
+    ] {
+        let mut form = fields.to_vec();
+        form.extend(token.map(|token| ("form_token", token)));
+        let page = browser.post_from(from, MAKE, &form).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{place}: {}", page.text);
+        assert!(page.text.contains("nothing was done"), "{place}");
+    }
+    let request = browser
+        .request(Method::POST, MAKE)
+        .header("origin", &origin)
+        .header("sec-fetch-site", "cross-site")
+        .form(&[("name", "Report"), ("scope", "read"), ("form_token", &own)]);
+    assert_eq!(browser.send(request).await.status, StatusCode::FORBIDDEN);
+    assert!(house.stores.tokens.tokens().await.unwrap().is_empty());
+    let form = [("name", "Report"), ("scope", "read"), ("form_token", own.as_str())];
+    assert_eq!(browser.post(MAKE, &form).await.status, StatusCode::OK);
+    assert_eq!(house.stores.tokens.tokens().await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn nobody_is_signed_out_by_another_site() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let token = browser.get("/access").await.form_token();
+    let evil = Some("https://evil.example");
+    let form = [("form_token", token.as_str())];
+    let crossed = browser.post_from(evil, "/sign-out", &form).await;
+    assert_eq!(crossed.status, StatusCode::FORBIDDEN);
+    let bare = browser.post("/sign-out", &[]).await;
+    assert_eq!(bare.status, StatusCode::FORBIDDEN);
+    assert_eq!(browser.get("/access").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_script_orders_with_the_token_in_a_header() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let token = browser.get("/access").await.form_token();
+    let order = |origin: &str, token: Option<&str>| {
+        let request = browser
+            .request(Method::POST, "/api/v1/sync-all")
+            .header("origin", origin);
+        browser.send(match token {
+            Some(token) => request.header("mosync-form-token", token),
+            None => request,
+        })
+    };
+    let own = house.origin();
+    assert_eq!(order(&own, None).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(order("https://evil.example", Some(&token)).await.status, StatusCode::FORBIDDEN);
+    let done = order(&own, Some(&token)).await;
+    assert_eq!(done.status, StatusCode::OK, "{}", done.text);
+    let log = browser.get("/api/v1/logs?topic=job").await;
+    assert!(log.text.contains("a sync-all was asked for by anna@fake.example.com"), "{}", log.text);
+}
+
+#[tokio::test]
+async fn a_form_that_is_wrong_says_so_in_place() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let token = browser.get("/access").await.form_token();
+    let send = async |name: &str, scope: &str| {
+        let form = [("name", name), ("scope", scope), ("form_token", &token)];
+        browser.post(MAKE, &form).await
+    };
+    let empty = send(" ", "read").await;
+    assert_eq!(empty.status, StatusCode::BAD_REQUEST);
+    assert!(empty.text.contains("id=\"name-error\"") && empty.text.contains("needs a name"));
+    let script = send("<script>alert(1)</script>", "everything").await;
+    assert_eq!(script.status, StatusCode::BAD_REQUEST);
+    assert!(!script.text.contains("<script>alert"), "{}", script.text);
+    assert_eq!(send("<b>Report</b>", "read").await.status, StatusCode::OK);
+    let twice = send("<b>Report</b>", "read").await;
+    assert_eq!(twice.status, StatusCode::CONFLICT);
+    assert!(!twice.text.contains("<b>Report</b>"));
+}

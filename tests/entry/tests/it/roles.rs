@@ -1,0 +1,94 @@
+//! Who may do what, over every route there is.
+
+use console::rights::Right;
+use reqwest::{Method, StatusCode};
+
+use crate::browser::{Browser, signed_in};
+use crate::house::{ANNA, CONFIGURED, House, OTTO, VERA};
+use crate::pages::filled;
+
+/// Whether the answer is one to somebody who may.
+fn got_in(status: StatusCode) -> bool {
+    !matches!(status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN)
+}
+
+/// Every route with its method and the right that the table gives it.
+fn every_route() -> Vec<(Method, String, Right)> {
+    console::page_routes()
+        .chain(console::api::rights())
+        .flat_map(|(path, methods, needs)| {
+            let one = move |method: &&str| {
+                (method.to_uppercase().parse().unwrap(), filled(path), needs)
+            };
+            methods.iter().map(one).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[tokio::test]
+async fn each_role_reaches_what_its_right_covers_and_nothing_else() {
+    let house = House::open().await;
+    for (username, right) in [
+        (VERA, Right::Read),
+        (OTTO, Right::Operate),
+        (ANNA, Right::Administer),
+    ] {
+        let browser = signed_in(&house, username).await;
+        let token = browser.get("/sync-status").await.form_token();
+        for (method, path, needs) in every_route() {
+            // Other minutes, so that nobody is told to wait.
+            house.pass(60);
+            let mut request = browser
+                .request(method.clone(), &path)
+                .header("origin", house.origin())
+                .header("mosync-form-token", &token);
+            if !path.starts_with("/api/") && method != Method::GET {
+                request = request.form(&[("form_token", &token)]);
+            }
+            let page = browser.send(request).await;
+            assert_eq!(
+                got_in(page.status),
+                right.covers(needs),
+                "{username}: {method} {path} {}",
+                page.status
+            );
+            // Sessions end when idle; so many routes there are.
+            browser.get("/sync-status").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn nobody_reaches_anything_without_a_session_or_a_token() {
+    let house = House::open().await;
+    let stranger = Browser::new(&house);
+    for (method, path, _) in every_route() {
+        house.pass(60);
+        let page = stranger.send(stranger.request(method.clone(), &path)).await;
+        assert_eq!(page.status, StatusCode::UNAUTHORIZED, "{method} {path}");
+    }
+}
+
+#[tokio::test]
+async fn the_table_gives_settings_users_and_access_to_administrators_alone() {
+    for (path, _, needs) in console::page_routes().chain(console::api::rights()) {
+        let is_for_administrators = ["settings", "mapping", "users", "access", "tokens", "notif"]
+            .iter()
+            .any(|word| path.contains(word));
+        assert_eq!(needs == Right::Administer, is_for_administrators, "{path}");
+        let orders = ["pause", "resume", "cancel", "retry", "dismiss", "replay", "discard", "sync-all"];
+        if orders.iter().any(|word| path.ends_with(word)) {
+            assert_eq!(needs, Right::Operate, "{path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_token_of_the_configuration_administers() {
+    let house = House::open().await;
+    let program = Browser::new(&house);
+    for (path, status) in [("/api/v1/settings", 200), ("/api/v1/tokens", 200), ("/access", 401)] {
+        let request = program.request(Method::GET, path).bearer_auth(CONFIGURED);
+        assert_eq!(program.send(request).await.status.as_u16(), status, "{path}");
+    }
+}
