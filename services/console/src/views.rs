@@ -5,6 +5,7 @@ mod dead;
 mod jobs;
 mod logs;
 mod parked;
+mod preview;
 mod settings;
 mod status;
 mod users;
@@ -15,6 +16,10 @@ pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
+};
+pub use preview::{
+    CallsView, CostView, EffectView, PreviewView, PreviewedList, PreviewedSearch, PreviewedView,
+    RateView,
 };
 pub use settings::{
     ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
