@@ -126,6 +126,17 @@ impl Found {
         }
     }
 
+    fn parts(&self, source: &Arc<dyn Source>) -> Vec<Part> {
+        let part = |statement: &Statement| Part {
+            source: Arc::clone(source),
+            foreseen: Arc::clone(&self.foreseen),
+            effect: self.effect,
+            exact: self.exact,
+            statement: statement.clone(),
+        };
+        self.statements.iter().map(part).collect()
+    }
+
     /// Those after an id, up to so many, in the order of ids.
     pub(super) async fn first(
         &self,
@@ -133,14 +144,8 @@ impl Found {
         after: Option<SalesforceId>,
         most: usize,
     ) -> Result<Vec<PreviewedView>, SourceError> {
-        let parts = self.statements.iter().map(|statement| Part {
-            source: Arc::clone(source),
-            foreseen: Arc::clone(&self.foreseen),
-            effect: self.effect,
-            exact: self.exact,
-            statement: statement.clone(),
-        });
-        let parts = parts.map(|part| part.first(after, most));
+        let parts = self.parts(source).into_iter();
+        let parts: Vec<_> = parts.map(|part| part.first(after, most)).collect();
         let parts: Vec<_> = futures::stream::iter(parts)
             .buffered(SIDE_BY_SIDE)
             .try_collect()
@@ -155,14 +160,8 @@ impl Found {
 
     /// All of them, read and judged: how many were read, how many they are, and the first.
     async fn judged(&self, source: &Arc<dyn Source>) -> Result<Judged, SourceError> {
-        let parts = self.statements.iter().map(|statement| Part {
-            source: Arc::clone(source),
-            foreseen: Arc::clone(&self.foreseen),
-            effect: self.effect,
-            exact: self.exact,
-            statement: statement.clone(),
-        });
-        let parts: Vec<Judged> = futures::stream::iter(parts.map(Part::judged))
+        let parts: Vec<_> = self.parts(source).into_iter().map(Part::judged).collect();
+        let parts: Vec<Judged> = futures::stream::iter(parts)
             .buffered(SIDE_BY_SIDE)
             .try_collect()
             .await?;
@@ -264,7 +263,8 @@ pub(super) async fn counts(
 ) -> Result<Vec<Option<u64>>, SourceError> {
     let counts = statements
         .into_iter()
-        .map(|soql| count(Arc::clone(source), soql));
+        .map(|soql| count(Arc::clone(source), soql))
+        .collect::<Vec<_>>();
     futures::stream::iter(counts)
         .buffered(SIDE_BY_SIDE)
         .try_collect()
