@@ -70,6 +70,21 @@ const ROUTES: &[Route] = &[
     ("/api/v1/settings/validate", &["post"], Right::Administer, || {
         post(handlers::validate_settings)
     }),
+    ("/api/v1/settings/preview", &["post"], Right::Administer, || {
+        post(handlers::preview_settings)
+    }),
+    (
+        "/api/v1/settings/preview/{preview}/opportunities",
+        &["get"],
+        Right::Administer,
+        || get(handlers::previewed),
+    ),
+    (
+        "/api/v1/settings/preview/{preview}/export",
+        &["get"],
+        Right::Administer,
+        || get(handlers::export_previewed),
+    ),
     ("/api/v1/settings/history", &["get"], Right::Administer, || {
         get(handlers::settings_history)
     }),

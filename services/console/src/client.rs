@@ -18,9 +18,9 @@ use crate::access::Access;
 use crate::{api, entry};
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
-    ValidationView,
+    LogSearch, ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason,
+    RevertSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
+    SyncAllView, Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 
@@ -216,8 +216,11 @@ impl Client {
     /// # Errors
     /// [`OpsError`], also in the middle.
     pub async fn export_logs(&self, search: &LogSearch) -> Result<Export, OpsError> {
-        let path = with("/logs/export", pairs(search)?);
-        let body = self.ask(Method::GET, &path, Body::empty()).await?;
+        self.export(&with("/logs/export", pairs(search)?)).await
+    }
+
+    async fn export(&self, path: &str) -> Result<Export, OpsError> {
+        let body = self.ask(Method::GET, path, Body::empty()).await?;
         Ok(Box::pin(body.into_data_stream().map(|piece| {
             piece.map_err(|error| OpsError::OutOfReach(format!("the export broke off: {error}")))
         })))
@@ -272,6 +275,48 @@ impl Client {
             settings: document,
         };
         self.post("/settings/validate", &told).await
+    }
+
+    /// What saving a document would do that was made from revision `base`.
+    ///
+    /// # Errors
+    /// Those of [`Self::save_settings`].
+    pub async fn preview_settings(
+        &self,
+        base: u64,
+        document: &RawValue,
+    ) -> Result<PreviewView, OpsError> {
+        let told = Written {
+            base,
+            settings: document,
+        };
+        self.post("/settings/preview", &told).await
+    }
+
+    /// A page of the opportunities that a previewed save does something to.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] for a preview that is kept no more.
+    pub async fn previewed(
+        &self,
+        preview: &str,
+        search: &PreviewedSearch,
+    ) -> Result<PreviewedList, OpsError> {
+        let path = format!("/settings/preview/{}/opportunities", escaped(preview));
+        self.get(&with(&path, pairs(search)?)).await
+    }
+
+    /// All of them as a file, piece by piece.
+    ///
+    /// # Errors
+    /// [`OpsError`], also in the middle.
+    pub async fn export_previewed(
+        &self,
+        preview: &str,
+        search: &PreviewedSearch,
+    ) -> Result<Export, OpsError> {
+        let path = format!("/settings/preview/{}/export", escaped(preview));
+        self.export(&with(&path, pairs(search)?)).await
     }
 
     /// The saves, newest first.

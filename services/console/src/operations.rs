@@ -23,11 +23,14 @@ use ports::stores::{LogEntry, LogLevel, Stores};
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
+use settings::preview::Previews;
 
 /// Lines or entries of a page, when the caller does not say.
 const PAGE: usize = 100;
 /// At most.
 const MAX_PAGE: usize = 1000;
+/// Rows from which a statement is read by the Bulk API, where nothing is configured.
+const BULK_FROM: u64 = 10_000;
 
 /// Who asks; named in the integration log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -106,6 +109,8 @@ pub struct Operations {
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
     org_memory: org::OrgMemory,
+    bulk_from: u64,
+    previews: Arc<Previews>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -136,7 +141,16 @@ impl Operations {
             polled: BTreeSet::new(),
             journal: None,
             org_memory: org::OrgMemory::default(),
+            bulk_from: BULK_FROM,
+            previews: Arc::default(),
         }
+    }
+
+    /// Statements with more rows are read by Bulk API jobs, as the listener does.
+    #[must_use]
+    pub const fn with_bulk_from(mut self, rows: u64) -> Self {
+        self.bulk_from = rows;
+        self
     }
 
     /// Writes every revision of the settings down there, before it is saved.

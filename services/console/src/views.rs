@@ -7,6 +7,7 @@ mod jobs;
 mod logs;
 mod org;
 mod parked;
+mod preview;
 mod settings;
 mod status;
 mod users;
@@ -19,6 +20,10 @@ pub use org::OrgView;
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
+};
+pub use preview::{
+    CallsView, CostView, EffectView, PreviewView, PreviewedList, PreviewedSearch, PreviewedView,
+    RateView,
 };
 pub use settings::{
     ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,

@@ -39,6 +39,7 @@ impl Adapters {
         );
         Ok(operations
             .polling(config.salesforce.polled_objects.clone())
+            .with_bulk_from(config.salesforce.bulk_from)
             .journaling(journal(config)))
     }
 }

@@ -15,6 +15,7 @@ mod messages;
 mod org;
 mod parked;
 mod pinned;
+mod preview;
 mod salesforce;
 mod settings;
 mod status;

@@ -27,18 +27,21 @@ struct State {
     answers: bool,
 }
 
+fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
+    FieldDescription {
+        name: name.to_owned(),
+        label: format!("The {name}"),
+        field_type,
+        filterable,
+        calculated: false,
+        reference_to: BTreeSet::new(),
+        relationship: None,
+    }
+}
+
 impl DeskOrg {
     /// With the rows of this one.
     pub(crate) fn of(salesforce: Arc<Org>) -> Self {
-        let field = |name: &str, field_type, filterable| FieldDescription {
-            name: name.to_owned(),
-            label: format!("The {name}"),
-            field_type,
-            filterable,
-            calculated: false,
-            reference_to: BTreeSet::new(),
-            relationship: None,
-        };
         let state = State {
             id: SalesforceId::parse(ORG).unwrap(),
             fields: vec![
@@ -68,6 +71,13 @@ impl DeskOrg {
         self.state().fields.retain(|known| known.name != field);
     }
 
+    /// It sees the amount again.
+    pub(crate) fn shows_amount(&self) {
+        self.state()
+            .fields
+            .insert(0, field("Amount", Some(FieldType::Currency), true));
+    }
+
     fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
         let state = self.state();
         if state.answers {
@@ -82,6 +92,22 @@ fn refused(error: ApiError) -> SourceError {
     SourceError::Refused {
         code: error.code.to_owned(),
         message: error.message,
+    }
+}
+
+fn page(soql: &str, rows: &[serde_json::Value]) -> Page {
+    if soql.starts_with("SELECT COUNT() ") {
+        return Page {
+            total: rows[0]["expr0"].as_u64().unwrap(),
+            rows: Vec::new(),
+            next: None,
+        };
+    }
+    let rows: Vec<Row> = rows.iter().map(|row| Row::of(row).unwrap()).collect();
+    Page {
+        total: rows.len() as u64,
+        rows,
+        next: None,
     }
 }
 
@@ -110,9 +136,13 @@ impl Source for DeskOrg {
         let _answers = self.asked()?;
         Ok(crate::desk::record(ObjectKind::User, 1))
     }
-    /// The org's own record and the user's; it has no other set-up.
-    async fn query(&self, soql: &str, _deleted: bool) -> Result<Page, SourceError> {
+    /// The org's own record and the user's; it has no other set-up. Opportunities are the stand-in's.
+    async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
+        if soql.contains("FROM Opportunity") {
+            let rows = self.1.query(soql, deleted).map_err(refused)?;
+            return Ok(page(soql, &rows));
+        }
         let row = if soql.contains("FROM Organization") {
             json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
                 "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1})
