@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use domain::ObjectKind;
 use domain::filter::{Condition, Filter, Operator};
 use domain::mapping::{Mapping, MappingRow};
 use domain::settings::Settings;
@@ -133,7 +134,7 @@ impl Parsed {
         }
         Mapping::new(rows).unwrap_or_else(|faults| {
             for fault in faults {
-                self.fault("mapping", fault.to_string());
+                self.fault(&mapping_at(fault.fills()), fault.to_string());
             }
             Mapping::default()
         })
@@ -241,6 +242,11 @@ impl Parsed {
             }
         }
     }
+}
+
+/// Where the row of a mOS field is, whichever place it has among the rows.
+pub(crate) fn mapping_at((object, mos_field): (ObjectKind, &str)) -> String {
+    format!("mapping.{object}.{mos_field}")
 }
 
 fn part<T: DeserializeOwned>(value: &Value) -> Result<T, String> {

@@ -1,7 +1,9 @@
 //! Everything that can be asked and ordered, on ports alone.
 
 pub(crate) mod access;
+mod checklist;
 mod dead;
+mod fields;
 mod jobs;
 mod logs;
 mod org;
@@ -20,6 +22,7 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+use ports::target::Target;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -109,6 +112,9 @@ pub struct Operations {
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
     org_memory: org::OrgMemory,
+    field_memory: fields::FieldMemory,
+    target: Option<Arc<dyn Target>>,
+    permission_sets: Vec<String>,
     bulk_from: u64,
     previews: Arc<Previews>,
 }
@@ -141,6 +147,9 @@ impl Operations {
             polled: BTreeSet::new(),
             journal: None,
             org_memory: org::OrgMemory::default(),
+            field_memory: fields::FieldMemory::default(),
+            target: None,
+            permission_sets: Vec::new(),
             bulk_from: BULK_FROM,
             previews: Arc::default(),
         }
@@ -150,6 +159,20 @@ impl Operations {
     #[must_use]
     pub const fn with_bulk_from(mut self, rows: u64) -> Self {
         self.bulk_from = rows;
+        self
+    }
+
+    /// Asks mOS there what it holds, and whether it takes the key.
+    #[must_use]
+    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
+        self.target = Some(target);
+        self
+    }
+
+    /// The permission sets whose holders count, by their API names with the namespace.
+    #[must_use]
+    pub fn counting(mut self, permission_sets: Vec<String>) -> Self {
+        self.permission_sets = permission_sets;
         self
     }
 

@@ -2,7 +2,9 @@
 //! 1970-01-01T00:00:00Z.
 
 mod access;
+mod checklist;
 mod dead;
+mod fields;
 mod jobs;
 mod logs;
 mod org;
@@ -10,10 +12,13 @@ mod parked;
 mod preview;
 mod settings;
 mod status;
+mod sync_all;
 mod users;
 
 pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
+pub use checklist::{ChecklistItem, ChecklistState, ChecklistView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
+pub use fields::{FieldList, FieldView, PicklistValueView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use org::OrgView;
@@ -33,6 +38,7 @@ pub use status::{
     ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
     WindowsView,
 };
+pub use sync_all::ExpectedSyncAll;
 pub use users::{HolderView, OtherView, UserView, UsersView};
 
 use serde::{Deserialize, Serialize};

@@ -37,7 +37,14 @@ impl Adapters {
             crate::salesforce(config, Arc::clone(&self.clock))?,
             config.salesforce.topic.clone(),
         );
+        let org = &config.salesforce;
+        let qualified = |name: &String| match org.namespace.as_str() {
+            "" => name.clone(),
+            namespace => format!("{namespace}__{name}"),
+        };
         Ok(operations
+            .asking(crate::target(config)?)
+            .counting(org.permission_sets.iter().map(qualified).collect())
             .polling(config.salesforce.polled_objects.clone())
             .with_bulk_from(config.salesforce.bulk_from)
             .journaling(journal(config)))

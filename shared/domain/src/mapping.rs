@@ -107,6 +107,21 @@ pub enum MappingRowFault {
     },
 }
 
+impl MappingRowFault {
+    /// The mOS field that it is about.
+    #[must_use]
+    pub fn fills(&self) -> (ObjectKind, &str) {
+        match self {
+            Self::UnknownMosField { object, mos_field }
+            | Self::MappedTwice { object, mos_field }
+            | Self::NotAFieldName {
+                object, mos_field, ..
+            }
+            | Self::TermTypeElsewhere { object, mos_field } => (*object, mos_field),
+        }
+    }
+}
+
 /// A record whose value does not fit the mapping; the value is not repeated, it may be personal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{salesforce_field}` of this {object} {}", explained(*.wanted, .mos_field))]
@@ -254,6 +269,22 @@ impl Mapping {
         self.rows.iter().filter(differs).cloned().collect()
     }
 
+    /// The fields that mOS has for an object, in the contract's order, each with the Salesforce field
+    /// that fills it as standard, if any does.
+    pub fn mos_fields(
+        object: ObjectKind,
+    ) -> impl Iterator<Item = (&'static str, Option<&'static str>)> {
+        contract::fields(object)
+            .iter()
+            .map(|field| (field.name, field.default))
+    }
+
+    /// Whether the row is about the contract's term, whose unit it may name.
+    #[must_use]
+    pub fn has_term(object: ObjectKind, mos_field: &str) -> bool {
+        find(object, mos_field).is_some_and(|(_, field)| field.shape == Shape::Term)
+    }
+
     /// Whether the row is one that every mapping begins with.
     #[must_use]
     pub fn is_default(row: &MappingRow) -> bool {
@@ -276,7 +307,7 @@ impl Mapping {
 }
 
 fn is_term(row: &MappingRow) -> bool {
-    find(row.object, &row.mos_field).is_some_and(|(_, field)| field.shape == Shape::Term)
+    Mapping::has_term(row.object, &row.mos_field)
 }
 
 /// Letters, digits and underscores, each segment of a path starting with a letter.

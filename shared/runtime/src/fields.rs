@@ -6,7 +6,7 @@ use ports::source::{FieldDescription, Source, SourceError};
 /// The parents of an opportunity whose fields a filter may name by a path. Record types are set-up
 /// and change with the org's; a field of an account or owner would have to be noticed on all its
 /// opportunities when it changes there.
-const PARENTS: [&str; 1] = ["RecordType"];
+pub const PARENTS: [&str; 1] = ["RecordType"];
 
 /// The types of the fields of Opportunity, and of those of its record type where a path in `filter`
 /// leads to them (`RecordType.DeveloperName`). What describe does not list, or not as one that can

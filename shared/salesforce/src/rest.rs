@@ -8,7 +8,7 @@ use backoff::{ExponentialBuilder, Retryable};
 use domain::filter::FieldType;
 use domain::{ObjectKind, Row, SalesforceId};
 use http::StatusCode;
-use ports::source::{ApiAllowance, FieldDescription, Organization, Page, SourceError};
+use ports::source::{ApiAllowance, FieldDescription, PicklistValue, Organization, Page, SourceError};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -127,6 +127,12 @@ impl Core {
                 calculated: field.calculated,
                 reference_to: field.reference_to,
                 relationship: field.relationship_name,
+                values: field
+                    .picklist_values
+                    .into_iter()
+                    .filter(|entry| entry.active)
+                    .map(PicklistAnswer::value)
+                    .collect(),
             })
             .collect())
     }
@@ -419,6 +425,27 @@ pub(crate) struct FieldAnswer {
     pub(crate) reference_to: BTreeSet<String>,
     /// What SOQL calls the record that a reference points to.
     pub(crate) relationship_name: Option<String>,
+    #[serde(default)]
+    picklist_values: Vec<PicklistAnswer>,
+}
+
+/// A value of a picklist. Inactive ones may still be in records, and cannot be chosen any more.
+#[derive(Debug, Clone, Deserialize)]
+struct PicklistAnswer {
+    value: String,
+    #[serde(default)]
+    label: Option<String>,
+    #[serde(default)]
+    active: bool,
+}
+
+impl PicklistAnswer {
+    fn value(self) -> PicklistValue {
+        PicklistValue {
+            label: self.label.unwrap_or_else(|| self.value.clone()),
+            value: self.value,
+        }
+    }
 }
 
 /// `Remaining` can fall below zero, as the limit is soft.

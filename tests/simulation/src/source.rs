@@ -298,6 +298,7 @@ impl Source for SimSource {
                     .map(|(target, _)| (*target).to_owned())
                     .collect(),
                 relationship: field.reference.map(|(_, name)| name.to_owned()),
+                values: Vec::new(),
             })
             .collect())
     }

@@ -138,6 +138,28 @@ pub enum FilterFault {
     Logic(#[from] LogicFault),
 }
 
+impl FilterFault {
+    /// Where in a settings document it is, such as `filter.conditions[2].values`; rows are counted
+    /// from 1.
+    #[must_use]
+    pub fn at(&self) -> String {
+        let (condition, part) = match self {
+            Self::TooMany { .. } => return "filter.conditions".to_owned(),
+            Self::UnknownZone { .. } => return "zone".to_owned(),
+            Self::Logic(_) => return "filter.logic".to_owned(),
+            Self::UnknownField { condition, .. } => (condition, "field"),
+            Self::OperatorDoesNotFit { condition, .. } => (condition, "operator"),
+            Self::ValueMissing { condition, .. }
+            | Self::UnreadableValue { condition, .. }
+            | Self::CountOutOfBounds { condition, .. }
+            | Self::FiscalYearUndefined { condition, .. }
+            | Self::OneCurrency { condition, .. }
+            | Self::UnknownCurrency { condition, .. } => (condition, "values"),
+        };
+        format!("filter.conditions[{condition}].{part}")
+    }
+}
+
 /// A condition's values, read as its field's type; `None` is blank.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum Operands {

@@ -9,7 +9,7 @@ use domain::settings::{Settings, SettingsRevision};
 use ports::source::{FieldDescription, SourceError};
 
 use crate::OpsError;
-use crate::document::{Parsed, UNREADABLE};
+use crate::document::{self, Parsed, UNREADABLE};
 use crate::operations::Operations;
 use crate::views::FaultView;
 
@@ -103,7 +103,7 @@ impl Operations {
                 .into_iter()
                 .filter(|fault| !matches!(fault, FilterFault::UnknownField { .. }));
             faults.extend(found.map(|fault| FaultView {
-                at: "filter".to_owned(),
+                at: fault.at(),
                 message: fault.to_string(),
             }));
         }
@@ -161,7 +161,7 @@ impl Operations {
         }
         let fit = mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned());
         faults.extend(fit.into_iter().map(|fault| FaultView {
-            at: "mapping".to_owned(),
+            at: document::mapping_at(fault.fills()),
             message: fault.to_string(),
         }));
         Ok(())

@@ -5,6 +5,7 @@ mod cost;
 mod kept;
 mod list;
 mod sets;
+mod sync_all;
 mod words;
 
 use std::sync::Arc;
@@ -118,7 +119,7 @@ impl Operations {
             view.enters = self.effect(&foreseen, Effect::Enters).await?;
             view.leaves = self.effect(&foreseen, Effect::Leaves).await?;
             view.sent_again = self.effect(&foreseen, Effect::SentAgain).await?;
-            view.job = Some(self.cost(&plan, &totals, &view).await?);
+            view.job = Some(self.cost(&plan, &totals, view.enters.count).await?);
             view.words.extend(words::of_rules(&foreseen, &view));
         }
         self.previews.keep(foreseen);

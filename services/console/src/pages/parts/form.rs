@@ -19,6 +19,23 @@ pub(crate) fn order(context: &PageContext, action: &str, body: Markup) -> Markup
     }
 }
 
+/// The same with an id, by which buttons elsewhere on the page belong to it. `unsaved` says that it holds
+/// what is not saved; a script then asks before the page is left.
+pub(crate) fn order_as(
+    context: &PageContext,
+    id: &str,
+    action: &str,
+    unsaved: bool,
+    body: Markup,
+) -> Markup {
+    html! {
+        form method="post" action=(action) id=(id) data-guarded data-unsaved[unsaved] {
+            input type="hidden" name=(TOKEN) value=(context.viewer.form_token);
+            (body)
+        }
+    }
+}
+
 /// A field's label, help and error, without its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Field<'a> {
@@ -74,6 +91,35 @@ impl<'a> Field<'a> {
                 required[self.required]
                 aria-invalid=[self.error.map(|_| "true")]
                 aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// One line with suggestions: the id of a `datalist` of the page.
+    pub(crate) fn input_with(&self, kind: &str, value: &str, list: Option<&str>) -> Markup {
+        self.around(&html! {
+            input id=(self.name) name=(self.name) type=(kind) value=(value) list=[list]
+                autocomplete="off"
+                required[self.required]
+                aria-invalid=[self.error.map(|_| "true")]
+                aria-describedby=[self.described_by()];
+        })
+    }
+
+    /// One of several that are made at run time; the page's script
+    /// asks the server anew when another one is chosen.
+    pub(crate) fn select_with(
+        &self,
+        options: &[(String, String)],
+        chosen: &str,
+    ) -> Markup {
+        self.around(&html! {
+            select id=(self.name) name=(self.name) data-refresh
+                aria-invalid=[self.error.map(|_| "true")]
+                aria-describedby=[self.described_by()] {
+                @for (value, label) in options {
+                    option value=(value) selected[value == chosen] { (label) }
+                }
+            }
         })
     }
 

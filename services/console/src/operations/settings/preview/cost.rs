@@ -1,6 +1,7 @@
 //! What the job of a save costs: the requests that its plan makes, and the time that it takes at the
 //! rate of the jobs before it.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::job::{BULK_PAGE, Job, JobScope, MosStatus, Pace, REST_PAGE, Way};
@@ -13,7 +14,7 @@ use super::Foreseen;
 use super::sets::Sought;
 use crate::OpsError;
 use crate::operations::Operations;
-use crate::views::{CallsView, CostView, PreviewView, RateView};
+use crate::views::{CallsView, CostView, RateView};
 
 /// Creating a bulk query, asking once whether it is ready, removing it.
 const AROUND_BULK: u64 = 3;
@@ -57,6 +58,34 @@ impl Plan {
         }
     }
 
+    /// What a sync-all reads: every object.
+    pub(super) fn of_everything(foreseen: &Foreseen) -> Self {
+        let narrowed = Narrowed {
+            at: foreseen.at,
+            owners: Some(&foreseen.owners),
+            ..Narrowed::default()
+        };
+        Self {
+            statements: ObjectKind::ALL
+                .into_iter()
+                .flat_map(|object| load_soql::statements(&foreseen.after, object, narrowed))
+                .collect(),
+        }
+    }
+
+    /// What was counted, object by object; `None` where something of it was not.
+    pub(super) fn by_object(
+        &self,
+        totals: &[Option<u64>],
+    ) -> BTreeMap<ObjectKind, Option<u64>> {
+        let mut sums: BTreeMap<_, _> = ObjectKind::ALL.map(|object| (object, Some(0))).into();
+        for (statement, total) in self.statements.iter().zip(totals) {
+            let sum = sums.entry(statement.from).or_insert(Some(0));
+            *sum = sum.zip(*total).map(|(sum, total): (u64, u64)| sum + total);
+        }
+        sums
+    }
+
     /// The queries that count it.
     pub(super) fn counts(&self) -> Vec<String> {
         self.statements.iter().map(Statement::count_soql).collect()
@@ -83,7 +112,7 @@ impl Operations {
         &self,
         plan: &Plan,
         totals: &[Option<u64>],
-        view: &PreviewView,
+        entering: Option<u64>,
     ) -> Result<CostView, OpsError> {
         let mut cost = CostView {
             records: totals.iter().copied().sum(),
@@ -117,7 +146,7 @@ impl Operations {
             }
         }
         if !all_objects {
-            let entering = view.enters.count.or(cost.records).unwrap_or_default();
+            let entering = entering.or(cost.records).unwrap_or_default();
             calls.around = entering.div_ceil(MAX_RECORDS as u64) * COMPANIONS_OF_UNIT;
         }
         calls.total = calls.counting + calls.reading + calls.around;

@@ -1,0 +1,137 @@
+//! What a save would do, shown before it is done.
+
+use maud::{Markup, html};
+
+use super::{PATH, SAVE};
+use crate::pages::context::PageContext;
+use crate::pages::fault::sentence;
+use crate::pages::layout::Page;
+use crate::pages::parts::icon::Icon;
+use crate::pages::parts::table::number;
+use crate::pages::parts::{card, form, record, table, time};
+use crate::views::{CostView, EffectView, PreviewView, PreviewedView};
+use domain::settings::Change;
+
+/// The page before a save.
+pub(super) fn page(
+    context: &PageContext,
+    preview: &PreviewView,
+    document: &str,
+    back: (&str, &str),
+) -> Page {
+    let (path, name) = back;
+    let touches = preview.job.is_some();
+    let body = html! {
+        (form::order_as(context, "save", SAVE, true, html! {
+            input type="hidden" name="base" value=(preview.base);
+            input type="hidden" name="document" value=(document);
+        }))
+        (card::card("What changes in the settings", &changes(&preview.changes)))
+        (card::card("What that does", &html! {
+            ul.sentences { @for words in &preview.words { li { (sentence(words)) } } }
+            @if preview.words.is_empty() && !touches {
+                p { "No opportunity enters or leaves the sync, and nothing is sent again." }
+            }
+            @if touches {
+                (card::figures(&[
+                    ("Enter the sync", told(&preview.enters)),
+                    ("Leave it", told(&preview.leaves)),
+                    ("Are sent again", told(&preview.sent_again)),
+                ]))
+                p.help { "What leaves stays in mOS as it is, and receives nothing more. Nothing is deleted in mOS." }
+            }
+        }))
+        @if let Some(job) = &preview.job { (card::card("The job that brings it", &cost(job))) }
+        @for (heading, effect) in [
+            ("Enter the sync", &preview.enters),
+            ("Leave the sync", &preview.leaves),
+            ("Are sent again", &preview.sent_again),
+        ] {
+            @if !effect.sample.is_empty() || !effect.why.is_empty() {
+                (card::card(heading, &sample(context, heading, effect)))
+            }
+        }
+    };
+    Page::new("Save these settings?", Icon::Settings, body)
+        .hint(html! { "Nothing is saved yet. As of " (time::at(preview.at)) "." })
+        .actions(html! {
+            a.button href=(path) { (name) }
+            button.brand-button type="submit" form="save" { "Save" }
+        })
+        .script(super::SCRIPT)
+}
+
+/// Differences, a line each.
+pub(super) fn changes(changes: &[Change]) -> Markup {
+    html! {
+        @if changes.is_empty() { p { "Nothing differs." } }
+        @else { ul.changes { @for change in changes { li { (change.words) } } } }
+    }
+}
+
+fn told(effect: &EffectView) -> String {
+    match (effect.count, effect.exact) {
+        (Some(count), true) => number(count),
+        (Some(count), false) => format!("at most {}", number(count)),
+        (None, _) => "not known".to_owned(),
+    }
+}
+
+fn sample(context: &PageContext, heading: &str, effect: &EffectView) -> Markup {
+    let rows = effect.sample.iter().map(|opportunity| line(context, opportunity));
+    html! {
+        @for why in &effect.why { p.quiet { (sentence(why)) } }
+        @if !effect.sample.is_empty() {
+            (table::table(heading, &["Opportunity", "Name", "Owner"], rows))
+            @if effect.count.is_none_or(|count| count > effect.sample.len() as u64) {
+                p.help { "These are the first of them." }
+            }
+        }
+    }
+}
+
+fn line(context: &PageContext, opportunity: &PreviewedView) -> Vec<Markup> {
+    vec![
+        record::id(context, &opportunity.id),
+        html! { (opportunity.name.as_deref().unwrap_or("no name that can be read")) },
+        html! {
+            (opportunity.owner_name.as_deref().unwrap_or("not known"))
+            @if let Some(owner) = &opportunity.owner { " " (record::id(context, owner)) }
+        },
+    ]
+}
+
+/// Requests, records and time of a job.
+pub(super) fn cost(cost: &CostView) -> Markup {
+    let calls = &cost.api_calls;
+    let at_least = if calls.at_least { "at least " } else { "about " };
+    let time = match (cost.seconds, &cost.rate) {
+        (Some(seconds), Some(rate)) => html! {
+            "about " (time::long(std::time::Duration::from_secs(seconds)))
+            ", at " (format!("{:.0}", rate.per_second)) " records a second as in the jobs before"
+        },
+        _ => html! { "not known: no job has shown yet how fast it goes here" },
+    };
+    let left = cost.api_calls_left.map_or_else(
+        || "the org does not say".to_owned(),
+        number,
+    );
+    card::facts(&[
+        (
+            "Records to read",
+            html! { (cost.records.map_or_else(|| "Salesforce cannot count them in time".to_owned(), number)) },
+        ),
+        ("Time", time),
+        (
+            "API requests",
+            html! {
+                (at_least) (number(calls.total)) " (" (number(calls.counting)) " to count, "
+                (number(calls.reading)) " to read, " (number(calls.around)) " for what belongs to it)"
+            },
+        ),
+        ("Left to the org", html! { (left) " within 24 hours" }),
+    ])
+}
+
+/// Back to the form.
+pub(super) const BACK: (&str, &str) = (PATH, "Cancel");

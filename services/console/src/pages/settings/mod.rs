@@ -1,0 +1,193 @@
+//! mOS Settings: the form, what a save would do, the save, and what belongs to it.
+
+mod checklist;
+mod effect;
+mod filter;
+mod history;
+mod save;
+mod sync_all;
+mod transfer;
+mod values;
+mod view;
+pub(super) mod written;
+
+use axum::extract::{Form, Query, State};
+use axum::response::{IntoResponse as _, Response};
+use domain::ObjectKind;
+use domain::filter::MAX_CONDITIONS;
+use http::StatusCode;
+use maud::html;
+use serde::Deserialize;
+
+use super::Desk;
+use super::context::PageContext;
+use super::fault::{PageFault, sentence};
+use super::layout::Page;
+use super::parts::notice;
+use crate::OpsError;
+use crate::views::{SaveSettings, SettingsView};
+use filter::Choice;
+use view::Shown;
+use written::{Faults, Pairs, Written, WrittenRow};
+
+pub(super) use checklist::show as show_checklist;
+pub(super) use history::{revert, show as show_history};
+pub(super) use save::{Came, foresee, save};
+pub(super) use sync_all::{ask as ask_sync_all, start as start_sync_all};
+pub(super) use transfer::{export, import, show as show_transfer};
+
+/// Where it is.
+pub(super) const PATH: &str = "/settings";
+pub(super) const SAVE: &str = "/settings/save";
+pub(super) const HISTORY: &str = "/settings/history";
+pub(super) const REVERT: &str = "/settings/revert";
+pub(super) const TRANSFER: &str = "/settings/transfer";
+pub(super) const EXPORT: &str = "/settings/export";
+pub(super) const CHECKLIST: &str = "/settings/checklist";
+pub(super) const SYNC_ALL: &str = "/settings/sync-all";
+
+/// The script of these pages.
+pub(super) const SCRIPT: &str = "settings.js";
+
+/// What brought somebody here.
+#[derive(Debug, Deserialize)]
+pub(super) struct Arrived {
+    saved: Option<u64>,
+}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Query(arrived): Query<Arrived>,
+) -> Response {
+    let page = async {
+        let current = desk.operations.settings().await?;
+        let written = Written::of(&current);
+        let page = form(&desk, &context, &current, &written, &Faults::default(), false).await?;
+        Ok(match arrived.saved {
+            Some(saved) if saved == current.revision => page.notice(done(&current)),
+            _ => page,
+        })
+    };
+    answer(&context, page.await)
+}
+
+fn done(current: &SettingsView) -> maud::Markup {
+    notice::done(&html! {
+        "Revision " (current.revision) " is saved and in force. "
+        a href=(HISTORY) { "What it changed" }
+    })
+}
+
+/// The form, with what is written in it.
+pub(super) async fn form(
+    desk: &Desk,
+    context: &PageContext,
+    current: &SettingsView,
+    written: &Written,
+    faults: &Faults,
+    unsaved: bool,
+) -> Result<Page, OpsError> {
+    let fields = desk.operations.fields_of(ObjectKind::Opportunity).await;
+    let shown = Shown {
+        written,
+        faults,
+        unsaved,
+        current,
+        fields: fields.as_ref().map_err(ToString::to_string),
+    };
+    Ok(view::page(context, &shown))
+}
+
+/// The form was sent, by one of its buttons.
+pub(super) async fn act(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Form(pairs): Form<Pairs>,
+) -> Response {
+    let deed = pairs.iter().find(|(name, _)| name == "do");
+    let deed = deed.map_or("preview", |(_, value)| value.as_str());
+    let written = Written::read(&pairs);
+    if deed == "preview" {
+        return preview(&desk, &context, &written).await;
+    }
+    answer(&context, changed(&desk, &context, written, deed).await)
+}
+
+/// The form with a row more or less, or with what fits the chosen fields.
+async fn changed(
+    desk: &Desk,
+    context: &PageContext,
+    mut written: Written,
+    deed: &str,
+) -> Result<Page, OpsError> {
+    let fields = desk.operations.fields_of(ObjectKind::Opportunity).await;
+    let fields = fields.map(|list| list.fields).unwrap_or_default();
+    Choice { fields: &fields }.settle(&mut written);
+    let removed = deed.strip_prefix("remove.").and_then(|number| number.parse::<usize>().ok());
+    if deed == "add" && written.rows.len() < MAX_CONDITIONS {
+        written.rows.push(WrittenRow {
+            operator: "equals".to_owned(),
+            ..WrittenRow::default()
+        });
+    }
+    if let Some(place) = removed.and_then(|number| number.checked_sub(1))
+        && place < written.rows.len()
+    {
+        written.rows.remove(place);
+    }
+    let current = desk.operations.settings().await?;
+    form(desk, context, &current, &written, &Faults::default(), true).await
+}
+
+/// What saving the form would do; or the form again, with what is wrong.
+async fn preview(desk: &Desk, context: &PageContext, written: &Written) -> Response {
+    let looked = async {
+        let base = desk.operations.settings_revision(written.base).await?;
+        let (document, mut faults) = written.document(&base.settings);
+        let asked = SaveSettings {
+            base: Some(written.base),
+            settings: serde_json::from_value(document.clone()).ok(),
+        };
+        let found = if faults.is_empty() {
+            match foresee(desk, context, &asked, document, Came::Form).await {
+                Err(OpsError::Refused(found)) => found,
+                other => return other,
+            }
+        } else {
+            desk.operations.validate_settings(&asked).await?.faults
+        };
+        written.place(&found, &mut faults);
+        let current = desk.operations.settings().await?;
+        let page = form(desk, context, &current, written, &faults, true).await?;
+        Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY))
+    };
+    match looked.await {
+        Err(error @ OpsError::OutOfReach(_)) => {
+            let again = again(desk, context, written, &error).await;
+            answer(context, again)
+        }
+        other => answer(context, other),
+    }
+}
+
+/// The form with what was written, when something is out of reach.
+async fn again(
+    desk: &Desk,
+    context: &PageContext,
+    written: &Written,
+    error: &OpsError,
+) -> Result<Page, OpsError> {
+    let current = desk.operations.settings().await?;
+    let page = form(desk, context, &current, written, &Faults::default(), true).await?;
+    Ok(page
+        .status(error.status())
+        .notice(notice::failed(&html! { "Nothing was saved. " (sentence(&error.to_string())) })))
+}
+
+pub(super) fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
+    match page {
+        Ok(page) => page.response(context),
+        Err(error) => PageFault::within(context, error).into_response(),
+    }
+}

@@ -1,0 +1,99 @@
+//! "Sync all data to mOS": asked before it is done.
+
+use axum::extract::State;
+use axum::response::{IntoResponse as _, Redirect, Response};
+use domain::ObjectKind;
+use http::StatusCode;
+use maud::{Markup, html};
+
+use super::{PATH, SYNC_ALL, answer, effect};
+use crate::pages::context::PageContext;
+use crate::pages::fault::sentence;
+use crate::pages::layout::{Page, job_name};
+use crate::pages::parts::form;
+use crate::pages::parts::icon::Icon;
+use crate::pages::parts::table::number;
+use crate::pages::parts::{badge, card, notice, table};
+use crate::pages::{Desk, sync_status};
+use crate::views::{ExpectedSyncAll, JobView};
+use crate::{Caller, OpsError};
+
+pub(in crate::pages) async fn ask(State(desk): State<Desk>, context: PageContext) -> Response {
+    let expected = desk.operations.expected_sync_all().await;
+    answer(&context, expected.map(|expected| page(&context, &expected)))
+}
+
+pub(in crate::pages) async fn start(State(desk): State<Desk>, context: PageContext) -> Response {
+    let started = async {
+        let expected = desk.operations.expected_sync_all().await?;
+        if !expected.why_not.is_empty() {
+            return Ok(Err(page(&context, &expected).status(StatusCode::CONFLICT)));
+        }
+        let caller = Caller::Person(context.viewer.username.as_str().into());
+        Ok(Ok(desk.operations.sync_all(caller).await?.job))
+    };
+    let started: Result<Result<JobView, Page>, OpsError> = started.await;
+    match started {
+        Ok(Ok(job)) => Redirect::to(&address(&job)).into_response(),
+        Ok(Err(page)) => answer(&context, Ok(page)),
+        Err(error) => answer(&context, Err(error)),
+    }
+}
+
+/// The job's own page, where there is one, and the page on which it stands among others, where not.
+fn address(job: &JobView) -> String {
+    if crate::pages::exists("/jobs/{job}") {
+        format!("/jobs/{}", job.id)
+    } else {
+        sync_status::PATH.to_owned()
+    }
+}
+
+fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
+    let can_run = expected.why_not.is_empty();
+    let body = html! {
+        @if !can_run {
+            (notice::warning(&html! {
+                p { strong { "It cannot run now." } }
+                ul { @for why in &expected.why_not { li { (sentence(why)) } } }
+            }))
+        }
+        @if let Some(running) = &expected.running { (card::card("Running now", &runs(running))) }
+        (card::card("What it does", &html! {
+            p { "This sends everything in scope from Salesforce to mOS: opportunities that match the filter and whose owners have mOS permission, with their accounts, contacts, contact roles and owners." }
+            ul.sentences {
+                li { strong { "No data is deleted on the mOS side." } }
+                li { "It is best done while the mOS account is a blank slate. What is in mOS already is brought up to date." }
+                li { "Live changes go on meanwhile." }
+            }
+        }))
+        @if !expected.records.is_empty() { (card::card("What it will read", &records(expected))) }
+        @if let Some(cost) = &expected.cost { (card::card("What it takes", &effect::cost(cost))) }
+        (form::order_as(context, "sync-all", SYNC_ALL, false, html! {}))
+    };
+    Page::new("Sync all data to mOS?", Icon::Status, body)
+        .hint(html! { "Nothing has begun yet." })
+        .actions(html! {
+            a.button href=(PATH) { "Cancel" }
+            button.brand-button type="submit" form="sync-all" disabled[!can_run] { "Sync all data to mOS" }
+        })
+}
+
+fn runs(job: &JobView) -> Markup {
+    html! {
+        p {
+            (job_name(job.kind)) " " a href=(address(job)) { code { (job.id) } } ": "
+            (badge::salesforce(job.salesforce)) " " (badge::mos(job.mos)) " "
+            (number(job.done)) @if let Some(total) = job.total { " of " (number(total)) } " records"
+        }
+    }
+}
+
+fn records(expected: &ExpectedSyncAll) -> Markup {
+    let of = |object: ObjectKind| expected.records.get(&object).copied().flatten();
+    let rows = ObjectKind::ALL.into_iter().map(|object| {
+        let count = of(object).map_or_else(|| "cannot be counted in time".to_owned(), number);
+        vec![html! { (object.api_name()) }, html! { (count) }]
+    });
+    table::table("Records in scope", &["Object", "Records"], rows)
+}
