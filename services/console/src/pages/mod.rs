@@ -8,11 +8,11 @@
 
 mod access;
 mod assets;
-mod context;
+pub mod context;
 mod fault;
 mod home;
-mod layout;
-mod parts;
+pub mod layout;
+pub mod parts;
 mod sign_in;
 mod sync_status;
 
@@ -22,7 +22,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::Method;
 
-pub(crate) use context::Viewer;
+pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use sign_in::ask as ask_to_sign_in;
@@ -35,7 +35,7 @@ use crate::rights::Right;
 pub(crate) const MAX_FORM: usize = 64 * 1024;
 
 /// What page functions work on; `State<Operations>` is part of it.
-pub(crate) type Desk = Console;
+pub type Desk = Console;
 
 /// One path.
 struct Route {
