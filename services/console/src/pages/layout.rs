@@ -201,7 +201,7 @@ fn state_line(context: &PageContext) -> Markup {
                             @if let Some(error) = &job.error { ": " (error) }
                         }
                     }
-                    None => "Most recent sync: none yet"
+                    None => { "Most recent sync: none yet" }
                 }
             }
         }
@@ -220,7 +220,7 @@ fn org(context: &PageContext) -> Markup {
                 (record::org(context, id)) " " (badge::org_kind(org.is_sandbox))
                 " " span.quiet { "The org does not answer, so its name is not known." }
             }
-            (_, None) => span { "No org is connected yet" }
+            (_, None) => { span { "No org is connected yet" } }
         }
     }
 }
