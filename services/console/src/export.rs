@@ -5,7 +5,7 @@ use domain::{ObjectKind, SalesforceId};
 use serde::Serialize;
 
 use crate::OpsError;
-use crate::views::{Format, LogLine, PreviewedView};
+use crate::views::{Format, LogLine, PreviewedView, UserView, UsersView};
 
 /// A line of an export.
 pub(crate) trait Line: Serialize {
@@ -49,6 +49,77 @@ impl Line for PreviewedView {
             self.owner_name.clone().unwrap_or_default(),
         ]
     }
+}
+
+/// A user in a list of those who hold mOS permission, or matter without.
+#[derive(Debug, Serialize)]
+struct UserLine<'a> {
+    user: &'a UserView,
+    holds: bool,
+    sets: Vec<String>,
+    until: Option<String>,
+    opportunities: u64,
+    remarks: &'a [String],
+}
+
+impl Line for UserLine<'_> {
+    const HEADINGS: &'static [&'static str] = &[
+        "user",
+        "name",
+        "username",
+        "active",
+        "holds_permission",
+        "permission_sets",
+        "until",
+        "opportunities",
+        "remarks",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let yes_or_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
+        vec![
+            self.user.id.to_string(),
+            self.user.name.clone().unwrap_or_default(),
+            self.user.username.clone().unwrap_or_default(),
+            self.user.is_active.map(yes_or_no).unwrap_or_default(),
+            yes_or_no(self.holds),
+            self.sets.join("; "),
+            self.until.clone().unwrap_or_default(),
+            self.opportunities.to_string(),
+            self.remarks.join("; "),
+        ]
+    }
+}
+
+/// Holders, then the others, as CSV.
+///
+/// # Errors
+/// Never for these texts; handed on for the caller to report.
+pub(crate) fn users(users: &UsersView) -> Result<Vec<u8>, OpsError> {
+    let set = |grant: &domain::permission::Grant| match &grant.group {
+        Some(group) => format!("{} through {group}", grant.permission_set),
+        None => grant.permission_set.clone(),
+    };
+    let holders = users.holders.iter().map(|holder| UserLine {
+        user: &holder.user,
+        holds: true,
+        sets: holder.grants.iter().map(set).collect(),
+        until: holder.until.map(|until| until.to_string()),
+        opportunities: holder.opportunities,
+        remarks: &holder.words,
+    });
+    let others = users.others.iter().map(|other| UserLine {
+        user: &other.user,
+        holds: false,
+        sets: Vec::new(),
+        until: None,
+        opportunities: other.opportunities,
+        remarks: &other.words,
+    });
+    let lines: Vec<UserLine<'_>> = holders.chain(others).collect();
+    let mut text = Format::Csv.head::<UserLine<'_>>()?.to_vec();
+    text.extend(Format::Csv.lines(&lines)?);
+    Ok(text)
 }
 
 impl Format {

@@ -8,7 +8,9 @@ use backoff::{ExponentialBuilder, Retryable};
 use domain::filter::FieldType;
 use domain::{ObjectKind, Row, SalesforceId};
 use http::StatusCode;
-use ports::source::{ApiAllowance, FieldDescription, PicklistValue, Organization, Page, SourceError};
+use ports::source::{
+    ApiAllowance, FieldDescription, Organization, Page, PicklistValue, SourceError,
+};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};

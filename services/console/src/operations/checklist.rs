@@ -83,7 +83,10 @@ impl Operations {
     /// Salesforce's data API does not tell which objects are selected. A change that was heard does.
     async fn capture_items(&self) -> Result<Vec<ChecklistItem>, OpsError> {
         let jobs = self.stores.jobs.list(NEWEST).await?;
-        let live: Vec<_> = jobs.iter().filter(|job| job.kind == JobKind::Live).collect();
+        let live: Vec<_> = jobs
+            .iter()
+            .filter(|job| job.kind == JobKind::Live)
+            .collect();
         let stream = self.stores.position.stream(&self.topic).await?;
         let items = ObjectKind::ALL.into_iter().map(|object| {
             let (id, title) = (
@@ -231,7 +234,9 @@ fn mail_item(revision: &SettingsRevision) -> ChecklistItem {
             id,
             title,
             ChecklistState::Unknown,
-            format!("{number} addresses are named; whether mail arrives there cannot be checked from here"),
+            format!(
+                "{number} addresses are named; whether mail arrives there cannot be checked from here"
+            ),
             "Ask whoever reads these addresses whether notifications arrive.",
         ),
     }

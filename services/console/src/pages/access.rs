@@ -5,13 +5,13 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::Desk;
 use super::context::PageContext;
 use super::fault::PageFault;
 use super::layout::Page;
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
-use super::Desk;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
 use crate::{Caller, OpsError};
@@ -83,7 +83,10 @@ pub(super) async fn revoke(
     context: PageContext,
     Path(token): Path<String>,
 ) -> Response {
-    let revoked = desk.operations.revoke_token(&token, &caller(&context)).await;
+    let revoked = desk
+        .operations
+        .revoke_token(&token, &caller(&context))
+        .await;
     let page = match revoked {
         Ok(revoked) => {
             let done = html! { "The token " strong { (revoked.name) } " is revoked. Whoever presents it is refused from now on." };
@@ -187,7 +190,7 @@ fn state(token: &TokenView) -> Markup {
     html! {
         @match (token.revoked, &token.revoked_by) {
             (Some(at), Some(by)) => { (badge::badge(badge::Tone::Plain, "Revoked")) " " (time::at(at)) " by " (by) }
-            _ => (badge::badge(badge::Tone::Good, "In force"))
+            _ => { (badge::badge(badge::Tone::Good, "In force")) }
         }
     }
 }

@@ -39,6 +39,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         include_str!("../../assets/handover.js"),
     ),
     (
+        super::settings::SCRIPT,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/settings.js"),
+    ),
+    (
         ICON,
         "image/svg+xml",
         include_str!("../../assets/mosync.svg"),

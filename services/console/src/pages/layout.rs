@@ -27,7 +27,8 @@ const TABS: &[(&str, &str, Right)] = &[
 ];
 
 /// A page's own part.
-pub(crate) struct Page {
+#[derive(Debug)]
+pub struct Page {
     title: String,
     icon: Icon,
     /// A line under the title.
@@ -42,7 +43,7 @@ pub(crate) struct Page {
 
 impl Page {
     /// With a title and what is on it.
-    pub(crate) fn new(title: impl Into<String>, icon: Icon, body: Markup) -> Self {
+    pub fn new(title: impl Into<String>, icon: Icon, body: Markup) -> Self {
         Self {
             title: title.into(),
             icon,
@@ -57,41 +58,41 @@ impl Page {
 
     /// A line under the title.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: Markup) -> Self {
+    pub fn hint(mut self, hint: Markup) -> Self {
         self.hint = Some(hint);
         self
     }
 
     /// Buttons at the top right.
     #[must_use]
-    pub(crate) fn actions(mut self, actions: Markup) -> Self {
+    pub fn actions(mut self, actions: Markup) -> Self {
         self.actions = Some(actions);
         self
     }
 
     /// A script of the assets that this page needs.
     #[must_use]
-    pub(crate) fn script(mut self, name: &'static str) -> Self {
+    pub fn script(mut self, name: &'static str) -> Self {
         self.scripts.push(name);
         self
     }
 
     /// Another HTTP status than 200.
     #[must_use]
-    pub(crate) const fn status(mut self, status: StatusCode) -> Self {
+    pub const fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 
     /// What was done, or could not be, above everything else; see [`super::parts::notice`].
     #[must_use]
-    pub(crate) fn notice(mut self, notice: Markup) -> Self {
+    pub fn notice(mut self, notice: Markup) -> Self {
         self.notices.push(notice);
         self
     }
 
     /// As it is answered.
-    pub(crate) fn response(self, context: &PageContext) -> Response {
+    pub fn response(self, context: &PageContext) -> Response {
         let status = self.status;
         respond(status, self.markup(context))
     }
@@ -200,7 +201,7 @@ fn state_line(context: &PageContext) -> Markup {
                             @if let Some(error) = &job.error { ": " (error) }
                         }
                     }
-                    None => "Most recent sync: none yet"
+                    None => { "Most recent sync: none yet" }
                 }
             }
         }
@@ -219,7 +220,7 @@ fn org(context: &PageContext) -> Markup {
                 (record::org(context, id)) " " (badge::org_kind(org.is_sandbox))
                 " " span.quiet { "The org does not answer, so its name is not known." }
             }
-            (_, None) => span { "No org is connected yet" }
+            (_, None) => { span { "No org is connected yet" } }
         }
     }
 }

@@ -8,13 +8,15 @@
 
 mod access;
 mod assets;
-mod context;
+pub mod context;
 mod fault;
 mod home;
-mod layout;
-mod parts;
+pub mod layout;
+pub mod parts;
+mod settings;
 mod sign_in;
 mod sync_status;
+mod users;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Request};
@@ -22,7 +24,7 @@ use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::Method;
 
-pub(crate) use context::Viewer;
+pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use sign_in::ask as ask_to_sign_in;
@@ -35,7 +37,7 @@ use crate::rights::Right;
 pub(crate) const MAX_FORM: usize = 64 * 1024;
 
 /// What page functions work on; `State<Operations>` is part of it.
-pub(crate) type Desk = Console;
+pub type Desk = Console;
 
 /// One path.
 struct Route {
@@ -62,6 +64,72 @@ const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Read,
         answers: || get(sync_status::show),
+    },
+    Route {
+        path: settings::PATH,
+        methods: &["get", "post"],
+        needs: Right::Administer,
+        answers: || get(settings::show).post(settings::act),
+    },
+    Route {
+        path: settings::SAVE,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::save),
+    },
+    Route {
+        path: settings::HISTORY,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::show_history),
+    },
+    Route {
+        path: settings::REVERT,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::revert),
+    },
+    Route {
+        path: settings::TRANSFER,
+        methods: &["get", "post"],
+        needs: Right::Administer,
+        answers: || get(settings::show_transfer).post(settings::import),
+    },
+    Route {
+        path: settings::EXPORT,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::export),
+    },
+    Route {
+        path: settings::CHECKLIST,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::show_checklist),
+    },
+    Route {
+        path: settings::SYNC_ALL,
+        methods: &["get", "post"],
+        needs: Right::Administer,
+        answers: || get(settings::ask_sync_all).post(settings::start_sync_all),
+    },
+    Route {
+        path: mapping::PATH,
+        methods: &["get", "post"],
+        needs: Right::Administer,
+        answers: || get(mapping::show).post(mapping::act),
+    },
+    Route {
+        path: users::PATH,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(users::show),
+    },
+    Route {
+        path: users::CSV,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(users::csv),
     },
     Route {
         path: access::PATH,

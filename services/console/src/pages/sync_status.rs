@@ -39,7 +39,7 @@ fn now(status: &StatusView) -> Markup {
                 "last event " (time::or_never(stream.last_event, "none yet"))
                 ", last heard " (time::ago(stream.heard, now))
             }
-            None => "not heard yet"
+            None => { "not heard yet" }
         }
     };
     let permissions = html! {

@@ -14,9 +14,9 @@ use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::settings;
+use crate::OpsError;
 use crate::export;
 use crate::views::{HolderView, OtherView, UserView, UsersView};
-use crate::OpsError;
 
 /// Where it is.
 pub(super) const PATH: &str = "/users";
@@ -95,10 +95,19 @@ fn holders(context: &PageContext, users: &UsersView) -> Markup {
             &html! { "Nothing is synced before somebody does: assign the permission set mOS User or mOS Admin in Salesforce. It counts within a few minutes." },
         );
     }
-    let rows = users.holders.iter().map(|holder| holder_row(context, holder));
+    let rows = users
+        .holders
+        .iter()
+        .map(|holder| holder_row(context, holder));
     table::table(
         "Holders of mOS permission",
-        &["User", "Permission set", "Until", "Opportunities in scope", "Remarks"],
+        &[
+            "User",
+            "Permission set",
+            "Until",
+            "Opportunities in scope",
+            "Remarks",
+        ],
         rows,
     )
 }

@@ -15,10 +15,17 @@ use crate::views::{ChecklistItem, ChecklistState};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     let page = desk.operations.checklist().await.map(|list| {
-        let done = list.items.iter().filter(|item| item.state == ChecklistState::Done).count();
-        let body = card::card("What the first sync needs", &html! {
-            ol.checklist { @for item in &list.items { li { (shown(item)) } } }
-        });
+        let done = list
+            .items
+            .iter()
+            .filter(|item| item.state == ChecklistState::Done)
+            .count();
+        let body = card::card(
+            "What the first sync needs",
+            &html! {
+                ol.checklist { @for item in &list.items { li { (shown(item)) } } }
+            },
+        );
         Page::new("First-run checklist", Icon::Settings, body)
             .hint(html! { (done) " of " (list.items.len()) " are done, as far as can be checked." })
             .actions(html! {

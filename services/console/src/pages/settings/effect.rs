@@ -78,7 +78,10 @@ fn told(effect: &EffectView) -> String {
 }
 
 fn sample(context: &PageContext, heading: &str, effect: &EffectView) -> Markup {
-    let rows = effect.sample.iter().map(|opportunity| line(context, opportunity));
+    let rows = effect
+        .sample
+        .iter()
+        .map(|opportunity| line(context, opportunity));
     html! {
         @for why in &effect.why { p.quiet { (sentence(why)) } }
         @if !effect.sample.is_empty() {
@@ -104,7 +107,11 @@ fn line(context: &PageContext, opportunity: &PreviewedView) -> Vec<Markup> {
 /// Requests, records and time of a job.
 pub(super) fn cost(cost: &CostView) -> Markup {
     let calls = &cost.api_calls;
-    let at_least = if calls.at_least { "at least " } else { "about " };
+    let at_least = if calls.at_least {
+        "at least "
+    } else {
+        "about "
+    };
     let time = match (cost.seconds, &cost.rate) {
         (Some(seconds), Some(rate)) => html! {
             "about " (time::long(std::time::Duration::from_secs(seconds)))
@@ -112,10 +119,9 @@ pub(super) fn cost(cost: &CostView) -> Markup {
         },
         _ => html! { "not known: no job has shown yet how fast it goes here" },
     };
-    let left = cost.api_calls_left.map_or_else(
-        || "the org does not say".to_owned(),
-        number,
-    );
+    let left = cost
+        .api_calls_left
+        .map_or_else(|| "the org does not say".to_owned(), number);
     card::facts(&[
         (
             "Records to read",

@@ -11,10 +11,28 @@ use crate::views::FieldView;
 
 /// The literals that are offered for dates; others may be written.
 const DATES: &[&str] = &[
-    "TODAY", "YESTERDAY", "TOMORROW", "THIS_WEEK", "LAST_WEEK", "NEXT_WEEK", "THIS_MONTH",
-    "LAST_MONTH", "NEXT_MONTH", "THIS_QUARTER", "LAST_QUARTER", "NEXT_QUARTER", "THIS_YEAR",
-    "LAST_YEAR", "NEXT_YEAR", "THIS_FISCAL_QUARTER", "THIS_FISCAL_YEAR", "LAST_N_DAYS:30",
-    "NEXT_N_DAYS:30", "LAST_N_MONTHS:6", "NEXT_N_MONTHS:6", "N_DAYS_AGO:7",
+    "TODAY",
+    "YESTERDAY",
+    "TOMORROW",
+    "THIS_WEEK",
+    "LAST_WEEK",
+    "NEXT_WEEK",
+    "THIS_MONTH",
+    "LAST_MONTH",
+    "NEXT_MONTH",
+    "THIS_QUARTER",
+    "LAST_QUARTER",
+    "NEXT_QUARTER",
+    "THIS_YEAR",
+    "LAST_YEAR",
+    "NEXT_YEAR",
+    "THIS_FISCAL_QUARTER",
+    "THIS_FISCAL_YEAR",
+    "LAST_N_DAYS:30",
+    "NEXT_N_DAYS:30",
+    "LAST_N_MONTHS:6",
+    "NEXT_N_MONTHS:6",
+    "N_DAYS_AGO:7",
 ];
 
 /// What can be chosen.
@@ -43,7 +61,9 @@ impl<'a> Choice<'a> {
                 row.was.clone_from(&row.field);
             }
             let fitting = self.operators(&row.field);
-            if !fitting.iter().any(|operator| operator.name() == row.operator)
+            if !fitting
+                .iter()
+                .any(|operator| operator.name() == row.operator)
                 && let Some(first) = fitting.first()
             {
                 first.name().clone_into(&mut row.operator);
@@ -179,10 +199,17 @@ fn picker(name: &str, chosen: &str, fault: Option<&str>, choice: Choice<'_>) -> 
 fn operators(row: &WrittenRow, choice: Choice<'_>) -> Vec<(String, String)> {
     let fitting = choice.operators(&row.field).iter();
     let mut options: Vec<(String, String)> = fitting
-        .map(|operator| (operator.name().to_owned(), operator_label(*operator).to_owned()))
+        .map(|operator| {
+            (
+                operator.name().to_owned(),
+                operator_label(*operator).to_owned(),
+            )
+        })
         .collect();
     if !row.operator.is_empty() && !options.iter().any(|(name, _)| *name == row.operator) {
-        let known = Operator::ALL.into_iter().find(|known| known.name() == row.operator);
+        let known = Operator::ALL
+            .into_iter()
+            .find(|known| known.name() == row.operator);
         let label = known.map_or(row.operator.as_str(), operator_label);
         options.push((row.operator.clone(), label.to_owned()));
     }
@@ -195,13 +222,16 @@ fn values(number: usize, row: &WrittenRow, faults: &Faults, choice: Choice<'_>) 
     let fault = faults.of(&name);
     let field = choice.find(&row.field);
     let input = |help: &'static str, list: Option<&str>| {
-        let described = Field::new(&name, "Value").help(help).error(fault.as_deref());
+        let described = Field::new(&name, "Value")
+            .help(help)
+            .error(fault.as_deref());
         described.input_with("text", &values::write(&row.values), list)
     };
     let Some(field) = field else {
         return input("Several with commas between them.", None);
     };
-    let is_listed = ["equals", "not_equal", "includes", "excludes"].contains(&row.operator.as_str());
+    let is_listed =
+        ["equals", "not_equal", "includes", "excludes"].contains(&row.operator.as_str());
     let one_of_list = match field.field_type {
         FieldType::Picklist => is_listed,
         FieldType::MultiPicklist => ["includes", "excludes"].contains(&row.operator.as_str()),
@@ -255,11 +285,21 @@ fn checkbox(number: usize, row: &WrittenRow, fault: Option<&str>) -> Markup {
 /// Values of a picklist to be ticked; what is written and is not among them stays.
 fn choices(number: usize, row: &WrittenRow, field: &FieldView, fault: Option<&str>) -> Markup {
     let name = format!("value.{number}");
-    let is_ticked = |value: &str| row.values.iter().any(|ticked| ticked.eq_ignore_ascii_case(value));
-    let listed = |value: &String| {
-        field.values.iter().any(|known| known.value.eq_ignore_ascii_case(value))
+    let is_ticked = |value: &str| {
+        row.values
+            .iter()
+            .any(|ticked| ticked.eq_ignore_ascii_case(value))
     };
-    let others = row.values.iter().filter(|value| !value.is_empty() && !listed(value));
+    let listed = |value: &String| {
+        field
+            .values
+            .iter()
+            .any(|known| known.value.eq_ignore_ascii_case(value))
+    };
+    let others = row
+        .values
+        .iter()
+        .filter(|value| !value.is_empty() && !listed(value));
     let tick = |place: usize, value: &str, label: &str, ticked: bool| {
         let id = format!("{name}.{place}");
         html! {

@@ -35,7 +35,9 @@ pub(in crate::pages) async fn show(
 ) -> Response {
     let page = async {
         let operations = &desk.operations;
-        let history = operations.settings_history(asked.before, Some(SHOWN)).await?;
+        let history = operations
+            .settings_history(asked.before, Some(SHOWN))
+            .await?;
         let compared = match (asked.from, asked.to) {
             (None, None) => None,
             (from, to) => Some(operations.settings_diff(from, to).await?),
@@ -127,7 +129,11 @@ pub(in crate::pages) async fn revert(
         operations.revert_settings(&asked, &author).await?;
         let mut settings = operations.settings_revision(reverting.to).await?.settings;
         // Which org is served is confirmed, not reverted.
-        settings.org = operations.settings_revision(reverting.base).await?.settings.org;
+        settings.org = operations
+            .settings_revision(reverting.base)
+            .await?
+            .settings
+            .org;
         let document = json!(settings);
         let asked = SaveSettings {
             base: Some(reverting.base),

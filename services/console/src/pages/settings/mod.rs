@@ -63,7 +63,15 @@ pub(super) async fn show(
     let page = async {
         let current = desk.operations.settings().await?;
         let written = Written::of(&current);
-        let page = form(&desk, &context, &current, &written, &Faults::default(), false).await?;
+        let page = form(
+            &desk,
+            &context,
+            &current,
+            &written,
+            &Faults::default(),
+            false,
+        )
+        .await?;
         Ok(match arrived.saved {
             Some(saved) if saved == current.revision => page.notice(done(&current)),
             _ => page,
@@ -124,7 +132,9 @@ async fn changed(
     let fields = desk.operations.fields_of(ObjectKind::Opportunity).await;
     let fields = fields.map(|list| list.fields).unwrap_or_default();
     Choice { fields: &fields }.settle(&mut written);
-    let removed = deed.strip_prefix("remove.").and_then(|number| number.parse::<usize>().ok());
+    let removed = deed
+        .strip_prefix("remove.")
+        .and_then(|number| number.parse::<usize>().ok());
     if deed == "add" && written.rows.len() < MAX_CONDITIONS {
         written.rows.push(WrittenRow {
             operator: "equals".to_owned(),
@@ -180,9 +190,9 @@ async fn again(
 ) -> Result<Page, OpsError> {
     let current = desk.operations.settings().await?;
     let page = form(desk, context, &current, written, &Faults::default(), true).await?;
-    Ok(page
-        .status(error.status())
-        .notice(notice::failed(&html! { "Nothing was saved. " (sentence(&error.to_string())) })))
+    Ok(page.status(error.status()).notice(notice::failed(
+        &html! { "Nothing was saved. " (sentence(&error.to_string())) },
+    )))
 }
 
 pub(super) fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {

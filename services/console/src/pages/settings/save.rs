@@ -67,18 +67,28 @@ pub(in crate::pages) async fn foresee(
             };
             Ok(Page::new("Nothing to save", Icon::Settings, body))
         }
-        Ok(preview) => Ok(effect::page(context, &preview, &document.to_string(), came.back())),
+        Ok(preview) => Ok(effect::page(
+            context,
+            &preview,
+            &document.to_string(),
+            came.back(),
+        )),
         // Nobody knows yet who holds permission: what can be told is what differs.
         Err(OpsError::Conflict(why)) => {
             let validated = desk.operations.validate_settings(asked).await?;
             if !validated.faults.is_empty() {
                 return Err(OpsError::Refused(validated.faults));
             }
-            Ok(untold(context, &validated.changes, asked, &document, &why, came))
+            Ok(untold(
+                context,
+                &validated.changes,
+                asked,
+                &document,
+                &why,
+                came,
+            ))
         }
-        Err(OpsError::SettingsConflict(conflict)) => {
-            Ok(choice(context, &conflict, &document))
-        }
+        Err(OpsError::SettingsConflict(conflict)) => Ok(choice(context, &conflict, &document)),
         Err(error) => Err(error),
     }
 }
@@ -101,7 +111,9 @@ fn untold(
         (card::card("What changes in the settings", &effect::changes(changes)))
     };
     Page::new("Save these settings?", Icon::Settings, body)
-        .notice(notice::warning(&html! { (crate::pages::fault::sentence(why)) }))
+        .notice(notice::warning(
+            &html! { (crate::pages::fault::sentence(why)) },
+        ))
         .actions(html! {
             a.button href=(path) { (name) }
             button.brand-button type="submit" form="save" { "Save" }

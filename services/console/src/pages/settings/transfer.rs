@@ -106,10 +106,15 @@ pub(in crate::pages) async fn import(
 }
 
 pub(in crate::pages) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
-    let written = desk.operations.export_settings(None).await.and_then(|settings| {
-        serde_json::to_string_pretty(&settings)
-            .map_err(|error| OpsError::Broken(format!("the settings cannot be written: {error}")))
-    });
+    let written = desk
+        .operations
+        .export_settings(None)
+        .await
+        .and_then(|settings| {
+            serde_json::to_string_pretty(&settings).map_err(|error| {
+                OpsError::Broken(format!("the settings cannot be written: {error}"))
+            })
+        });
     match written {
         Ok(text) => {
             let headers = [

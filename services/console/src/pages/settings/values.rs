@@ -92,7 +92,9 @@ mod tests {
 
     #[test]
     fn what_is_written_is_read_again() {
-        let parts = ["", " ", "a", "\"", ",", "a, b", "\"a\"", " x ", "\"\"", "ä\","];
+        let parts = [
+            "", " ", "a", "\"", ",", "a, b", "\"a\"", " x ", "\"\"", "ä\",",
+        ];
         for one in parts {
             for other in parts {
                 let values = vec![one.to_owned(), other.to_owned()];

@@ -50,7 +50,10 @@ pub(super) fn page(context: &PageContext, shown: &Shown<'_>) -> Page {
         written, faults, ..
     } = shown;
     let no_fields = [];
-    let fields = shown.fields.as_ref().map_or(&no_fields[..], |list| &list.fields);
+    let fields = shown
+        .fields
+        .as_ref()
+        .map_or(&no_fields[..], |list| &list.fields);
     let choice = Choice { fields };
     let body = form::order_as(
         context,

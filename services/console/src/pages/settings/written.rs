@@ -120,7 +120,9 @@ impl Written {
         // A row more than may be: it is refused in words, and not cut off.
         let rows = (1..=MAX_CONDITIONS + 1).take_while(|number| is_on(&format!("field.{number}")));
         let rows = rows.map(|number| {
-            let ticked = pairs.iter().filter(|(name, _)| *name == format!("value.{number}"));
+            let ticked = pairs
+                .iter()
+                .filter(|(name, _)| *name == format!("value.{number}"));
             let mut values: Vec<String> = ticked.map(|(_, value)| value.clone()).collect();
             values.extend(values::read(&text(&format!("text.{number}"))));
             WrittenRow {
@@ -180,12 +182,16 @@ impl Written {
         for (number, row) in (1..).zip(&self.rows) {
             if row.field.is_empty() {
                 let name = format!("field.{number}");
-                faults.add(name, format!("Condition {number}: choose a field, or remove the row."));
+                faults.add(
+                    name,
+                    format!("Condition {number}: choose a field, or remove the row."),
+                );
             }
         }
-        let conditions = self.rows.iter().map(|row| {
-            json!({"field": row.field, "operator": row.operator, "values": row.values})
-        });
+        let conditions = self
+            .rows
+            .iter()
+            .map(|row| json!({"field": row.field, "operator": row.operator, "values": row.values}));
         let mut filter = json!({"conditions": conditions.collect::<Vec<_>>()});
         if !self.logic.trim().is_empty()
             && let Some(filter) = filter.as_object_mut()
@@ -242,7 +248,9 @@ impl Written {
         for fault in found {
             let field = self.field_of(&fault.at);
             // A field that was told to be wrong already needs no second sentence on its emptiness.
-            let empty = field.strip_prefix("field.").and_then(|number| number.parse().ok());
+            let empty = field
+                .strip_prefix("field.")
+                .and_then(|number| number.parse().ok());
             let row = empty.and_then(|number: usize| self.rows.get(number.checked_sub(1)?));
             if row.is_some_and(|row| row.field.is_empty()) {
                 continue;
@@ -254,7 +262,9 @@ impl Written {
     fn field_of(&self, at: &str) -> String {
         if let Some(row) = at.strip_prefix("filter.conditions[") {
             let (number, part) = row.split_once(']').unwrap_or((row, ""));
-            let known = number.parse::<usize>().is_ok_and(|row| row <= self.rows.len());
+            let known = number
+                .parse::<usize>()
+                .is_ok_and(|row| row <= self.rows.len());
             return match (known, part) {
                 (false, _) => "rows".to_owned(),
                 (true, ".operator") => format!("operator.{number}"),

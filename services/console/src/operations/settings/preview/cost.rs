@@ -74,10 +74,7 @@ impl Plan {
     }
 
     /// What was counted, object by object; `None` where something of it was not.
-    pub(super) fn by_object(
-        &self,
-        totals: &[Option<u64>],
-    ) -> BTreeMap<ObjectKind, Option<u64>> {
+    pub(super) fn by_object(&self, totals: &[Option<u64>]) -> BTreeMap<ObjectKind, Option<u64>> {
         let mut sums: BTreeMap<_, _> = ObjectKind::ALL.map(|object| (object, Some(0))).into();
         for (statement, total) in self.statements.iter().zip(totals) {
             let sum = sums.entry(statement.from).or_insert(Some(0));

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use domain::SalesforceId;
 use domain::job::JobKind;
 use domain::settings::SettingsRevision;
-use domain::SalesforceId;
 use ports::source::SourceError;
 
 use super::{Compared, Foreseen, cost, rules, sets, visible};
