@@ -236,6 +236,11 @@ impl Desk {
         open(ops, keys).await
     }
 
+    /// Whatever this console serves.
+    pub(crate) async fn door_to(&self, console: Console) -> Door {
+        open_to(console).await
+    }
+
     pub(crate) fn source(&self) -> Arc<dyn Source> {
         Arc::<DeskOrg>::clone(&self.org)
     }
@@ -246,11 +251,15 @@ impl Desk {
 }
 
 async fn open(ops: Operations, keys: Keys) -> Door {
+    open_to(Console::new(ops, keys)).await
+}
+
+async fn open_to(console: Console) -> Door {
     let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = server.address();
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(server.run(Console::new(ops, keys), stop.clone()));
+    tasks.spawn(server.run(console, stop.clone()));
     Door {
         address,
         tasks,
@@ -319,6 +328,21 @@ impl Door {
         body: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
+        let mut all = vec![("content-type", "application/json")];
+        let bearer = token.map(|token| format!("Bearer {token}"));
+        all.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
+        all.extend(headers);
+        self.ask_as(method, path, body, &all).await
+    }
+
+    /// With these headers alone.
+    pub(crate) async fn ask_as(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Answer {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
@@ -328,11 +352,7 @@ impl Door {
         let mut request = Request::builder()
             .method(method)
             .uri(path)
-            .header(header::HOST, "x")
-            .header(header::CONTENT_TYPE, "application/json");
-        if let Some(token) = token {
-            request = request.header(header::AUTHORIZATION, format!("Bearer {token}"));
-        }
+            .header(header::HOST, "x");
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

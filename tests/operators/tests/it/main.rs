@@ -5,6 +5,7 @@
     reason = "harness and tests panic where a test would"
 )]
 
+mod administrators;
 mod desk;
 mod document;
 mod doors;
@@ -20,3 +21,4 @@ mod salesforce;
 mod settings;
 mod status;
 mod users;
+mod visitor;

@@ -10,7 +10,7 @@ use domain::{ObjectKind, Row, SalesforceId};
 use fake_salesforce::error::ApiError;
 use fake_salesforce::org::Org;
 use ports::source::{
-    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization, PicklistValue,
     Page, Source, SourceError, StreamStart,
 };
 use serde_json::json;
@@ -36,6 +36,14 @@ fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDe
         calculated: false,
         reference_to: BTreeSet::new(),
         relationship: None,
+        values: Vec::new(),
+    }
+}
+
+fn choice(value: &str) -> PicklistValue {
+    PicklistValue {
+        value: value.to_owned(),
+        label: format!("The {value}"),
     }
 }
 
@@ -46,7 +54,14 @@ impl DeskOrg {
             id: SalesforceId::parse(ORG).unwrap(),
             fields: vec![
                 field("Amount", Some(FieldType::Currency), true),
-                field("StageName", Some(FieldType::Picklist), true),
+                FieldDescription {
+                    values: ["Prospecting", "Closed Won"].map(choice).into(),
+                    ..field("StageName", Some(FieldType::Picklist), true)
+                },
+                FieldDescription {
+                    calculated: true,
+                    ..field("Weighted__c", Some(FieldType::Currency), true)
+                },
                 field("Name", Some(FieldType::Text), true),
                 field("CloseDate", Some(FieldType::Date), true),
                 field("Description", Some(FieldType::Text), false),
@@ -69,6 +84,13 @@ impl DeskOrg {
     /// The integration user sees this field no more.
     pub(crate) fn hides(&self, field: &str) {
         self.state().fields.retain(|known| known.name != field);
+    }
+
+    /// It has one more field, with this label.
+    pub(crate) fn has_labelled(&self, name: &str, label: &str) {
+        let mut new = field(name, Some(FieldType::Text), true);
+        label.clone_into(&mut new.label);
+        self.state().fields.push(new);
     }
 
     /// It sees the amount again.
@@ -126,8 +148,26 @@ impl Source for DeskOrg {
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        assert_eq!(object, "Opportunity");
-        Ok(self.asked()?.fields.clone())
+        let state = self.asked()?;
+        if object == "Opportunity" {
+            return Ok(state.fields.clone());
+        }
+        let entity = self.1.entity(object).unwrap();
+        let fields = entity.fields.iter().filter(|field| !field.hidden);
+        Ok(fields
+            .map(|known| FieldDescription {
+                reference_to: known
+                    .reference
+                    .iter()
+                    .map(|(target, _)| (*target).to_owned())
+                    .collect(),
+                ..field(
+                    known.name,
+                    FieldType::of_describe(known.kind.name()),
+                    known.filterable,
+                )
+            })
+            .collect())
     }
     fn api_calls(&self) -> u64 {
         0
@@ -139,7 +179,10 @@ impl Source for DeskOrg {
     /// The org's own record and the user's; it has no other set-up. Opportunities are the stand-in's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
-        if soql.contains("FROM Opportunity") {
+        let of_stand_in = ["Opportunity", "Account", "Contact", "PermissionSet"]
+            .map(|object| format!("FROM {object}"));
+        let is_count = soql.starts_with("SELECT COUNT()");
+        if is_count || of_stand_in.iter().any(|from| soql.contains(from)) {
             let rows = self.1.query(soql, deleted).map_err(refused)?;
             return Ok(page(soql, &rows));
         }
