@@ -40,6 +40,30 @@ const ROUTES: &[Route] = &[
     ("/api/v1/users", &["get"], Right::Administer, || {
         get(handlers::users)
     }),
+    (
+        "/api/v1/users/export",
+        &["get"],
+        Right::Administer,
+        || get(handlers::export_users),
+    ),
+    (
+        "/api/v1/fields/{object}",
+        &["get"],
+        Right::Administer,
+        || get(handlers::fields),
+    ),
+    (
+        "/api/v1/checklist",
+        &["get"],
+        Right::Administer,
+        || get(handlers::checklist),
+    ),
+    (
+        "/api/v1/sync-all/expected",
+        &["get"],
+        Right::Operate,
+        || get(handlers::expected_sync_all),
+    ),
     ("/api/v1/sync-all", &["post"], Right::Operate, || {
         post(handlers::sync_all)
     }),

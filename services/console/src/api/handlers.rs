@@ -10,9 +10,9 @@ use serde::Deserialize;
 
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
-use crate::export::Line;
+use crate::export::{self, Line};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
+    ChecklistView, ConfirmOrg, ExpectedSyncAll, FieldList, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
     LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, PreviewView,
     PreviewedList, PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection,
     SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TokenList, TokenView,
@@ -71,6 +71,29 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
 
 pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
+}
+
+pub(super) async fn export_users(State(ops): State<Operations>) -> Result<Response, Refused> {
+    let users = ops.users().await.map_err(Refused)?;
+    let text = export::users(&users).map_err(Refused)?;
+    Ok(([(header::CONTENT_TYPE, Format::Csv.media_type())], text).into_response())
+}
+
+pub(super) async fn fields(
+    State(ops): State<Operations>,
+    Named(object): Named,
+) -> Answer<FieldList> {
+    answer(ops.fields(&object).await)
+}
+
+pub(super) async fn checklist(State(ops): State<Operations>) -> Answer<ChecklistView> {
+    answer(ops.checklist().await)
+}
+
+pub(super) async fn expected_sync_all(
+    State(ops): State<Operations>,
+) -> Answer<ExpectedSyncAll> {
+    answer(ops.expected_sync_all().await)
 }
 
 pub(super) async fn sync_all(

@@ -110,7 +110,7 @@ const ROUTES: &[Route] = &[
     Route {
         path: settings::SYNC_ALL,
         methods: &["get", "post"],
-        needs: Right::Administer,
+        needs: Right::Operate,
         answers: || get(settings::ask_sync_all).post(settings::start_sync_all),
     },
     Route {

@@ -270,11 +270,16 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
 
     let path = "/api/v1/users";
     book.ask(&door, get.clone(), path, path, "").await;
+    let path = "/api/v1/users/export";
+    book.ask(&door, get.clone(), path, path, "").await;
     store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
         ("/api/v1/org", "", ""),
         ("/api/v1/users", "", ""),
+        ("/api/v1/users/export", "", ""),
+        ("/api/v1/checklist", "", ""),
+        ("/api/v1/sync-all/expected", "", ""),
         ("/api/v1/jobs", "?limit=2", ""),
         ("/api/v1/jobs", "?before=x", ""),
         ("/api/v1/parked", "?limit=1&dismissed=false", ""),
@@ -299,8 +304,11 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/dead/{message}", "unit"),
         ("/api/v1/dead/{message}", "garbage"),
         ("/api/v1/dead/{message}", "nobody"),
+        ("/api/v1/fields/{object}", "Opportunity"),
+        ("/api/v1/fields/{object}", "Lead"),
     ] {
         let real = path.replace("{job}", name).replace("{message}", name);
+        let real = real.replace("{object}", name);
         book.ask(&door, get.clone(), path, &real, "").await;
     }
     for (path, name, body) in [

@@ -15,6 +15,7 @@ use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
 use crate::pages::parts::{badge, card, notice, table};
 use crate::pages::{Desk, sync_status};
+use crate::rights::Right;
 use crate::views::{ExpectedSyncAll, JobView};
 use crate::{Caller, OpsError};
 
@@ -51,6 +52,11 @@ fn address(job: &JobView) -> String {
 
 fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
     let can_run = expected.why_not.is_empty();
+    let back = if context.viewer.may(Right::Administer) {
+        PATH
+    } else {
+        sync_status::PATH
+    };
     let body = html! {
         @if !can_run {
             (notice::warning(&html! {
@@ -74,7 +80,7 @@ fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
     Page::new("Sync all data to mOS?", Icon::Status, body)
         .hint(html! { "Nothing has begun yet." })
         .actions(html! {
-            a.button href=(PATH) { "Cancel" }
+            a.button href=(back) { "Cancel" }
             button.brand-button type="submit" form="sync-all" disabled[!can_run] { "Sync all data to mOS" }
         })
 }
