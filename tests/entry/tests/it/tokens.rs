@@ -49,7 +49,7 @@ async fn a_token_is_shown_once_used_within_its_scope_and_revoked() {
         );
     }
     assert!(
-        !browser.get("/access").await.text.contains("never"),
+        !browser.get("/access").await.text.contains(">never<"),
         "its last use is shown"
     );
 
