@@ -40,24 +40,18 @@ const ROUTES: &[Route] = &[
     ("/api/v1/users", &["get"], Right::Administer, || {
         get(handlers::users)
     }),
-    (
-        "/api/v1/users/export",
-        &["get"],
-        Right::Administer,
-        || get(handlers::export_users),
-    ),
+    ("/api/v1/users/export", &["get"], Right::Administer, || {
+        get(handlers::export_users)
+    }),
     (
         "/api/v1/fields/{object}",
         &["get"],
         Right::Administer,
         || get(handlers::fields),
     ),
-    (
-        "/api/v1/checklist",
-        &["get"],
-        Right::Administer,
-        || get(handlers::checklist),
-    ),
+    ("/api/v1/checklist", &["get"], Right::Administer, || {
+        get(handlers::checklist)
+    }),
     (
         "/api/v1/sync-all/expected",
         &["get"],

@@ -12,11 +12,11 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::export::{self, Line};
 use crate::views::{
-    ChecklistView, ConfirmOrg, ExpectedSyncAll, FieldList, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, PreviewView,
-    PreviewedList, PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TokenList, TokenView,
-    Touched, UsersView, ValidationView,
+    ChecklistView, ConfirmOrg, DeadList, DeadOutcome, DeadView, ExpectedSyncAll, FieldList, Format,
+    Groups, JobList, JobView, LogPageView, LogSearch, MakeToken, NewTokenView, OrgView, ParkedList,
+    ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings,
+    SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
+    SyncAllView, TokenList, TokenView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -90,9 +90,7 @@ pub(super) async fn checklist(State(ops): State<Operations>) -> Answer<Checklist
     answer(ops.checklist().await)
 }
 
-pub(super) async fn expected_sync_all(
-    State(ops): State<Operations>,
-) -> Answer<ExpectedSyncAll> {
+pub(super) async fn expected_sync_all(State(ops): State<Operations>) -> Answer<ExpectedSyncAll> {
     answer(ops.expected_sync_all().await)
 }
 

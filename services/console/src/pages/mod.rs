@@ -108,6 +108,12 @@ const ROUTES: &[Route] = &[
         answers: || get(settings::show_checklist),
     },
     Route {
+        path: settings::CONFIRM_ORG,
+        methods: &["get", "post"],
+        needs: Right::Administer,
+        answers: || get(settings::ask_confirm_org).post(settings::confirm_org),
+    },
+    Route {
         path: settings::SYNC_ALL,
         methods: &["get", "post"],
         needs: Right::Operate,

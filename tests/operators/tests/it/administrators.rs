@@ -45,7 +45,9 @@ async fn saved(visitor: &Visitor, path: &str, fields: &Fields) -> Shown {
     let look = visitor.send(path, fields).await;
     assert_eq!(look.status, 200, "{}", look.html);
     look.has("Save these settings?");
-    let saved = visitor.send("/settings/save", &look.form("/settings/save")).await;
+    let saved = visitor
+        .send("/settings/save", &look.form("/settings/save"))
+        .await;
     assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.html);
     let to = saved.headers["location"].to_str().unwrap().to_owned();
     visitor.get(&to).await
@@ -123,8 +125,16 @@ async fn refused_at(field: &str, word: &str, wrong: impl FnOnce(&mut Fields)) {
 
 #[tokio::test]
 async fn wrong_addresses_and_numbers_are_refused_at_their_fields() {
-    refused_at("emails", "no domain", |form| write(form, "emails", "ada@example.com, bob")).await;
-    for (field, value) in [("percent", "0"), ("percent", "300"), ("percent", "x"), ("reserve", "51")] {
+    refused_at("emails", "no domain", |form| {
+        write(form, "emails", "ada@example.com, bob")
+    })
+    .await;
+    for (field, value) in [
+        ("percent", "0"),
+        ("percent", "300"),
+        ("percent", "x"),
+        ("reserve", "51"),
+    ] {
         refused_at(field, "whole number", |form| write(form, field, value)).await;
     }
     for time in ["", "25:00", "6:30", "noon"] {
@@ -145,8 +155,16 @@ async fn wrong_conditions_are_refused_at_their_fields() {
         (("Amount", "contains", "5"), "operator.1", "cannot be used"),
         (("Amount", "equals", "much"), "text.1", "cannot be read"),
         (("Amount", "less_than", ""), "text.1", "needs a value"),
-        (("CloseDate", "equals", "LAST_N_DAYS:99999"), "text.1", "too many"),
-        (("CloseDate", "equals", "2026-02-30"), "text.1", "cannot be read"),
+        (
+            ("CloseDate", "equals", "LAST_N_DAYS:99999"),
+            "text.1",
+            "too many",
+        ),
+        (
+            ("CloseDate", "equals", "2026-02-30"),
+            "text.1",
+            "cannot be read",
+        ),
     ] {
         let (name, operator, text) = condition;
         refused_at(field, word, |form| row(form, 1, name, operator, text)).await;
@@ -193,7 +211,9 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
     let more = pressed(&visitor, &full.form(SETTINGS), "add").await;
     more.lacks("value=\"remove.11\"");
     for number in (2..=10).rev() {
-        form = pressed(&visitor, &form, &format!("remove.{number}")).await.form(SETTINGS);
+        form = pressed(&visitor, &form, &format!("remove.{number}"))
+            .await
+            .form(SETTINGS);
     }
     // A list of values to be ticked for a picklist, another operator where the old one does not fit.
     write(&mut form, "field.1", "StageName");
@@ -201,13 +221,19 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
     let stage = pressed(&visitor, &form, "refresh").await;
     stage.has("The Closed Won");
     let mut form = stage.form(SETTINGS);
-    assert!(form.contains(&("operator.1".to_owned(), "equals".to_owned())), "{form:?}");
+    assert!(
+        form.contains(&("operator.1".to_owned(), "equals".to_owned())),
+        "{form:?}"
+    );
     form.push(("value.1".to_owned(), "Prospecting".to_owned()));
     form.push(("value.1".to_owned(), "Closed Won".to_owned()));
     write(&mut form, "emails", "");
     saved(&visitor, SETTINGS, &form).await;
     let (_, settings) = in_force(&desk).await;
-    assert_eq!(settings.filter.conditions[0].values, ["Prospecting", "Closed Won"]);
+    assert_eq!(
+        settings.filter.conditions[0].values,
+        ["Prospecting", "Closed Won"]
+    );
 }
 
 #[tokio::test]
@@ -215,9 +241,13 @@ async fn a_formula_in_the_filter_is_warned_of() {
     let (_desk, visitor) = furnished(&[]).await;
     let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
     row(&mut form, 1, "Amount", "greater_than", "1");
-    pressed(&visitor, &form, "refresh").await.lacks("uses a formula");
+    pressed(&visitor, &form, "refresh")
+        .await
+        .lacks("uses a formula");
     row(&mut form, 1, "Weighted__c", "greater_than", "1");
-    pressed(&visitor, &form, "refresh").await.has("uses a formula");
+    pressed(&visitor, &form, "refresh")
+        .await
+        .has("uses a formula");
 }
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";
@@ -227,7 +257,16 @@ async fn what_is_written_comes_out_as_text() {
     let (desk, visitor) = furnished(&[]).await;
     desk.org.has_labelled("Evil__c", SCRIPT);
     let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
-    for name in ["emails", "frequency", "daily_at", "percent", "reserve", "logic", "blanks", "zone"] {
+    for name in [
+        "emails",
+        "frequency",
+        "daily_at",
+        "percent",
+        "reserve",
+        "logic",
+        "blanks",
+        "zone",
+    ] {
         write(&mut form, name, SCRIPT);
     }
     row(&mut form, 1, SCRIPT, SCRIPT, SCRIPT);
@@ -240,10 +279,16 @@ async fn what_is_written_comes_out_as_text() {
         write(&mut form, name, SCRIPT);
     }
     visitor.send("/mapping", &form).await.lacks("<script>");
-    let mut form = visitor.get("/settings/transfer").await.form("/settings/transfer");
+    let mut form = visitor
+        .get("/settings/transfer")
+        .await
+        .form("/settings/transfer");
     for document in [SCRIPT.to_owned(), json!({SCRIPT: SCRIPT}).to_string()] {
         write(&mut form, "document", &document);
-        visitor.send("/settings/transfer", &form).await.lacks("<script>");
+        visitor
+            .send("/settings/transfer", &form)
+            .await
+            .lacks("<script>");
     }
 }
 
@@ -252,7 +297,8 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
     for (option, both_emails) in [(0, true), (1, false)] {
         let (desk, visitor) = furnished(&[]).await;
         let mut mine = visitor.get(SETTINGS).await.form(SETTINGS);
-        desk.save(|settings| settings.admin_emails = vec!["theirs@example.com".to_owned()]).await;
+        desk.save(|settings| settings.admin_emails = vec!["theirs@example.com".to_owned()])
+            .await;
         write(&mut mine, "disabled", "on");
         let choice = visitor.send(SETTINGS, &mine).await;
         assert_eq!(choice.status, StatusCode::CONFLICT);
@@ -264,12 +310,19 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
         ] {
             choice.has(told);
         }
-        let at = choice.html.match_indices("action=\"/settings/save\"").nth(option).unwrap().0;
+        let at = choice
+            .html
+            .match_indices("action=\"/settings/save\"")
+            .nth(option)
+            .unwrap()
+            .0;
         let chosen = Shown {
             html: choice.html[at..].to_owned(),
             ..choice
         };
-        let done = visitor.send("/settings/save", &chosen.form("/settings/save")).await;
+        let done = visitor
+            .send("/settings/save", &chosen.form("/settings/save"))
+            .await;
         assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.html);
         let (revision, settings) = in_force(&desk).await;
         assert_eq!((revision, settings.disabled), (2, true));
@@ -279,7 +332,8 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
     let (desk, visitor) = furnished(&[]).await;
     let mut mine = visitor.get(SETTINGS).await.form(SETTINGS);
     desk.save(|settings| settings.sync_closed = true).await;
-    desk.save(|settings| settings.api_share = domain::allowance::ApiShare::new(9, 9).unwrap()).await;
+    desk.save(|settings| settings.api_share = domain::allowance::ApiShare::new(9, 9).unwrap())
+        .await;
     write(&mut mine, "percent", "20");
     let choice = visitor.send(SETTINGS, &mine).await;
     choice.lacks("Save both together");
@@ -289,7 +343,10 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
 #[tokio::test]
 async fn the_past_is_shown_and_taken_back_after_a_look() {
     let (desk, visitor) = furnished(&[]).await;
-    visitor.get("/settings/history").await.has("Nothing was saved yet.");
+    visitor
+        .get("/settings/history")
+        .await
+        .has("Nothing was saved yet.");
     desk.save(|settings| settings.disabled = true).await;
     desk.save(|settings| settings.disabled = false).await;
     let history = visitor.get("/settings/history").await;
@@ -309,7 +366,8 @@ async fn the_past_is_shown_and_taken_back_after_a_look() {
 #[tokio::test]
 async fn settings_go_out_as_a_file_and_come_in_again() {
     let (desk, visitor) = furnished(&[]).await;
-    desk.save(|settings| settings.admin_emails = vec!["ada@example.com".to_owned()]).await;
+    desk.save(|settings| settings.admin_emails = vec!["ada@example.com".to_owned()])
+        .await;
     let file = visitor.get("/settings/export").await;
     let disposition = file.headers["content-disposition"].to_str().unwrap();
     assert!(disposition.contains("attachment"), "{disposition}");
@@ -317,7 +375,10 @@ async fn settings_go_out_as_a_file_and_come_in_again() {
     let api = door.get("/api/v1/settings/export").await.json();
     assert_eq!(serde_json::from_str::<Value>(&file.html).unwrap(), api);
     desk.save(|settings| *settings = Settings::default()).await;
-    let mut form = visitor.get("/settings/transfer").await.form("/settings/transfer");
+    let mut form = visitor
+        .get("/settings/transfer")
+        .await
+        .form("/settings/transfer");
     for (wrong, word) in [
         ("", "no settings document"),
         ("[1]", "no settings document"),
@@ -348,8 +409,14 @@ async fn sync_all_asks_first_and_says_why_it_cannot_run() {
     ] {
         ask.has(told);
     }
-    assert_eq!(desk.stores.jobs.list(9).await.unwrap().len(), 0, "asking starts nothing");
-    let started = visitor.send("/settings/sync-all", &ask.form("/settings/sync-all")).await;
+    assert_eq!(
+        desk.stores.jobs.list(9).await.unwrap().len(),
+        0,
+        "asking starts nothing"
+    );
+    let started = visitor
+        .send("/settings/sync-all", &ask.form("/settings/sync-all"))
+        .await;
     assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.html);
     let jobs = desk.stores.jobs.list(9).await.unwrap();
     assert_eq!((jobs.len(), jobs[0].kind), (1, JobKind::SyncAll));
@@ -358,7 +425,9 @@ async fn sync_all_asks_first_and_says_why_it_cannot_run() {
     busy.has("A sync-all runs already");
     busy.has(jobs[0].id.as_str());
     busy.has("disabled>Sync all data to mOS");
-    let again = visitor.send("/settings/sync-all", &busy.form("/settings/sync-all")).await;
+    let again = visitor
+        .send("/settings/sync-all", &busy.form("/settings/sync-all"))
+        .await;
     assert_eq!(again.status, StatusCode::CONFLICT);
     assert_eq!(desk.stores.jobs.list(9).await.unwrap().len(), 1);
 }
@@ -376,7 +445,10 @@ async fn sync_all_is_refused_while_nothing_may_run() {
         ),
     ] {
         let (desk, visitor) = furnished(&[1]).await;
-        let ask = visitor.get("/settings/sync-all").await.form("/settings/sync-all");
+        let ask = visitor
+            .get("/settings/sync-all")
+            .await
+            .form("/settings/sync-all");
         desk.save(change).await;
         let refused = visitor.send("/settings/sync-all", &ask).await;
         assert_eq!(refused.status, StatusCode::CONFLICT);
@@ -385,7 +457,10 @@ async fn sync_all_is_refused_while_nothing_may_run() {
     }
     let (desk, visitor) = furnished(&[1]).await;
     desk.org.answers(false);
-    visitor.get("/settings/sync-all").await.has("Salesforce did not answer");
+    visitor
+        .get("/settings/sync-all")
+        .await
+        .has("Salesforce did not answer");
 }
 
 #[tokio::test]
@@ -394,13 +469,26 @@ async fn a_mapping_is_changed_refused_in_place_and_taken_back() {
     let page = visitor.get("/mapping").await;
     let form = page.form("/mapping");
     let number = |mos_field: &str| {
-        let mos = form.iter().position(|(name, value)| name.starts_with("mos.") && value == mos_field);
-        form[mos.unwrap()].0.strip_prefix("mos.").unwrap().to_owned()
+        let mos = form
+            .iter()
+            .position(|(name, value)| name.starts_with("mos.") && value == mos_field);
+        form[mos.unwrap()]
+            .0
+            .strip_prefix("mos.")
+            .unwrap()
+            .to_owned()
     };
     // As it comes: nothing to save.
-    visitor.send("/mapping", &form).await.has("there is nothing to save");
+    visitor
+        .send("/mapping", &form)
+        .await
+        .has("there is nothing to save");
     let (arr, term, stage) = (number("arr"), number("contract_term"), number("stage"));
-    for (field, word) in [("Nothing__c", "does not have"), ("no field", "cannot be a field"), ("CloseDate", "date field")] {
+    for (field, word) in [
+        ("Nothing__c", "does not have"),
+        ("no field", "cannot be a field"),
+        ("CloseDate", "date field"),
+    ] {
         let mut wrong = form.clone();
         write(&mut wrong, &format!("field.{arr}"), field);
         let refused = visitor.send("/mapping", &wrong).await;
@@ -440,29 +528,46 @@ async fn a_mapping_is_changed_refused_in_place_and_taken_back() {
 #[tokio::test]
 async fn users_are_shown_with_their_evidence_and_as_csv() {
     let (desk, visitor) = furnished(&[1, 2]).await;
-    let fields = json!({"LastName": "=Outsider", "Username": "out@example.com", "Email": "out@example.com"});
+    let fields =
+        json!({"LastName": "=Outsider", "Username": "out@example.com", "Email": "out@example.com"});
     let outsider = insert(&desk.salesforce, "User", &fields);
     let deal = json!({"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2027-01-01", "OwnerId": outsider});
     insert(&desk.salesforce, "Opportunity", &deal);
     let page = visitor.get("/users").await;
-    for told in ["Seller", "mOS_User, directly", "=Outsider", "1 matching opportunities are not synced"] {
+    for told in [
+        "Seller",
+        "mOS_User, directly",
+        "=Outsider",
+        "1 matching opportunities are not synced",
+    ] {
         page.has(told);
     }
     let csv = visitor.get("/users/csv").await;
     let mut lines = csv.html.lines();
-    assert!(lines.next().unwrap().starts_with("user,name,"), "{}", csv.html);
+    assert!(
+        lines.next().unwrap().starts_with("user,name,"),
+        "{}",
+        csv.html
+    );
     let of = |user: &str| csv.html.lines().find(|line| line.contains(user)).unwrap();
     assert!(of(&outsider).contains("'=Outsider") && of(&outsider).contains(",no,"));
     assert!(of("seller@example.com").contains(",yes,mOS_User,"));
     let view = desk.ops.users().await.unwrap();
-    assert_eq!(csv.html.lines().count(), 1 + view.holders.len() + view.others.len());
+    assert_eq!(
+        csv.html.lines().count(),
+        1 + view.holders.len() + view.others.len()
+    );
 }
 
 #[tokio::test]
 async fn the_checklist_tells_what_is_known_by_what() {
     let desk = Desk::open();
     permit(&desk, &[]).await;
-    insert(&desk.salesforce, "PermissionSet", &json!({"Name": "mOS_User"}));
+    insert(
+        &desk.salesforce,
+        "PermissionSet",
+        &json!({"Name": "mOS_User"}),
+    );
     let visitor = Visitor::administrator(&desk).await;
     let page = visitor.get("/settings/checklist").await;
     for told in [
@@ -486,9 +591,53 @@ async fn a_user_without_the_permission_set_sees_none_of_it() {
     let desk = Desk::open();
     permit(&desk, &[record(ObjectKind::User, 2)]).await;
     let other = Visitor::named(&desk, "Other", 2).await;
-    for path in ["/settings", "/settings/history", "/settings/export", "/settings/checklist", "/settings/sync-all", "/mapping", "/users", "/users/csv"] {
+    for path in [
+        "/settings",
+        "/settings/history",
+        "/settings/export",
+        "/settings/checklist",
+        "/settings/sync-all",
+        "/mapping",
+        "/users",
+        "/users/csv",
+    ] {
         let refused = other.get(path).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
         refused.lacks("mOS Admin Email Notification");
     }
+}
+
+#[tokio::test]
+async fn another_org_is_confirmed_after_a_question() {
+    let (desk, visitor) = furnished(&[]).await;
+    let path = "/settings/confirm-org";
+    desk.save(|settings| settings.org = Some(crate::desk::ORG.parse().unwrap()))
+        .await;
+    visitor.get(path).await.has("There is nothing to confirm");
+    desk.save(|settings| settings.org = Some("00D000000000009".parse().unwrap()))
+        .await;
+    visitor
+        .get("/settings/checklist")
+        .await
+        .has("Confirm the connected org");
+    let ask = visitor.get(path).await;
+    ask.has("nothing is deleted there");
+    let mut form = ask.form(path);
+    let confirmed = visitor.send(path, &form).await;
+    assert_eq!(
+        confirmed.status,
+        StatusCode::SEE_OTHER,
+        "{}",
+        confirmed.html
+    );
+    let (revision, settings) = in_force(&desk).await;
+    assert_eq!(
+        (revision, settings.org),
+        (3, Some(crate::desk::ORG.parse().unwrap()))
+    );
+    write(&mut form, "org", SCRIPT);
+    let refused = visitor.send(path, &form).await;
+    assert_eq!(refused.status, StatusCode::BAD_REQUEST);
+    refused.lacks("<script>");
+    assert_eq!(in_force(&desk).await.0, 3);
 }

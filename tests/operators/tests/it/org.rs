@@ -10,8 +10,8 @@ use domain::{ObjectKind, Row, SalesforceId};
 use fake_salesforce::error::ApiError;
 use fake_salesforce::org::Org;
 use ports::source::{
-    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization, PicklistValue,
-    Page, Source, SourceError, StreamStart,
+    ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
+    Page, PicklistValue, Source, SourceError, StreamStart,
 };
 use serde_json::json;
 

@@ -128,13 +128,7 @@ impl Visitor {
         self.ask(Method::POST, path, &body, &headers).await
     }
 
-    async fn ask(
-        &self,
-        method: Method,
-        path: &str,
-        body: &str,
-        headers: &[(&str, &str)],
-    ) -> Shown {
+    async fn ask(&self, method: Method, path: &str, body: &str, headers: &[(&str, &str)]) -> Shown {
         let mut all = vec![("cookie", self.cookie.as_str())];
         all.extend(headers);
         if method == Method::POST {

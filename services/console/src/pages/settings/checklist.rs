@@ -49,6 +49,7 @@ fn shown(item: &ChecklistItem) -> Markup {
                 strong { (item.title) }
                 p.quiet { (sentence(&item.evidence)) }
                 @if let Some(fix) = &item.fix { p { (fix) } }
+                @if item.id == "org" && item.fix.is_some() { p { a href=(super::CONFIRM_ORG) { "Confirm the connected org" } } }
             }
         }
     }

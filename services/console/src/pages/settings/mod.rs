@@ -1,6 +1,7 @@
 //! mOS Settings: the form, what a save would do, the save, and what belongs to it.
 
 mod checklist;
+mod confirm_org;
 mod effect;
 mod filter;
 mod history;
@@ -31,6 +32,7 @@ use view::Shown;
 use written::{Faults, Pairs, Written, WrittenRow};
 
 pub(super) use checklist::show as show_checklist;
+pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
 pub(super) use history::{revert, show as show_history};
 pub(super) use save::{Came, foresee, save};
 pub(super) use sync_all::{ask as ask_sync_all, start as start_sync_all};
@@ -44,6 +46,7 @@ pub(super) const REVERT: &str = "/settings/revert";
 pub(super) const TRANSFER: &str = "/settings/transfer";
 pub(super) const EXPORT: &str = "/settings/export";
 pub(super) const CHECKLIST: &str = "/settings/checklist";
+pub(super) const CONFIRM_ORG: &str = "/settings/confirm-org";
 pub(super) const SYNC_ALL: &str = "/settings/sync-all";
 
 /// The script of these pages.

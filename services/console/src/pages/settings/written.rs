@@ -204,13 +204,13 @@ impl Written {
 
     fn read_frequency(&self, faults: &mut Faults) -> Option<Frequency> {
         if self.frequency != DAILY {
-            let frequency = self.frequency.parse();
+            let frequency = self.frequency.parse::<Frequency>();
             return frequency
                 .map_err(|_unknown| faults.add("frequency", "Choose one of the list."))
                 .ok();
         }
         let time = self.daily_at.trim();
-        let frequency = format!("daily_at_{time}").parse();
+        let frequency = format!("daily_at_{time}").parse::<Frequency>();
         frequency
             .map_err(|_unknown| {
                 faults.add(
