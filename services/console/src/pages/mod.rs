@@ -11,6 +11,7 @@ mod assets;
 pub mod context;
 mod fault;
 mod home;
+mod mapping;
 pub mod layout;
 pub mod parts;
 mod settings;

@@ -210,7 +210,7 @@ fn operators(row: &WrittenRow, choice: Choice<'_>) -> Vec<(String, String)> {
         let known = Operator::ALL
             .into_iter()
             .find(|known| known.name() == row.operator);
-        let label = known.map_or(row.operator.as_str(), operator_label);
+        let label = known.map_or(row.operator.as_str(), |known| operator_label(known));
         options.push((row.operator.clone(), label.to_owned()));
     }
     options
