@@ -3,6 +3,7 @@
 mod dead;
 mod jobs;
 mod logs;
+mod notifications;
 mod parked;
 mod settings;
 mod status;
@@ -15,9 +16,12 @@ use domain::Timestamp;
 use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
+use ports::courier::Courier;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+
+pub use notifications::Notifier;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -87,6 +91,7 @@ pub struct Operations {
     topic: String,
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
+    courier: Option<Arc<dyn Courier>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -116,6 +121,7 @@ impl Operations {
             topic: topic.into(),
             polled: BTreeSet::new(),
             journal: None,
+            courier: None,
         }
     }
 

@@ -37,7 +37,8 @@ impl Adapters {
         );
         Ok(operations
             .polling(config.salesforce.polled_objects.clone())
-            .journaling(journal(config)))
+            .journaling(journal(config))
+            .telling(crate::notifications::courier(config, Arc::clone(&self.clock))?))
     }
 }
 
@@ -118,6 +119,7 @@ pub async fn start_console(
         keep_journal(keeping, stop).await;
         Ok::<_, Infallible>(())
     });
+    crate::notifications::start(config, adapters, &operations, lifecycle)?;
     let stop = lifecycle.soft().clone();
     lifecycle.spawn("console", async move {
         let served = server.run(operations, keys, stop).await;
