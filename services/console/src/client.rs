@@ -18,9 +18,9 @@ use crate::access::Access;
 use crate::api;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
-    LogSearch, NotificationList, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched, UsersView,
-    ValidationView,
+    LogSearch, NotificationList, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView,
+    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView,
+    Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 

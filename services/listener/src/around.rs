@@ -220,7 +220,8 @@ async fn alarm(
     moved: &[Moved],
     described: &Described,
 ) -> Result<(), Outage> {
-    let mut lost: BTreeSet<(ObjectKind, String)> = note(active, LOST_FIELDS).await?.unwrap_or_default();
+    let mut lost: BTreeSet<(ObjectKind, String)> =
+        note(active, LOST_FIELDS).await?.unwrap_or_default();
     let known = lost.clone();
     let newly = moved.iter().filter(|moved| moved.how == How::Lost);
     lost.extend(newly.map(|moved| (moved.object, moved.field.clone())));

@@ -38,7 +38,10 @@ impl Adapters {
         Ok(operations
             .polling(config.salesforce.polled_objects.clone())
             .journaling(journal(config))
-            .telling(crate::notifications::courier(config, Arc::clone(&self.clock))?))
+            .telling(crate::notifications::courier(
+                config,
+                Arc::clone(&self.clock),
+            )?))
     }
 }
 

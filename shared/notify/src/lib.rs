@@ -147,10 +147,13 @@ impl Notify {
                 "no mail server is configured any more (notify.smtp_host)".to_owned(),
             );
         };
-        let all = notification.deliveries.iter().filter_map(|one| match &one.way {
-            Way::Mail { to } => Some(to.clone()),
-            Way::Folder { .. } | Way::Webhook => None,
-        });
+        let all = notification
+            .deliveries
+            .iter()
+            .filter_map(|one| match &one.way {
+                Way::Mail { to } => Some(to.clone()),
+                Way::Folder { .. } | Way::Webhook => None,
+            });
         let all = all.collect::<Vec<_>>();
         match self.writer.letter(&notification.notice, &all) {
             Ok(letter) => post.send(to, &letter).await,
@@ -192,11 +195,12 @@ impl Courier for Notify {
             (Way::Folder { to }, _) => self.file(notification, to),
             (Way::Webhook, Some(hook)) => {
                 let link = self.writer.link(&notification.notice);
-                hook.send(&notification.notice, link, self.clock.now()).await
+                hook.send(&notification.notice, link, self.clock.now())
+                    .await
             }
-            (Way::Webhook, None) => Settled::Never(
-                "no webhook is configured any more (notify.webhook_url)".to_owned(),
-            ),
+            (Way::Webhook, None) => {
+                Settled::Never("no webhook is configured any more (notify.webhook_url)".to_owned())
+            }
         }
     }
 }

@@ -71,7 +71,9 @@ impl Post {
     }
 
     async fn talk(&self, envelope: &Envelope, letter: &Letter) -> Result<String, Refusal> {
-        let Smtp { host, port, tls, .. } = &self.server;
+        let Smtp {
+            host, port, tls, ..
+        } = &self.server;
         let at_first = self.tls.clone().filter(|_| *tls == Tls::Implicit);
         let mut connection = AsyncSmtpConnection::connect_tokio1(
             (host.as_str(), *port),
@@ -103,7 +105,9 @@ impl Post {
             of_mail: true,
         })?;
         // It has taken it: whatever becomes of the goodbye changes nothing.
-        let _said = tokio::time::timeout(GOODBYE, connection.quit()).await.is_ok();
+        let _said = tokio::time::timeout(GOODBYE, connection.quit())
+            .await
+            .is_ok();
         let line = response.first_line().unwrap_or_default();
         Ok(format!("{} {line}", response.code()))
     }

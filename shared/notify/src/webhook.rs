@@ -163,9 +163,9 @@ fn fault(url: &Url) -> Option<&'static str> {
         return Some("holds a user or a password; the signature is what proves who posts");
     }
     match ip(url) {
-        Some(ip) if is_forbidden(ip) => Some(
-            "is a link-local address or none of a service; write the service's own host name",
-        ),
+        Some(ip) if is_forbidden(ip) => {
+            Some("is a link-local address or none of a service; write the service's own host name")
+        }
         Some(_) | None => None,
     }
 }

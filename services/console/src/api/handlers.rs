@@ -12,9 +12,9 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, NotificationList, NotificationView, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
-    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched,
-    UsersView, ValidationView,
+    LogSearch, NotificationList, NotificationView, ParkedList, ParkedSearch, Reason,
+    RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory,
+    SettingsView, StatusView, SyncAllView, TestView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use boot::console::views::{NotificationView, TestView};
 use serde::Serialize;
 
-use super::words;
 use crate::cli::NotifyCommand;
 use crate::exit::{Failure, print};
 
@@ -42,7 +41,7 @@ pub(crate) async fn run(command: NotifyCommand) -> Result<ExitCode, Failure> {
             if test.tried.iter().all(|way| way.taken) {
                 Ok(ExitCode::SUCCESS)
             } else {
-                Ok(ExitCode::FAILURE)
+                Ok(ExitCode::from(1))
             }
         }
     }
@@ -62,7 +61,7 @@ fn lines(notification: &NotificationView) -> Vec<String> {
         lines.push(format!(
             "    {}: {}, {} attempts; {said}",
             named(&way.by, &way.to),
-            words::name(&way.state),
+            way.state.name(),
             way.attempts
         ));
     }

@@ -286,7 +286,9 @@ mod tests {
         assert!(told.len() <= 9, "{told:?}");
         // A little more is told the next day.
         let mut board = Board::new(at(0));
-        let told = watch(&mut board, 0, two_days, |second| parked(100 + second / 3_600));
+        let told = watch(&mut board, 0, two_days, |second| {
+            parked(100 + second / 3_600)
+        });
         let times = told.iter().map(|(second, ..)| *second).collect::<Vec<_>>();
         assert_eq!(times, [60, 60 + 24 * 3_600]);
     }
@@ -295,12 +297,20 @@ mod tests {
     fn what_passes_by_itself_is_not_told_and_flickering_is_one_incident() {
         let mut board = Board::new(at(0));
         let short = watch(&mut board, 0, 200, |second| {
-            if second < 50 { parked(3) } else { Finding::default() }
+            if second < 50 {
+                parked(3)
+            } else {
+                Finding::default()
+            }
         });
         assert_eq!(short, []);
         let mut board = Board::new(at(0));
         let flicker = watch(&mut board, 0, 600, |second| {
-            if second % 40 == 0 { parked(3) } else { Finding::default() }
+            if second % 40 == 0 {
+                parked(3)
+            } else {
+                Finding::default()
+            }
         });
         assert_eq!(flicker.len(), 1, "{flicker:?}");
     }

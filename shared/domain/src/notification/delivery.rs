@@ -70,6 +70,20 @@ pub enum DeliveryState {
     Dropped,
 }
 
+impl DeliveryState {
+    /// The name in stores, JSON and pages.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Sending => "sending",
+            Self::Sent => "sent",
+            Self::Failed => "failed",
+            Self::Dropped => "dropped",
+        }
+    }
+}
+
 /// A notification on one of its ways.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Delivery {
@@ -245,11 +259,18 @@ mod tests {
     #[test]
     fn each_way_is_tried_until_it_has_an_end() {
         let mut letter = notification();
-        assert_eq!((letter.due(), letter.next_due(at(0))), (Some(at(0)), Some(0)));
+        assert_eq!(
+            (letter.due(), letter.next_due(at(0))),
+            (Some(at(0)), Some(0))
+        );
         letter = letter.begun(0, at(0));
         assert_eq!(letter.deliveries[0].state, DeliveryState::Sending);
         // Its process is killed: it is nobody's for a while, and then anybody's.
-        assert_eq!(letter.next_due(at(1)), Some(1), "the other way waits for nothing");
+        assert_eq!(
+            letter.next_due(at(1)),
+            Some(1),
+            "the other way waits for nothing"
+        );
         let later = at(0).after(SENDING_FOR);
         assert_eq!(letter.next_due(later), Some(0));
         letter = letter.begun(0, later);

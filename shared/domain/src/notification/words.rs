@@ -108,10 +108,15 @@ pub fn plain(text: &str) -> String {
             while let Some(more) = rest.next_if(|more| matches!(more, '<' | '>' | '=' | ' ')) {
                 said.push(more);
             }
-            let quoted = rest.peek().is_some_and(|next| matches!(next, '\'' | '"' | '`'));
+            let quoted = rest
+                .peek()
+                .is_some_and(|next| matches!(next, '\'' | '"' | '`'));
             if !quoted {
                 let mut left_out = false;
-                while rest.next_if(|more| !more.is_whitespace() && *more != ')').is_some() {
+                while rest
+                    .next_if(|more| !more.is_whitespace() && *more != ')')
+                    .is_some()
+                {
                     left_out = true;
                 }
                 if left_out {
@@ -143,16 +148,28 @@ mod tests {
     #[test]
     fn what_may_be_a_value_is_left_out() {
         for (said, wanted) in [
-            ("mOS answers 503; mosync tries again", "mOS answers 503; mosync tries again"),
+            (
+                "mOS answers 503; mosync tries again",
+                "mOS answers 503; mosync tries again",
+            ),
             (
                 "MALFORMED_QUERY: WHERE Name = 'O\\'Brien Ltd' AND Amount >= 10000) ORDER",
                 "MALFORMED_QUERY: WHERE Name = ... AND Amount >= ...) ORDER",
             ),
-            ("title \"Chief Secret Officer\" is too long", "title ... is too long"),
+            (
+                "title \"Chief Secret Officer\" is too long",
+                "title ... is too long",
+            ),
             ("unexpected token: 'half a value", "unexpected token: ..."),
             ("no user anna.berg@example.com here", "no user ... here"),
-            ("the org's allowance is used up", "the org's allowance is used up"),
-            ("`Geheim GmbH` is refused\nsecond line 4711", "... is refused"),
+            (
+                "the org's allowance is used up",
+                "the org's allowance is used up",
+            ),
+            (
+                "`Geheim GmbH` is refused\nsecond line 4711",
+                "... is refused",
+            ),
             ("CloseDate>2026-01-01 is odd", "CloseDate>... is odd"),
         ] {
             assert_eq!(plain(said), wanted);

@@ -63,7 +63,8 @@ pub(super) fn public_url(reader: &mut Reader, allow_plaintext: bool) -> Option<O
     let Some(text) = some(reader, name) else {
         return Some(None);
     };
-    let what = "write the address at which people open the console, such as https://mosync.acme.example";
+    let what =
+        "write the address at which people open the console, such as https://mosync.acme.example";
     let fault = match Url::parse(&text) {
         Err(fault) => (format!("is not an address ({fault})"), what.to_owned()),
         Ok(url) => match url_fault(&url, ["https", "http"], allow_plaintext) {
@@ -74,7 +75,10 @@ pub(super) fn public_url(reader: &mut Reader, allow_plaintext: bool) -> Option<O
                 || url.password().is_some() =>
             {
                 let fix = "take out user name, password, `?` and `#`";
-                ("holds more than a host and a path".to_owned(), fix.to_owned())
+                (
+                    "holds more than a host and a path".to_owned(),
+                    fix.to_owned(),
+                )
             }
             None => return Some(Some(url)),
         },
@@ -184,9 +188,9 @@ fn host_fault(host: &str, tls: SmtpTls, allow_plaintext: bool) -> Option<(String
     } else {
         format!("https://{bare}/")
     };
-    let url = Url::parse(&in_url).ok().filter(|url| {
-        url.path() == "/" && url.port().is_none() && url.username().is_empty()
-    });
+    let url = Url::parse(&in_url)
+        .ok()
+        .filter(|url| url.path() == "/" && url.port().is_none() && url.username().is_empty());
     let Some(url) = url else {
         return Some((
             format!("`{host}` is not a host's name"),

@@ -104,7 +104,11 @@ impl Operations {
             dismissed: Some(false),
             ..ParkedFilter::default()
         };
-        let records = self.stores.parked.list(&filter, None, LOOKED_THROUGH).await?;
+        let records = self
+            .stores
+            .parked
+            .list(&filter, None, LOOKED_THROUGH)
+            .await?;
         let objects = records
             .iter()
             .map(|record| record.object.api_name())
@@ -185,7 +189,10 @@ fn of_gaps(gaps: &[Gap], looked: Timestamp) -> Vec<Condition> {
             GapCause::NotHeard => ("not_heard", "an object is polled from now on"),
         };
         let details = gaps.iter().take(LINES).map(|gap| {
-            format!("changes since {} may be missing; {} reads them", gap.since, gap.job)
+            format!(
+                "changes since {} may be missing; {} reads them",
+                gap.since, gap.job
+            )
         });
         Condition {
             key: format!("gap/{name}"),
@@ -223,7 +230,8 @@ fn of_fields(lost: &[String]) -> Option<Condition> {
         object: lost.join(", "),
         count: count_of(lost.len()),
         cause: "the integration user can no longer see what the settings name".to_owned(),
-        advice: "Restore the access, or change mapping or filter. mOS keeps what it has.".to_owned(),
+        advice: "Restore the access, or change mapping or filter. mOS keeps what it has."
+            .to_owned(),
         page: "/settings".to_owned(),
         details: Vec::new(),
     })
@@ -318,7 +326,8 @@ fn of_quota(workers: &BTreeMap<String, Report>, jobs: &[Job]) -> Vec<Condition> 
         .map(Some)
         .or_else(|| held.next());
     let live = until(figures::API_LIVE_HELD_UNTIL).map(Some);
-    let condition = |name: &str, what: &str, until: Option<Timestamp>| Condition {
+    let condition = |name: &str, what: &str, until: Option<Timestamp>| {
+        Condition {
         key: format!("quota/{name}"),
         matter: Matter::Quota,
         object: what.to_owned(),
@@ -330,6 +339,7 @@ fn of_quota(workers: &BTreeMap<String, Report>, jobs: &[Job]) -> Vec<Condition> 
         advice: "Nothing to do: it goes on by itself. If it happens often, give mosync a larger share (`mosync settings set api-share`) or the org more API calls.".to_owned(),
         page: "/status".to_owned(),
         details: Vec::new(),
+    }
     };
     let bulk = bulk.map(|until| condition("bulk", "jobs that read in bulk", until));
     let live = live.map(|until| condition("live", "live changes", until));
@@ -407,7 +417,10 @@ fn of_ended_job(job: &Job) -> Option<Notice> {
         ),
         // Those are many and small, or somebody has ended them on purpose.
         (MosStatus::Completed | MosStatus::CompletedWithErrors | MosStatus::Cancelled, _)
-        | (MosStatus::Waiting | MosStatus::Loading | MosStatus::Stalled | MosStatus::Superseded, _) => {
+        | (
+            MosStatus::Waiting | MosStatus::Loading | MosStatus::Stalled | MosStatus::Superseded,
+            _,
+        ) => {
             return None;
         }
     };

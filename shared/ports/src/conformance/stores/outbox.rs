@@ -113,7 +113,10 @@ pub async fn outbox_step_is_made_by_one(harness: &dyn StoreHarness) {
     assert_eq!(outbox.replace(&theirs).await, Ok(false));
     harness.restart().await;
     let outbox = harness.stores().await.outbox;
-    assert_eq!(outbox.notification(found.id()).await, Ok(Some(mine.clone())));
+    assert_eq!(
+        outbox.notification(found.id()).await,
+        Ok(Some(mine.clone()))
+    );
     let sent = mine.settled(0, Settled::Sent("250".to_owned()), at(7));
     assert_eq!(outbox.replace(&sent).await, Ok(true));
     assert_eq!(outbox.replace(&mine).await, Ok(false), "it never goes back");
@@ -193,7 +196,11 @@ pub async fn outbox_counts_failures_and_forgets(harness: &dyn StoreHarness) {
     let later = at(4).after(Duration::from_secs(1));
     assert_eq!(outbox.forget(at(2), 9).await, Ok(1));
     assert_eq!(outbox.failed(at(0)).await, Ok(1));
-    assert_eq!(outbox.forget(later, 9).await, Ok(1), "one is still on its way");
+    assert_eq!(
+        outbox.forget(later, 9).await,
+        Ok(1),
+        "one is still on its way"
+    );
     let left = outbox.list(None, 9).await.expect("a page");
     assert_eq!(left, letters[2..]);
 }
