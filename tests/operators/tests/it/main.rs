@@ -12,6 +12,7 @@ mod exports;
 mod jobs;
 mod journal;
 mod messages;
+mod notifications;
 mod org;
 mod parked;
 mod pinned;
