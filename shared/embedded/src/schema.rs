@@ -145,4 +145,5 @@ CREATE TABLE outbox (
 ) WITHOUT ROWID;
 CREATE INDEX outbox_found ON outbox (found, id);
 CREATE INDEX outbox_due ON outbox (due) WHERE due IS NOT NULL;
+CREATE INDEX outbox_failed ON outbox (failed) WHERE failed IS NOT NULL;
 ";

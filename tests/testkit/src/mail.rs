@@ -167,7 +167,8 @@ trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
 
 fn acceptor() -> TlsAcceptor {
-    let certificate = CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).expect("a certificate");
+    let certificate =
+        CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).expect("a certificate");
     let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).expect("its key");
     let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
         .with_safe_default_protocol_versions()
@@ -336,6 +337,8 @@ impl Conversation<'_> {
 }
 
 fn address(said: &str) -> String {
-    let inner = said.split_once('<').and_then(|(_, rest)| rest.split_once('>'));
+    let inner = said
+        .split_once('<')
+        .and_then(|(_, rest)| rest.split_once('>'));
     inner.map_or_else(String::new, |(address, _)| address.to_owned())
 }

@@ -47,7 +47,9 @@ impl Receiver {
     async fn start(answer: u16) -> Self {
         let heard = Arc::new(Heard::default());
         *heard.answer.lock().unwrap() = answer;
-        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+        let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .unwrap();
         let address = listener.local_addr().unwrap();
         let app = Router::new().fallback(hear).with_state(Arc::clone(&heard));
         let stop = CancellationToken::new();
@@ -67,7 +69,10 @@ impl Receiver {
     }
 
     fn courier(&self, host: &str) -> Notify {
-        let url = format!("http://{host}:{}/hook?key=of-the-receiver", self.address.port());
+        let url = format!(
+            "http://{host}:{}/hook?key=of-the-receiver",
+            self.address.port()
+        );
         courier(Config {
             webhook: Some(Webhook {
                 url: url.parse().unwrap(),

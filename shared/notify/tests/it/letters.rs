@@ -29,14 +29,36 @@ async fn put(courier: &Notify, letter: &Notification) -> String {
 /// As the console writes it.
 fn sample(matter: Matter, event: Event) -> Notice {
     let (object, count, cause, details) = match matter {
-        Matter::Gap => ("the event stream", 2, "a transaction changed more than the stream carries", 1),
-        Matter::JobFinished => ("job sync_all-4711", 1, "everything that it was to bring is in mOS", 2),
-        Matter::JobFailed => ("job backfill-4711", 1, "Salesforce refuses the query (INVALID_FIELD)", 0),
+        Matter::Gap => (
+            "the event stream",
+            2,
+            "a transaction changed more than the stream carries",
+            1,
+        ),
+        Matter::JobFinished => (
+            "job sync_all-4711",
+            1,
+            "everything that it was to bring is in mOS",
+            2,
+        ),
+        Matter::JobFailed => (
+            "job backfill-4711",
+            1,
+            "Salesforce refuses the query (INVALID_FIELD)",
+            0,
+        ),
         Matter::Quota => ("live changes", 1, "the org's API allowance is used up", 0),
         Matter::OutOfReach => ("the message broker", 1, "it does not answer", 0),
-        Matter::ServiceFailing | Matter::ServiceSilent => ("the listener", 1, "it has never run", 0),
+        Matter::ServiceFailing | Matter::ServiceSilent => {
+            ("the listener", 1, "it has never run", 0)
+        }
         Matter::SyncPaused => ("the filter, the loader", 2, "mOS answers 503", 0),
-        Matter::FieldsLost => ("Opportunity.Term__c", 1, "the integration user can no longer see it", 0),
+        Matter::FieldsLost => (
+            "Opportunity.Term__c",
+            1,
+            "the integration user can no longer see it",
+            0,
+        ),
         Matter::RecordsParked
         | Matter::MessagesSetAside
         | Matter::JobStalled
@@ -44,14 +66,22 @@ fn sample(matter: Matter, event: Event) -> Notice {
         | Matter::PermissionsExpiring
         | Matter::SyncDisabled
         | Matter::StreamLate
-        | Matter::Test => ("Contact, Account", 812, "a text is longer than mOS takes", 1),
+        | Matter::Test => (
+            "Contact, Account",
+            812,
+            "a text is longer than mOS takes",
+            1,
+        ),
     };
     let lines = ["812 at load: value_too_long", "Account: read 3, created 3"];
     Notice {
         object: object.to_owned(),
         count,
         cause: cause.to_owned(),
-        details: lines[..details].iter().map(|line| (*line).to_owned()).collect(),
+        details: lines[..details]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .collect(),
         lasted_s: (event == Event::Closed).then_some(3_900),
         ..notice(matter, event)
     }

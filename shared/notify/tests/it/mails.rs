@@ -53,7 +53,10 @@ async fn each_receiver_gets_the_same_mail_in_a_conversation_of_its_own() {
     }
     let mails = server.mails();
     assert_eq!(mails.len(), 2);
-    assert_eq!((&mails[0].to[..], &mails[1].to[..]), (&[ADA.to_owned()][..], &[BO.to_owned()][..]));
+    assert_eq!(
+        (&mails[0].to[..], &mails[1].to[..]),
+        (&[ADA.to_owned()][..], &[BO.to_owned()][..])
+    );
     assert_eq!(mails[0].data, mails[1].data);
     let mail = &mails[0];
     assert_eq!(mail.from, "mosync@acme.example");
@@ -61,7 +64,10 @@ async fn each_receiver_gets_the_same_mail_in_a_conversation_of_its_own() {
     let thread = format!("<{}@acme.example>", letter.notice.incident);
     assert_eq!(mail.header("References").unwrap(), thread);
     assert_eq!(mail.header("To").unwrap(), format!("{ADA}, {BO}"));
-    assert_eq!(mail.header("Date").unwrap(), "Mon, 21 Sep 2026 14:13:20 +0000");
+    assert_eq!(
+        mail.header("Date").unwrap(),
+        "Mon, 21 Sep 2026 14:13:20 +0000"
+    );
     assert_eq!(mail.header("Auto-Submitted").unwrap(), "auto-generated");
     assert_eq!(
         mail.header("Subject").unwrap(),
@@ -110,8 +116,14 @@ async fn a_certificate_that_nobody_vouches_for_is_refused() {
 #[tokio::test]
 async fn what_is_refused_for_now_is_taken_later_as_the_same_mail() {
     for (fault, word) in [
-        (Fault::RefuseLogin, "refuses the login: permanent error (535)"),
-        (Fault::Greylist, "did not take the mail: transient error (451)"),
+        (
+            Fault::RefuseLogin,
+            "refuses the login: permanent error (535)",
+        ),
+        (
+            Fault::Greylist,
+            "did not take the mail: transient error (451)",
+        ),
         (Fault::CloseInData, "did not take the mail"),
     ] {
         let (server, courier) = plain().await;
@@ -122,8 +134,14 @@ async fn what_is_refused_for_now_is_taken_later_as_the_same_mail() {
         assert!(!format!("{settled:?}").contains("pa55word"));
         assert_eq!(server.mails(), []);
         server.misbehave(None);
-        assert!(matches!(deliver(&courier, &letter, 0).await, Settled::Sent(_)));
-        assert_eq!(id(&server.mails()[0]), format!("<{}@acme.example>", letter.id()));
+        assert!(matches!(
+            deliver(&courier, &letter, 0).await,
+            Settled::Sent(_)
+        ));
+        assert_eq!(
+            id(&server.mails()[0]),
+            format!("<{}@acme.example>", letter.id())
+        );
     }
 }
 
@@ -137,7 +155,10 @@ async fn a_receiver_that_is_refused_does_not_keep_it_from_the_others() {
         matches!(&settled, Settled::Never(why) if why.contains("(550)")),
         "{settled:?}"
     );
-    assert!(matches!(deliver(&courier, &letter, 1).await, Settled::Sent(_)));
+    assert!(matches!(
+        deliver(&courier, &letter, 1).await,
+        Settled::Sent(_)
+    ));
     assert_eq!(server.mails().len(), 1);
     assert_eq!(server.mails()[0].to, [BO]);
 }
@@ -151,7 +172,10 @@ async fn a_mail_that_was_taken_without_a_word_is_sent_again_to_the_letter() {
     server.misbehave(None);
     // Another attempt is counted, and changes nothing of the mail.
     let letter = letter.begun(0, letter.notice.at);
-    assert!(matches!(deliver(&courier, &letter, 0).await, Settled::Sent(_)));
+    assert!(matches!(
+        deliver(&courier, &letter, 0).await,
+        Settled::Sent(_)
+    ));
     let mails = server.mails();
     assert_eq!(mails.len(), 2);
     assert_eq!(mails[0], mails[1]);

@@ -398,12 +398,17 @@ async fn notifications(book: &mut Notebook, desk: &Desk) -> String {
     let post = Method::POST;
     let door = desk.door().await;
     book.ask(&door, post.clone(), path, path, "").await;
-    let door = desk.door_of(desk.ops.clone().telling(Arc::clone(&courier))).await;
+    let door = desk
+        .door_of(desk.ops.clone().telling(Arc::clone(&courier)))
+        .await;
     book.ask(&door, post, path, path, "").await;
     let keep = std::time::Duration::from_secs(86_400);
     let ops = desk.ops.clone();
     let mut notifier = console::Notifier::new(ops, courier, "a test".to_owned(), keep);
-    notifier.round(&tokio_util::sync::CancellationToken::new()).await.unwrap();
+    notifier
+        .round(&tokio_util::sync::CancellationToken::new())
+        .await
+        .unwrap();
     let told = desk.stores.outbox.list(None, 9).await.unwrap();
     assert!(told.len() > 1, "{told:?}");
     told[0].id().to_owned()

@@ -68,7 +68,9 @@ impl Office {
     }
 
     async fn worker(&self, worker: &str, state: WorkerState, figures: &[(&str, i64)]) {
-        let figures = figures.iter().map(|(name, value)| ((*name).to_owned(), *value));
+        let figures = figures
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value));
         let report = Report {
             at: self.desk.now(),
             state,
@@ -168,13 +170,19 @@ async fn a_thousand_errors_of_a_cause_in_a_minute_are_one_mail() {
         ["[mosync] 1002 records are parked (Contact)"]
     );
     let data = &office.server.mails()[0].data;
-    for said in ["value_too_long", "Shorten the field", "https://mosync.acme.example/parked"] {
+    for said in [
+        "value_too_long",
+        "Shorten the field",
+        "https://mosync.acme.example/parked",
+    ] {
         assert!(data.contains(said), "{said}: {data}");
     }
     // mOS's own message may name a value.
     assert!(!data.contains("title is too long"), "{data}");
     let records = (0..1_002).map(|number| crate::desk::record(ObjectKind::Contact, number));
-    let records = records.map(|id| (ObjectKind::Contact, id)).collect::<Vec<_>>();
+    let records = records
+        .map(|id| (ObjectKind::Contact, id))
+        .collect::<Vec<_>>();
     let parked = &office.desk.stores.parked;
     let version = domain::Version::at(office.desk.now());
     parked.clear(&records, version).await.unwrap();
@@ -189,7 +197,8 @@ async fn everything_that_is_to_be_told_is() {
     let office = Office::open().await;
     let desk = &office.desk;
     let now = desk.now();
-    desk.park(1, |parked| parked.kind = FailureKind::Unreadable).await;
+    desk.park(1, |parked| parked.kind = FailureKind::Unreadable)
+        .await;
     desk.die("garbage", b"?".to_vec()).await;
     office.gap("overflow").await;
     let notes = &desk.stores.notes;
@@ -211,7 +220,11 @@ async fn everything_that_is_to_be_told_is() {
         heard: now.before(std::time::Duration::from_secs(50 * 3_600)),
         last_event: None,
     };
-    desk.stores.position.store_stream(TOPIC, &stream).await.unwrap();
+    desk.stores
+        .position
+        .store_stream(TOPIC, &stream)
+        .await
+        .unwrap();
     crate::document::store_permissions(desk).await;
     let until = now.as_micros();
     for _ in 0..40 {
@@ -225,7 +238,11 @@ async fn everything_that_is_to_be_told_is() {
         // The filter is not heard of any more.
         office.round().await;
     }
-    let told = office.told().await.into_iter().filter(|(_, event, _)| *event == Event::Opened);
+    let told = office
+        .told()
+        .await
+        .into_iter()
+        .filter(|(_, event, _)| *event == Event::Opened);
     let told = told.map(|(matter, ..)| matter);
     let expected = [
         Matter::RecordsParked,
@@ -250,7 +267,11 @@ async fn everything_that_is_to_be_told_is() {
     // What is disabled by somebody is told as that.
     desk.save(|settings| settings.disabled = true).await;
     office.round().await;
-    assert!(office.subjects().contains(&"[mosync] mOS Sync is disabled".to_owned()));
+    assert!(
+        office
+            .subjects()
+            .contains(&"[mosync] mOS Sync is disabled".to_owned())
+    );
     // And everything comes to its end.
     desk.save(|settings| settings.disabled = false).await;
     notes.keep(LOST_FIELDS, "[]").await.unwrap();
@@ -265,7 +286,10 @@ async fn everything_that_is_to_be_told_is() {
         Matter::SyncDisabled,
         Matter::PermissionsExpiring,
     ] {
-        assert!(closed.contains(&(matter, Event::Closed, 1)), "{matter:?}: {closed:?}");
+        assert!(
+            closed.contains(&(matter, Event::Closed, 1)),
+            "{matter:?}: {closed:?}"
+        );
     }
 }
 
@@ -276,13 +300,19 @@ async fn a_job_that_ends_is_told_once_with_its_summary() {
     let load = desk.job(JobKind::SyncAll, "load").await;
     let jobs = &desk.stores.jobs;
     for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
-        jobs.transition(&load.id, to, desk.now(), None).await.unwrap();
+        jobs.transition(&load.id, to, desk.now(), None)
+            .await
+            .unwrap();
     }
     let mut progress = load.progress.clone();
     (progress.announced, progress.next_index) = (1, 1);
-    jobs.advance(&load.id, &progress, None, desk.now()).await.unwrap();
+    jobs.advance(&load.id, &progress, None, desk.now())
+        .await
+        .unwrap();
     let unit = desk.unit(&load.id, 0, 0);
-    jobs.count(&load.id, 0, None, &unit.tally, desk.now()).await.unwrap();
+    jobs.count(&load.id, 0, None, &unit.tally, desk.now())
+        .await
+        .unwrap();
     jobs.transition(&load.id, SalesforceStatus::Sealed, desk.now(), None)
         .await
         .unwrap();
@@ -303,7 +333,9 @@ async fn a_job_that_ends_is_told_once_with_its_summary() {
     assert!(told.contains(&Matter::JobFinished) && told.contains(&Matter::JobFailed));
     let mails = office.server.mails();
     let of = |word: &str| {
-        let mail = mails.iter().find(|mail| mail.header("Subject").unwrap().contains(word));
+        let mail = mails
+            .iter()
+            .find(|mail| mail.header("Subject").unwrap().contains(word));
         mail.unwrap().data.clone()
     };
     assert!(of("has finished").contains("Contact: read 1, filtered 1"));
@@ -378,7 +410,9 @@ async fn a_mail_whose_sender_is_killed_is_sent_again_as_the_same() {
     let mut other = office.notifier("other", &office.courier);
     other.round(&stop).await.unwrap();
     assert_eq!(office.server.mails().len(), 1);
-    office.desk.pass(i64::try_from(SENDING_FOR.as_secs()).unwrap());
+    office
+        .desk
+        .pass(i64::try_from(SENDING_FOR.as_secs()).unwrap());
     office.workers_run().await;
     other.round(&stop).await.unwrap();
     other.round(&stop).await.unwrap();
@@ -413,7 +447,9 @@ async fn one_process_of_two_watches_and_sends() {
         office.notifier("one", &office.courier),
     ];
     office.gap("another").await;
-    futures::future::try_join_all(both.iter().map(Notifier::look)).await.unwrap();
+    futures::future::try_join_all(both.iter().map(Notifier::look))
+        .await
+        .unwrap();
     assert_eq!(office.told().await.len(), 1);
     assert_eq!(office.server.mails().len(), 1);
 }
@@ -437,7 +473,10 @@ async fn a_server_that_is_away_is_tried_with_growing_pauses_and_failure_is_shown
     let gap = &kept[0].deliveries[0];
     assert_eq!((gap.state, gap.attempts), (DeliveryState::Failed, 9));
     let said = gap.said.as_ref().unwrap();
-    assert!(said.contains("given up after 9 attempts") && said.contains("451"), "{said}");
+    assert!(
+        said.contains("given up after 9 attempts") && said.contains("451"),
+        "{said}"
+    );
     let warns = |warnings: &[String]| warnings.iter().any(|one| one.contains("did not reach"));
     assert!(warns(&office.desk.ops.status().await.unwrap().warnings));
     // A day later it is history.
@@ -453,7 +492,10 @@ async fn who_has_left_the_settings_gets_nothing_more_and_nobody_is_an_answer_too
     office.gap("overflow").await;
     office.round().await;
     office.server.misbehave(None);
-    office.desk.save(|settings| settings.admin_emails.clear()).await;
+    office
+        .desk
+        .save(|settings| settings.admin_emails.clear())
+        .await;
     office.desk.pass(30);
     office.workers_run().await;
     office.round().await;
@@ -485,11 +527,18 @@ async fn a_test_says_what_each_server_answers() {
         .misbehave(Some(Fault::RefuseReceiver("bo@acme.example".to_owned())));
     let test = ops.test_notification(Caller::CommandLine).await.unwrap();
     let tried = test.tried.iter().map(|one| (one.to[0].as_str(), one.taken));
-    assert_eq!(tried.collect::<Vec<_>>(), [(ADA, true), ("bo@acme.example", false)]);
+    assert_eq!(
+        tried.collect::<Vec<_>>(),
+        [(ADA, true), ("bo@acme.example", false)]
+    );
     assert!(test.tried[0].said.contains("250"), "{test:?}");
     assert!(test.tried[1].said.contains("550"), "{test:?}");
     assert_eq!(office.subjects(), ["[mosync] this is a test"]);
     let line = office.desk.log().await.remove(0);
-    assert!(line.message.contains("1 of 2 receivers"), "{}", line.message);
+    assert!(
+        line.message.contains("1 of 2 receivers"),
+        "{}",
+        line.message
+    );
     assert!(!line.message.contains('@'), "{}", line.message);
 }

@@ -113,7 +113,7 @@ impl Notifier {
             return Ok(());
         }
         let settings = self.operations.stores.settings.current().await?.settings;
-        self.addresses = settings.admin_emails.clone();
+        self.addresses = settings.admin_emails;
         if self.looked.is_none_or(|at| at.elapsed() >= LOOK_EVERY) {
             self.look().await?;
             self.looked = Some(Instant::now());
@@ -226,7 +226,7 @@ impl Notifier {
         if blind.since.elapsed() < Matter::OutOfReach.grace() {
             return;
         }
-        let notification = match blind.told.take() {
+        let mut notification = match blind.told.take() {
             Some(notification) => notification,
             None => {
                 let incident = format!("store {}", blind.from.as_micros());
@@ -235,7 +235,6 @@ impl Notifier {
                 Notification::new(of_store(&incident, blind.from, cause), ways)
             }
         };
-        let mut notification = notification;
         if let Some(place) = notification.next_due(operations.now())
             && let Some(Delivery { way, .. }) = notification.deliveries.get(place).cloned()
         {

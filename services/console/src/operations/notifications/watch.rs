@@ -9,6 +9,7 @@ use domain::failure::FailureKind;
 use domain::job::{Job, JobKind, MosStatus, PausedBy};
 use domain::notification::{Board, Condition, Event, Finding, Matter, Notice, notice_id, plain};
 use domain::settings::Settings;
+use domain::unit::Stage;
 use domain::{ObjectKind, Timestamp};
 use ports::stores::{
     Gap, GapCause, LOST_FIELDS, ParkedFilter, Report, StoreError, StreamState, WorkerState,
@@ -115,7 +116,7 @@ impl Operations {
             .collect::<BTreeSet<_>>();
         let groups = ErrorGroup::of(&records);
         let details = groups.iter().take(LINES).map(|group| {
-            let stage = group.stage.name();
+            let stage = stage_name(group.stage);
             format!("{} at {stage}: {}", group.count, plain(&group.cause))
         });
         Ok(Condition {
@@ -133,6 +134,14 @@ impl Operations {
 
 fn parked_key(kind: FailureKind) -> String {
     format!("parked/{}", kind.name())
+}
+
+const fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Filter => "filter",
+        Stage::Permission => "permission",
+        Stage::Load => "load",
+    }
 }
 
 fn count_of(number: usize) -> u64 {
@@ -417,10 +426,7 @@ fn of_ended_job(job: &Job) -> Option<Notice> {
         ),
         // Those are many and small, or somebody has ended them on purpose.
         (MosStatus::Completed | MosStatus::CompletedWithErrors | MosStatus::Cancelled, _)
-        | (
-            MosStatus::Waiting | MosStatus::Loading | MosStatus::Stalled | MosStatus::Superseded,
-            _,
-        ) => {
+        | (MosStatus::Waiting | MosStatus::Loading | MosStatus::Stalled, _) => {
             return None;
         }
     };
