@@ -1,31 +1,27 @@
 //! What is wrong at the moment, as the stores know it. The same things that the status shows; what
 //! comes from Salesforce, mOS or a worker in words is told without anything that may be a value.
 
+mod jobs;
+mod workers;
+
 use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
 
 use domain::error_group::ErrorGroup;
 use domain::failure::FailureKind;
-use domain::job::{Job, JobKind, MosStatus, PausedBy};
-use domain::notification::{Board, Condition, Event, Finding, Matter, Notice, notice_id, plain};
-use domain::settings::Settings;
+use domain::notification::{Board, Condition, Finding, Matter, plain};
 use domain::unit::Stage;
 use domain::{ObjectKind, Timestamp};
-use ports::stores::{
-    Gap, GapCause, LOST_FIELDS, ParkedFilter, Report, StoreError, StreamState, WorkerState,
-};
-use runtime::figures;
+use ports::stores::{Gap, GapCause, LOST_FIELDS, ParkedFilter, StoreError, StreamState};
 
-use super::super::Operations;
-use super::super::status::{HISTORY, LATE, SILENT, WORKERS};
+use crate::Operations;
+use crate::operations::status::{HISTORY, LATE};
+use jobs::{of_ended_jobs, of_held_jobs};
+use workers::{of_quota, of_workers};
 
 /// Parked records of a reason that are looked at to say which they are.
 const LOOKED_THROUGH: usize = 1_000;
 /// Lines of a list within a notification.
 const LINES: usize = 10;
-/// A job may be over for so long before the look that first sees it: clocks of processes differ,
-/// and its end is written a little later than it says.
-const MARGIN: Duration = Duration::from_secs(10 * 60);
 
 impl Operations {
     /// Looks at everything.
@@ -243,213 +239,5 @@ fn of_fields(lost: &[String]) -> Option<Condition> {
             .to_owned(),
         page: "/settings".to_owned(),
         details: Vec::new(),
-    })
-}
-
-fn of_workers(
-    workers: &BTreeMap<String, Report>,
-    settings: &Settings,
-    fields_lost: bool,
-    now: Timestamp,
-) -> Vec<Condition> {
-    let mut conditions = Vec::new();
-    let mut paused = BTreeMap::<&str, String>::new();
-    for worker in WORKERS {
-        let of_worker = |matter: Matter, cause: String, advice: &str| Condition {
-            key: format!("{}/{worker}", matter.name()),
-            matter,
-            object: format!("the {worker}"),
-            count: 1,
-            cause,
-            advice: advice.to_owned(),
-            page: "/status".to_owned(),
-            details: Vec::new(),
-        };
-        let silent = |cause: String| {
-            let advice = "See that it runs; what it has in hand is taken up again when it does.";
-            of_worker(Matter::ServiceSilent, cause, advice)
-        };
-        let Some(report) = workers.get(worker) else {
-            conditions.push(silent("it has never run".to_owned()));
-            continue;
-        };
-        if now.since(report.at) > SILENT {
-            conditions.push(silent(format!("its last report is of {}", report.at)));
-            continue;
-        }
-        match &report.state {
-            WorkerState::Running => {}
-            WorkerState::Paused(why) => {
-                paused.insert(worker, plain(why));
-            }
-            // That is told as what it is.
-            WorkerState::Failing(why) if fields_lost && why.starts_with("the integration user can no longer see") => {}
-            WorkerState::Failing(why) => conditions.push(of_worker(
-                Matter::ServiceFailing,
-                plain(why),
-                "It tries again by itself. If it goes on, see that what it names answers, and that mosync may call it.",
-            )),
-        }
-    }
-    if settings.disabled {
-        conditions.push(Condition {
-            key: "sync_disabled".to_owned(),
-            matter: Matter::SyncDisabled,
-            object: "the whole sync".to_owned(),
-            count: 1,
-            cause: "an administrator has disabled it in mOS Settings".to_owned(),
-            advice: "Nothing reaches mOS until it is enabled again; what changes meanwhile is caught up then, from Salesforce's events for 72 hours at most.".to_owned(),
-            page: "/settings".to_owned(),
-            details: Vec::new(),
-        });
-    } else if !paused.is_empty() {
-        let names = paused.keys().map(|worker| format!("the {worker}"));
-        let reasons = paused.values().cloned().collect::<BTreeSet<_>>();
-        conditions.push(Condition {
-            key: "sync_paused".to_owned(),
-            matter: Matter::SyncPaused,
-            object: names.collect::<Vec<_>>().join(", "),
-            count: count_of(paused.len()),
-            cause: reasons.into_iter().collect::<Vec<_>>().join("; "),
-            advice: "It goes on by itself when the reason is gone. Nothing is lost meanwhile."
-                .to_owned(),
-            page: "/status".to_owned(),
-            details: Vec::new(),
-        });
-    }
-    conditions
-}
-
-/// What waits for the org's API allowance.
-fn of_quota(workers: &BTreeMap<String, Report>, jobs: &[Job]) -> Vec<Condition> {
-    let until = |name: &str| {
-        let figure = workers.get("listener")?.figures.get(name).copied()?;
-        Some(Timestamp::from_micros(figure))
-    };
-    let held = jobs.iter().filter(|job| !job.is_over());
-    let mut held = held.filter_map(|job| {
-        let pause = job.paused.as_ref()?;
-        (pause.by == PausedBy::Quota).then_some(pause.until)
-    });
-    let bulk = until(figures::API_BULK_HELD_UNTIL)
-        .map(Some)
-        .or_else(|| held.next());
-    let live = until(figures::API_LIVE_HELD_UNTIL).map(Some);
-    let condition = |name: &str, what: &str, until: Option<Timestamp>| {
-        Condition {
-        key: format!("quota/{name}"),
-        matter: Matter::Quota,
-        object: what.to_owned(),
-        count: 1,
-        cause: until.map_or_else(
-            || "the org's API allowance is used up".to_owned(),
-            |until| format!("the org's API allowance is used up; it is tried again at {until}"),
-        ),
-        advice: "Nothing to do: it goes on by itself. If it happens often, give mosync a larger share (`mosync settings set api-share`) or the org more API calls.".to_owned(),
-        page: "/status".to_owned(),
-        details: Vec::new(),
-    }
-    };
-    let bulk = bulk.map(|until| condition("bulk", "jobs that read in bulk", until));
-    let live = live.map(|until| condition("live", "live changes", until));
-    bulk.into_iter().chain(live).collect()
-}
-
-/// Jobs of which nothing comes, and those that somebody holds.
-fn of_held_jobs(jobs: &[Job], now: Timestamp) -> Vec<Condition> {
-    let unfinished = || jobs.iter().filter(|job| !job.is_over());
-    let stalled = unfinished().filter(|job| job.is_stalled(now));
-    let held = unfinished().filter(|job| {
-        let pause = job.paused.as_ref();
-        pause.is_some_and(|pause| pause.by == PausedBy::Person)
-    });
-    let of = |jobs: Vec<&Job>, key: &str, matter, cause: &str, advice: &str| {
-        let names = jobs.iter().take(LINES).map(|job| job.id.to_string());
-        (!jobs.is_empty()).then(|| Condition {
-            key: key.to_owned(),
-            matter,
-            object: "jobs".to_owned(),
-            count: count_of(jobs.len()),
-            cause: cause.to_owned(),
-            advice: advice.to_owned(),
-            page: "/jobs".to_owned(),
-            details: names.collect(),
-        })
-    };
-    let stalled = of(
-        stalled.collect(),
-        "jobs_stalled",
-        Matter::JobStalled,
-        "something should happen, and nothing has for 5 minutes",
-        "`mosync status` says what keeps the services from their work.",
-    );
-    let held = of(
-        held.collect(),
-        "jobs_paused",
-        Matter::JobsPaused,
-        "somebody holds them",
-        "Let them go on with `mosync jobs resume JOB`, or end them with `mosync jobs cancel JOB`.",
-    );
-    stalled.into_iter().chain(held).collect()
-}
-
-/// Jobs that have come to their end since the last look. That one is told of already is seen by
-/// the id of the notice.
-fn of_ended_jobs(jobs: &[Job], board: &Board) -> Vec<Notice> {
-    let since = board.since.max(board.looked.before(MARGIN));
-    let ended = jobs
-        .iter()
-        .filter(|job| job.over_since().is_some_and(|over| over >= since));
-    ended.filter_map(of_ended_job).collect()
-}
-
-fn of_ended_job(job: &Job) -> Option<Notice> {
-    let at = job.over_since()?;
-    let (matter, cause, advice) = match (job.outcome()?, job.kind) {
-        (MosStatus::Failed, _) => (
-            Matter::JobFailed,
-            plain(&job.failure().unwrap_or_default()),
-            "See the job's page, or `mosync jobs show`. When the reason is gone, start a sync-all: it brings over what is missing.",
-        ),
-        (MosStatus::Completed, JobKind::SyncAll | JobKind::Backfill | JobKind::CatchUp) => (
-            Matter::JobFinished,
-            "everything that it was to bring is in mOS".to_owned(),
-            "",
-        ),
-        (
-            MosStatus::CompletedWithErrors,
-            JobKind::SyncAll | JobKind::Backfill | JobKind::CatchUp,
-        ) => (
-            Matter::JobFinished,
-            "everything that it was to bring is in mOS, but for records that are parked".to_owned(),
-            "See `mosync parked list` for what to do about them.",
-        ),
-        // Those are many and small, or somebody has ended them on purpose.
-        (MosStatus::Completed | MosStatus::CompletedWithErrors | MosStatus::Cancelled, _)
-        | (MosStatus::Waiting | MosStatus::Loading | MosStatus::Stalled, _) => {
-            return None;
-        }
-    };
-    let incident = format!("job {}", job.id);
-    let details = ObjectKind::ALL.into_iter().filter_map(|object| {
-        let counts = job.tally.iter().filter(|(of, ..)| *of == object);
-        let counts = counts.map(|(_, count, records)| format!("{} {records}", count.name()));
-        let counts = counts.collect::<Vec<_>>();
-        (!counts.is_empty()).then(|| format!("{object}: {}", counts.join(", ")))
-    });
-    let began = job.started.unwrap_or(job.requested);
-    Some(Notice {
-        id: notice_id(&incident, matter.name()),
-        incident: notice_id(&incident, "incident"),
-        matter,
-        event: Event::Happened,
-        at,
-        object: format!("job {}", job.id),
-        count: 1,
-        cause,
-        advice: advice.to_owned(),
-        page: format!("/jobs/{}", job.id),
-        details: details.collect(),
-        lasted_s: Some(at.since(began).as_secs()),
     })
 }
