@@ -41,13 +41,15 @@ impl Notice {
             Matter::OutOfReach => format!("{object} is out of reach"),
             Matter::ServiceFailing => format!("{object} cannot do its work"),
             Matter::ServiceSilent => format!("{object} has not been heard of"),
-            Matter::SyncPaused => format!("{object} is paused"),
+            Matter::SyncPaused => format!("the sync is paused ({object})"),
             Matter::SyncDisabled => "mOS Sync is disabled".to_owned(),
             Matter::FieldsLost => {
                 let fields = counted(count, "field", "fields");
                 format!("{fields} in the settings can no longer be seen ({object})")
             }
-            Matter::StreamLate => "events may be lost soon".to_owned(),
+            Matter::StreamLate => {
+                "the event stream is silent, and events may be lost soon".to_owned()
+            }
             Matter::Test => "this is a test".to_owned(),
         };
         match self.event {

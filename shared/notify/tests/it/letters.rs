@@ -26,62 +26,85 @@ async fn put(courier: &Notify, letter: &Notification) -> String {
     }
 }
 
-/// As the console writes it.
+/// Object, count, cause and details, much as the console finds them.
 fn sample(matter: Matter, event: Event) -> Notice {
-    let (object, count, cause, details) = match matter {
+    let load = [
+        "Account: read 3, created 3",
+        "Contact: read 5, created 4, parked 1",
+    ];
+    let jobs = ["backfill-4711", "sync_all-4711"];
+    let (object, count, cause, details): (_, _, _, &[&str]) = match matter {
+        Matter::RecordsParked => (
+            "Account, Contact",
+            812,
+            "a text is longer than mOS takes",
+            &[
+                "800 at load: value_too_long",
+                "12 at load: Account 001000000000001AAA",
+            ],
+        ),
+        Matter::MessagesSetAside => (
+            "messages in the dead queue",
+            1,
+            "no worker could process them",
+            &[],
+        ),
         Matter::Gap => (
             "the event stream",
             2,
             "a transaction changed more than the stream carries",
-            1,
+            &["changes since 2026-09-21T14:13:20.000Z may be missing; catch_up-4711 reads them"],
         ),
-        Matter::JobFinished => (
-            "job sync_all-4711",
-            1,
-            "everything that it was to bring is in mOS",
-            2,
-        ),
+        Matter::JobFinished => ("job sync_all-4711", 1, "everything is in mOS", &load),
         Matter::JobFailed => (
             "job backfill-4711",
             1,
             "Salesforce refuses the query (INVALID_FIELD)",
-            0,
+            &load,
         ),
-        Matter::Quota => ("live changes", 1, "the org's API allowance is used up", 0),
-        Matter::OutOfReach => ("the message broker", 1, "it does not answer", 0),
-        Matter::ServiceFailing | Matter::ServiceSilent => {
-            ("the listener", 1, "it has never run", 0)
-        }
-        Matter::SyncPaused => ("the filter, the loader", 2, "mOS answers 503", 0),
+        Matter::JobStalled => ("jobs", 2, "nothing has happened for 5 minutes", &jobs),
+        Matter::JobsPaused => ("jobs", 1, "somebody holds them", &jobs[..1]),
+        Matter::Quota => (
+            "live changes",
+            1,
+            "the org's API allowance is used up; it is tried again at 2026-09-21T15:00:00.000Z",
+            &[],
+        ),
+        Matter::PermissionsExpiring => (
+            "users who hold mOS permission",
+            3,
+            "their permission set assignments end, the first at 2026-09-25T00:00:00.000Z",
+            &[],
+        ),
+        Matter::OutOfReach => ("the message broker", 1, "it does not answer", &[]),
+        Matter::ServiceFailing => ("the listener", 1, "Salesforce does not answer", &[]),
+        Matter::ServiceSilent => ("the filter", 1, "it has never run", &[]),
+        Matter::SyncPaused => ("the filter, the loader", 2, "mOS answers 503", &[]),
+        Matter::SyncDisabled => ("the whole sync", 1, "an administrator has disabled it", &[]),
         Matter::FieldsLost => (
             "Opportunity.Term__c",
             1,
-            "the integration user can no longer see it",
-            0,
+            "the integration user can no longer see what the settings name",
+            &[],
         ),
-        Matter::RecordsParked
-        | Matter::MessagesSetAside
-        | Matter::JobStalled
-        | Matter::JobsPaused
-        | Matter::PermissionsExpiring
-        | Matter::SyncDisabled
-        | Matter::StreamLate
-        | Matter::Test => (
-            "Contact, Account",
-            812,
-            "a text is longer than mOS takes",
+        Matter::StreamLate => ("the event stream", 1, "it was last heard 50 hours ago", &[]),
+        Matter::Test => (
+            "notifications of mosync",
             1,
+            "somebody has ordered a test",
+            &[],
         ),
     };
-    let lines = ["812 at load: value_too_long", "Account: read 3, created 3"];
     Notice {
         object: object.to_owned(),
         count,
         cause: cause.to_owned(),
-        details: lines[..details]
-            .iter()
-            .map(|line| (*line).to_owned())
-            .collect(),
+        advice: match matter {
+            Matter::JobFinished => String::new(),
+            _ => "See `mosync status` & what it names, then <act>.".to_owned(),
+        },
+        page: "/status".to_owned(),
+        details: details.iter().map(|line| (*line).to_owned()).collect(),
         lasted_s: (event == Event::Closed).then_some(3_900),
         ..notice(matter, event)
     }
