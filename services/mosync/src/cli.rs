@@ -291,7 +291,7 @@ pub(crate) struct LogsArguments {
     /// At least this bad: info, warning or error
     #[arg(long)]
     pub(crate) level: Option<String>,
-    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead
+    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead, notify
     #[arg(long)]
     pub(crate) topic: Option<String>,
     /// Written since then: 2026-11-22T15:04:05Z, or how long ago, such as 30m, 2h or 7d

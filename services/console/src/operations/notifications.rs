@@ -104,8 +104,7 @@ impl Operations {
             lasted_s: None,
         };
         let notification = Notification::new(notice, ways);
-        let mut tried = Vec::new();
-        for Delivery { way, .. } in &notification.deliveries {
+        let try_way = async |way: &Way| {
             let (taken, said) = match courier.deliver(&notification, way).await {
                 Settled::Sent(said) => (true, said),
                 Settled::Later(said) | Settled::Never(said) | Settled::Unwanted(said) => {
@@ -113,13 +112,16 @@ impl Operations {
                 }
             };
             let (by, to) = crate::views::by_and_to(way);
-            tried.push(TriedView {
+            TriedView {
                 by,
                 to,
                 taken,
                 said,
-            });
-        }
+            }
+        };
+        let ways = notification.deliveries.iter();
+        let tried = ways.map(|Delivery { way, .. }| try_way(way));
+        let tried = futures::future::join_all(tried).await;
         let taken = tried.iter().filter(|way| way.taken).count();
         self.note(
             About::topic("notify"),
