@@ -12,7 +12,7 @@ use crate::stores::Tables;
 #[async_trait]
 impl OutboxStore for Tables {
     async fn board(&self) -> Result<Option<Board>, StoreError> {
-        Ok(self.0.run(|tx| board(tx)).await?)
+        Ok(self.0.run(board).await?)
     }
 
     async fn post(&self, next: &Board, notifications: &[Notification]) -> Result<(), StoreError> {

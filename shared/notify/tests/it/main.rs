@@ -1,4 +1,10 @@
 //! Notifications on their way out: real conversations with a mail server, real requests, real files.
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::wildcard_enum_match_arm,
+    reason = "helpers of these tests are not marked as tests"
+)]
 
 mod hook;
 mod letters;
