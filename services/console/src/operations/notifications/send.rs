@@ -283,7 +283,7 @@ fn of_store(incident: &str, from: Timestamp, cause: String) -> Notice {
         count: 1,
         cause,
         advice: "Start it again, or correct the network. Nothing is lost meanwhile; changes wait in Salesforce and in the queues.".to_owned(),
-        page: "/status".to_owned(),
+        page: "/sync-status".to_owned(),
         details: Vec::new(),
         lasted_s: None,
     }

@@ -152,7 +152,7 @@ fn of_dead(dead: u64) -> Option<Condition> {
         count: dead,
         cause: "no worker could process them".to_owned(),
         advice: "Look at them with `mosync dead list`, then replay or discard them.".to_owned(),
-        page: "/dead".to_owned(),
+        page: "/sync-status".to_owned(),
         details: Vec::new(),
     })
 }
@@ -166,7 +166,7 @@ fn of_broker(why: &str) -> Condition {
         cause: plain(why),
         advice: "Start it again, or correct the network. Changes wait in Salesforce meanwhile."
             .to_owned(),
-        page: "/status".to_owned(),
+        page: "/sync-status".to_owned(),
         details: Vec::new(),
     }
 }
@@ -206,7 +206,7 @@ fn of_gaps(gaps: &[Gap], looked: Timestamp) -> Vec<Condition> {
             count: count_of(gaps.len()),
             cause: why.to_owned(),
             advice: "Nothing to do: a job reads what may have been missed, and the gap closes when it has.".to_owned(),
-            page: "/status".to_owned(),
+            page: "/sync-status".to_owned(),
             details: details.collect(),
         }
     };
@@ -223,7 +223,7 @@ fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<Condition> 
         cause: "it was last heard more than 48 hours ago, and Salesforce keeps events for 72"
             .to_owned(),
         advice: "Start the listener, or correct what keeps it from Salesforce; `mosync status` says what that is. After 72 hours everything is read anew.".to_owned(),
-        page: "/status".to_owned(),
+        page: "/sync-status".to_owned(),
         details: Vec::new(),
     })
 }

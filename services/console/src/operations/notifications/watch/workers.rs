@@ -29,7 +29,7 @@ pub(super) fn of_workers(
             count: 1,
             cause,
             advice: advice.to_owned(),
-            page: "/status".to_owned(),
+            page: "/sync-status".to_owned(),
             details: Vec::new(),
         };
         let silent = |cause: String| {
@@ -80,7 +80,7 @@ pub(super) fn of_workers(
             cause: reasons.into_iter().collect::<Vec<_>>().join("; "),
             advice: "It goes on by itself when the reason is gone. Nothing is lost meanwhile."
                 .to_owned(),
-            page: "/status".to_owned(),
+            page: "/sync-status".to_owned(),
             details: Vec::new(),
         });
     }
@@ -113,7 +113,7 @@ pub(super) fn of_quota(workers: &BTreeMap<String, Report>, jobs: &[Job]) -> Vec<
             |until| format!("the org's API allowance is used up; it is tried again at {until}"),
         ),
         advice: "Nothing to do: it goes on by itself. If it happens often, give mosync a larger share (`mosync settings set api-share`) or the org more API calls.".to_owned(),
-        page: "/status".to_owned(),
+        page: "/sync-status".to_owned(),
         details: Vec::new(),
     }
     };
