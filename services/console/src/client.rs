@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::api;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LeftView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
     SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
     ValidationView,
@@ -93,6 +93,15 @@ impl Client {
     /// [`OpsError`].
     pub async fn users(&self) -> Result<UsersView, OpsError> {
         self.get("/users").await
+    }
+
+    /// What left the scope and is still in mOS, in the stretch of mOS's records after this one.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn left(&self, after: Option<&str>) -> Result<LeftView, OpsError> {
+        let after = after.map(|after| ("after".to_owned(), after.to_owned()));
+        self.get(&with("/left", after)).await
     }
 
     /// Starts a sync-all, or answers the one that runs.

@@ -2,6 +2,7 @@
 
 mod dead;
 mod jobs;
+mod left;
 mod logs;
 mod parked;
 mod settings;
@@ -18,6 +19,7 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+use ports::target::Target;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -87,6 +89,7 @@ pub struct Operations {
     topic: String,
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
+    target: Option<Arc<dyn Target>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -109,6 +112,7 @@ impl Operations {
         topic: impl Into<String>,
     ) -> Self {
         Self {
+            target: None,
             stores,
             queue,
             clock,
@@ -117,6 +121,13 @@ impl Operations {
             polled: BTreeSet::new(),
             journal: None,
         }
+    }
+
+    /// Asks mOS there what it holds.
+    #[must_use]
+    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
+        self.target = Some(target);
+        self
     }
 
     /// Writes every revision of the settings down there, before it is saved.

@@ -3,6 +3,7 @@
 
 mod dead;
 mod jobs;
+mod left;
 mod logs;
 mod parked;
 mod settings;
@@ -11,6 +12,7 @@ mod users;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,

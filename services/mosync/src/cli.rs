@@ -63,6 +63,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What left the scope and is still in mOS: how many opportunities, which and why; asks mOS and
+    /// Salesforce
+    Left {
+        #[command(flatten)]
+        configured: Configured,
+        /// text counts them and names the first, the others write all of them
+        #[arg(long, value_enum, default_value_t = LogsFormat::Text)]
+        format: LogsFormat,
+        /// How many are named in the text
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u16,
+    },
     /// Jobs, newest first, and what can be done about them
     Jobs(JobsArguments),
     /// The integration log, newest first

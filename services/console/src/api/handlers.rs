@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LeftView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
     Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
     UsersView, ValidationView,
@@ -26,6 +26,14 @@ type Answer<T> = Result<Json<T>, Refused>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A stretch of what mOS holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stretch {
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -69,6 +77,13 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
 
 pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
+}
+
+pub(super) async fn left(
+    State(ops): State<Operations>,
+    Asked(stretch): Asked<Stretch>,
+) -> Answer<LeftView> {
+    answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
 }
 
 pub(super) async fn sync_all(

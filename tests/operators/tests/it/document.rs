@@ -89,8 +89,17 @@ impl Notebook {
 /// An org's worth of everything that can be shown.
 async fn furnished() -> Desk {
     let mut desk = Desk::open();
+    let (_mos, target) = crate::left::open_mos().await;
+    let owner = crate::desk::record(ObjectKind::User, 7).to_string();
+    crate::left::hold(&*target, ObjectKind::User, &owner, r#"{"name": "Somebody"}"#).await;
+    for number in 1..3 {
+        let deal = crate::desk::record(ObjectKind::Opportunity, number).to_string();
+        let fields = json!({"name": "Gone", "owner_id": owner}).to_string();
+        crate::left::hold(&*target, ObjectKind::Opportunity, &deal, &fields).await;
+    }
     desk.ops = desk
         .ops
+        .asking(target)
         .polling([ObjectKind::User, ObjectKind::Contact].into());
     let now = desk.now();
     let stores = &desk.stores;
@@ -267,12 +276,16 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let nobody = nobody.to_string();
     let reason = json!({"reason": "a test"}).to_string();
 
-    let path = "/api/v1/users";
-    book.ask(&door, get.clone(), path, path, "").await;
+    for path in ["/api/v1/users", "/api/v1/left"] {
+        book.ask(&door, get.clone(), path, path, "").await;
+    }
     store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
         ("/api/v1/users", "", ""),
+        ("/api/v1/left", "", ""),
+        ("/api/v1/left", "?limit=1", ""),
+        ("/api/v1/left", "?limit=0", ""),
         ("/api/v1/jobs", "?limit=2", ""),
         ("/api/v1/jobs", "?before=x", ""),
         ("/api/v1/parked", "?limit=1&dismissed=false", ""),

@@ -11,6 +11,7 @@ mod doors;
 mod exports;
 mod jobs;
 mod journal;
+mod left;
 mod messages;
 mod org;
 mod parked;
