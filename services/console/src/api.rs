@@ -79,6 +79,9 @@ const ROUTES: &[Route] = &[
     ("/api/v1/settings/revert", &["post"], || {
         post(handlers::revert_settings)
     }),
+    ("/api/v1/settings/import-mapping", &["post"], || {
+        post(handlers::import_mapping)
+    }),
     ("/api/v1/settings/confirm-org", &["post"], || {
         post(handlers::confirm_org)
     }),

@@ -17,7 +17,7 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::api;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LeftView, LogPageView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, ImportMapping, ImportedView, JobList, JobView, LeftView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
     SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
     ValidationView,
@@ -320,6 +320,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn revert_settings(&self, revert: &RevertSettings) -> Result<SavedView, OpsError> {
         self.post("/settings/revert", revert).await
+    }
+
+    /// Takes the field mapping of the org's custom metadata, or says what that would change.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn import_mapping(&self, import: &ImportMapping) -> Result<ImportedView, OpsError> {
+        self.post("/settings/import-mapping", import).await
     }
 
     /// Serves the connected org from now on.

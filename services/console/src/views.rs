@@ -19,7 +19,7 @@ pub use parked::{
     Touched,
 };
 pub use settings::{
-    ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
+    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
     SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{

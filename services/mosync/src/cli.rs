@@ -206,6 +206,21 @@ pub(crate) enum SettingsCommand {
         #[arg(long, conflicts_with = "merge")]
         dry_run: bool,
     },
+    /// Take over the field mapping that the org keeps as custom metadata of the mOS package; shows
+    /// first what that changes, and asks at a terminal
+    ImportMapping {
+        #[command(flatten)]
+        configured: Configured,
+        /// API name of the custom metadata type, where it is not that of the mOS package
+        #[arg(long = "type", value_name = "NAME")]
+        metadata_type: Option<String>,
+        /// Only show what would change, and what is wrong
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Serve the connected org from now on, though the settings were for another one
     ConfirmOrg {
         #[command(flatten)]

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LeftView, LogPageView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView, JobList, JobView, LeftView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
     Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
     UsersView, ValidationView,
@@ -239,6 +239,14 @@ pub(super) async fn revert_settings(
     Told(told): Told<RevertSettings>,
 ) -> Answer<SavedView> {
     answer(ops.revert_settings(&told, &author).await)
+}
+
+pub(super) async fn import_mapping(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<ImportMapping>,
+) -> Answer<ImportedView> {
+    answer(ops.import_mapping(&told, &author).await)
 }
 
 pub(super) async fn confirm_org(

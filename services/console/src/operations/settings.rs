@@ -1,6 +1,7 @@
 //! Settings: looked at, saved, compared, taken back.
 
 mod checks;
+mod import;
 mod save;
 
 use domain::settings::{SettingsRevision, diff};

@@ -90,6 +90,31 @@ pub struct RevertSettings {
     pub dry_run: bool,
 }
 
+/// The field mapping of the org's custom metadata, to be saved, or looked at before.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportMapping {
+    /// API name of the custom metadata type; that of the mOS package when left out.
+    pub metadata_type: Option<String>,
+    /// The revision that is in force, as the caller has seen it.
+    pub base: Option<u64>,
+    /// Only say what it would change.
+    pub dry_run: bool,
+}
+
+/// What has become of a field mapping that was taken from the org's custom metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedView {
+    /// API name of the custom metadata type that was read.
+    pub metadata_type: String,
+    /// How many records it has.
+    pub records: u64,
+    /// What is to be known of some of them, each by its name: those that are not active.
+    pub remarks: Vec<String>,
+    /// The save.
+    pub outcome: SavedView,
+}
+
 /// The org to serve from now on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

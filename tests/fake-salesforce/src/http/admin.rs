@@ -18,6 +18,7 @@ use crate::org::Org;
 use crate::record::Record;
 use crate::schema::{self, Entity};
 use crate::setup_fields::{CustomField, Recalculation};
+use crate::setup_mapping::FieldMapping;
 use crate::setup_org::{NewFiscalYear, NewRecordType, OrgCurrencies};
 use crate::table::Key;
 
@@ -137,6 +138,10 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
                 body::<NewRecordType>(incoming).and_then(|wanted| app.org.add_record_type(&wanted));
             made.map_or_else(Reply::from, |id| Reply::json(200, &json!({"id": id})))
         }
+        (&Method::POST, ["field-mapping"]) => done(
+            body::<Vec<FieldMapping>>(incoming)
+                .and_then(|wanted| app.org.deploy_field_mapping(&wanted)),
+        ),
         (&Method::POST, ["fiscal-years"]) => done(
             body::<Vec<NewFiscalYear>>(incoming)
                 .and_then(|years| app.org.define_fiscal_years(&years)),

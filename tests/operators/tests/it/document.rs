@@ -492,6 +492,7 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     let gone = json!({"to": first + 1, "base": first + 2}).to_string();
     book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
         .await;
+    import_mapping(book, desk, door, long).await;
     for (name, query) in [
         ("", ""),
         ("/history", ""),
@@ -514,6 +515,36 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     for number in ["0", "1", "99", "x"] {
         let real = one.replace("{revision}", number);
         book.ask(door, get.clone(), &one, &real, "").await;
+    }
+}
+
+/// The org's own field mapping, rightly and wrongly.
+async fn import_mapping(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
+    let path = "/api/v1/settings/import-mapping";
+    let deploy = |name: &str, salesforce_field: &str| {
+        let record = json!({
+            "developer_name": name, "object": "Opportunity", "mos_field": name,
+            "salesforce_field": salesforce_field, "is_active": true,
+        });
+        let records = [serde_json::from_value(record).unwrap()];
+        desk.salesforce.deploy_field_mapping(&records).unwrap();
+    };
+    let now = desk.stores.settings.current().await.unwrap().revision;
+    let (look, save) = (json!({"dry_run": true}), json!({"base": now}));
+    // No such type, then a record, then one more that does not fit, then all well but late.
+    for (name, salesforce_field, asked) in [
+        (None, "", look.to_string()),
+        (Some("type"), "LeadSource", look.to_string()),
+        (Some("type"), "StageName", look.to_string()),
+        (Some("type"), "StageName", save.to_string()),
+        (Some("type"), "Name", save.to_string()),
+        (None, "", "{}".to_owned()),
+        (None, "", long.to_owned()),
+    ] {
+        if let Some(name) = name {
+            deploy(name, salesforce_field);
+        }
+        book.ask(door, Method::POST, path, path, &asked).await;
     }
 }
 

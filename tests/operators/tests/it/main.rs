@@ -9,6 +9,7 @@ mod desk;
 mod document;
 mod doors;
 mod exports;
+mod import_mapping;
 mod jobs;
 mod journal;
 mod left;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
-use domain::mapping;
+use domain::mapping::{self, Mapping, MappingFit};
 use domain::org::OrgProfile;
 use domain::settings::{Settings, SettingsRevision};
 use ports::source::{FieldDescription, SourceError};
@@ -147,6 +147,16 @@ impl Operations {
         if *mapping == base.settings.mapping {
             return Ok(());
         }
+        let misfits = self.misfits(mapping).await?;
+        faults.extend(misfits.into_iter().map(|fault| FaultView {
+            at: "mapping".to_owned(),
+            message: fault.to_string(),
+        }));
+        Ok(())
+    }
+
+    /// What keeps a mapping from being used in the org.
+    pub(super) async fn misfits(&self, mapping: &Mapping) -> Result<Vec<MappingFit>, SourceError> {
         let mut described = runtime::describe::Fields::new(&*self.source);
         let mut answers = BTreeMap::new();
         for row in mapping.deviations().iter().filter(|row| row.active) {
@@ -159,12 +169,7 @@ impl Operations {
                 answers.insert((row.object, row.salesforce_field.clone()), field);
             }
         }
-        let fit = mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned());
-        faults.extend(fit.into_iter().map(|fault| FaultView {
-            at: "mapping".to_owned(),
-            message: fault.to_string(),
-        }));
-        Ok(())
+        Ok(mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned()))
     }
 
     /// Only the org that is connected can be confirmed.

@@ -107,7 +107,7 @@ impl Operations {
         self.save_parsed(parsed, &base, author).await
     }
 
-    async fn save_parsed(
+    pub(super) async fn save_parsed(
         &self,
         mut parsed: Parsed,
         base: &SettingsRevision,
