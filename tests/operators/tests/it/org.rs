@@ -37,6 +37,7 @@ impl DeskOrg {
             filterable,
             calculated: false,
             reference_to: BTreeSet::new(),
+                values: BTreeSet::new(),
             relationship: None,
         };
         let state = State {
@@ -117,6 +118,7 @@ impl Source for DeskOrg {
                 filterable: true,
                 calculated: false,
                 reference_to: BTreeSet::new(),
+                values: BTreeSet::new(),
                 relationship: None,
             })
             .collect())
