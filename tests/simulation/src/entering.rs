@@ -739,6 +739,7 @@ async fn an_object_that_cannot_be_seen_alarms_and_everything_is_read_when_it_can
 #[tokio::test(start_paused = true)]
 async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     let mut world = world(46);
+    world.refreshed_every = Duration::from_secs(1_800);
     let mut epochs = at_rest(&mut world).await;
     permit_everybody(&world);
     save(&world, &mut epochs, |settings| map(settings, "next_step", "Account.Industry")).await;
@@ -760,6 +761,17 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     let before = next_steps(&world);
     assert!(before.contains("\"Energy\""), "{before:?}");
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+    // The account alone changes: its deals are read again at the interval of formulas.
+    industries("Media");
+    let refreshes = of_kind(&world, JobKind::Refresh).await.len();
+    until("the refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() > refreshes
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+    let before = next_steps(&world);
+    assert!(before.contains("\"Media\""), "{before:?}");
 
     world.org.hide_field("Account", "Industry", true).unwrap();
     touch_deals(&world, &json!({ "Description": "seen" }));

@@ -105,9 +105,10 @@ impl Operations {
             base: base.revision,
             changes: diff(&base.settings, &parsed.settings),
             faults: Vec::new(),
+            warnings: Vec::new(),
         };
         match self.checked(parsed, &base).await {
-            Ok(_) => {}
+            Ok(checked) => view.warnings = checked.warnings,
             Err(OpsError::Refused(faults)) => view.faults = faults,
             Err(error) => return Err(error),
         }

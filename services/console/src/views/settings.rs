@@ -133,6 +133,9 @@ pub struct SavedView {
     pub revision: u64,
     /// What the save changes.
     pub changes: Vec<Change>,
+    /// What is to be known of what it newly names, such as that a formula changes without an event.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The job that brings what is newly let in.
     pub job: Option<String>,
 }
@@ -146,6 +149,9 @@ pub struct ValidationView {
     pub faults: Vec<FaultView>,
     /// What it would change, as far as it can be read.
     pub changes: Vec<Change>,
+    /// What is to be known of what it newly names; only for a document without faults.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One thing that is wrong with a document.

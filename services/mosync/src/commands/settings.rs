@@ -382,7 +382,14 @@ fn foresee(view: &ValidationView) -> Result<(), Failure> {
         print("    nothing");
     }
     list(&view.changes);
+    warn(&view.warnings);
     Ok(())
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        print(&format!("warning: {warning}"));
+    }
 }
 
 fn told(saved: &SavedView) {
@@ -395,6 +402,7 @@ fn told(saved: &SavedView) {
     }
     print(&format!("settings revision {} saved", saved.revision));
     list(&saved.changes);
+    warn(&saved.warnings);
     if let Some(job) = &saved.job {
         print(&format!("{job} brings what is newly let in"));
     }

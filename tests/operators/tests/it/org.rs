@@ -69,6 +69,13 @@ impl DeskOrg {
         self.state().fields.retain(|known| known.name != field);
     }
 
+    /// From now on this field is a formula.
+    pub(crate) fn calculates(&self, field: &str) {
+        let mut state = self.state();
+        let known = state.fields.iter_mut().find(|known| known.name == field);
+        known.unwrap().calculated = true;
+    }
+
     fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
         let state = self.state();
         if state.answers {

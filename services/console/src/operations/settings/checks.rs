@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
+use domain::ObjectKind;
 use domain::mapping::{self, Mapping, MappingFit};
 use domain::org::OrgProfile;
 use domain::settings::{Settings, SettingsRevision};
@@ -21,6 +22,8 @@ pub(super) struct Checked {
     pub(super) types: FieldTypes,
     /// The org's calendars and currencies.
     pub(super) profile: OrgProfile,
+    /// What whoever saves them has to know of what is new in them.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The fields of Opportunity, by their names.
@@ -45,6 +48,7 @@ impl Operations {
         let mut checked = Checked {
             types: base.field_types.clone(),
             profile: base.org.clone(),
+            warnings: Vec::new(),
             settings,
         };
         let mut answer = self.check_filter(&mut checked, base, &mut faults).await;
@@ -55,6 +59,9 @@ impl Operations {
         }
         if answer.is_ok() {
             answer = self.check_org(&checked.settings, base, &mut faults).await;
+        }
+        if answer.is_ok() && faults.is_empty() {
+            answer = self.warn(&mut checked, base).await;
         }
         match answer {
             Ok(()) if faults.is_empty() => Ok(checked),
@@ -172,6 +179,46 @@ impl Operations {
         Ok(mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned()))
     }
 
+    /// Says which fields that the filter or the mapping newly names change without an event.
+    async fn warn(
+        &self,
+        checked: &mut Checked,
+        base: &SettingsRevision,
+    ) -> Result<(), SourceError> {
+        let (now, before) = (&checked.settings, &base.settings);
+        let mut described = runtime::describe::Fields::new(&*self.source);
+        let known = before.filter.fields();
+        let filtered = now.filter.fields();
+        for field in filtered.difference(&known) {
+            let opportunity = ObjectKind::Opportunity.api_name();
+            let found = described.find(opportunity, field).await?;
+            if found.is_some_and(|found| found.calculated) {
+                checked.warnings.push(format!(
+                    "the filter names {field}, a formula or roll-up, which changes without being heard of: deals that enter or leave by it are noticed when they themselves are saved, and else {NOTICED}"
+                ));
+            }
+        }
+        let known = before.mapping.deviations();
+        for row in now.mapping.deviations() {
+            if !row.active || known.contains(&row) {
+                continue;
+            }
+            let (object, field) = (row.object, &row.salesforce_field);
+            let found = described.find(object.api_name(), field).await?;
+            let what = if field.contains('.') {
+                "a field of another record"
+            } else if found.is_some_and(|found| found.calculated) {
+                "a formula or roll-up"
+            } else {
+                continue;
+            };
+            checked.warnings.push(format!(
+                "the field mapping names {field} of {object}, {what}, which changes without being heard of: mOS gets its new value when the record itself is saved, and else {NOTICED}"
+            ));
+        }
+        Ok(())
+    }
+
     /// Only the org that is connected can be confirmed.
     async fn check_org(
         &self,
@@ -195,6 +242,10 @@ impl Operations {
         Ok(())
     }
 }
+
+/// When what is not heard of is noticed.
+const NOTICED: &str =
+    "once a day, or as often as salesforce.refreshed_every_s in the configuration says";
 
 /// Nothing is saved that was not compared with the org.
 fn out_of_reach(error: &SourceError) -> OpsError {

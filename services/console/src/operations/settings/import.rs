@@ -101,6 +101,7 @@ impl Operations {
                 saved: false,
                 revision: base.revision,
                 changes: diff(&base.settings, &settings),
+                warnings: Vec::new(),
                 job: None,
             }
         } else {
