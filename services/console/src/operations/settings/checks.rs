@@ -88,6 +88,7 @@ impl Operations {
             settings,
             types,
             profile,
+            ..
         } = checked;
         let before = &base.settings;
         let filter = &settings.filter;
