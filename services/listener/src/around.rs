@@ -23,7 +23,7 @@ use crate::refresh::{self, keep, note};
 
 use access::Access;
 pub(crate) use fields::Described;
-use fields::{How, Moved, wanted};
+use fields::{How, Lost, Moved, wanted};
 use sets::Definitions;
 pub use sets::PermissionSets;
 
@@ -47,7 +47,10 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
     let described = see(active, described).await?;
     let profile = runtime::profile::read(source).await?;
     let fields: Option<Described> = note(active, FIELDS).await?;
-    let moved = fields.map_or_else(Vec::new, |fields| fields::moved(&rules, &fields, &described));
+    let lost: Lost = note(active, LOST).await?.unwrap_or_default();
+    let moved = fields.map_or_else(Vec::new, |fields| {
+        fields::moved(&rules, &fields, &described, &lost)
+    });
     let mut said = moved.iter().map(Moved::words).collect::<Vec<_>>();
     if let Some(before) = note::<OrgProfile>(active, PROFILE).await? {
         said.extend(moved_profile(&before, &profile));
@@ -66,7 +69,7 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
     }
     let rules_move = moved.iter().any(Moved::moves_rules);
     act(active, &described, &profile, rules_move, !said.is_empty()).await?;
-    alarm(active, &rules, &moved, &described).await?;
+    alarm(active, &rules, lost, &moved, &described).await?;
     // Last: what was not acted upon is found again.
     keep(active, FIELDS, &described).await?;
     keep(active, PROFILE, &profile).await?;
@@ -83,15 +86,14 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
 /// An answer that describes the objects. That one of them cannot be seen at all stops whoever reads
 /// it, and somebody has to know why.
 async fn see<T>(active: &Active, answer: Result<T, Outage>) -> Result<T, Outage> {
-    let unseen = match &answer {
-        Err(Outage::Source(SourceError::Refused { code, message }))
-            if code == "NOT_FOUND" || code == "INVALID_TYPE" =>
-        {
-            Some(format!(
-                "the integration user can no longer see one of the five objects ({code}: {message}); give the user Read of User, Account, Contact and Opportunity"
-            ))
-        }
-        _ => None,
+    let unseen = if let Err(Outage::Source(SourceError::Refused { code, message })) = &answer
+        && (code == "NOT_FOUND" || code == "INVALID_TYPE")
+    {
+        Some(format!(
+            "the integration user can no longer see one of the five objects ({code}: {message}); give the user Read of User, Account, Contact and Opportunity"
+        ))
+    } else {
+        None
     };
     if let Some(why) = &unseen
         && note::<bool>(active, UNSEEN).await? != Some(true)
@@ -220,10 +222,10 @@ fn types(current: &SettingsRevision, described: &Described) -> domain::filter::F
 async fn alarm(
     active: &Active,
     rules: &Rules,
+    mut lost: Lost,
     moved: &[Moved],
     described: &Described,
 ) -> Result<(), Outage> {
-    let mut lost: BTreeSet<(ObjectKind, String)> = note(active, LOST).await?.unwrap_or_default();
     let known = lost.clone();
     let newly = moved.iter().filter(|moved| moved.how == How::Lost);
     lost.extend(newly.map(|moved| (moved.object, moved.field.clone())));

@@ -94,8 +94,7 @@ impl Org {
             let mut transaction = Transaction::trusted(&state, &mut writer, self.admin_id(), at);
             for record in wanted {
                 let named = |known: &&Record| {
-                    known.row().get("DeveloperName").and_then(|name| name.as_str())
-                        == Some(&record.developer_name)
+                    known.text("DeveloperName") == Some(record.developer_name.as_str())
                 };
                 match known.iter().find(named) {
                     Some(before) => transaction.set_fields(before, &record.cells()),

@@ -785,4 +785,16 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     .await;
     quiet(&world).await;
     assert_eq!(next_steps(&world), before, "the refresh sends no nulls");
+
+    world.org.hide_field("Account", "Industry", false).unwrap();
+    industries("Retail");
+    let refreshes = of_kind(&world, JobKind::Refresh).await.len();
+    look_around(&mut world).await;
+    until("the refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() > refreshes
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(alarm(&world).await, None);
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }

@@ -102,8 +102,16 @@ impl Moved {
     }
 }
 
-/// What differs of the fields that the rules read.
-pub(super) fn moved(rules: &Rules, before: &Described, now: &Described) -> Vec<Moved> {
+/// Fields that the rules read and that cannot be seen any more.
+pub(super) type Lost = BTreeSet<(ObjectKind, String)>;
+
+/// What differs of the fields that the rules read; `lost` are those that were lost before.
+pub(super) fn moved(
+    rules: &Rules,
+    before: &Described,
+    now: &Described,
+    lost: &Lost,
+) -> Vec<Moved> {
     let none = BTreeMap::new();
     let mut moved = Vec::new();
     for object in ObjectKind::ALL {
@@ -113,8 +121,12 @@ pub(super) fn moved(rules: &Rules, before: &Described, now: &Described) -> Vec<M
             let how = match (old.get(&field), new.get(&field)) {
                 (Some(_), None) => How::Lost,
                 // A path is looked up once a rule names it: that it was not there before says
-                // nothing.
-                (None, Some(_)) if field.contains('.') => continue,
+                // nothing, unless it was lost.
+                (None, Some(_))
+                    if field.contains('.') && !lost.contains(&(object, field.clone())) =>
+                {
+                    continue;
+                }
                 (None, Some(_)) => How::Found,
                 (Some(old), Some(new)) if old.kind != new.kind => How::OfAnotherType,
                 (Some(old), Some(new)) => match other_values(old, new) {

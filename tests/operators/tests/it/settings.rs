@@ -136,6 +136,10 @@ async fn whatever_is_wrong_is_refused_with_its_sentence_and_nothing_changes() {
         json!({"conditions": [row, row, row], "logic": logic})
     };
     let one = |row: Value| json!({"filter": {"conditions": [row]}});
+    let mapped = |mos_field: &str, salesforce_field: &str| {
+        json!({"mapping": [{"object": "Opportunity", "mos_field": mos_field,
+            "salesforce_field": salesforce_field, "active": true}]})
+    };
     for (settings, sentences) in [
         (
             json!({"filter": {"conditions": eleven.collect::<Vec<_>>()}}),
@@ -195,6 +199,18 @@ async fn whatever_is_wrong_is_refused_with_its_sentence_and_nothing_changes() {
                 "address 2 (`y@z`)",
                 "address 4 (`ada@example.com`) is the same as address 3",
             ],
+        ),
+        (
+            mapped("arr", "Name"),
+            &["fills `arr` of Opportunity from `Name`, a text field, but mOS wants a number"],
+        ),
+        (
+            mapped("arr", "ARR__c"),
+            &["fills `arr` of Opportunity from `ARR__c`, which Opportunity does not have"],
+        ),
+        (
+            mapped("colour", "Amount"),
+            &["fills `colour` of Opportunity, but mOS has no such field there"],
         ),
         (json!({"sync_close": true}), &["`sync_close` is no setting"]),
         (
