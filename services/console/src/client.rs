@@ -17,10 +17,10 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::api;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, ImportMapping, ImportedView, JobList, JobView, LeftView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
-    ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, ImportMapping, ImportedView,
+    JobList, JobView, LeftView, LogPageView, LogSearch, ParkedList, ParkedSearch, Reason,
+    RevertSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
+    SyncAllView, Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 

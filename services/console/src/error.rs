@@ -151,9 +151,9 @@ impl From<TargetError> for OpsError {
     fn from(error: TargetError) -> Self {
         let message = error.to_string();
         match error {
-            TargetError::Unreachable(_)
-            | TargetError::Throttled(_)
-            | TargetError::Forbidden(_) => Self::OutOfReach(message),
+            TargetError::Unreachable(_) | TargetError::Throttled(_) | TargetError::Forbidden(_) => {
+                Self::OutOfReach(message)
+            }
             TargetError::TooLarge | TargetError::Unprocessable(_) => Self::Broken(message),
         }
     }

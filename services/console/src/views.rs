@@ -19,8 +19,8 @@ pub use parked::{
     Touched,
 };
 pub use settings::{
-    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
-    SettingsDiff, SettingsHistory, SettingsView, ValidationView,
+    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings,
+    SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
     ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,

@@ -499,19 +499,30 @@ async fn what_mos_holds_is_listed_in_order() {
         let record = |id: &&str| json!({"external_id": id, "version": "1", "digest": "00"});
         json!({"records": ids.iter().map(record).collect::<Vec<_>>()}).to_string()
     };
-    let answer = listed(200, page(&[SECOND, "not of Salesforce"])).await.unwrap();
+    let answer = listed(200, page(&[SECOND, "not of Salesforce"]))
+        .await
+        .unwrap();
     let ids: Vec<&str> = answer.iter().map(|held| &*held.external_id).collect();
     assert_eq!(ids, [SECOND, "not of Salesforce"]);
     assert_eq!(listed(200, page(&[])).await, Ok(Vec::new()));
     // Else it would be asked for the same page for ever, or miss some.
     for ids in [&[SECOND, SECOND][..], &[FIRST], &["b", "a"]] {
         let answer = listed(200, page(ids)).await;
-        assert!(matches!(&answer, Err(TargetError::Unreachable(why)) if why.contains("order")), "{answer:?}");
+        assert!(
+            matches!(&answer, Err(TargetError::Unreachable(why)) if why.contains("order")),
+            "{answer:?}"
+        );
     }
     for (code, body) in [(404, ""), (503, ""), (200, "{}")] {
         let answer = listed(code, body.to_owned()).await;
-        assert!(matches!(answer, Err(TargetError::Unreachable(_))), "{answer:?}");
+        assert!(
+            matches!(answer, Err(TargetError::Unreachable(_))),
+            "{answer:?}"
+        );
     }
     let answer = listed(401, String::new()).await;
-    assert!(matches!(answer, Err(TargetError::Forbidden(_))), "{answer:?}");
+    assert!(
+        matches!(answer, Err(TargetError::Forbidden(_))),
+        "{answer:?}"
+    );
 }

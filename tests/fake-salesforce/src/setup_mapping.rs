@@ -87,7 +87,10 @@ impl Org {
         let known: Vec<Record> = {
             let state = self.state();
             let table = state.table(TYPE);
-            table.into_iter().flat_map(|table| table.all().cloned()).collect()
+            table
+                .into_iter()
+                .flat_map(|table| table.all().cloned())
+                .collect()
         };
         let written = {
             let state = self.state();

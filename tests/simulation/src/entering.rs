@@ -607,14 +607,18 @@ async fn other_values_of_a_mapped_picklist_begin_a_refresh_and_are_told() {
         );
     }
     let mut epochs = at_rest(&mut world).await;
-    save(&world, &mut epochs, |settings| map(settings, "next_step", "Region__c")).await;
+    save(&world, &mut epochs, |settings| {
+        map(settings, "next_step", "Region__c")
+    })
+    .await;
     quiet(&world).await;
     // From now on the values of the mapped field are known.
     look_around(&mut world).await;
     quiet(&world).await;
     tokio::time::sleep(Duration::from_secs(600)).await;
     let values = |field: &str| {
-        let wanted = json!({ "entity": "Opportunity", "field": field, "values": ["South", "East", "West"] });
+        let wanted =
+            json!({ "entity": "Opportunity", "field": field, "values": ["South", "East", "West"] });
         let wanted = serde_json::from_value(wanted).unwrap();
         world.org.set_picklist_values(&wanted).unwrap();
     };
@@ -626,8 +630,14 @@ async fn other_values_of_a_mapped_picklist_begin_a_refresh_and_are_told() {
     )
     .await;
     let lines = told(&world, "org").await;
-    assert!(lines.iter().all(|line| !line.contains("Colour__c")), "no rule reads it: {lines:?}");
-    assert!(lines.iter().all(|line| !line.contains("North")), "no values: {lines:?}");
+    assert!(
+        lines.iter().all(|line| !line.contains("Colour__c")),
+        "no rule reads it: {lines:?}"
+    );
+    assert!(
+        lines.iter().all(|line| !line.contains("North")),
+        "no values: {lines:?}"
+    );
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
 
@@ -657,11 +667,25 @@ fn insert_one(world: &World, entity: &str, what: &Value) -> String {
 async fn a_permission_set_of_another_name_alarms_until_it_is_back() {
     let mut world = world(42);
     at_rest(&mut world).await;
-    update_one(&world, "PermissionSet", "mOS_User", &json!({ "Name": "mOS_Seller" }));
-    noticed(&mut world, "the permission set mOS_User is called mOS_Seller now").await;
+    update_one(
+        &world,
+        "PermissionSet",
+        "mOS_User",
+        &json!({ "Name": "mOS_Seller" }),
+    );
+    noticed(
+        &mut world,
+        "the permission set mOS_User is called mOS_Seller now",
+    )
+    .await;
     let why = alarm(&world).await.expect("an alarm");
     assert!(why.contains("no permission set mOS_User any more"), "{why}");
-    update_one(&world, "PermissionSet", "mOS_Seller", &json!({ "Name": "mOS_User" }));
+    update_one(
+        &world,
+        "PermissionSet",
+        "mOS_Seller",
+        &json!({ "Name": "mOS_User" }),
+    );
     noticed(&mut world, "there is a permission set mOS_User now").await;
     assert_eq!(alarm(&world).await, None);
 }
@@ -672,7 +696,11 @@ async fn a_group_that_takes_a_permission_set_in_is_told() {
     at_rest(&mut world).await;
     let sets = world.org.records("PermissionSet");
     let set = sets.iter().find(|set| set.text("Name") == Some("mOS_User"));
-    let group = insert_one(&world, "PermissionSetGroup", &json!({ "DeveloperName": "Late" }));
+    let group = insert_one(
+        &world,
+        "PermissionSetGroup",
+        &json!({ "DeveloperName": "Late" }),
+    );
     insert_one(
         &world,
         "PermissionSetGroupComponent",
@@ -707,7 +735,12 @@ async fn what_the_integration_user_may_read_is_watched() {
     noticed(&mut world, "no longer has View All Records of Account").await;
     change(&world, true);
     noticed(&mut world, "has View All Records of Account now").await;
-    update_one(&world, "PermissionSet", "Integration", &json!({ "PermissionsViewAllData": true }));
+    update_one(
+        &world,
+        "PermissionSet",
+        "Integration",
+        &json!({ "PermissionsViewAllData": true }),
+    );
     noticed(&mut world, "has View All Data of all data now").await;
 }
 
@@ -731,7 +764,12 @@ async fn an_object_that_cannot_be_seen_alarms_and_everything_is_read_when_it_can
     quiet(&world).await;
     assert_eq!(alarm(&world).await, None);
     let lines = told(&world, "org").await;
-    assert!(lines.iter().any(|line| line.contains("can see all objects again")), "{lines:?}");
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("can see all objects again")),
+        "{lines:?}"
+    );
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
 
@@ -742,7 +780,10 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     world.refreshed_every = Duration::from_secs(1_800);
     let mut epochs = at_rest(&mut world).await;
     permit_everybody(&world);
-    save(&world, &mut epochs, |settings| map(settings, "next_step", "Account.Industry")).await;
+    save(&world, &mut epochs, |settings| {
+        map(settings, "next_step", "Account.Industry")
+    })
+    .await;
     let industries = |industry: &str| {
         let accounts = world.org.records("Account");
         let update = accounts.iter().map(|account| Dml::Update {
@@ -751,7 +792,10 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
             fields: fields(&json!({ "Industry": industry })),
         });
         let user = world.org.admin_id();
-        world.org.transact(user, "entering", update.collect()).unwrap();
+        world
+            .org
+            .transact(user, "entering", update.collect())
+            .unwrap();
     };
     industries("Energy");
     touch_deals(&world, &json!({ "StageName": "Prospecting" }));

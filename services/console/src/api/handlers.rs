@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView, JobList, JobView, LeftView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
-    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
-    UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView,
+    JobList, JobView, LeftView, LogPageView, LogSearch, ParkedList, ParkedSearch, Reason,
+    RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory,
+    SettingsView, StatusView, SyncAllView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;

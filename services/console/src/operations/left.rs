@@ -46,7 +46,9 @@ impl Operations {
         })?;
         let now = self.now();
         let object = ObjectKind::Opportunity;
-        let held = target.list(object, after.unwrap_or_default(), limit).await?;
+        let held = target
+            .list(object, after.unwrap_or_default(), limit)
+            .await?;
         let next = held.last().filter(|_| held.len() >= limit);
         let next = next.map(|last| last.external_id.clone());
         let ids = held

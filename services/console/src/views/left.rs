@@ -66,9 +66,7 @@ impl LeftWhy {
     pub const fn words(self) -> &'static str {
         match self {
             Self::Deleted => "deleted in Salesforce",
-            Self::NotVisible => {
-                "not visible to the integration user, or gone from the recycle bin"
-            }
+            Self::NotVisible => "not visible to the integration user, or gone from the recycle bin",
             Self::Filter => "the filter does not match",
             Self::Closed => "closed",
             Self::OwnerWithoutPermission => "the owner holds no mOS permission",

@@ -106,12 +106,7 @@ impl Moved {
 pub(super) type Lost = BTreeSet<(ObjectKind, String)>;
 
 /// What differs of the fields that the rules read; `lost` are those that were lost before.
-pub(super) fn moved(
-    rules: &Rules,
-    before: &Described,
-    now: &Described,
-    lost: &Lost,
-) -> Vec<Moved> {
+pub(super) fn moved(rules: &Rules, before: &Described, now: &Described, lost: &Lost) -> Vec<Moved> {
     let none = BTreeMap::new();
     let mut moved = Vec::new();
     for object in ObjectKind::ALL {

@@ -143,7 +143,10 @@ impl Definitions {
             }
         }
         let had = before.names(wanted);
-        let new = self.names(wanted).into_iter().filter(|name| !had.contains(name));
+        let new = self
+            .names(wanted)
+            .into_iter()
+            .filter(|name| !had.contains(name));
         said.extend(new.map(|name| format!("there is a permission set {name} now")));
         said.extend(self.moved_groups(before));
         said
@@ -161,9 +164,9 @@ impl Definitions {
             let had = old.map_or(&none, |group| &group.sets);
             let has = new.map_or(&none, |group| &group.sets);
             let lost = had.difference(has);
-            said.extend(lost.map(|set| {
-                format!("the permission set group {name} no longer has {set}")
-            }));
+            said.extend(
+                lost.map(|set| format!("the permission set group {name} no longer has {set}")),
+            );
             let gained = has.difference(had);
             said.extend(gained.map(|set| format!("the permission set group {name} has {set} now")));
             if let (Some(old), Some(new)) = (old, new)

@@ -80,7 +80,9 @@ impl Counted {
         lines.extend(counts.map(|(why, count)| format!("    {count}: {}", why.words())));
         lines.extend(self.named.iter().map(|record| {
             let name = record.name.as_ref().map(|name| format!(" {name}"));
-            let owner = record.owner.filter(|_| record.why == LeftWhy::OwnerWithoutPermission);
+            let owner = record
+                .owner
+                .filter(|_| record.why == LeftWhy::OwnerWithoutPermission);
             let owner = owner.map(|owner| format!(" ({owner})"));
             format!(
                 "{}{}: {}{}",
@@ -92,7 +94,9 @@ impl Counted {
         }));
         let more = left.saturating_sub(u64::try_from(self.named.len()).unwrap_or(u64::MAX));
         if more > 0 {
-            lines.push(format!("... and {more} more: --limit, or --format csv for all"));
+            lines.push(format!(
+                "... and {more} more: --limit, or --format csv for all"
+            ));
         }
         lines
     }
@@ -147,7 +151,10 @@ mod tests {
         counted.add(&stretch(0, 10, &[LeftWhy::Closed, LeftWhy::Filter]), 2);
         counted.add(&stretch(1_000_000, 5, &[LeftWhy::Closed]), 2);
         let lines = counted.lines();
-        assert!(lines[0].starts_with("3 of the 15 opportunities"), "{lines:?}");
+        assert!(
+            lines[0].starts_with("3 of the 15 opportunities"),
+            "{lines:?}"
+        );
         assert!(lines[0].contains("from 1970-01-01T00:00:00.000Z to 1970-01-01T00:00:01.000Z"));
         assert_eq!(lines[1], "    1: the filter does not match");
         assert_eq!(lines[2], "    2: closed");

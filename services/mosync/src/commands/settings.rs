@@ -4,7 +4,9 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use boot::console::views::{ImportMapping, PastSave, RevertSettings, SavedView, SettingsView, ValidationView};
+use boot::console::views::{
+    ImportMapping, PastSave, RevertSettings, SavedView, SettingsView, ValidationView,
+};
 use boot::console::{Client, Document, OpsError};
 use domain::settings::{Change, Settings, diff};
 use serde::Serialize;

@@ -111,7 +111,9 @@ async fn the_orgs_own_mapping_reaches_mos_with_parents_formulas_and_terms() {
     };
     let first = held(&world);
     assert!(!first.is_empty());
-    let industries = first.iter().filter(|fields| fields["lead_source"].is_string());
+    let industries = first
+        .iter()
+        .filter(|fields| fields["lead_source"].is_string());
     assert!(industries.count() > 0, "no deal has its account's industry");
     for fields in &first {
         assert_eq!(fields["contract_term"], "7.5", "quarters as months");
@@ -122,7 +124,10 @@ async fn the_orgs_own_mapping_reaches_mos_with_parents_formulas_and_terms() {
     // Changed while everything runs: the formula is read with the record that was saved.
     terms(&world, &json!(4), 99.0);
     world.rest_and_audit("terms were changed").await;
-    for fields in held(&world).iter().filter(|fields| fields["is_closed"] != true) {
+    for fields in held(&world)
+        .iter()
+        .filter(|fields| fields["is_closed"] != true)
+    {
         assert_eq!(fields["contract_term"], "12");
         assert_eq!(fields["arr"], "99");
     }

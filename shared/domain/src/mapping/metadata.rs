@@ -35,7 +35,9 @@ pub enum MetadataFault {
         what: &'static str,
     },
     /// Not one of the five objects.
-    #[error("is of the object `{object}`; mosync knows User, Account, Contact, Opportunity and OpportunityContactRole")]
+    #[error(
+        "is of the object `{object}`; mosync knows User, Account, Contact, Opportunity and OpportunityContactRole"
+    )]
     UnknownObject {
         /// As written.
         object: String,
@@ -49,7 +51,9 @@ pub enum MetadataFault {
         mos_field: String,
     },
     /// Not a field's API name.
-    #[error("fills `{mos_field}` from `{salesforce_field}`, which cannot be a field; write its API name, such as Amount or ARR__c")]
+    #[error(
+        "fills `{mos_field}` from `{salesforce_field}`, which cannot be a field; write its API name, such as Amount or ARR__c"
+    )]
     NotAFieldName {
         /// The field to fill.
         mos_field: &'static str,
@@ -57,7 +61,9 @@ pub enum MetadataFault {
         salesforce_field: String,
     },
     /// Not a unit of a contract term.
-    #[error("counts the contract term in `{written}`; write Monthly, Quarterly, Half Yearly or Yearly")]
+    #[error(
+        "counts the contract term in `{written}`; write Monthly, Quarterly, Half Yearly or Yearly"
+    )]
     UnknownTermType {
         /// As written.
         written: String,
@@ -94,7 +100,8 @@ impl MetadataRow {
         }
         // Of other fields it says nothing.
         let term_type = self.contract_term_type.as_deref().map(str::trim);
-        let term_type = term_type.filter(|written| field.shape == Shape::Term && !written.is_empty());
+        let term_type =
+            term_type.filter(|written| field.shape == Shape::Term && !written.is_empty());
         Ok(MappingRow {
             object,
             mos_field: field.name.to_owned(),
@@ -182,12 +189,27 @@ mod tests {
     fn every_fault_is_a_sentence_that_goes_on_from_the_name() {
         for (record, words) in [
             (record(" ", "arr", "ARR__c", ""), "leaves its object empty"),
-            (record("Opportunity", "", "ARR__c", ""), "leaves its mOS field empty"),
-            (record("Opportunity", "arr", "", ""), "leaves its Salesforce field empty"),
+            (
+                record("Opportunity", "", "ARR__c", ""),
+                "leaves its mOS field empty",
+            ),
+            (
+                record("Opportunity", "arr", "", ""),
+                "leaves its Salesforce field empty",
+            ),
             (record("Lead", "arr", "ARR__c", ""), "the object `Lead`"),
-            (record("Account", "arr", "ARR__c", ""), "no such field of Account; use one of name"),
-            (record("Opportunity", "arr", "ARR c", ""), "which cannot be a field"),
-            (record("Opportunity", "contract_term", "T__c", "Weekly"), "`Weekly`; write Monthly"),
+            (
+                record("Account", "arr", "ARR__c", ""),
+                "no such field of Account; use one of name",
+            ),
+            (
+                record("Opportunity", "arr", "ARR c", ""),
+                "which cannot be a field",
+            ),
+            (
+                record("Opportunity", "contract_term", "T__c", "Weekly"),
+                "`Weekly`; write Monthly",
+            ),
         ] {
             let fault = record.row().unwrap_err().to_string();
             assert!(fault.contains(words), "{fault}");

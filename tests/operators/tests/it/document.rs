@@ -91,7 +91,13 @@ async fn furnished() -> Desk {
     let mut desk = Desk::open();
     let (_mos, target) = crate::left::open_mos().await;
     let owner = crate::desk::record(ObjectKind::User, 7).to_string();
-    crate::left::hold(&*target, ObjectKind::User, &owner, r#"{"name": "Somebody"}"#).await;
+    crate::left::hold(
+        &*target,
+        ObjectKind::User,
+        &owner,
+        r#"{"name": "Somebody"}"#,
+    )
+    .await;
     for number in 1..3 {
         let deal = crate::desk::record(ObjectKind::Opportunity, number).to_string();
         let fields = json!({"name": "Gone", "owner_id": owner}).to_string();

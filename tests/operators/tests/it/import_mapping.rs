@@ -40,7 +40,13 @@ async fn import(desk: &Desk, base: Option<u64>) -> Result<ImportedView, OpsError
 }
 
 async fn mapping(desk: &Desk) -> Mapping {
-    desk.stores.settings.current().await.unwrap().settings.mapping
+    desk.stores
+        .settings
+        .current()
+        .await
+        .unwrap()
+        .settings
+        .mapping
 }
 
 #[tokio::test]
@@ -63,9 +69,16 @@ async fn the_orgs_mapping_is_shown_first_and_then_saved_as_a_revision() {
     let before = desk.stores.settings.current().await.unwrap();
     let effect = import(&desk, None).await.unwrap();
     assert_eq!((effect.records, effect.outcome.saved), (6, false));
-    assert_eq!(desk.stores.settings.current().await.unwrap(), before, "a dry run");
+    assert_eq!(
+        desk.stores.settings.current().await.unwrap(),
+        before,
+        "a dry run"
+    );
     for (name, words) in [
-        ("Next_Step", "`next_step` of Opportunity stays in mOS as it is"),
+        (
+            "Next_Step",
+            "`next_step` of Opportunity stays in mOS as it is",
+        ),
         ("Old_ARR", "ARR fills `arr` of Opportunity"),
         ("Nonsense", "is left out"),
     ] {
@@ -78,7 +91,10 @@ async fn the_orgs_mapping_is_shown_first_and_then_saved_as_a_revision() {
     let saved = import(&desk, Some(before.revision)).await.unwrap().outcome;
     assert!(saved.saved);
     assert_eq!(saved.changes, effect.outcome.changes);
-    assert!(saved.job.unwrap().starts_with("backfill-"), "a change backfills");
+    assert!(
+        saved.job.unwrap().starts_with("backfill-"),
+        "a change backfills"
+    );
     let now = desk.stores.settings.current().await.unwrap();
     assert_eq!(now.author, "ada (command line)");
     assert!(now.rule_revision > before.rule_revision);
@@ -101,7 +117,13 @@ async fn the_orgs_mapping_is_shown_first_and_then_saved_as_a_revision() {
     assert_eq!(again.changes, []);
     // What the metadata no longer names is mapped as standard again.
     let current = desk.ops.settings().await.unwrap().revision;
-    deploy(&desk, &[FieldMapping { is_active: true, ..record("Next_Step", "next_step", "NextStep") }]);
+    deploy(
+        &desk,
+        &[FieldMapping {
+            is_active: true,
+            ..record("Next_Step", "next_step", "NextStep")
+        }],
+    );
     let refused = import(&desk, Some(current)).await;
     let by = refused.unwrap().outcome;
     assert_eq!(by.changes.len(), 1, "{:?}", by.changes);
@@ -134,12 +156,21 @@ async fn whatever_does_not_fit_is_told_by_its_name_and_nothing_is_changed() {
             panic!("refused")
         };
         let told: Vec<&str> = faults.iter().map(|fault| fault.at.as_str()).collect();
-        assert_eq!(told, ["Colour", "Lead_Score", "No_Field", "Second", "Weekly"]);
+        assert_eq!(
+            told,
+            ["Colour", "Lead_Score", "No_Field", "Second", "Weekly"]
+        );
         for (at, words) in [
-            (0, "the record Colour fills `colour`, but mOS has no such field"),
+            (
+                0,
+                "the record Colour fills `colour`, but mOS has no such field",
+            ),
             (1, "the record Lead_Score is of the object `Lead`"),
             (2, "the record No_Field leaves its Salesforce field empty"),
-            (3, "the records First and Second both fill `total_contract_value`"),
+            (
+                3,
+                "the records First and Second both fill `total_contract_value`",
+            ),
             (4, "the record Weekly counts the contract term in `Weekly`"),
         ] {
             let message = &faults[at].message;
@@ -168,8 +199,17 @@ async fn what_does_not_fit_the_org_is_told_by_the_name_of_the_record() {
     };
     let told: Vec<&str> = faults.iter().map(|fault| fault.at.as_str()).collect();
     assert_eq!(told, ["ARR", "Cost"]);
-    assert!(faults[0].message.contains("`ARR__c`, which Opportunity does not have"));
-    assert!(faults[1].message.contains("a text field, but mOS wants a number"), "{faults:?}");
+    assert!(
+        faults[0]
+            .message
+            .contains("`ARR__c`, which Opportunity does not have")
+    );
+    assert!(
+        faults[1]
+            .message
+            .contains("a text field, but mOS wants a number"),
+        "{faults:?}"
+    );
     assert_eq!(desk.stores.settings.current().await.unwrap(), before);
 }
 
@@ -178,7 +218,10 @@ async fn without_the_type_it_says_so() {
     let desk = Desk::open();
     let missing = import(&desk, None).await.unwrap_err();
     assert!(matches!(&missing, OpsError::NotFound(_)), "{missing:?}");
-    assert!(missing.to_string().contains("mOS_Field_Mapping__mdt"), "{missing}");
+    assert!(
+        missing.to_string().contains("mOS_Field_Mapping__mdt"),
+        "{missing}"
+    );
     let asked = |name: &str| ImportMapping {
         metadata_type: Some(name.to_owned()),
         base: None,
@@ -187,7 +230,10 @@ async fn without_the_type_it_says_so() {
     let author = Author::of(Caller::Api, None);
     for name in ["Opportunity", "__mdt", "a b__mdt", "x, Id FROM User__mdt"] {
         let refused = desk.ops.import_mapping(&asked(name), &author).await;
-        assert!(matches!(refused, Err(OpsError::Invalid(_))), "{name}: {refused:?}");
+        assert!(
+            matches!(refused, Err(OpsError::Invalid(_))),
+            "{name}: {refused:?}"
+        );
     }
     let asked = ImportMapping::default();
     let refused = desk.ops.import_mapping(&asked, &author).await;
@@ -208,6 +254,9 @@ async fn a_save_in_between_is_not_overwritten() {
     let seen = import(&desk, None).await.unwrap().outcome.revision;
     desk.save(|settings| settings.sync_closed = true).await;
     let refused = import(&desk, Some(seen)).await.unwrap_err();
-    assert!(matches!(&refused, OpsError::SettingsConflict(_)), "{refused:?}");
+    assert!(
+        matches!(&refused, OpsError::SettingsConflict(_)),
+        "{refused:?}"
+    );
     assert_eq!(mapping(&desk).await, Mapping::default());
 }

@@ -236,7 +236,10 @@ async fn what_cannot_be_told_is_said() {
     town.mos.mos.fault(Fault::Down { refuse: false }).unwrap();
     let refused = ops.left(None, None).await.unwrap_err();
     assert!(matches!(&refused, OpsError::OutOfReach(_)), "{refused:?}");
-    assert!(refused.to_string().contains("mOS did not answer"), "{refused}");
+    assert!(
+        refused.to_string().contains("mOS did not answer"),
+        "{refused}"
+    );
     town.mos.mos.fault(Fault::Clear).unwrap();
     town.office.desk.org.answers(false);
     let refused = ops.left(None, None).await.unwrap_err();

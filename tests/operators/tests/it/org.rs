@@ -37,7 +37,7 @@ impl DeskOrg {
             filterable,
             calculated: false,
             reference_to: BTreeSet::new(),
-                values: BTreeSet::new(),
+            values: BTreeSet::new(),
             relationship: None,
         };
         let state = State {
@@ -112,10 +112,13 @@ impl Source for DeskOrg {
         if object == "Opportunity" {
             return Ok(own);
         }
-        let described = self.1.describe(object).map_err(|_no_such| SourceError::Refused {
-            code: "NOT_FOUND".to_owned(),
-            message: "The requested resource does not exist".to_owned(),
-        })?;
+        let described = self
+            .1
+            .describe(object)
+            .map_err(|_no_such| SourceError::Refused {
+                code: "NOT_FOUND".to_owned(),
+                message: "The requested resource does not exist".to_owned(),
+            })?;
         let fields = described["fields"].as_array().unwrap().iter();
         Ok(fields
             .map(|field| FieldDescription {

@@ -559,16 +559,23 @@ async fn whoever_names_a_formula_is_warned_and_nobody_twice() {
     let body = json!({"base": 0, "settings": document});
     let before = door.post("/api/v1/settings/validate", &body).await.json();
     let answer = saved(&door, 0, document.clone()).await;
-    assert_eq!(answer["warnings"], before["warnings"], "told before the save");
+    assert_eq!(
+        answer["warnings"], before["warnings"],
+        "told before the save"
+    );
     let warnings = answer["warnings"].as_array().unwrap();
     assert_eq!(warnings.len(), 2, "{warnings:?}");
-    for (warning, words) in warnings.iter().zip(["the filter names Amount, a formula", "the field mapping names Amount of Opportunity, a formula"]) {
+    for (warning, words) in warnings.iter().zip([
+        "the filter names Amount, a formula",
+        "the field mapping names Amount of Opportunity, a formula",
+    ]) {
         assert!(warning.as_str().unwrap().contains(words), "{warning}");
     }
     let mut more = document;
     more["sync_closed"] = json!(true);
     let answer = saved(&door, 1, more).await;
     assert_eq!(answer["warnings"], json!([]), "nothing is newly named");
-    let plain = json!({"filter": {"conditions": [condition("StageName", "equals", "Prospecting")]}});
+    let plain =
+        json!({"filter": {"conditions": [condition("StageName", "equals", "Prospecting")]}});
     assert_eq!(saved(&door, 2, plain).await["warnings"], json!([]));
 }

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
 use domain::ObjectKind;
+use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
 use domain::mapping::{self, Mapping, MappingFit};
 use domain::org::OrgProfile;
 use domain::settings::{Settings, SettingsRevision};

@@ -78,17 +78,19 @@ impl Operations {
         let mapping = Mapping::new(read.rows.iter().map(|(_, row)| row.clone()).collect());
         let mapping = mapping.map_err(|faults| {
             // Each row alone was looked at; what is left would be news.
-            let faults = faults.iter().map(|fault| fault_at("mapping", fault.to_string()));
+            let faults = faults
+                .iter()
+                .map(|fault| fault_at("mapping", fault.to_string()));
             OpsError::Refused(faults.collect())
         })?;
         if mapping != base.settings.mapping {
             let misfits = self.misfits(&mapping).await?;
-            let faults = misfits.iter().map(|misfit| {
-                match read.name_of(misfit.fills()) {
+            let faults = misfits
+                .iter()
+                .map(|misfit| match read.name_of(misfit.fills()) {
                     Some(name) => fault_at(name, format!("the record {name}: {misfit}")),
                     None => fault_at("mapping", misfit.to_string()),
-                }
-            });
+                });
             let faults: Vec<FaultView> = faults.collect();
             if !faults.is_empty() {
                 return Err(OpsError::Refused(faults));
@@ -129,14 +131,22 @@ impl Operations {
             )));
         }
         let fields = match self.source.describe(metadata_type).await {
-            Err(SourceError::Refused { code, .. }) if code == "NOT_FOUND" || code == "INVALID_TYPE" => {
+            Err(SourceError::Refused { code, .. })
+                if code == "NOT_FOUND" || code == "INVALID_TYPE" =>
+            {
                 return Err(OpsError::NotFound(format!(
                     "the org has no custom metadata type {metadata_type} that the integration user can see; install the mOS package, give the user access to the type, or name another one"
                 )));
             }
             described => described?,
         };
-        let columns = [&OBJECT, &MOS_FIELD, &SALESFORCE_FIELD, &IS_ACTIVE, &TERM_TYPE];
+        let columns = [
+            &OBJECT,
+            &MOS_FIELD,
+            &SALESFORCE_FIELD,
+            &IS_ACTIVE,
+            &TERM_TYPE,
+        ];
         let found = columns.map(|column| found(column, &fields));
         let missing: Vec<&str> = columns
             .iter()
@@ -207,9 +217,8 @@ impl Read {
     /// The record that fills a field.
     fn name_of(&self, (object, mos_field): (ObjectKind, &str)) -> Option<&str> {
         let mut rows = self.rows.iter();
-        let found = rows.find(|(_, row)| {
-            row.active && row.object == object && row.mos_field == mos_field
-        });
+        let found =
+            rows.find(|(_, row)| row.active && row.object == object && row.mos_field == mos_field);
         found.map(|(name, _)| name.as_str())
     }
 }
@@ -251,9 +260,9 @@ fn read(records: &[MetadataRow]) -> Read {
         let (object, mos_field) = (row.object, &row.mos_field);
         let filled_by = fills.get(&(object, mos_field.clone()));
         remarks.push(match filled_by {
-            Some(other) => format!(
-                "the record {name} is not active: {other} fills `{mos_field}` of {object}"
-            ),
+            Some(other) => {
+                format!("the record {name} is not active: {other} fills `{mos_field}` of {object}")
+            }
             None => format!(
                 "the record {name} is not active: `{mos_field}` of {object} stays in mOS as it is"
             ),
