@@ -773,6 +773,20 @@ async fn an_object_that_cannot_be_seen_alarms_and_everything_is_read_when_it_can
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
 
+fn industries(world: &World, industry: &str) {
+    let accounts = world.org.records("Account");
+    let update = accounts.iter().map(|account| Dml::Update {
+        entity: "Account".to_owned(),
+        id: account.id().to_owned(),
+        fields: fields(&json!({ "Industry": industry })),
+    });
+    let user = world.org.admin_id();
+    world
+        .org
+        .transact(user, "entering", update.collect())
+        .unwrap();
+}
+
 /// A field of a parent is looked up by its path, and lost with the field.
 #[tokio::test(start_paused = true)]
 async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
@@ -784,20 +798,7 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
         map(settings, "next_step", "Account.Industry")
     })
     .await;
-    let industries = |industry: &str| {
-        let accounts = world.org.records("Account");
-        let update = accounts.iter().map(|account| Dml::Update {
-            entity: "Account".to_owned(),
-            id: account.id().to_owned(),
-            fields: fields(&json!({ "Industry": industry })),
-        });
-        let user = world.org.admin_id();
-        world
-            .org
-            .transact(user, "entering", update.collect())
-            .unwrap();
-    };
-    industries("Energy");
+    industries(&world, "Energy");
     touch_deals(&world, &json!({ "StageName": "Prospecting" }));
     quiet(&world).await;
     look_around(&mut world).await;
@@ -806,7 +807,7 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     assert!(before.contains("\"Energy\""), "{before:?}");
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
     // The account alone changes: its deals are read again at the interval of formulas.
-    industries("Media");
+    industries(&world, "Media");
     let refreshes = of_kind(&world, JobKind::Refresh).await.len();
     until("the refresh", async || {
         of_kind(&world, JobKind::Refresh).await.len() > refreshes
@@ -831,7 +832,7 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     assert_eq!(next_steps(&world), before, "the refresh sends no nulls");
 
     world.org.hide_field("Account", "Industry", false).unwrap();
-    industries("Retail");
+    industries(&world, "Retail");
     let refreshes = of_kind(&world, JobKind::Refresh).await.len();
     look_around(&mut world).await;
     until("the refresh", async || {
