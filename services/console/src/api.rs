@@ -32,6 +32,7 @@ type Route = (
 const ROUTES: &[Route] = &[
     ("/api/v1/status", &["get"], || get(handlers::status)),
     ("/api/v1/users", &["get"], || get(handlers::users)),
+    ("/api/v1/left", &["get"], || get(handlers::left)),
     ("/api/v1/sync-all", &["post"], || post(handlers::sync_all)),
     ("/api/v1/jobs", &["get"], || get(handlers::jobs)),
     ("/api/v1/jobs/{job}", &["get"], || get(handlers::job)),
@@ -77,6 +78,9 @@ const ROUTES: &[Route] = &[
     }),
     ("/api/v1/settings/revert", &["post"], || {
         post(handlers::revert_settings)
+    }),
+    ("/api/v1/settings/import-mapping", &["post"], || {
+        post(handlers::import_mapping)
     }),
     ("/api/v1/settings/confirm-org", &["post"], || {
         post(handlers::confirm_org)

@@ -17,10 +17,10 @@ use tower::ServiceExt as _;
 use crate::access::Access;
 use crate::api;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
-    LogSearch, NotificationList, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView,
-    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView,
-    Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, ImportMapping, ImportedView,
+    JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList, ParkedSearch,
+    Reason, RevertSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView,
+    StatusView, SyncAllView, TestView, Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 
@@ -93,6 +93,15 @@ impl Client {
     /// [`OpsError`].
     pub async fn users(&self) -> Result<UsersView, OpsError> {
         self.get("/users").await
+    }
+
+    /// What left the scope and is still in mOS, in the stretch of mOS's records after this one.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn left(&self, after: Option<&str>) -> Result<LeftView, OpsError> {
+        let after = after.map(|after| ("after".to_owned(), after.to_owned()));
+        self.get(&with("/left", after)).await
     }
 
     /// Starts a sync-all, or answers the one that runs.
@@ -334,6 +343,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn revert_settings(&self, revert: &RevertSettings) -> Result<SavedView, OpsError> {
         self.post("/settings/revert", revert).await
+    }
+
+    /// Takes the field mapping of the org's custom metadata, or says what that would change.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn import_mapping(&self, import: &ImportMapping) -> Result<ImportedView, OpsError> {
+        self.post("/settings/import-mapping", import).await
     }
 
     /// Serves the connected org from now on.

@@ -1,15 +1,18 @@
-//! Lines of the log as CSV or JSON lines.
+//! Lines of the log, and records that left the scope, as CSV or JSON lines.
 
 use axum::body::Bytes;
 use domain::ObjectKind;
 
 use crate::OpsError;
-use crate::views::{Format, LogLine};
+use crate::views::{Format, LeftRecord, LogLine};
 
-/// The headings of the CSV.
+/// The headings of the log's CSV.
 const HEADINGS: [&str; 7] = [
     "time", "level", "topic", "job", "object", "record", "message",
 ];
+
+/// The headings of the CSV of what left the scope.
+const LEFT_HEADINGS: [&str; 4] = ["id", "why", "owner", "name"];
 
 impl Format {
     /// Its media type.
@@ -38,16 +41,51 @@ impl Format {
     pub(crate) fn lines(self, lines: &[LogLine]) -> Result<Bytes, OpsError> {
         match self {
             Self::Csv => rows(lines.iter().map(cells)),
-            Self::Jsonl => {
-                let mut text = Vec::new();
-                for line in lines {
-                    serde_json::to_writer(&mut text, line).map_err(|error| broken(&error))?;
-                    text.push(b'\n');
-                }
-                Ok(text.into())
-            }
+            Self::Jsonl => json_lines(lines),
         }
     }
+
+    /// What comes before the first record that left the scope.
+    ///
+    /// # Errors
+    /// Never for this text; handed on for the caller to report.
+    pub fn left_head(self) -> Result<Bytes, OpsError> {
+        match self {
+            Self::Csv => rows([LEFT_HEADINGS.map(str::to_owned)]),
+            Self::Jsonl => Ok(Bytes::new()),
+        }
+    }
+
+    /// Records that left the scope.
+    ///
+    /// # Errors
+    /// Never for these texts; handed on for the caller to report.
+    pub fn left(self, records: &[LeftRecord]) -> Result<Bytes, OpsError> {
+        match self {
+            Self::Csv => rows(records.iter().map(left_cells)),
+            Self::Jsonl => json_lines(records),
+        }
+    }
+}
+
+fn json_lines<T: serde::Serialize>(lines: &[T]) -> Result<Bytes, OpsError> {
+    let mut text = Vec::new();
+    for line in lines {
+        serde_json::to_writer(&mut text, line).map_err(|error| broken(&error))?;
+        text.push(b'\n');
+    }
+    Ok(text.into())
+}
+
+fn left_cells(record: &LeftRecord) -> [String; 4] {
+    let owner = record.owner.map(|owner| owner.to_string());
+    [
+        record.id.clone(),
+        record.why.name().to_owned(),
+        owner.unwrap_or_default(),
+        record.name.clone().unwrap_or_default(),
+    ]
+    .map(|cell| harmless(&cell))
 }
 
 fn cells(line: &LogLine) -> [String; 7] {
@@ -66,7 +104,7 @@ fn cells(line: &LogLine) -> [String; 7] {
 }
 
 /// RFC 4180: quotes where needed, lines end with CR LF.
-fn rows(rows: impl IntoIterator<Item = [String; 7]>) -> Result<Bytes, OpsError> {
+fn rows<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Bytes, OpsError> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
@@ -87,7 +125,7 @@ fn harmless(cell: &str) -> String {
 }
 
 fn broken(error: &dyn std::error::Error) -> OpsError {
-    OpsError::Broken(format!("the log could not be written out: {error}"))
+    OpsError::Broken(format!("the file could not be written out: {error}"))
 }
 
 #[cfg(test)]
@@ -134,6 +172,22 @@ mod tests {
         let quoted = written("\r=1");
         assert!(quoted.contains("\"'\r=1\""), "{quoted:?}");
         assert!(written("1=1").contains(",1=1\r\n"));
+    }
+
+    #[test]
+    fn what_left_is_a_row_each() {
+        let record = LeftRecord {
+            id: "006000000000001AAA".to_owned(),
+            name: Some("=1, and more".to_owned()),
+            owner: None,
+            why: crate::views::LeftWhy::OwnerWithoutPermission,
+        };
+        let text = Format::Csv.left(&[record]).unwrap();
+        assert_eq!(
+            text,
+            "006000000000001AAA,owner_without_permission,,\"'=1, and more\"\r\n"
+        );
+        assert_eq!(Format::Csv.left_head().unwrap(), "id,why,owner,name\r\n");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 mod dead;
 mod jobs;
+mod left;
 mod logs;
 mod notifications;
 mod parked;
@@ -20,6 +21,7 @@ use ports::courier::Courier;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+use ports::target::Target;
 
 pub use notifications::Notifier;
 
@@ -92,6 +94,7 @@ pub struct Operations {
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
     courier: Option<Arc<dyn Courier>>,
+    target: Option<Arc<dyn Target>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -114,6 +117,7 @@ impl Operations {
         topic: impl Into<String>,
     ) -> Self {
         Self {
+            target: None,
             stores,
             queue,
             clock,
@@ -123,6 +127,13 @@ impl Operations {
             journal: None,
             courier: None,
         }
+    }
+
+    /// Asks mOS there what it holds.
+    #[must_use]
+    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
+        self.target = Some(target);
+        self
     }
 
     /// Writes every revision of the settings down there, before it is saved.

@@ -3,6 +3,7 @@
 
 mod dead;
 mod jobs;
+mod left;
 mod logs;
 mod notifications;
 mod parked;
@@ -12,6 +13,7 @@ mod users;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub(crate) use notifications::by_and_to;
 pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
@@ -20,8 +22,8 @@ pub use parked::{
     Touched,
 };
 pub use settings::{
-    ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
-    SettingsDiff, SettingsHistory, SettingsView, ValidationView,
+    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings,
+    SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
     ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,

@@ -63,6 +63,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What left the scope and is still in mOS: how many opportunities, which and why; asks mOS and
+    /// Salesforce
+    Left {
+        #[command(flatten)]
+        configured: Configured,
+        /// text counts them and names the first, the others write all of them
+        #[arg(long, value_enum, default_value_t = LogsFormat::Text)]
+        format: LogsFormat,
+        /// How many are named in the text
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u16,
+    },
     /// Jobs, newest first, and what can be done about them
     Jobs(JobsArguments),
     /// The integration log, newest first
@@ -220,6 +232,21 @@ pub(crate) enum SettingsCommand {
         /// Only show what would change, and what is wrong
         #[arg(long, conflicts_with = "merge")]
         dry_run: bool,
+    },
+    /// Take over the field mapping that the org keeps as custom metadata of the mOS package; shows
+    /// first what that changes, and asks at a terminal
+    ImportMapping {
+        #[command(flatten)]
+        configured: Configured,
+        /// API name of the custom metadata type, where it is not that of the mOS package
+        #[arg(long = "type", value_name = "NAME")]
+        metadata_type: Option<String>,
+        /// Only show what would change, and what is wrong
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
     },
     /// Serve the connected org from now on, though the settings were for another one
     ConfirmOrg {

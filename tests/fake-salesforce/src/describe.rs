@@ -158,7 +158,7 @@ fn summary(entity: &Entity, version: &str) -> Value {
         "associateEntityType": null,
         "associateParentEntity": null,
         "createable": can.create,
-        "custom": entity.name.ends_with("__c"),
+        "custom": entity.name.ends_with("__c") || entity.name.ends_with("__mdt"),
         "customSetting": false,
         "deepCloneable": false,
         "deletable": can.delete,
@@ -240,6 +240,7 @@ fn name_field(entity: &Entity) -> &'static str {
         "PermissionSet" | "PermissionSetAssignment" | "OpportunityContactRole" => "",
         "PermissionSetGroup" | "PermissionSetLicense" => "DeveloperName",
         "OpportunityStage" => "MasterLabel",
+        name if name.ends_with("__mdt") => "MasterLabel",
         _ => "Name",
     }
 }

@@ -237,6 +237,10 @@ impl World {
         );
         let listener = listener
             .with_bulk_from(self.bulk_from)
+            .watching(listener::PermissionSets {
+                names: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
+                namespace: String::new(),
+            })
             .refreshing(self.refreshed_every);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),

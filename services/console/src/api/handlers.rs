@@ -11,10 +11,11 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, NotificationList, NotificationView, ParkedList, ParkedSearch, Reason,
-    RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory,
-    SettingsView, StatusView, SyncAllView, TestView, Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView,
+    JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, NotificationView,
+    ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched,
+    UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -26,6 +27,14 @@ type Answer<T> = Result<Json<T>, Refused>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A stretch of what mOS holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stretch {
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -69,6 +78,13 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
 
 pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
+}
+
+pub(super) async fn left(
+    State(ops): State<Operations>,
+    Asked(stretch): Asked<Stretch>,
+) -> Answer<LeftView> {
+    answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
 }
 
 pub(super) async fn sync_all(
@@ -245,6 +261,14 @@ pub(super) async fn revert_settings(
     Told(told): Told<RevertSettings>,
 ) -> Answer<SavedView> {
     answer(ops.revert_settings(&told, &author).await)
+}
+
+pub(super) async fn import_mapping(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<ImportMapping>,
+) -> Answer<ImportedView> {
+    answer(ops.import_mapping(&told, &author).await)
 }
 
 pub(super) async fn confirm_org(

@@ -19,6 +19,7 @@ mod disabled;
 mod judge;
 mod kills;
 mod load;
+mod mapping;
 mod mos_faults;
 mod notify;
 mod operators;

@@ -89,8 +89,23 @@ impl Notebook {
 /// An org's worth of everything that can be shown.
 async fn furnished() -> Desk {
     let mut desk = Desk::open();
+    let (_mos, target) = crate::left::open_mos().await;
+    let owner = crate::desk::record(ObjectKind::User, 7).to_string();
+    crate::left::hold(
+        &*target,
+        ObjectKind::User,
+        &owner,
+        r#"{"name": "Somebody"}"#,
+    )
+    .await;
+    for number in 1..3 {
+        let deal = crate::desk::record(ObjectKind::Opportunity, number).to_string();
+        let fields = json!({"name": "Gone", "owner_id": owner}).to_string();
+        crate::left::hold(&*target, ObjectKind::Opportunity, &deal, &fields).await;
+    }
     desk.ops = desk
         .ops
+        .asking(target)
         .polling([ObjectKind::User, ObjectKind::Contact].into());
     let now = desk.now();
     let stores = &desk.stores;
@@ -267,13 +282,17 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let nobody = nobody.to_string();
     let reason = json!({"reason": "a test"}).to_string();
 
-    let path = "/api/v1/users";
-    book.ask(&door, get.clone(), path, path, "").await;
+    for path in ["/api/v1/users", "/api/v1/left"] {
+        book.ask(&door, get.clone(), path, path, "").await;
+    }
     let told = notifications(&mut book, &desk).await;
     store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
         ("/api/v1/users", "", ""),
+        ("/api/v1/left", "", ""),
+        ("/api/v1/left", "?limit=1", ""),
+        ("/api/v1/left", "?limit=0", ""),
         ("/api/v1/jobs", "?limit=2", ""),
         ("/api/v1/jobs", "?before=x", ""),
         ("/api/v1/parked", "?limit=1&dismissed=false", ""),
@@ -519,6 +538,7 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     let gone = json!({"to": first + 1, "base": first + 2}).to_string();
     book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
         .await;
+    import_mapping(book, desk, door, long).await;
     for (name, query) in [
         ("", ""),
         ("/history", ""),
@@ -541,6 +561,36 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     for number in ["0", "1", "99", "x"] {
         let real = one.replace("{revision}", number);
         book.ask(door, get.clone(), &one, &real, "").await;
+    }
+}
+
+/// The org's own field mapping, rightly and wrongly.
+async fn import_mapping(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
+    let path = "/api/v1/settings/import-mapping";
+    let deploy = |name: &str, salesforce_field: &str| {
+        let record = json!({
+            "developer_name": name, "object": "Opportunity", "mos_field": name,
+            "salesforce_field": salesforce_field, "is_active": true,
+        });
+        let records = [serde_json::from_value(record).unwrap()];
+        desk.salesforce.deploy_field_mapping(&records).unwrap();
+    };
+    let now = desk.stores.settings.current().await.unwrap().revision;
+    let (look, save) = (json!({"dry_run": true}), json!({"base": now}));
+    // No such type, then a record, then one more that does not fit, then all well but late.
+    for (name, salesforce_field, asked) in [
+        (None, "", look.to_string()),
+        (Some("type"), "LeadSource", look.to_string()),
+        (Some("type"), "StageName", look.to_string()),
+        (Some("type"), "StageName", save.to_string()),
+        (Some("type"), "Name", save.to_string()),
+        (None, "", "{}".to_owned()),
+        (None, "", long.to_owned()),
+    ] {
+        if let Some(name) = name {
+            deploy(name, salesforce_field);
+        }
+        book.ask(door, Method::POST, path, path, &asked).await;
     }
 }
 

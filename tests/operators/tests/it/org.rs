@@ -37,6 +37,7 @@ impl DeskOrg {
             filterable,
             calculated: false,
             reference_to: BTreeSet::new(),
+            values: BTreeSet::new(),
             relationship: None,
         };
         let state = State {
@@ -66,6 +67,13 @@ impl DeskOrg {
     /// The integration user sees this field no more.
     pub(crate) fn hides(&self, field: &str) {
         self.state().fields.retain(|known| known.name != field);
+    }
+
+    /// From now on this field is a formula.
+    pub(crate) fn calculates(&self, field: &str) {
+        let mut state = self.state();
+        let known = state.fields.iter_mut().find(|known| known.name == field);
+        known.unwrap().calculated = true;
     }
 
     fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
@@ -100,8 +108,30 @@ impl Source for DeskOrg {
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        assert_eq!(object, "Opportunity");
-        Ok(self.asked()?.fields.clone())
+        let own = self.asked()?.fields.clone();
+        if object == "Opportunity" {
+            return Ok(own);
+        }
+        let described = self
+            .1
+            .describe(object)
+            .map_err(|_no_such| SourceError::Refused {
+                code: "NOT_FOUND".to_owned(),
+                message: "The requested resource does not exist".to_owned(),
+            })?;
+        let fields = described["fields"].as_array().unwrap().iter();
+        Ok(fields
+            .map(|field| FieldDescription {
+                name: field["name"].as_str().unwrap().to_owned(),
+                label: field["label"].as_str().unwrap().to_owned(),
+                field_type: Some(FieldType::Text),
+                filterable: true,
+                calculated: false,
+                reference_to: BTreeSet::new(),
+                values: BTreeSet::new(),
+                relationship: None,
+            })
+            .collect())
     }
     fn api_calls(&self) -> u64 {
         0

@@ -69,6 +69,7 @@ impl Operations {
                 saved: false,
                 revision: base.revision,
                 changes: diff(&base.settings, &settings),
+                warnings: Vec::new(),
                 job: None,
             });
         }
@@ -107,7 +108,7 @@ impl Operations {
         self.save_parsed(parsed, &base, author).await
     }
 
-    async fn save_parsed(
+    pub(super) async fn save_parsed(
         &self,
         mut parsed: Parsed,
         base: &SettingsRevision,
@@ -135,6 +136,7 @@ impl Operations {
                 saved: false,
                 revision: current.revision,
                 changes,
+                warnings: Vec::new(),
                 job: None,
             });
         }
@@ -164,6 +166,7 @@ impl Operations {
             settings,
             types,
             profile,
+            warnings,
         } = checked;
         let next = current.next(settings, types, profile, author.name(), self.now());
         let job = caused(current, &next);
@@ -184,6 +187,7 @@ impl Operations {
             saved: true,
             revision: next.revision,
             changes,
+            warnings,
             job: job.map(|job| job.id.to_string()),
         })
     }
