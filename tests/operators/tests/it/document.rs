@@ -482,11 +482,12 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
         let path = path(name);
         book.ask(door, post.clone(), &path, &path, &body).await;
     }
-    previewed(book, desk, door, &full).await;
     desk.org.hides("Amount");
     let gone = json!({"to": first + 1, "base": first + 2}).to_string();
     book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
         .await;
+    desk.org.shows_amount();
+    previewed(book, desk, door, &full).await;
     for (name, query) in [
         ("", ""),
         ("/history", ""),
