@@ -229,6 +229,7 @@ fn is_seen(mutant: Mutant, sign: &str) {
             .any(|fault| fault.starts_with(sign))
     });
     assert!(seen.is_some(), "{mutant:?} goes unnoticed");
+    println!("{mutant:?} is seen in script {seen:?}");
 }
 
 #[test]

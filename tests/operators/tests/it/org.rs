@@ -13,7 +13,7 @@ use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, Source, SourceError, StreamStart,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
@@ -95,18 +95,11 @@ fn refused(error: ApiError) -> SourceError {
     }
 }
 
-fn page(soql: &str, rows: &[serde_json::Value]) -> Page {
-    if soql.starts_with("SELECT COUNT() ") {
-        return Page {
-            total: rows[0]["expr0"].as_u64().unwrap(),
-            rows: Vec::new(),
-            next: None,
-        };
-    }
-    let rows: Vec<Row> = rows.iter().map(|row| Row::of(row).unwrap()).collect();
+/// What a `COUNT()` answers: no row, and how many there are.
+const fn counted(total: u64) -> Page {
     Page {
-        total: rows.len() as u64,
-        rows,
+        total,
+        rows: Vec::new(),
         next: None,
     }
 }
@@ -136,21 +129,26 @@ impl Source for DeskOrg {
         let _answers = self.asked()?;
         Ok(crate::desk::record(ObjectKind::User, 1))
     }
-    /// The org's own record and the user's; all else is the stand-in's.
+    /// The org's own record and the user's; everything else is the stand-in org's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
-        let row = if soql.contains("FROM Organization") {
-            json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
-                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1})
-        } else if soql.contains("LocaleSidKey FROM User") {
-            json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})
+        let rows = if soql.contains("FROM Organization") {
+            vec![
+                json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
+                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1}),
+            ]
+        } else if soql.contains("SELECT TimeZoneSidKey, LocaleSidKey FROM User ") {
+            vec![json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})]
         } else {
             let rows = self.1.query(soql, deleted).map_err(refused)?;
-            return Ok(page(soql, &rows));
+            if soql.starts_with("SELECT COUNT() ") {
+                return Ok(counted(rows[0]["expr0"].as_u64().unwrap()));
+            }
+            rows.into_iter().map(Value::Object).collect()
         };
         Ok(Page {
-            total: 1,
-            rows: vec![Row::of(&row).unwrap()],
+            total: rows.len() as u64,
+            rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
             next: None,
         })
     }
