@@ -3,6 +3,7 @@
 mod dead;
 mod jobs;
 mod logs;
+mod notifications;
 mod parked;
 mod settings;
 mod status;
@@ -15,9 +16,12 @@ use domain::Timestamp;
 use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
+use ports::courier::Courier;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+
+pub use notifications::Notifier;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -92,6 +96,7 @@ pub struct Operations {
     journal: Option<Journal>,
     bulk_from: u64,
     previews: Arc<Previews>,
+    courier: Option<Arc<dyn Courier>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -123,6 +128,7 @@ impl Operations {
             journal: None,
             bulk_from: BULK_FROM,
             previews: Arc::default(),
+            courier: None,
         }
     }
 

@@ -4,6 +4,7 @@
 mod dead;
 mod jobs;
 mod logs;
+mod notifications;
 mod parked;
 mod preview;
 mod settings;
@@ -13,6 +14,8 @@ mod users;
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
+pub(crate) use notifications::by_and_to;
+pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,

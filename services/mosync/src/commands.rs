@@ -6,6 +6,7 @@ mod decode_event;
 mod health;
 mod jobs;
 mod logs;
+mod notify;
 mod parked;
 pub(crate) mod serve;
 mod settings;
@@ -60,6 +61,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,
+        Command::Notify(command) => notify::run(command).await,
         Command::Settings(command) => settings::run(*command).await,
         Command::Parked(command) => parked::run(command).await,
         Command::Dead(command) => dead::run(command).await,

@@ -13,9 +13,10 @@ use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::export::Line;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason,
-    RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory,
-    SettingsView, StatusView, SyncAllView, Touched, UsersView, ValidationView,
+    LogSearch, NotificationList, NotificationView, ParkedList, ParkedSearch, PreviewView,
+    PreviewedList, PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched,
+    UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -114,6 +115,27 @@ pub(super) async fn cancel(
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
     answer(ops.cancel_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn notifications(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Page>,
+) -> Answer<NotificationList> {
+    answer(ops.notifications(page.before.as_deref(), page.limit).await)
+}
+
+pub(super) async fn notification(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<NotificationView> {
+    answer(ops.notification(&id).await)
+}
+
+pub(super) async fn test_notification(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+) -> Answer<TestView> {
+    answer(ops.test_notification(caller).await)
 }
 
 pub(super) async fn parked(
