@@ -67,6 +67,19 @@ const ROUTES: &[Route] = &[
     ("/api/v1/settings/validate", &["post"], || {
         post(handlers::validate_settings)
     }),
+    ("/api/v1/settings/preview", &["post"], || {
+        post(handlers::preview_settings)
+    }),
+    (
+        "/api/v1/settings/preview/{preview}/opportunities",
+        &["get"],
+        || get(handlers::previewed),
+    ),
+    (
+        "/api/v1/settings/preview/{preview}/export",
+        &["get"],
+        || get(handlers::export_previewed),
+    ),
     ("/api/v1/settings/history", &["get"], || {
         get(handlers::settings_history)
     }),

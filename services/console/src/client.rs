@@ -19,8 +19,9 @@ use crate::api;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, ImportMapping, ImportedView,
     JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList, ParkedSearch,
-    Reason, RevertSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView,
-    StatusView, SyncAllView, TestView, Touched, UsersView, ValidationView,
+    PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings, SavedView, Selection,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched,
+    UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 
@@ -225,8 +226,11 @@ impl Client {
     /// # Errors
     /// [`OpsError`], also in the middle.
     pub async fn export_logs(&self, search: &LogSearch) -> Result<Export, OpsError> {
-        let path = with("/logs/export", pairs(search)?);
-        let body = self.ask(Method::GET, &path, Body::empty()).await?;
+        self.export(&with("/logs/export", pairs(search)?)).await
+    }
+
+    async fn export(&self, path: &str) -> Result<Export, OpsError> {
+        let body = self.ask(Method::GET, path, Body::empty()).await?;
         Ok(Box::pin(body.into_data_stream().map(|piece| {
             piece.map_err(|error| OpsError::OutOfReach(format!("the export broke off: {error}")))
         })))
@@ -304,6 +308,48 @@ impl Client {
             settings: document,
         };
         self.post("/settings/validate", &told).await
+    }
+
+    /// What saving a document would do that was made from revision `base`.
+    ///
+    /// # Errors
+    /// Those of [`Self::save_settings`].
+    pub async fn preview_settings(
+        &self,
+        base: u64,
+        document: &RawValue,
+    ) -> Result<PreviewView, OpsError> {
+        let told = Written {
+            base,
+            settings: document,
+        };
+        self.post("/settings/preview", &told).await
+    }
+
+    /// A page of the opportunities that a previewed save does something to.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] for a preview that is kept no more.
+    pub async fn previewed(
+        &self,
+        preview: &str,
+        search: &PreviewedSearch,
+    ) -> Result<PreviewedList, OpsError> {
+        let path = format!("/settings/preview/{}/opportunities", escaped(preview));
+        self.get(&with(&path, pairs(search)?)).await
+    }
+
+    /// All of them as a file, piece by piece.
+    ///
+    /// # Errors
+    /// [`OpsError`], also in the middle.
+    pub async fn export_previewed(
+        &self,
+        preview: &str,
+        search: &PreviewedSearch,
+    ) -> Result<Export, OpsError> {
+        let path = format!("/settings/preview/{}/export", escaped(preview));
+        self.export(&with(&path, pairs(search)?)).await
     }
 
     /// The saves, newest first.

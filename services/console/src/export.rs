@@ -1,18 +1,72 @@
-//! Lines of the log, and records that left the scope, as CSV or JSON lines.
+//! Lines of the log, and of other lists, as CSV or JSON lines.
 
 use axum::body::Bytes;
-use domain::ObjectKind;
+use domain::{ObjectKind, SalesforceId};
+use serde::Serialize;
 
 use crate::OpsError;
-use crate::views::{Format, LeftRecord, LogLine};
+use crate::views::{Format, LeftRecord, LogLine, PreviewedView};
 
-/// The headings of the log's CSV.
-const HEADINGS: [&str; 7] = [
-    "time", "level", "topic", "job", "object", "record", "message",
-];
+/// A line of an export.
+pub trait Line: Serialize {
+    /// The headings of the CSV.
+    const HEADINGS: &'static [&'static str];
+
+    /// What stands under them.
+    fn cells(&self) -> Vec<String>;
+}
+
+impl Line for LogLine {
+    const HEADINGS: &'static [&'static str] = &[
+        "time", "level", "topic", "job", "object", "record", "message",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let object = self.object.map(ObjectKind::api_name).unwrap_or_default();
+        let record = self.record.map(|id| id.to_string()).unwrap_or_default();
+        vec![
+            self.time.clone(),
+            self.level.name().to_owned(),
+            self.topic.clone(),
+            self.job.clone().unwrap_or_default(),
+            object.to_owned(),
+            record,
+            self.message.clone(),
+        ]
+    }
+}
+
+impl Line for PreviewedView {
+    const HEADINGS: &'static [&'static str] = &["effect", "id", "name", "owner", "owner_name"];
+
+    fn cells(&self) -> Vec<String> {
+        let owner = self.owner.as_ref().map(SalesforceId::to_string);
+        vec![
+            self.effect.name().to_owned(),
+            self.id.to_string(),
+            self.name.clone().unwrap_or_default(),
+            owner.unwrap_or_default(),
+            self.owner_name.clone().unwrap_or_default(),
+        ]
+    }
+}
 
 /// The headings of the CSV of what left the scope.
 const LEFT_HEADINGS: [&str; 4] = ["id", "why", "owner", "name"];
+
+impl Line for LeftRecord {
+    const HEADINGS: &'static [&'static str] = &["id", "why", "owner", "name"];
+
+    fn cells(&self) -> Vec<String> {
+        let owner = self.owner.map(|owner| owner.to_string());
+        vec![
+            self.id.clone(),
+            self.why.name().to_owned(),
+            owner.unwrap_or_default(),
+            self.name.clone().unwrap_or_default(),
+        ]
+    }
+}
 
 impl Format {
     /// Its media type.
@@ -27,9 +81,9 @@ impl Format {
     ///
     /// # Errors
     /// Never for this text; handed on for the caller to report.
-    pub(crate) fn head(self) -> Result<Bytes, OpsError> {
+    pub fn head<L: Line>(self) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => rows([HEADINGS.map(str::to_owned)]),
+            Self::Csv => rows([L::HEADINGS.iter().map(|heading| (*heading).to_owned())]),
             Self::Jsonl => Ok(Bytes::new()),
         }
     }
@@ -38,73 +92,27 @@ impl Format {
     ///
     /// # Errors
     /// Never for these texts; handed on for the caller to report.
-    pub(crate) fn lines(self, lines: &[LogLine]) -> Result<Bytes, OpsError> {
+    pub fn lines<L: Line>(self, lines: &[L]) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => rows(lines.iter().map(cells)),
-            Self::Jsonl => json_lines(lines),
+            Self::Csv => rows(
+                lines
+                    .iter()
+                    .map(|line| line.cells().into_iter().map(|cell| harmless(&cell))),
+            ),
+            Self::Jsonl => {
+                let mut text = Vec::new();
+                for line in lines {
+                    serde_json::to_writer(&mut text, line).map_err(|error| broken(&error))?;
+                    text.push(b'\n');
+                }
+                Ok(text.into())
+            }
         }
     }
-
-    /// What comes before the first record that left the scope.
-    ///
-    /// # Errors
-    /// Never for this text; handed on for the caller to report.
-    pub fn left_head(self) -> Result<Bytes, OpsError> {
-        match self {
-            Self::Csv => rows([LEFT_HEADINGS.map(str::to_owned)]),
-            Self::Jsonl => Ok(Bytes::new()),
-        }
-    }
-
-    /// Records that left the scope.
-    ///
-    /// # Errors
-    /// Never for these texts; handed on for the caller to report.
-    pub fn left(self, records: &[LeftRecord]) -> Result<Bytes, OpsError> {
-        match self {
-            Self::Csv => rows(records.iter().map(left_cells)),
-            Self::Jsonl => json_lines(records),
-        }
-    }
-}
-
-fn json_lines<T: serde::Serialize>(lines: &[T]) -> Result<Bytes, OpsError> {
-    let mut text = Vec::new();
-    for line in lines {
-        serde_json::to_writer(&mut text, line).map_err(|error| broken(&error))?;
-        text.push(b'\n');
-    }
-    Ok(text.into())
-}
-
-fn left_cells(record: &LeftRecord) -> [String; 4] {
-    let owner = record.owner.map(|owner| owner.to_string());
-    [
-        record.id.clone(),
-        record.why.name().to_owned(),
-        owner.unwrap_or_default(),
-        record.name.clone().unwrap_or_default(),
-    ]
-    .map(|cell| harmless(&cell))
-}
-
-fn cells(line: &LogLine) -> [String; 7] {
-    let object = line.object.map(ObjectKind::api_name).unwrap_or_default();
-    let record = line.record.map(|id| id.to_string()).unwrap_or_default();
-    [
-        line.time.clone(),
-        line.level.name().to_owned(),
-        line.topic.clone(),
-        line.job.clone().unwrap_or_default(),
-        object.to_owned(),
-        record,
-        line.message.clone(),
-    ]
-    .map(|cell| harmless(&cell))
 }
 
 /// RFC 4180: quotes where needed, lines end with CR LF.
-fn rows<const N: usize>(rows: impl IntoIterator<Item = [String; N]>) -> Result<Bytes, OpsError> {
+fn rows(rows: impl IntoIterator<Item = impl Iterator<Item = String>>) -> Result<Bytes, OpsError> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
@@ -155,7 +163,7 @@ mod tests {
 
     #[test]
     fn csv_is_as_rfc_4180_wants_it() {
-        let head = String::from_utf8(Format::Csv.head().unwrap().to_vec()).unwrap();
+        let head = String::from_utf8(Format::Csv.head::<LogLine>().unwrap().to_vec()).unwrap();
         assert_eq!(head, "time,level,topic,job,object,record,message\r\n");
         assert_eq!(
             written("he said \"a, b\"\nand left"),
@@ -182,12 +190,15 @@ mod tests {
             owner: None,
             why: crate::views::LeftWhy::OwnerWithoutPermission,
         };
-        let text = Format::Csv.left(&[record]).unwrap();
+        let text = Format::Csv.lines(&[record]).unwrap();
         assert_eq!(
             text,
             "006000000000001AAA,owner_without_permission,,\"'=1, and more\"\r\n"
         );
-        assert_eq!(Format::Csv.left_head().unwrap(), "id,why,owner,name\r\n");
+        assert_eq!(
+            Format::Csv.head::<LeftRecord>().unwrap(),
+            "id,why,owner,name\r\n"
+        );
     }
 
     #[test]

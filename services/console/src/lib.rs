@@ -16,4 +16,5 @@ pub mod views;
 pub use client::{Client, Export};
 pub use document::Document;
 pub use error::OpsError;
+pub use export::Line;
 pub use operations::{Author, Caller, Notifier, Operations};

@@ -27,11 +27,14 @@ pub use notifications::Notifier;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
+use settings::preview::Previews;
 
 /// Lines or entries of a page, when the caller does not say.
 const PAGE: usize = 100;
 /// At most.
 const MAX_PAGE: usize = 1000;
+/// Rows from which a statement is read by the Bulk API, where nothing is configured.
+const BULK_FROM: u64 = 10_000;
 
 /// Who asks; named in the integration log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -93,6 +96,8 @@ pub struct Operations {
     topic: String,
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
+    bulk_from: u64,
+    previews: Arc<Previews>,
     courier: Option<Arc<dyn Courier>>,
     target: Option<Arc<dyn Target>>,
 }
@@ -125,6 +130,8 @@ impl Operations {
             topic: topic.into(),
             polled: BTreeSet::new(),
             journal: None,
+            bulk_from: BULK_FROM,
+            previews: Arc::default(),
             courier: None,
         }
     }
@@ -133,6 +140,13 @@ impl Operations {
     #[must_use]
     pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
         self.target = Some(target);
+        self
+    }
+
+    /// Statements with more rows are read by Bulk API jobs, as the listener does.
+    #[must_use]
+    pub const fn with_bulk_from(mut self, rows: u64) -> Self {
+        self.bulk_from = rows;
         self
     }
 

@@ -7,6 +7,7 @@ mod left;
 mod logs;
 mod notifications;
 mod parked;
+mod preview;
 mod settings;
 mod status;
 mod users;
@@ -20,6 +21,10 @@ pub use notifications::{DeliveryView, NotificationList, NotificationView, TestVi
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
+};
+pub use preview::{
+    CallsView, CostView, EffectView, PreviewView, PreviewedList, PreviewedSearch, PreviewedView,
+    RateView,
 };
 pub use settings::{
     ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings,

@@ -165,6 +165,29 @@ pub(crate) enum SettingsCommand {
         /// on or off; addresses; anything else as JSON
         #[arg(required = true, value_name = "VALUE")]
         values: Vec<String>,
+        /// Only show what the save would do, as `mosync settings preview` does
+        #[arg(long)]
+        preview: bool,
+    },
+    /// Show what saving a document (JSON) would do: which opportunities enter, leave and are sent
+    /// again, with how many API requests and in what time
+    Preview {
+        #[command(flatten)]
+        configured: Configured,
+        /// The document
+        file: PathBuf,
+        /// The revision that the document was made from; without it, the one in force
+        #[arg(long, value_name = "N")]
+        base: Option<u64>,
+        /// Every opportunity, as a list instead of the summary
+        #[arg(long, value_enum)]
+        format: Option<PreviewedFormat>,
+        /// Only the opportunities of which this becomes
+        #[arg(long, value_enum, requires = "format")]
+        effect: Option<PreviewedEffect>,
+        /// The summary as JSON, for programs
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
     },
     /// The saves, newest first: who, when, what changed
     History {
@@ -192,7 +215,8 @@ pub(crate) enum SettingsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Save an older revision as a new one; shows first what that changes, and asks at a terminal
+    /// Save an older revision as a new one; shows first what that changes and does, and asks at a
+    /// terminal
     Revert {
         #[command(flatten)]
         configured: Configured,
@@ -255,6 +279,43 @@ pub(crate) enum SettingsCommand {
         /// The id of the connected org, 00D...; `mosync status` names it
         org: String,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PreviewedFormat {
+    /// For spreadsheets; a cell that would be a formula there begins with an apostrophe
+    Csv,
+    /// A JSON object a line, for programs
+    Jsonl,
+}
+
+impl PreviewedFormat {
+    pub(crate) const fn of(self) -> boot::console::views::Format {
+        match self {
+            Self::Csv => boot::console::views::Format::Csv,
+            Self::Jsonl => boot::console::views::Format::Jsonl,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PreviewedEffect {
+    /// They qualify then and do not now
+    Enters,
+    /// They qualify now and do not then
+    Leaves,
+    /// They qualify now and then, and the mapping differs
+    SentAgain,
+}
+
+impl PreviewedEffect {
+    pub(crate) const fn of(self) -> domain::rule::Effect {
+        match self {
+            Self::Enters => domain::rule::Effect::Enters,
+            Self::Leaves => domain::rule::Effect::Leaves,
+            Self::SentAgain => domain::rule::Effect::SentAgain,
+        }
+    }
 }
 
 #[derive(Debug, Args)]

@@ -38,6 +38,7 @@ impl Adapters {
         Ok(operations
             .asking(crate::target(config)?)
             .polling(config.salesforce.polled_objects.clone())
+            .with_bulk_from(config.salesforce.bulk_from)
             .journaling(journal(config))
             .telling(crate::notifications::courier(
                 config,

@@ -154,6 +154,7 @@ impl World {
             Arc::clone(&self.source),
             TOPIC,
         )
+        .with_bulk_from(self.bulk_from)
     }
 
     /// Takes these objects out of the event stream, and lets the listener poll them from its next

@@ -4,18 +4,19 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
+use crate::export::Line;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView,
     JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, NotificationView,
-    ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched,
-    UsersView, ValidationView,
+    ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings,
+    SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
+    SyncAllView, TestView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -229,6 +230,30 @@ pub(super) async fn validate_settings(
     answer(ops.validate_settings(&told).await)
 }
 
+pub(super) async fn preview_settings(
+    State(ops): State<Operations>,
+    Told(told): Told<SaveSettings>,
+) -> Answer<PreviewView> {
+    answer(ops.preview_settings(&told).await)
+}
+
+pub(super) async fn previewed(
+    State(ops): State<Operations>,
+    Named(preview): Named,
+    Asked(search): Asked<PreviewedSearch>,
+) -> Answer<PreviewedList> {
+    answer(ops.previewed(&preview, &search).await)
+}
+
+pub(super) async fn export_previewed(
+    State(ops): State<Operations>,
+    Named(preview): Named,
+    Asked(search): Asked<PreviewedSearch>,
+) -> Result<Response, Refused> {
+    let format = search.format.unwrap_or(Format::Csv);
+    streamed(format, ops.all_previewed(&preview, &search)?)
+}
+
 pub(super) async fn settings_history(
     State(ops): State<Operations>,
     Asked(page): Asked<Saves>,
@@ -293,15 +318,21 @@ pub(super) async fn logs(
     answer(ops.logs(&search).await)
 }
 
-/// Streamed: a page of lines is in memory at a time. When a page cannot be read, the answer breaks
-/// off without its regular end, so that nobody takes it for whole.
 pub(super) async fn export(
     State(ops): State<Operations>,
     Asked(search): Asked<LogSearch>,
 ) -> Result<Response, Refused> {
     let format = search.format.unwrap_or(Format::Csv);
-    let pages = ops.all_logs(&search)?;
-    let head = futures::stream::once(std::future::ready(format.head()));
+    streamed(format, ops.all_logs(&search)?)
+}
+
+/// A page of lines is in memory at a time. When a page cannot be read, the answer breaks off without
+/// its regular end, so that nobody takes it for whole.
+fn streamed<L: Line + Send + Sync + 'static>(
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Result<Response, Refused> {
+    let head = futures::stream::once(std::future::ready(format.head::<L>()));
     let lines = pages.map(move |page| format.lines(&page?));
     let body = head.chain(lines).try_filter(|bytes: &Bytes| {
         let something = !bytes.is_empty();

@@ -2,6 +2,7 @@
 
 mod checks;
 mod import;
+pub(super) mod preview;
 mod save;
 
 use domain::settings::{SettingsRevision, diff};

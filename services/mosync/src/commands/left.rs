@@ -114,8 +114,8 @@ async fn tell(client: &Client, limit: usize) -> Result<(), Failure> {
 }
 
 async fn write_out(client: &Client, format: Format) -> Result<(), Failure> {
-    write(&format.left_head()?)?;
-    each_stretch(client, |stretch| write(&format.left(&stretch.left)?)).await
+    write(&format.head::<LeftRecord>()?)?;
+    each_stretch(client, |stretch| write(&format.lines(&stretch.left)?)).await
 }
 
 fn write(text: &[u8]) -> Result<(), Failure> {

@@ -1,5 +1,7 @@
 //! `mosync settings`.
 
+mod preview;
+
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,6 +15,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use self::preview::Shown;
 use crate::cli::{Configured, SettingsCommand};
 use crate::exit::{Failure, print, say};
 
@@ -28,7 +31,26 @@ pub(crate) async fn run(command: SettingsCommand) -> Result<ExitCode, Failure> {
             configured,
             key,
             values,
-        } => set(&client(&configured).await?, &key, &values).await?,
+            preview,
+        } => set(&client(&configured).await?, &key, &values, preview).await?,
+        SettingsCommand::Preview {
+            configured,
+            file,
+            base,
+            effect,
+            format,
+            json,
+        } => {
+            let document = read(&file)?;
+            let client = client(&configured).await?;
+            let base = base_of(&client, base).await?;
+            let shown = Shown {
+                json,
+                format,
+                effect,
+            };
+            preview::show(&client, base, &document, shown).await?;
+        }
         SettingsCommand::History {
             configured,
             limit,
@@ -129,13 +151,16 @@ fn parts(settings: &Settings) -> Result<Map<String, Value>, Failure> {
 }
 
 /// One key changed in the document in force. What the value must be, the API knows.
-async fn set(client: &Client, key: &str, values: &[String]) -> Result<(), Failure> {
+async fn set(client: &Client, key: &str, values: &[String], preview: bool) -> Result<(), Failure> {
     let current = client.settings().await?;
     let mut document = parts(&current.settings)?;
     let key = key.replace('-', "_");
     let value = typed(document.get(&key), values);
     document.insert(key, value);
     let document = raw(&Value::Object(document))?;
+    if preview {
+        return preview::show(client, current.revision, &document, Shown::default()).await;
+    }
     told(&client.save_settings(current.revision, &document).await?);
     Ok(())
 }
@@ -229,6 +254,7 @@ async fn revert(client: &Client, to: u64, dry_run: bool, yes: bool) -> Result<()
     }
     print(&format!("going back to revision {to} changes"));
     list(&effect.changes);
+    tell_effects(client, to, effect.revision).await?;
     if dry_run {
         print("nothing was changed");
         return Ok(());
@@ -290,6 +316,29 @@ async fn import_mapping(
     Ok(())
 }
 
+/// What going back does. That this cannot be told, because Salesforce does not answer, keeps nobody
+/// from going back.
+async fn tell_effects(client: &Client, to: u64, base: u64) -> Result<(), Failure> {
+    let mut older = client.settings_revision(to).await?.settings;
+    // Which org is served is confirmed, not reverted.
+    older.org = None;
+    match client.preview_settings(base, &raw(&older)?).await {
+        Ok(view) => {
+            print("and does");
+            preview::effects(&view, false);
+        }
+        Err(error) => print(&format!("what it does cannot be told now: {error}")),
+    }
+    Ok(())
+}
+
+async fn base_of(client: &Client, base: Option<u64>) -> Result<u64, Failure> {
+    match base {
+        Some(base) => Ok(base),
+        None => Ok(client.settings().await?.revision),
+    }
+}
+
 fn agreed() -> Result<bool, Failure> {
     say("Save this as a new revision? Type yes:");
     let mut answer = String::new();
@@ -338,10 +387,7 @@ async fn import(
     merge: bool,
     dry_run: bool,
 ) -> Result<(), Failure> {
-    let base = match base {
-        Some(base) => base,
-        None => client.settings().await?.revision,
-    };
+    let base = base_of(client, base).await?;
     if dry_run {
         return foresee(&client.validate_settings(base, document).await?);
     }

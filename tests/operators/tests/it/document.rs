@@ -512,6 +512,13 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
         ("/validate", save(99, &full)),
         ("/validate", "{}".to_owned()),
         ("/validate", long.to_owned()),
+        ("/preview", save(first + 2, &full)),
+        ("/preview", json!({"settings": mixed}).to_string()),
+        ("/preview", save(first + 2, &json!({"disabled": 1}))),
+        ("/preview", save(first + 1, &mixed)),
+        ("/preview", save(99, &full)),
+        ("/preview", "{}".to_owned()),
+        ("/preview", long.to_owned()),
         (
             "/revert",
             json!({"to": first + 1, "dry_run": true}).to_string(),
@@ -539,6 +546,8 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
         .await;
     import_mapping(book, desk, door, long).await;
+    desk.org.shows_amount();
+    previewed(book, desk, door, &full).await;
     for (name, query) in [
         ("", ""),
         ("/history", ""),
@@ -591,6 +600,48 @@ async fn import_mapping(book: &mut Notebook, desk: &Desk, door: &Door, long: &st
             deploy(name, salesforce_field);
         }
         book.ask(door, Method::POST, path, path, &asked).await;
+    }
+}
+
+/// What a previewed save does something to.
+async fn previewed(book: &mut Notebook, desk: &Desk, door: &Door, full: &Value) {
+    let of = async |settings: Value| {
+        let asked = serde_json::from_value(json!({ "settings": settings })).unwrap();
+        desk.ops.preview_settings(&asked).await.unwrap().id
+    };
+    let (seen, nobody) = (of(full.clone()).await, "nobody".to_owned());
+    // What its filter names is hidden, so nobody can tell what it let in.
+    let by_amount = json!({ "base": desk.ops.settings().await.unwrap().revision, "settings": {
+        "filter": { "conditions": [{"field": "Amount", "operator": "less_than", "values": ["2"]}] },
+    } });
+    let by_amount = serde_json::from_value(by_amount).unwrap();
+    let author = console::Author::of(console::Caller::Api, None);
+    let saved = desk.ops.save_settings(&by_amount, &author).await.unwrap();
+    desk.org.hides("Amount");
+    let unseen = of(json!({})).await;
+    desk.org.shows_amount();
+    let back = json!({ "base": saved.revision, "settings": full });
+    let back = serde_json::from_value(back).unwrap();
+    desk.ops.save_settings(&back, &author).await.unwrap();
+
+    for (preview, part, query) in [
+        (&seen, "opportunities", "?effect=enters&limit=1"),
+        (&seen, "opportunities", "?effect=leaves"),
+        (&seen, "opportunities", ""),
+        (&seen, "opportunities", "?effect=stays"),
+        (&unseen, "opportunities", "?effect=enters"),
+        (&unseen, "opportunities", "?effect=leaves"),
+        (&nobody, "opportunities", "?effect=leaves"),
+        (&seen, "export", ""),
+        (&seen, "export", "?format=jsonl&effect=enters"),
+        (&seen, "export", "?format=xml"),
+        (&unseen, "export", ""),
+        (&unseen, "export", "?effect=leaves"),
+        (&nobody, "export", ""),
+    ] {
+        let path = format!("/api/v1/settings/preview/{{preview}}/{part}");
+        let real = path.replace("{preview}", preview) + query;
+        book.ask(door, Method::GET, &path, &real, "").await;
     }
 }
 

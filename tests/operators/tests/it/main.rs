@@ -19,6 +19,7 @@ mod notifications;
 mod org;
 mod parked;
 mod pinned;
+mod preview;
 mod salesforce;
 mod settings;
 mod status;

@@ -27,19 +27,21 @@ struct State {
     answers: bool,
 }
 
+fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
+    FieldDescription {
+        name: name.to_owned(),
+        label: format!("The {name}"),
+        field_type,
+        filterable,
+        calculated: false,
+        reference_to: BTreeSet::new(),
+        relationship: None,
+    }
+}
+
 impl DeskOrg {
     /// With the rows of this one.
     pub(crate) fn of(salesforce: Arc<Org>) -> Self {
-        let field = |name: &str, field_type, filterable| FieldDescription {
-            name: name.to_owned(),
-            label: format!("The {name}"),
-            field_type,
-            filterable,
-            calculated: false,
-            reference_to: BTreeSet::new(),
-            values: BTreeSet::new(),
-            relationship: None,
-        };
         let state = State {
             id: SalesforceId::parse(ORG).unwrap(),
             fields: vec![
@@ -76,6 +78,13 @@ impl DeskOrg {
         known.unwrap().calculated = true;
     }
 
+    /// It sees the amount again.
+    pub(crate) fn shows_amount(&self) {
+        self.state()
+            .fields
+            .insert(0, field("Amount", Some(FieldType::Currency), true));
+    }
+
     fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
         let state = self.state();
         if state.answers {
@@ -90,6 +99,15 @@ fn refused(error: ApiError) -> SourceError {
     SourceError::Refused {
         code: error.code.to_owned(),
         message: error.message,
+    }
+}
+
+/// What a `COUNT()` answers: no row, and how many there are.
+const fn counted(total: u64) -> Page {
+    Page {
+        total,
+        rows: Vec::new(),
+        next: None,
     }
 }
 
@@ -152,6 +170,9 @@ impl Source for DeskOrg {
             vec![json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})]
         } else {
             let rows = self.1.query(soql, deleted).map_err(refused)?;
+            if soql.starts_with("SELECT COUNT() ") {
+                return Ok(counted(rows[0]["expr0"].as_u64().unwrap()));
+            }
             rows.into_iter().map(Value::Object).collect()
         };
         Ok(Page {
