@@ -4,9 +4,12 @@
 mod access;
 mod dead;
 mod jobs;
+mod left;
 mod logs;
 mod org;
+mod notifications;
 mod parked;
+mod preview;
 mod settings;
 mod status;
 mod users;
@@ -14,15 +17,22 @@ mod users;
 pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use org::OrgView;
+pub(crate) use notifications::by_and_to;
+pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
 };
+pub use preview::{
+    CallsView, CostView, EffectView, PreviewView, PreviewedList, PreviewedSearch, PreviewedView,
+    RateView,
+};
 pub use settings::{
-    ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
-    SettingsDiff, SettingsHistory, SettingsView, ValidationView,
+    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings,
+    SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
     ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,

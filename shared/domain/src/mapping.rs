@@ -6,6 +6,7 @@
 mod contract;
 mod convert;
 mod fits;
+pub mod metadata;
 mod term;
 mod touches;
 

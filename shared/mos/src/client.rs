@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ports::target::{Outcome, Target, TargetError, Upsert};
+use domain::ObjectKind;
+use ports::target::{Listed, Outcome, Target, TargetError, Upsert};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
@@ -56,6 +57,8 @@ impl Config {
 #[derive(Clone)]
 pub struct Mos {
     client: reqwest::Client,
+    /// `.../v1/records`.
+    records_url: Url,
     upsert_url: Url,
     authorization: HeaderValue,
     request_timeout: Duration,
@@ -83,7 +86,8 @@ impl Mos {
         Ok(Self {
             client,
             authorization: authorization(&config.api_key)?,
-            upsert_url: upsert_url(config.base_url)?,
+            upsert_url: below(&config.base_url, &["v1", "records", "upsert"])?,
+            records_url: below(&config.base_url, &["v1", "records"])?,
             request_timeout: config.request_timeout,
         })
     }
@@ -186,6 +190,48 @@ impl Target for Mos {
             Err(error) => Err(error),
         }
     }
+
+    async fn list(
+        &self,
+        object: ObjectKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Listed>, TargetError> {
+        let mut url = below(&self.records_url, &[object.mos_type()])
+            .map_err(|error| TargetError::Unprocessable(error.to_string()))?;
+        url.query_pairs_mut()
+            .append_pair("after", after)
+            .append_pair("limit", &limit.to_string());
+        let response = self
+            .client
+            .get(url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response).await);
+        }
+        let answer = self.read_answer(response).await?;
+        listed(&answer, after)
+    }
+}
+
+/// A page of a listing. One that is not in order would be read for ever, or not to its end.
+fn listed(answer: &[u8], after: &str) -> Result<Vec<Listed>, TargetError> {
+    let page: wire::Page = serde_json::from_slice(answer).map_err(|fault| unreadable(&fault))?;
+    let mut last = after.to_owned();
+    let mut records = Vec::new();
+    for wire::PageRecord { external_id } in page.records {
+        if external_id <= last {
+            return Err(TargetError::Unreachable(
+                "its listing is not in the order of the external ids".to_owned(),
+            ));
+        }
+        last.clone_from(&external_id);
+        records.push(Listed { external_id });
+    }
+    Ok(records)
 }
 
 /// An answer that is no 200.
@@ -251,12 +297,14 @@ fn authorization(api_key: &SecretString) -> Result<HeaderValue, ConfigError> {
     Ok(value)
 }
 
-fn upsert_url(mut base: Url) -> Result<Url, ConfigError> {
-    base.path_segments_mut()
+/// An address below another.
+fn below(base: &Url, path: &[&str]) -> Result<Url, ConfigError> {
+    let mut url = base.clone();
+    url.path_segments_mut()
         .map_err(|()| ConfigError::NotAWebAddress)?
         .pop_if_empty()
-        .extend(["v1", "records", "upsert"]);
-    Ok(base)
+        .extend(path);
+    Ok(url)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -115,7 +115,7 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
 }
 
 /// What was saved, in the org as its own rows were then.
-fn settings_of(world: &World, history: &History, epoch: &Epoch) -> Settings {
+pub(crate) fn settings_of(world: &World, history: &History, epoch: &Epoch) -> Settings {
     Settings::from_json(&serde_json::to_string(&epoch.revision.settings).unwrap())
         .unwrap()
         .in_org(OrgProfile::at(history, world.org.admin_id(), epoch.from))

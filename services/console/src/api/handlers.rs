@@ -4,17 +4,20 @@ use axum::Json;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::{StreamExt as _, TryStreamExt as _};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
+use crate::export::Line;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, Reason, RevertSettings,
-    SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
-    SyncAllView, TokenList, TokenView, Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView,
+    JobList, JobView, LeftView, LogPageView, LogSearch, MakeToken, NewTokenView, NotificationList,
+    NotificationView, OrgView, ParkedList, ParkedSearch, PreviewView, PreviewedList,
+    PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff,
+    SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, TokenList, TokenView,
+    Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -26,6 +29,14 @@ type Answer<T> = Result<Json<T>, Refused>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A stretch of what mOS holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stretch {
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -71,6 +82,13 @@ pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
 }
 
+pub(super) async fn left(
+    State(ops): State<Operations>,
+    Asked(stretch): Asked<Stretch>,
+) -> Answer<LeftView> {
+    answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
+}
+
 pub(super) async fn sync_all(
     State(ops): State<Operations>,
     CalledBy(caller): CalledBy,
@@ -113,6 +131,27 @@ pub(super) async fn cancel(
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
     answer(ops.cancel_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn notifications(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Page>,
+) -> Answer<NotificationList> {
+    answer(ops.notifications(page.before.as_deref(), page.limit).await)
+}
+
+pub(super) async fn notification(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<NotificationView> {
+    answer(ops.notification(&id).await)
+}
+
+pub(super) async fn test_notification(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+) -> Answer<TestView> {
+    answer(ops.test_notification(caller).await)
 }
 
 pub(super) async fn parked(
@@ -192,6 +231,30 @@ pub(super) async fn validate_settings(
     answer(ops.validate_settings(&told).await)
 }
 
+pub(super) async fn preview_settings(
+    State(ops): State<Operations>,
+    Told(told): Told<SaveSettings>,
+) -> Answer<PreviewView> {
+    answer(ops.preview_settings(&told).await)
+}
+
+pub(super) async fn previewed(
+    State(ops): State<Operations>,
+    Named(preview): Named,
+    Asked(search): Asked<PreviewedSearch>,
+) -> Answer<PreviewedList> {
+    answer(ops.previewed(&preview, &search).await)
+}
+
+pub(super) async fn export_previewed(
+    State(ops): State<Operations>,
+    Named(preview): Named,
+    Asked(search): Asked<PreviewedSearch>,
+) -> Result<Response, Refused> {
+    let format = search.format.unwrap_or(Format::Csv);
+    streamed(format, ops.all_previewed(&preview, &search)?)
+}
+
 pub(super) async fn settings_history(
     State(ops): State<Operations>,
     Asked(page): Asked<Saves>,
@@ -226,6 +289,14 @@ pub(super) async fn revert_settings(
     answer(ops.revert_settings(&told, &author).await)
 }
 
+pub(super) async fn import_mapping(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<ImportMapping>,
+) -> Answer<ImportedView> {
+    answer(ops.import_mapping(&told, &author).await)
+}
+
 pub(super) async fn confirm_org(
     State(ops): State<Operations>,
     SignedBy(author): SignedBy,
@@ -248,15 +319,21 @@ pub(super) async fn logs(
     answer(ops.logs(&search).await)
 }
 
-/// Streamed: a page of lines is in memory at a time. When a page cannot be read, the answer breaks
-/// off without its regular end, so that nobody takes it for whole.
 pub(super) async fn export(
     State(ops): State<Operations>,
     Asked(search): Asked<LogSearch>,
 ) -> Result<Response, Refused> {
     let format = search.format.unwrap_or(Format::Csv);
-    let pages = ops.all_logs(&search)?;
-    let head = futures::stream::once(std::future::ready(format.head()));
+    streamed(format, ops.all_logs(&search)?)
+}
+
+/// A page of lines is in memory at a time. When a page cannot be read, the answer breaks off without
+/// its regular end, so that nobody takes it for whole.
+fn streamed<L: Line + Send + Sync + 'static>(
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Result<Response, Refused> {
+    let head = futures::stream::once(std::future::ready(format.head::<L>()));
     let lines = pages.map(move |page| format.lines(&page?));
     let body = head.chain(lines).try_filter(|bytes: &Bytes| {
         let something = !bytes.is_empty();

@@ -5,16 +5,21 @@
     reason = "harness and tests panic where a test would"
 )]
 
+mod blind;
 mod desk;
 mod document;
 mod doors;
 mod exports;
+mod import_mapping;
 mod jobs;
 mod journal;
+mod left;
 mod messages;
+mod notifications;
 mod org;
 mod parked;
 mod pinned;
+mod preview;
 mod salesforce;
 mod settings;
 mod status;
