@@ -90,6 +90,7 @@ pub(super) fn mos(reader: &mut Reader, allow_plaintext: bool) -> Option<Mos> {
     let api_key = reader.required_secret("mos.api_key", "a key with ingest right");
     let request_timeout = seconds(reader, "mos.request_timeout_s");
     Some(Mos {
+        url: url?,
         api_key: api_key?,
         request_timeout: request_timeout?,
     })
