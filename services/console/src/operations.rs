@@ -1,6 +1,7 @@
 //! Everything that can be asked and ordered, on ports alone.
 
 mod dead;
+mod explain;
 mod jobs;
 mod logs;
 mod parked;
@@ -18,6 +19,8 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+use ports::target::Target;
+use runtime::readback::RulesInForce;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -87,6 +90,8 @@ pub struct Operations {
     topic: String,
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
+    target: Option<Arc<dyn Target>>,
+    rules: Arc<RulesInForce>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -108,7 +113,10 @@ impl Operations {
         source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
+        let rules = RulesInForce::new(stores.clone(), Arc::clone(&source));
         Self {
+            rules: Arc::new(rules),
+            target: None,
             stores,
             queue,
             clock,
@@ -117,6 +125,13 @@ impl Operations {
             polled: BTreeSet::new(),
             journal: None,
         }
+    }
+
+    /// Asks mOS there what it holds, for who wants a record explained.
+    #[must_use]
+    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
+        self.target = Some(target);
+        self
     }
 
     /// Writes every revision of the settings down there, before it is saved.

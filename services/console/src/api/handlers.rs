@@ -11,10 +11,10 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView,
-    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
-    UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, Groups, JobList, JobView,
+    LogPageView, LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings,
+    SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView,
+    Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -69,6 +69,13 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
 
 pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
+}
+
+pub(super) async fn explain(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<ExplainView> {
+    answer(ops.explain(&id).await)
 }
 
 pub(super) async fn sync_all(
