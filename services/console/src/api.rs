@@ -85,6 +85,15 @@ const ROUTES: &[Route] = &[
     ("/api/v1/settings/export", &["get"], || {
         get(handlers::export_settings)
     }),
+    ("/api/v1/notifications", &["get"], || {
+        get(handlers::notifications)
+    }),
+    ("/api/v1/notifications/{notification}", &["get"], || {
+        get(handlers::notification)
+    }),
+    ("/api/v1/notifications/test", &["post"], || {
+        post(handlers::test_notification)
+    }),
     ("/api/v1/logs", &["get"], || get(handlers::logs)),
     ("/api/v1/logs/export", &["get"], || get(handlers::export)),
 ];

@@ -18,9 +18,9 @@ use crate::access::Access;
 use crate::api;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, JobList, JobView,
-    LogPageView, LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
-    ValidationView,
+    LogPageView, LogSearch, NotificationList, ParkedList, ParkedSearch, Reason, RevertSettings,
+    SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView,
+    TestView, Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 
@@ -229,6 +229,29 @@ impl Client {
         Ok(Box::pin(body.into_data_stream().map(|piece| {
             piece.map_err(|error| OpsError::OutOfReach(format!("the export broke off: {error}")))
         })))
+    }
+
+    /// A page of notifications, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn notifications(
+        &self,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<NotificationList, OpsError> {
+        let before = before.map(|before| ("before".to_owned(), before.to_owned()));
+        let limit = ("limit".to_owned(), limit.to_string());
+        let page = before.into_iter().chain([limit]);
+        self.get(&with("/notifications", page)).await
+    }
+
+    /// Sends a test notification.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn test_notification(&self) -> Result<TestView, OpsError> {
+        self.post("/notifications/test", &()).await
     }
 
     /// The settings in force.

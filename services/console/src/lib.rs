@@ -16,4 +16,4 @@ pub mod views;
 pub use client::{Client, Export};
 pub use document::Document;
 pub use error::OpsError;
-pub use operations::{Author, Caller, Operations};
+pub use operations::{Author, Caller, Notifier, Operations};

@@ -4,6 +4,7 @@ mod dead;
 mod explain;
 mod jobs;
 mod logs;
+mod notifications;
 mod parked;
 mod settings;
 mod status;
@@ -16,11 +17,14 @@ use domain::Timestamp;
 use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
+use ports::courier::Courier;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
 use runtime::readback::RulesInForce;
+
+pub use notifications::Notifier;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -92,6 +96,7 @@ pub struct Operations {
     journal: Option<Journal>,
     target: Option<Arc<dyn Target>>,
     rules: Arc<RulesInForce>,
+    courier: Option<Arc<dyn Courier>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -124,6 +129,7 @@ impl Operations {
             topic: topic.into(),
             polled: BTreeSet::new(),
             journal: None,
+            courier: None,
         }
     }
 

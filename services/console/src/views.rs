@@ -5,6 +5,7 @@ mod dead;
 mod explain;
 mod jobs;
 mod logs;
+mod notifications;
 mod parked;
 mod settings;
 mod status;
@@ -17,6 +18,8 @@ pub use explain::{
 };
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
+pub(crate) use notifications::by_and_to;
+pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,

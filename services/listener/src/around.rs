@@ -10,7 +10,7 @@ use domain::job::JobScope;
 use domain::org::OrgProfile;
 use domain::rule::Rules;
 use domain::settings::{MOSYNC, SettingsRevision};
-use ports::stores::LogLevel;
+use ports::stores::{LOST_FIELDS, LogLevel};
 use runtime::worker::Outage;
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +19,6 @@ use crate::refresh::{self, keep, note};
 
 const FIELDS: &str = "fields";
 const PROFILE: &str = "org";
-/// Fields that are read by the rules and were lost.
-const LOST: &str = "lost_fields";
 
 /// The fields of each object that can be seen.
 pub(crate) type Described = BTreeMap<ObjectKind, BTreeMap<String, Seen>>;
@@ -222,7 +220,8 @@ async fn alarm(
     moved: &[Moved],
     described: &Described,
 ) -> Result<(), Outage> {
-    let mut lost: BTreeSet<(ObjectKind, String)> = note(active, LOST).await?.unwrap_or_default();
+    let mut lost: BTreeSet<(ObjectKind, String)> =
+        note(active, LOST_FIELDS).await?.unwrap_or_default();
     let known = lost.clone();
     let newly = moved.iter().filter(|moved| moved.how == How::Lost);
     lost.extend(newly.map(|moved| (moved.object, moved.field.clone())));
@@ -233,7 +232,7 @@ async fn alarm(
                 .is_some_and(|fields| !fields.contains_key(field))
     });
     if lost != known {
-        keep(active, LOST, &lost).await?;
+        keep(active, LOST_FIELDS, &lost).await?;
     }
     let names = lost
         .iter()

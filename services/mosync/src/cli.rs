@@ -80,6 +80,9 @@ pub(crate) enum Command {
     Logs(Box<LogsArguments>),
     /// Ask the service that runs with this configuration whether it is ready; exit code 0 when it is
     Health(Configured),
+    /// Notifications: what was told to whom, and a test
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Settings: what is synced
     #[command(subcommand)]
     Settings(Box<SettingsCommand>),
@@ -112,6 +115,30 @@ pub(crate) struct Configured {
     /// The configuration file; every key can be overridden by `MOSYNC_SECTION_KEY`
     #[arg(long, value_name = "FILE", env = "MOSYNC_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyCommand {
+    /// The newest notifications, and whether they arrived
+    List {
+        #[command(flatten)]
+        configured: Configured,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send a test to everybody who would be told, and say what each server answers; exit code 1
+    /// when somebody's did not take it
+    Test {
+        #[command(flatten)]
+        configured: Configured,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -275,7 +302,7 @@ pub(crate) struct LogsArguments {
     /// At least this bad: info, warning or error
     #[arg(long)]
     pub(crate) level: Option<String>,
-    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead
+    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead, notify
     #[arg(long)]
     pub(crate) topic: Option<String>,
     /// Written since then: 2026-11-22T15:04:05Z, or how long ago, such as 30m, 2h or 7d

@@ -7,6 +7,7 @@ mod explain;
 mod health;
 mod jobs;
 mod logs;
+mod notify;
 mod parked;
 pub(crate) mod serve;
 mod settings;
@@ -66,6 +67,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,
+        Command::Notify(command) => notify::run(command).await,
         Command::Settings(command) => settings::run(*command).await,
         Command::Parked(command) => parked::run(command).await,
         Command::Dead(command) => dead::run(command).await,

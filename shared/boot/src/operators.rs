@@ -38,7 +38,11 @@ impl Adapters {
         Ok(operations
             .asking(crate::target(config)?)
             .polling(config.salesforce.polled_objects.clone())
-            .journaling(journal(config)))
+            .journaling(journal(config))
+            .telling(crate::notifications::courier(
+                config,
+                Arc::clone(&self.clock),
+            )?))
     }
 }
 
@@ -119,6 +123,7 @@ pub async fn start_console(
         keep_journal(keeping, stop).await;
         Ok::<_, Infallible>(())
     });
+    crate::notifications::start(config, adapters, &operations, lifecycle)?;
     let stop = lifecycle.soft().clone();
     lifecycle.spawn("console", async move {
         let served = server.run(operations, keys, stop).await;

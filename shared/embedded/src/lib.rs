@@ -13,6 +13,7 @@ mod jobs;
 mod last_words;
 mod log;
 mod notes;
+mod outbox;
 mod parked;
 mod queue;
 mod schema;
@@ -85,6 +86,7 @@ impl Embedded {
             reports: tables(),
             notes: tables(),
             calls: tables(),
+            outbox: tables(),
         }
     }
 

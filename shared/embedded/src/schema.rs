@@ -1,7 +1,7 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 3;
+pub(crate) const VERSION: i64 = 4;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
@@ -130,4 +130,20 @@ CREATE TABLE reports (worker TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE notes (name TEXT PRIMARY KEY, doc TEXT NOT NULL) WITHOUT ROWID;
 -- hour: when it began.
 CREATE TABLE calls (hour INTEGER PRIMARY KEY, calls INTEGER NOT NULL);
+-- What has been told of which incident: one row, or none.
+CREATE TABLE board (
+    only INTEGER PRIMARY KEY CHECK (only = 1), revision INTEGER NOT NULL, doc TEXT NOT NULL
+);
+-- found: when. due: when something is to be done about it. failed: when a way of it last failed.
+CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    found INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    due INTEGER,
+    failed INTEGER,
+    doc TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX outbox_found ON outbox (found, id);
+CREATE INDEX outbox_due ON outbox (due) WHERE due IS NOT NULL;
+CREATE INDEX outbox_failed ON outbox (failed) WHERE failed IS NOT NULL;
 ";

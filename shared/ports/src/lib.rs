@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod courier;
 pub mod queue;
 pub mod source;
 pub mod stores;

@@ -10,6 +10,7 @@ mod last_words;
 mod link;
 mod log;
 mod notes;
+mod outbox;
 mod parked;
 mod tables;
 
@@ -46,7 +47,8 @@ impl RedisStore {
             lease: Arc::clone(&link) as Arc<_>,
             reports: Arc::clone(&link) as Arc<_>,
             notes: Arc::clone(&link) as Arc<_>,
-            calls: link,
+            calls: Arc::clone(&link) as Arc<_>,
+            outbox: link,
         })
     }
 

@@ -47,7 +47,13 @@ impl Org {
 
     fn field(&self, entity: &Entity, field: &Field) -> Value {
         let (relationship, targets) = match field.reference {
-            Some((target, relationship)) => (Some(relationship), vec![target]),
+            Some((target, relationship)) => {
+                let also = field.also_leads_to(entity);
+                (
+                    Some(relationship),
+                    also.into_iter().chain([target]).collect(),
+                )
+            }
             None => (None, Vec::new()),
         };
         let name_field = field.name == name_field(entity);

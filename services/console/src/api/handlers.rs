@@ -12,9 +12,9 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, Groups, JobList, JobView,
-    LogPageView, LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SaveSettings,
-    SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView,
-    Touched, UsersView, ValidationView,
+    LogPageView, LogSearch, NotificationList, NotificationView, ParkedList, ParkedSearch, Reason,
+    RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory,
+    SettingsView, StatusView, SyncAllView, TestView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -120,6 +120,27 @@ pub(super) async fn cancel(
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
     answer(ops.cancel_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn notifications(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Page>,
+) -> Answer<NotificationList> {
+    answer(ops.notifications(page.before.as_deref(), page.limit).await)
+}
+
+pub(super) async fn notification(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<NotificationView> {
+    answer(ops.notification(&id).await)
+}
+
+pub(super) async fn test_notification(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+) -> Answer<TestView> {
+    answer(ops.test_notification(caller).await)
 }
 
 pub(super) async fn parked(

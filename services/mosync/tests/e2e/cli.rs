@@ -21,7 +21,7 @@ fn configuration(folder: &Path, more: &str) -> PathBuf {
     file
 }
 
-fn embedded(folder: &Path, more: &str) -> PathBuf {
+pub(crate) fn embedded(folder: &Path, more: &str) -> PathBuf {
     let home = folder.join("data");
     configuration(folder, &format!("[embedded]\nfolder = {home:?}\n{more}"))
 }

@@ -20,6 +20,7 @@ mod judge;
 mod kills;
 mod load;
 mod mos_faults;
+mod notify;
 mod operators;
 mod people;
 mod scripts;

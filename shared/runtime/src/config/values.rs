@@ -9,6 +9,7 @@ use domain::ObjectKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
+use super::notify;
 use super::reader::Reader;
 use super::{
     Console, Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn,
@@ -200,6 +201,7 @@ pub(super) fn http(reader: &mut Reader) -> Option<Http> {
 pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Console> {
     let listen = listen(reader, "console.listen", 8090);
     let token_sha256 = token_sha256(reader);
+    let public_url = notify::public_url(reader, allow_plaintext);
     let journal = reader
         .text("console.journal")
         .filter(|path| !path.is_empty());
@@ -215,6 +217,7 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
     Some(Console {
         listen,
         token_sha256: token_sha256?,
+        public_url: public_url?,
         journal: journal.map(PathBuf::from),
     })
 }
@@ -524,7 +527,7 @@ fn server_address(
 }
 
 /// Fault and fix of an address whose schemes are `[encrypted, unencrypted]`.
-fn url_fault(
+pub(super) fn url_fault(
     url: &Url,
     [tls, plain]: [&str; 2],
     allow_plaintext: bool,
@@ -562,7 +565,7 @@ fn ip(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match ip(url) {
         Some(ip) => ip.is_loopback(),
         None => url.host_str() == Some("localhost"),

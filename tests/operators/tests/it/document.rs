@@ -269,6 +269,7 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
 
     let path = "/api/v1/users";
     book.ask(&door, get.clone(), path, path, "").await;
+    let told = notifications(&mut book, &desk).await;
     store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
@@ -281,6 +282,9 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/parked/groups", "", ""),
         ("/api/v1/dead", "", ""),
         ("/api/v1/dead", "?limit=0", ""),
+        ("/api/v1/notifications", "", ""),
+        ("/api/v1/notifications", "?limit=1", ""),
+        ("/api/v1/notifications", "?before=nobody", ""),
         ("/api/v1/logs", "?limit=1", ""),
         ("/api/v1/logs", "?since=x", ""),
         ("/api/v1/logs/export", "", ""),
@@ -297,8 +301,11 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/dead/{message}", "unit"),
         ("/api/v1/dead/{message}", "garbage"),
         ("/api/v1/dead/{message}", "nobody"),
+        ("/api/v1/notifications/{notification}", told.as_str()),
+        ("/api/v1/notifications/{notification}", "nobody"),
     ] {
         let real = path.replace("{job}", name).replace("{message}", name);
+        let real = real.replace("{notification}", name);
         book.ask(&door, get.clone(), path, &real, "").await;
     }
     for (path, name, body) in [
@@ -395,8 +402,41 @@ async fn explanations(book: &mut Notebook, desk: &Desk, door: &Door) {
     }
 }
 
+/// Notifications on every way, and a test of them; answers the id of one.
+async fn notifications(book: &mut Notebook, desk: &Desk) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let config = notify::Config {
+        from: "mosync@acme.example".to_owned(),
+        public_url: None,
+        smtp: None,
+        folder: Some(folder.path().to_owned()),
+        webhook: None,
+        timeout: std::time::Duration::from_secs(20),
+    };
+    let courier: Arc<dyn ports::courier::Courier> =
+        Arc::new(notify::Notify::new(config, desk.clock()).unwrap());
+    let path = "/api/v1/notifications/test";
+    let post = Method::POST;
+    let door = desk.door().await;
+    book.ask(&door, post.clone(), path, path, "").await;
+    let door = desk
+        .door_of(desk.ops.clone().telling(Arc::clone(&courier)))
+        .await;
+    book.ask(&door, post, path, path, "").await;
+    let keep = std::time::Duration::from_secs(86_400);
+    let ops = desk.ops.clone();
+    let mut notifier = console::Notifier::new(ops, courier, "a test".to_owned(), keep);
+    notifier
+        .round(&tokio_util::sync::CancellationToken::new())
+        .await
+        .unwrap();
+    let told = desk.stores.outbox.list(None, 9).await.unwrap();
+    assert!(told.len() > 1, "{told:?}");
+    told[0].id().to_owned()
+}
+
 /// A holder who leaves soon, with a deal, and another whose assignment does not count.
-async fn store_permissions(desk: &Desk) {
+pub(crate) async fn store_permissions(desk: &Desk) {
     let user = |name: &str| {
         let username = format!("{name}@example.com");
         let fields = json!({"LastName": name, "Username": username, "Email": username});

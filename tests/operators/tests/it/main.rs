@@ -5,6 +5,7 @@
     reason = "harness and tests panic where a test would"
 )]
 
+mod blind;
 mod desk;
 mod document;
 mod doors;
@@ -13,6 +14,7 @@ mod exports;
 mod jobs;
 mod journal;
 mod messages;
+mod notifications;
 mod org;
 mod parked;
 mod pinned;

@@ -13,7 +13,7 @@ use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, Source, SourceError, StreamStart,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
@@ -85,26 +85,6 @@ impl DeskOrg {
     }
 }
 
-impl DeskOrg {
-    /// From the stand-in org.
-    fn rows(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
-        let rows = self.1.query(soql, deleted).map_err(refused)?;
-        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
-        if let Some(count) = count {
-            return Ok(Page {
-                total: count["expr0"].as_u64().unwrap(),
-                rows: Vec::new(),
-                next: None,
-            });
-        }
-        Ok(Page {
-            total: rows.len() as u64,
-            rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
-            next: None,
-        })
-    }
-}
-
 fn refused(error: ApiError) -> SourceError {
     SourceError::Refused {
         code: error.code.to_owned(),
@@ -154,20 +134,31 @@ impl Source for DeskOrg {
         let _answers = self.asked()?;
         Ok(crate::desk::record(ObjectKind::User, 1))
     }
-    /// The org's own record and the integration user's calendar are the desk's.
+    /// The org's own record and the user's; everything else is the stand-in org's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
-        let row = if soql.contains("FROM Organization") {
-            json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
-                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1})
-        } else if soql.contains("FROM User ") {
-            json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})
+        let rows = if soql.contains("FROM Organization") {
+            vec![
+                json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
+                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1}),
+            ]
+        } else if soql.contains("SELECT TimeZoneSidKey, LocaleSidKey FROM User ") {
+            vec![json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})]
         } else {
-            return self.rows(soql, deleted);
+            let rows = self.1.query(soql, deleted).map_err(refused)?;
+            rows.into_iter().map(Value::Object).collect()
         };
+        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
+        if let Some(count) = count {
+            return Ok(Page {
+                total: count["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            });
+        }
         Ok(Page {
-            total: 1,
-            rows: vec![Row::of(&row).unwrap()],
+            total: rows.len() as u64,
+            rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
             next: None,
         })
     }
