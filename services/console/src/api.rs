@@ -33,6 +33,7 @@ const ROUTES: &[Route] = &[
     ("/api/v1/status", &["get"], || get(handlers::status)),
     ("/api/v1/users", &["get"], || get(handlers::users)),
     ("/api/v1/left", &["get"], || get(handlers::left)),
+    ("/api/v1/explain/{id}", &["get"], || get(handlers::explain)),
     ("/api/v1/sync-all", &["post"], || post(handlers::sync_all)),
     ("/api/v1/jobs", &["get"], || get(handlers::jobs)),
     ("/api/v1/jobs/{job}", &["get"], || get(handlers::job)),

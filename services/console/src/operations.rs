@@ -1,6 +1,7 @@
 //! Everything that can be asked and ordered, on ports alone.
 
 mod dead;
+mod explain;
 mod jobs;
 mod left;
 mod logs;
@@ -22,6 +23,7 @@ use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
+use runtime::readback::RulesInForce;
 
 pub use notifications::Notifier;
 
@@ -98,6 +100,7 @@ pub struct Operations {
     journal: Option<Journal>,
     bulk_from: u64,
     previews: Arc<Previews>,
+    rules: Arc<RulesInForce>,
     courier: Option<Arc<dyn Courier>>,
     target: Option<Arc<dyn Target>>,
 }
@@ -121,7 +124,9 @@ impl Operations {
         source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
+        let rules = RulesInForce::new(stores.clone(), Arc::clone(&source));
         Self {
+            rules: Arc::new(rules),
             target: None,
             stores,
             queue,
@@ -136,7 +141,7 @@ impl Operations {
         }
     }
 
-    /// Asks mOS there what it holds.
+    /// Asks mOS there what it holds, for who wants a record explained or to know what left the scope.
     #[must_use]
     pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
         self.target = Some(target);

@@ -2,6 +2,7 @@
 //! 1970-01-01T00:00:00Z.
 
 mod dead;
+mod explain;
 mod jobs;
 mod left;
 mod logs;
@@ -13,6 +14,10 @@ mod status;
 mod users;
 
 pub use dead::{DeadList, DeadOutcome, DeadView};
+pub use explain::{
+    ExplainCode, ExplainCondition, ExplainGate, ExplainMos, ExplainOpportunity, ExplainOwner,
+    ExplainSeen, ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
+};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};

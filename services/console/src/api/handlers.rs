@@ -12,11 +12,11 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::export::Line;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView,
-    JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, NotificationView,
-    ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings,
-    SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
-    SyncAllView, TestView, Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, Groups, ImportMapping,
+    ImportedView, JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList,
+    NotificationView, ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch,
+    Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory,
+    SettingsView, StatusView, SyncAllView, TestView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -86,6 +86,13 @@ pub(super) async fn left(
     Asked(stretch): Asked<Stretch>,
 ) -> Answer<LeftView> {
     answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
+}
+
+pub(super) async fn explain(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<ExplainView> {
+    answer(ops.explain(&id).await)
 }
 
 pub(super) async fn sync_all(
