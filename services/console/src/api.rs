@@ -34,6 +34,9 @@ type Route = (
 
 /// The routes that need a token. The document is held to this table by a test.
 const ROUTES: &[Route] = &[
+    ("/api/v1/explain/{id}", &["get"], Right::Read, || {
+        get(handlers::explain)
+    }),
     ("/api/v1/status", &["get"], Right::Read, || {
         get(handlers::status)
     }),

@@ -16,11 +16,11 @@ use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, ImportMapping, ImportedView,
-    JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList, ParkedSearch,
-    PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, Touched,
-    UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, ImportMapping,
+    ImportedView, JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList,
+    ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings, SavedView,
+    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView,
+    Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 use crate::{api, entry};
@@ -103,6 +103,14 @@ impl Client {
     pub async fn left(&self, after: Option<&str>) -> Result<LeftView, OpsError> {
         let after = after.map(|after| ("after".to_owned(), after.to_owned()));
         self.get(&with("/left", after)).await
+    }
+
+    /// Why a record is in mOS, or is not; by its id or the address of its page in Salesforce.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn explain(&self, asked: &str) -> Result<ExplainView, OpsError> {
+        self.get(&format!("/explain/{}", escaped(asked))).await
     }
 
     /// Starts a sync-all, or answers the one that runs.

@@ -5,6 +5,7 @@ use ports::queue::LinkLost;
 use ports::source::SourceError;
 use ports::stores::StoreError;
 use ports::target::TargetError;
+use runtime::worker::Outage;
 
 use crate::journal::JournalError;
 use crate::views::{ErrorDetail, FaultView, SettingsConflict};
@@ -180,6 +181,16 @@ impl From<JournalError> for OpsError {
             | JournalError::Held(_)) => {
                 Self::OutOfReach(format!("{error}; the settings were not changed"))
             }
+        }
+    }
+}
+
+impl From<Outage> for OpsError {
+    fn from(outage: Outage) -> Self {
+        match outage {
+            Outage::Source(error) => error.into(),
+            Outage::Store(error) => error.into(),
+            Outage::Other(why) => Self::Broken(why),
         }
     }
 }

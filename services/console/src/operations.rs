@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod dead;
+mod explain;
 mod jobs;
 mod left;
 mod logs;
@@ -24,6 +25,7 @@ use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
+use runtime::readback::RulesInForce;
 
 pub use notifications::Notifier;
 
@@ -117,6 +119,7 @@ pub struct Operations {
     org_memory: org::OrgMemory,
     bulk_from: u64,
     previews: Arc<Previews>,
+    rules: Arc<RulesInForce>,
     courier: Option<Arc<dyn Courier>>,
     target: Option<Arc<dyn Target>>,
 }
@@ -140,7 +143,9 @@ impl Operations {
         source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
+        let rules = RulesInForce::new(stores.clone(), Arc::clone(&source));
         Self {
+            rules: Arc::new(rules),
             target: None,
             stores,
             queue,
@@ -156,7 +161,7 @@ impl Operations {
         }
     }
 
-    /// Asks mOS there what it holds.
+    /// Asks mOS there what it holds, for who wants a record explained or to know what left the scope.
     #[must_use]
     pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
         self.target = Some(target);

@@ -3,6 +3,7 @@
 
 mod access;
 mod dead;
+mod explain;
 mod jobs;
 mod left;
 mod logs;
@@ -16,6 +17,10 @@ mod users;
 
 pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
+pub use explain::{
+    ExplainCode, ExplainCondition, ExplainGate, ExplainMos, ExplainOpportunity, ExplainOwner,
+    ExplainSeen, ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
+};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};

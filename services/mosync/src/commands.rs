@@ -3,6 +3,7 @@
 mod console;
 mod dead;
 mod decode_event;
+mod explain;
 mod health;
 mod jobs;
 mod left;
@@ -64,6 +65,11 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
             format,
             limit,
         } => left::run(&configured, format, limit.into()).await,
+        Command::Explain {
+            configured,
+            asked,
+            json,
+        } => explain::run(&configured, &asked, json).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,

@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{ObjectKind, SalesforceId, Version};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// mOS's ingest contract.
 #[async_trait]
@@ -33,6 +34,13 @@ pub trait Target: Send + Sync {
         after: &str,
         limit: usize,
     ) -> Result<Vec<Listed>, TargetError>;
+
+    /// What mOS holds of a record; `None` when it does not have it.
+    async fn record(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Held>, TargetError>;
 }
 
 /// The most records of one page of [`Target::list`] (ingest contract).
@@ -43,6 +51,15 @@ pub const MAX_LISTED: usize = 2_000;
 pub struct Listed {
     /// As mOS has it; of what mosync wrote, Salesforce's id with 18 characters.
     pub external_id: String,
+}
+
+/// A record as mOS holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The version last written.
+    pub version: Version,
+    /// mOS field name to value; an empty field is absent, decimals are texts (ingest contract).
+    pub fields: Map<String, Value>,
 }
 
 /// One record to write.

@@ -12,12 +12,12 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::export::Line;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, ImportMapping, ImportedView,
-    JobList, JobView, LeftView, LogPageView, LogSearch, MakeToken, NewTokenView, NotificationList,
-    NotificationView, OrgView, ParkedList, ParkedSearch, PreviewView, PreviewedList,
-    PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff,
-    SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, TokenList, TokenView,
-    Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, Groups, ImportMapping,
+    ImportedView, JobList, JobView, LeftView, LogPageView, LogSearch, MakeToken, NewTokenView,
+    NotificationList, NotificationView, OrgView, ParkedList, ParkedSearch, PreviewView,
+    PreviewedList, PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection,
+    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, TokenList,
+    TokenView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -87,6 +87,13 @@ pub(super) async fn left(
     Asked(stretch): Asked<Stretch>,
 ) -> Answer<LeftView> {
     answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
+}
+
+pub(super) async fn explain(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<ExplainView> {
+    answer(ops.explain(&id).await)
 }
 
 pub(super) async fn sync_all(

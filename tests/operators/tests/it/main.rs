@@ -9,6 +9,7 @@ mod blind;
 mod desk;
 mod document;
 mod doors;
+mod explain;
 mod exports;
 mod import_mapping;
 mod jobs;

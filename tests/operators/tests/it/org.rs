@@ -25,6 +25,7 @@ struct State {
     id: SalesforceId,
     fields: Vec<FieldDescription>,
     answers: bool,
+    is_sandbox: bool,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -53,6 +54,7 @@ impl DeskOrg {
                 field("Site__c", None, true),
             ],
             answers: true,
+            is_sandbox: false,
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -64,6 +66,11 @@ impl DeskOrg {
     /// From now on it answers, or does not.
     pub(crate) fn answers(&self, answers: bool) {
         self.state().answers = answers;
+    }
+
+    /// It was a sandbox all along.
+    pub(crate) fn is_sandbox(&self) {
+        self.state().is_sandbox = true;
     }
 
     /// The integration user sees this field no more.
@@ -118,10 +125,11 @@ fn not_here() -> SourceError {
 #[async_trait]
 impl Source for DeskOrg {
     async fn organization(&self) -> Result<Organization, SourceError> {
+        let state = self.asked()?;
         Ok(Organization {
-            id: self.asked()?.id,
+            id: state.id,
             name: "Acme".to_owned(),
-            is_sandbox: false,
+            is_sandbox: state.is_sandbox,
             time_zone: "UTC".to_owned(),
         })
     }
@@ -175,6 +183,14 @@ impl Source for DeskOrg {
             }
             rows.into_iter().map(Value::Object).collect()
         };
+        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
+        if let Some(count) = count {
+            return Ok(Page {
+                total: count["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            });
+        }
         Ok(Page {
             total: rows.len() as u64,
             rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
