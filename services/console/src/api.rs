@@ -34,6 +34,9 @@ type Route = (
 
 /// The routes that need a token. The document is held to this table by a test.
 const ROUTES: &[Route] = &[
+    ("/api/v1/explain/{id}", &["get"], Right::Read, || {
+        get(handlers::explain)
+    }),
     ("/api/v1/status", &["get"], Right::Read, || {
         get(handlers::status)
     }),
@@ -197,6 +200,30 @@ const ROUTES: &[Route] = &[
     ("/api/v1/logs/export", &["get"], Right::Read, || {
         get(handlers::export)
     }),
+    ("/api/v1/left", &["get"], Right::Read, || {
+        get(handlers::left)
+    }),
+    (
+        "/api/v1/settings/import-mapping",
+        &["post"],
+        Right::Administer,
+        || post(handlers::import_mapping),
+    ),
+    ("/api/v1/notifications", &["get"], Right::Administer, || {
+        get(handlers::notifications)
+    }),
+    (
+        "/api/v1/notifications/{notification}",
+        &["get"],
+        Right::Administer,
+        || get(handlers::notification),
+    ),
+    (
+        "/api/v1/notifications/test",
+        &["post"],
+        Right::Administer,
+        || post(handlers::test_notification),
+    ),
 ];
 
 /// Every path with its methods, as the document must have them.

@@ -16,10 +16,11 @@ use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason,
-    RevertSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
-    SyncAllView, Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, ImportMapping,
+    ImportedView, JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList,
+    ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings, SavedView,
+    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView,
+    Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 use crate::{api, entry};
@@ -93,6 +94,23 @@ impl Client {
     /// [`OpsError`].
     pub async fn users(&self) -> Result<UsersView, OpsError> {
         self.get("/users").await
+    }
+
+    /// What left the scope and is still in mOS, in the stretch of mOS's records after this one.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn left(&self, after: Option<&str>) -> Result<LeftView, OpsError> {
+        let after = after.map(|after| ("after".to_owned(), after.to_owned()));
+        self.get(&with("/left", after)).await
+    }
+
+    /// Why a record is in mOS, or is not; by its id or the address of its page in Salesforce.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn explain(&self, asked: &str) -> Result<ExplainView, OpsError> {
+        self.get(&format!("/explain/{}", escaped(asked))).await
     }
 
     /// Starts a sync-all, or answers the one that runs.
@@ -226,6 +244,29 @@ impl Client {
         })))
     }
 
+    /// A page of notifications, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn notifications(
+        &self,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<NotificationList, OpsError> {
+        let before = before.map(|before| ("before".to_owned(), before.to_owned()));
+        let limit = ("limit".to_owned(), limit.to_string());
+        let page = before.into_iter().chain([limit]);
+        self.get(&with("/notifications", page)).await
+    }
+
+    /// Sends a test notification.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn test_notification(&self) -> Result<TestView, OpsError> {
+        self.post("/notifications/test", &()).await
+    }
+
     /// The settings in force.
     ///
     /// # Errors
@@ -356,6 +397,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn revert_settings(&self, revert: &RevertSettings) -> Result<SavedView, OpsError> {
         self.post("/settings/revert", revert).await
+    }
+
+    /// Takes the field mapping of the org's custom metadata, or says what that would change.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn import_mapping(&self, import: &ImportMapping) -> Result<ImportedView, OpsError> {
+        self.post("/settings/import-mapping", import).await
     }
 
     /// Serves the connected org from now on.

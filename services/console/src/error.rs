@@ -4,6 +4,8 @@ use http::StatusCode;
 use ports::queue::LinkLost;
 use ports::source::SourceError;
 use ports::stores::StoreError;
+use ports::target::TargetError;
+use runtime::worker::Outage;
 
 use crate::journal::JournalError;
 use crate::views::{ErrorDetail, FaultView, SettingsConflict};
@@ -158,6 +160,18 @@ impl From<SourceError> for OpsError {
     }
 }
 
+impl From<TargetError> for OpsError {
+    fn from(error: TargetError) -> Self {
+        let message = error.to_string();
+        match error {
+            TargetError::Unreachable(_) | TargetError::Throttled(_) | TargetError::Forbidden(_) => {
+                Self::OutOfReach(message)
+            }
+            TargetError::TooLarge | TargetError::Unprocessable(_) => Self::Broken(message),
+        }
+    }
+}
+
 impl From<JournalError> for OpsError {
     fn from(error: JournalError) -> Self {
         match error {
@@ -167,6 +181,16 @@ impl From<JournalError> for OpsError {
             | JournalError::Held(_)) => {
                 Self::OutOfReach(format!("{error}; the settings were not changed"))
             }
+        }
+    }
+}
+
+impl From<Outage> for OpsError {
+    fn from(outage: Outage) -> Self {
+        match outage {
+            Outage::Source(error) => error.into(),
+            Outage::Store(error) => error.into(),
+            Outage::Other(why) => Self::Broken(why),
         }
     }
 }

@@ -5,10 +5,10 @@ use domain::{ObjectKind, SalesforceId};
 use serde::Serialize;
 
 use crate::OpsError;
-use crate::views::{Format, LogLine, PreviewedView, UserView, UsersView};
+use crate::views::{Format, LeftRecord, LogLine, PreviewedView, UserView, UsersView};
 
 /// A line of an export.
-pub(crate) trait Line: Serialize {
+pub trait Line: Serialize {
     /// The headings of the CSV.
     const HEADINGS: &'static [&'static str];
 
@@ -91,6 +91,23 @@ impl Line for UserLine<'_> {
     }
 }
 
+/// The headings of the CSV of what left the scope.
+const LEFT_HEADINGS: [&str; 4] = ["id", "why", "owner", "name"];
+
+impl Line for LeftRecord {
+    const HEADINGS: &'static [&'static str] = &["id", "why", "owner", "name"];
+
+    fn cells(&self) -> Vec<String> {
+        let owner = self.owner.map(|owner| owner.to_string());
+        vec![
+            self.id.clone(),
+            self.why.name().to_owned(),
+            owner.unwrap_or_default(),
+            self.name.clone().unwrap_or_default(),
+        ]
+    }
+}
+
 /// Holders, then the others, as CSV.
 ///
 /// # Errors
@@ -135,7 +152,7 @@ impl Format {
     ///
     /// # Errors
     /// Never for this text; handed on for the caller to report.
-    pub(crate) fn head<L: Line>(self) -> Result<Bytes, OpsError> {
+    pub fn head<L: Line>(self) -> Result<Bytes, OpsError> {
         match self {
             Self::Csv => rows([L::HEADINGS.iter().map(|heading| (*heading).to_owned())]),
             Self::Jsonl => Ok(Bytes::new()),
@@ -146,7 +163,7 @@ impl Format {
     ///
     /// # Errors
     /// Never for these texts; handed on for the caller to report.
-    pub(crate) fn lines<L: Line>(self, lines: &[L]) -> Result<Bytes, OpsError> {
+    pub fn lines<L: Line>(self, lines: &[L]) -> Result<Bytes, OpsError> {
         match self {
             Self::Csv => rows(
                 lines
@@ -187,7 +204,7 @@ fn harmless(cell: &str) -> String {
 }
 
 fn broken(error: &dyn std::error::Error) -> OpsError {
-    OpsError::Broken(format!("the list could not be written out: {error}"))
+    OpsError::Broken(format!("the file could not be written out: {error}"))
 }
 
 #[cfg(test)]
@@ -234,6 +251,25 @@ mod tests {
         let quoted = written("\r=1");
         assert!(quoted.contains("\"'\r=1\""), "{quoted:?}");
         assert!(written("1=1").contains(",1=1\r\n"));
+    }
+
+    #[test]
+    fn what_left_is_a_row_each() {
+        let record = LeftRecord {
+            id: "006000000000001AAA".to_owned(),
+            name: Some("=1, and more".to_owned()),
+            owner: None,
+            why: crate::views::LeftWhy::OwnerWithoutPermission,
+        };
+        let text = Format::Csv.lines(&[record]).unwrap();
+        assert_eq!(
+            text,
+            "006000000000001AAA,owner_without_permission,,\"'=1, and more\"\r\n"
+        );
+        assert_eq!(
+            Format::Csv.head::<LeftRecord>().unwrap(),
+            "id,why,owner,name\r\n"
+        );
     }
 
     #[test]

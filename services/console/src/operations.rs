@@ -3,9 +3,12 @@
 pub(crate) mod access;
 mod checklist;
 mod dead;
+mod explain;
 mod fields;
 mod jobs;
+mod left;
 mod logs;
+mod notifications;
 mod org;
 mod parked;
 mod settings;
@@ -19,10 +22,14 @@ use domain::Timestamp;
 use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
+use ports::courier::Courier;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
+use runtime::readback::RulesInForce;
+
+pub use notifications::Notifier;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -113,10 +120,12 @@ pub struct Operations {
     journal: Option<Journal>,
     org_memory: org::OrgMemory,
     field_memory: fields::FieldMemory,
-    target: Option<Arc<dyn Target>>,
     permission_sets: Vec<String>,
     bulk_from: u64,
     previews: Arc<Previews>,
+    rules: Arc<RulesInForce>,
+    courier: Option<Arc<dyn Courier>>,
+    target: Option<Arc<dyn Target>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -138,7 +147,10 @@ impl Operations {
         source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
+        let rules = RulesInForce::new(stores.clone(), Arc::clone(&source));
         Self {
+            rules: Arc::new(rules),
+            target: None,
             stores,
             queue,
             clock,
@@ -148,24 +160,24 @@ impl Operations {
             journal: None,
             org_memory: org::OrgMemory::default(),
             field_memory: fields::FieldMemory::default(),
-            target: None,
             permission_sets: Vec::new(),
             bulk_from: BULK_FROM,
             previews: Arc::default(),
+            courier: None,
         }
+    }
+
+    /// Asks mOS there what it holds, for who wants a record explained or to know what left the scope.
+    #[must_use]
+    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
+        self.target = Some(target);
+        self
     }
 
     /// Statements with more rows are read by Bulk API jobs, as the listener does.
     #[must_use]
     pub const fn with_bulk_from(mut self, rows: u64) -> Self {
         self.bulk_from = rows;
-        self
-    }
-
-    /// Asks mOS there what it holds, and whether it takes the key.
-    #[must_use]
-    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
-        self.target = Some(target);
         self
     }
 

@@ -4,9 +4,12 @@
 mod access;
 mod checklist;
 mod dead;
+mod explain;
 mod fields;
 mod jobs;
+mod left;
 mod logs;
+mod notifications;
 mod org;
 mod parked;
 mod preview;
@@ -18,9 +21,16 @@ mod users;
 pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
 pub use checklist::{ChecklistItem, ChecklistState, ChecklistView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
-pub use fields::{FieldList, FieldView, PicklistValueView};
+pub use explain::{
+    ExplainCode, ExplainCondition, ExplainGate, ExplainMos, ExplainOpportunity, ExplainOwner,
+    ExplainSeen, ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
+};
+pub use fields::{FieldList, FieldView};
 pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
+pub(crate) use notifications::by_and_to;
+pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
 pub use org::OrgView;
 pub use parked::{
     DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
@@ -31,8 +41,8 @@ pub use preview::{
     RateView,
 };
 pub use settings::{
-    ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
-    SettingsDiff, SettingsHistory, SettingsView, ValidationView,
+    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings,
+    SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
     ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,

@@ -63,12 +63,38 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What left the scope and is still in mOS: how many opportunities, which and why; asks mOS and
+    /// Salesforce
+    Left {
+        #[command(flatten)]
+        configured: Configured,
+        /// text counts them and names the first, the others write all of them
+        #[arg(long, value_enum, default_value_t = LogsFormat::Text)]
+        format: LogsFormat,
+        /// How many are named in the text
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u16,
+    },
+    /// Why a record is in mOS, or is not, and what would bring it there
+    Explain {
+        #[command(flatten)]
+        configured: Configured,
+        /// A Salesforce id of 15 or 18 characters, or the address of the record's page
+        #[arg(value_name = "ID")]
+        asked: String,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Jobs, newest first, and what can be done about them
     Jobs(JobsArguments),
     /// The integration log, newest first
     Logs(Box<LogsArguments>),
     /// Ask the service that runs with this configuration whether it is ready; exit code 0 when it is
     Health(Configured),
+    /// Notifications: what was told to whom, and a test
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Settings: what is synced
     #[command(subcommand)]
     Settings(Box<SettingsCommand>),
@@ -101,6 +127,30 @@ pub(crate) struct Configured {
     /// The configuration file; every key can be overridden by `MOSYNC_SECTION_KEY`
     #[arg(long, value_name = "FILE", env = "MOSYNC_CONFIG")]
     pub(crate) config: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotifyCommand {
+    /// The newest notifications, and whether they arrived
+    List {
+        #[command(flatten)]
+        configured: Configured,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send a test to everybody who would be told, and say what each server answers; exit code 1
+    /// when somebody's did not take it
+    Test {
+        #[command(flatten)]
+        configured: Configured,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -218,6 +268,21 @@ pub(crate) enum SettingsCommand {
         #[arg(long, conflicts_with = "merge")]
         dry_run: bool,
     },
+    /// Take over the field mapping that the org keeps as custom metadata of the mOS package; shows
+    /// first what that changes, and asks at a terminal
+    ImportMapping {
+        #[command(flatten)]
+        configured: Configured,
+        /// API name of the custom metadata type, where it is not that of the mOS package
+        #[arg(long = "type", value_name = "NAME")]
+        metadata_type: Option<String>,
+        /// Only show what would change, and what is wrong
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Serve the connected org from now on, though the settings were for another one
     ConfirmOrg {
         #[command(flatten)]
@@ -325,7 +390,7 @@ pub(crate) struct LogsArguments {
     /// At least this bad: info, warning or error
     #[arg(long)]
     pub(crate) level: Option<String>,
-    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead
+    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead, notify
     #[arg(long)]
     pub(crate) topic: Option<String>,
     /// Written since then: 2026-11-22T15:04:05Z, or how long ago, such as 30m, 2h or 7d

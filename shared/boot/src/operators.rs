@@ -47,7 +47,11 @@ impl Adapters {
             .counting(org.permission_sets.iter().map(qualified).collect())
             .polling(config.salesforce.polled_objects.clone())
             .with_bulk_from(config.salesforce.bulk_from)
-            .journaling(journal(config)))
+            .journaling(journal(config))
+            .telling(crate::notifications::courier(
+                config,
+                Arc::clone(&self.clock),
+            )?))
     }
 }
 
@@ -128,11 +132,12 @@ pub async fn start_console(
         keep_journal(keeping, stop).await;
         Ok::<_, Infallible>(())
     });
+    crate::notifications::start(config, adapters, &operations, lifecycle)?;
     let mut console = Console::new(operations, keys);
     match own_url(config, address) {
         Some(url) => console = console.with_pages(web(config, url)?),
         None => tracing::warn!(
-            "console.url is not configured, so there are no pages for people, only the API"
+            "console.public_url is not configured, so there are no pages for people, only the API"
         ),
     }
     let stop = lifecycle.soft().clone();
@@ -148,7 +153,7 @@ pub async fn start_console(
 /// The address that people open the console at: as configured, else where it listens, on this machine.
 fn own_url(config: &Config, address: SocketAddr) -> Option<Url> {
     let own = || Url::parse(&format!("http://{address}")).ok();
-    let configured = config.console.url.clone();
+    let configured = config.console.public_url.clone();
     configured.or_else(|| own().filter(|_| address.ip().is_loopback()))
 }
 

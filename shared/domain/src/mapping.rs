@@ -6,6 +6,8 @@
 mod contract;
 mod convert;
 mod fits;
+mod held;
+pub mod metadata;
 mod term;
 mod touches;
 
@@ -20,6 +22,7 @@ use contract::{Shape, find};
 
 pub use convert::Wanted;
 pub use fits::{Described, MappingFit};
+pub use held::differing;
 pub use term::ContractTermType;
 pub use touches::touches;
 

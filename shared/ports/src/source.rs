@@ -259,19 +259,10 @@ pub struct FieldDescription {
     pub calculated: bool,
     /// The objects a reference points to.
     pub reference_to: BTreeSet<String>,
+    /// The active values of a picklist, by their API names; none for other kinds.
+    pub values: BTreeSet<String>,
     /// What a path through a reference calls the record it points to: `Account` of `AccountId`.
     pub relationship: Option<String>,
-    /// The values that can be chosen in a picklist, in Salesforce's order; none for other fields.
-    pub values: Vec<PicklistValue>,
-}
-
-/// A value of a picklist that is in use.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PicklistValue {
-    /// What records hold, and filters name.
-    pub value: String,
-    /// Label in the integration user's language.
-    pub label: String,
 }
 
 /// API requests per 24 hours.

@@ -45,8 +45,7 @@ pub async fn settle(
     }
 }
 
-/// Why nothing may run with this org by these settings, and what to do; `None` when it may, or when no
-/// org is written down yet.
+/// Why nothing may run with this org under these settings, and what to do; `None` when it may.
 #[must_use]
 pub fn refusal(current: &SettingsRevision, org: &Organization) -> Option<String> {
     match current.settings.org {

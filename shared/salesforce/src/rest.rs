@@ -8,9 +8,7 @@ use backoff::{ExponentialBuilder, Retryable};
 use domain::filter::FieldType;
 use domain::{ObjectKind, Row, SalesforceId};
 use http::StatusCode;
-use ports::source::{
-    ApiAllowance, FieldDescription, Organization, Page, PicklistValue, SourceError,
-};
+use ports::source::{ApiAllowance, FieldDescription, Organization, Page, SourceError};
 use secrecy::ExposeSecret;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -128,13 +126,13 @@ impl Core {
                 filterable: field.filterable,
                 calculated: field.calculated,
                 reference_to: field.reference_to,
-                relationship: field.relationship_name,
                 values: field
                     .picklist_values
                     .into_iter()
-                    .filter(|entry| entry.active)
-                    .map(PicklistAnswer::value)
+                    .filter(|value| value.active)
+                    .map(|value| value.value)
                     .collect(),
+                relationship: field.relationship_name,
             })
             .collect())
     }
@@ -425,29 +423,18 @@ pub(crate) struct FieldAnswer {
     calculated: bool,
     #[serde(default)]
     pub(crate) reference_to: BTreeSet<String>,
+    #[serde(default)]
+    picklist_values: Vec<PicklistValue>,
     /// What SOQL calls the record that a reference points to.
     pub(crate) relationship_name: Option<String>,
-    #[serde(default)]
-    picklist_values: Vec<PicklistAnswer>,
 }
 
-/// A value of a picklist. Inactive ones may still be in records, and cannot be chosen any more.
+/// One value of a picklist; `value` is what rows and events carry, its label is translated.
 #[derive(Debug, Clone, Deserialize)]
-struct PicklistAnswer {
+struct PicklistValue {
     value: String,
     #[serde(default)]
-    label: Option<String>,
-    #[serde(default)]
     active: bool,
-}
-
-impl PicklistAnswer {
-    fn value(self) -> PicklistValue {
-        PicklistValue {
-            label: self.label.unwrap_or_else(|| self.value.clone()),
-            value: self.value,
-        }
-    }
 }
 
 /// `Remaining` can fall below zero, as the limit is soft.

@@ -12,11 +12,12 @@ use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::export::{self, Line};
 use crate::views::{
-    ChecklistView, ConfirmOrg, DeadList, DeadOutcome, DeadView, ExpectedSyncAll, FieldList, Format,
-    Groups, JobList, JobView, LogPageView, LogSearch, MakeToken, NewTokenView, OrgView, ParkedList,
-    ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings,
+    ChecklistView, ConfirmOrg, DeadList, DeadOutcome, DeadView, ExpectedSyncAll, ExplainView,
+    FieldList, Format, Groups, ImportMapping, ImportedView, JobList, JobView, LeftView,
+    LogPageView, LogSearch, MakeToken, NewTokenView, NotificationList, NotificationView, OrgView,
+    ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings,
     SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
-    SyncAllView, TokenList, TokenView, Touched, UsersView, ValidationView,
+    SyncAllView, TestView, TokenList, TokenView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError};
 use domain::settings::Settings;
@@ -28,6 +29,14 @@ type Answer<T> = Result<Json<T>, Refused>;
 #[serde(deny_unknown_fields)]
 pub(super) struct Page {
     before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A stretch of what mOS holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stretch {
+    after: Option<String>,
     limit: Option<usize>,
 }
 
@@ -94,6 +103,20 @@ pub(super) async fn expected_sync_all(State(ops): State<Operations>) -> Answer<E
     answer(ops.expected_sync_all().await)
 }
 
+pub(super) async fn left(
+    State(ops): State<Operations>,
+    Asked(stretch): Asked<Stretch>,
+) -> Answer<LeftView> {
+    answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
+}
+
+pub(super) async fn explain(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<ExplainView> {
+    answer(ops.explain(&id).await)
+}
+
 pub(super) async fn sync_all(
     State(ops): State<Operations>,
     CalledBy(caller): CalledBy,
@@ -136,6 +159,27 @@ pub(super) async fn cancel(
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
     answer(ops.cancel_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn notifications(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Page>,
+) -> Answer<NotificationList> {
+    answer(ops.notifications(page.before.as_deref(), page.limit).await)
+}
+
+pub(super) async fn notification(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<NotificationView> {
+    answer(ops.notification(&id).await)
+}
+
+pub(super) async fn test_notification(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+) -> Answer<TestView> {
+    answer(ops.test_notification(caller).await)
 }
 
 pub(super) async fn parked(
@@ -271,6 +315,14 @@ pub(super) async fn revert_settings(
     Told(told): Told<RevertSettings>,
 ) -> Answer<SavedView> {
     answer(ops.revert_settings(&told, &author).await)
+}
+
+pub(super) async fn import_mapping(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<ImportMapping>,
+) -> Answer<ImportedView> {
+    answer(ops.import_mapping(&told, &author).await)
 }
 
 pub(super) async fn confirm_org(

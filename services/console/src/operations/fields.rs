@@ -12,7 +12,7 @@ use tokio::sync::Mutex;
 
 use super::{Operations, object_of};
 use crate::OpsError;
-use crate::views::{FieldList, FieldView, PicklistValueView};
+use crate::views::{FieldList, FieldView};
 
 /// How long an answer is shown before it is asked again: whoever builds a filter asks often.
 const FRESH: Duration = Duration::from_secs(60);
@@ -87,16 +87,12 @@ fn view(field: FieldDescription, parent: &str) -> Option<FieldView> {
     } else {
         Vec::new()
     };
-    let values = field.values.into_iter().map(|value| PicklistValueView {
-        value: value.value,
-        label: value.label,
-    });
     Some(FieldView {
         field_type,
         filterable: field.filterable,
         calculated: field.calculated,
         operators,
-        values: values.collect(),
+        values: field.values.into_iter().collect(),
         name,
         label,
     })

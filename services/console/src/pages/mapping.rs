@@ -48,7 +48,8 @@ impl Written {
         let mut rows = Vec::new();
         for object in ObjectKind::ALL {
             for (mos_field, _) in Mapping::mos_fields(object) {
-                let is_of = |row: &&MappingRow| (row.object, row.mos_field.as_str()) == (object, mos_field);
+                let is_of =
+                    |row: &&MappingRow| (row.object, row.mos_field.as_str()) == (object, mos_field);
                 let mapped: Vec<Row> = mapping.rows().iter().filter(is_of).map(row).collect();
                 if mapped.is_empty() {
                     rows.push(Row {
@@ -72,7 +73,8 @@ impl Written {
             .map(|(name, value)| (name.as_str(), value.as_str()))
             .collect();
         let text = |name: String| sent.get(name.as_str()).copied().unwrap_or_default();
-        let rows = (1..=MOST).take_while(|number| sent.contains_key(format!("mos.{number}").as_str()));
+        let rows =
+            (1..=MOST).take_while(|number| sent.contains_key(format!("mos.{number}").as_str()));
         Self {
             base: text("base".to_owned()).parse().unwrap_or_default(),
             rows: rows
@@ -90,7 +92,10 @@ impl Written {
     /// The rows as a document has them. An empty Salesforce field is no row: the mOS field is mapped
     /// as standard, where it has a standard.
     fn document(&self) -> Vec<serde_json::Value> {
-        let filled = self.rows.iter().filter(|row| !row.salesforce_field.is_empty());
+        let filled = self
+            .rows
+            .iter()
+            .filter(|row| !row.salesforce_field.is_empty());
         filled
             .map(|row| {
                 let mut value = json!({
@@ -115,7 +120,10 @@ impl Written {
             .collect();
         for fault in found {
             let message = sentence(&fault.message);
-            let by_name = fault.at.strip_prefix("mapping.").and_then(|at| at.split_once('.'));
+            let by_name = fault
+                .at
+                .strip_prefix("mapping.")
+                .and_then(|at| at.split_once('.'));
             if let Some((object, mos_field)) = by_name {
                 let rows = (1..).zip(&self.rows).filter(|(_, row)| {
                     (row.object.as_str(), row.mos_field.as_str()) == (object, mos_field)
@@ -127,7 +135,10 @@ impl Written {
                 }
                 continue;
             }
-            let place = fault.at.strip_prefix("mapping[").and_then(|at| at.strip_suffix(']'));
+            let place = fault
+                .at
+                .strip_prefix("mapping[")
+                .and_then(|at| at.strip_suffix(']'));
             let place = place.and_then(|place| place.parse::<usize>().ok());
             let number = place.and_then(|place| filled.get(place.checked_sub(1)?));
             match number {
@@ -230,7 +241,9 @@ fn change(written: &mut Written, deed: &str) {
         written.rows.remove(place);
     } else if let Some(row) = written.rows.get_mut(place) {
         // The last row of a field goes back to the standard.
-        standard(row).unwrap_or_default().clone_into(&mut row.salesforce_field);
+        standard(row)
+            .unwrap_or_default()
+            .clone_into(&mut row.salesforce_field);
         row.active = true;
         row.term.clear();
     }
@@ -382,13 +395,15 @@ mod tests {
     use super::*;
 
     fn mapped(rows: &[(&str, &str, bool)]) -> Mapping {
-        let rows = rows.iter().map(|(mos_field, salesforce_field, active)| MappingRow {
-            object: ObjectKind::Opportunity,
-            mos_field: (*mos_field).to_owned(),
-            salesforce_field: (*salesforce_field).to_owned(),
-            active: *active,
-            contract_term_type: None,
-        });
+        let rows = rows
+            .iter()
+            .map(|(mos_field, salesforce_field, active)| MappingRow {
+                object: ObjectKind::Opportunity,
+                mos_field: (*mos_field).to_owned(),
+                salesforce_field: (*salesforce_field).to_owned(),
+                active: *active,
+                contract_term_type: None,
+            });
         Mapping::new(rows.collect()).unwrap()
     }
 
@@ -400,8 +415,7 @@ mod tests {
             mapped(&[("arr", "ARR__c", false), ("arr", "Other__c", true)]),
         ] {
             let written = Written::of(1, &mapping);
-            let rows: Vec<MappingRow> =
-                serde_json::from_value(json!(written.document())).unwrap();
+            let rows: Vec<MappingRow> = serde_json::from_value(json!(written.document())).unwrap();
             assert_eq!(Mapping::new(rows).unwrap(), mapping);
         }
     }
@@ -422,6 +436,9 @@ mod tests {
         for nonsense in ["remove.0", "remove.x", "add.9999", "dance"] {
             change(&mut written, nonsense);
         }
-        assert_eq!(written.rows.len(), Written::of(1, &Mapping::default()).rows.len());
+        assert_eq!(
+            written.rows.len(),
+            Written::of(1, &Mapping::default()).rows.len()
+        );
     }
 }

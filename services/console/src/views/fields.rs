@@ -18,17 +18,8 @@ pub struct FieldView {
     pub calculated: bool,
     /// The operators that fit, where a filter may name it.
     pub operators: Vec<Operator>,
-    /// The values of a picklist that can be chosen.
-    pub values: Vec<PicklistValueView>,
-}
-
-/// A value of a picklist.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct PicklistValueView {
-    /// What records hold, and filters name.
-    pub value: String,
-    /// Its label.
-    pub label: String,
+    /// The active values of a picklist, by their API names.
+    pub values: Vec<String>,
 }
 
 /// Fields of an object, by their labels.

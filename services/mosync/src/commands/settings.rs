@@ -6,7 +6,9 @@ use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use boot::console::views::{PastSave, RevertSettings, SavedView, SettingsView, ValidationView};
+use boot::console::views::{
+    ImportMapping, PastSave, RevertSettings, SavedView, SettingsView, ValidationView,
+};
 use boot::console::{Client, Document, OpsError};
 use domain::settings::{Change, Settings, diff};
 use serde::Serialize;
@@ -83,6 +85,12 @@ pub(crate) async fn run(command: SettingsCommand) -> Result<ExitCode, Failure> {
             let client = client(&configured).await?;
             import(&client, &document, base, merge, dry_run).await?;
         }
+        SettingsCommand::ImportMapping {
+            configured,
+            metadata_type,
+            dry_run,
+            yes,
+        } => import_mapping(&client(&configured).await?, metadata_type, dry_run, yes).await?,
         SettingsCommand::ConfirmOrg { configured, org } => {
             told(&client(&configured).await?.confirm_org(&org).await?);
         }
@@ -264,6 +272,50 @@ async fn revert(client: &Client, to: u64, dry_run: bool, yes: bool) -> Result<()
     Ok(())
 }
 
+async fn import_mapping(
+    client: &Client,
+    metadata_type: Option<String>,
+    dry_run: bool,
+    yes: bool,
+) -> Result<(), Failure> {
+    let mut asked = ImportMapping {
+        metadata_type,
+        base: None,
+        dry_run: true,
+    };
+    let effect = client.import_mapping(&asked).await?;
+    print(&format!(
+        "{} has {} records",
+        effect.metadata_type, effect.records
+    ));
+    for remark in &effect.remarks {
+        print(&format!("    {remark}"));
+    }
+    let SavedView {
+        revision, changes, ..
+    } = &effect.outcome;
+    if changes.is_empty() {
+        print(&format!(
+            "nothing differs from revision {revision}, so nothing was saved"
+        ));
+        return Ok(());
+    }
+    print(&format!("against revision {revision} it changes"));
+    list(changes);
+    if dry_run {
+        print("nothing was changed");
+        return Ok(());
+    }
+    if !yes && std::io::stdin().is_terminal() && !agreed()? {
+        print("nothing was changed");
+        return Ok(());
+    }
+    asked.base = Some(*revision);
+    asked.dry_run = false;
+    told(&client.import_mapping(&asked).await?.outcome);
+    Ok(())
+}
+
 /// What going back does. That this cannot be told, because Salesforce does not answer, keeps nobody
 /// from going back.
 async fn tell_effects(client: &Client, to: u64, base: u64) -> Result<(), Failure> {
@@ -378,7 +430,14 @@ fn foresee(view: &ValidationView) -> Result<(), Failure> {
         print("    nothing");
     }
     list(&view.changes);
+    warn(&view.warnings);
     Ok(())
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        print(&format!("warning: {warning}"));
+    }
 }
 
 fn told(saved: &SavedView) {
@@ -391,6 +450,7 @@ fn told(saved: &SavedView) {
     }
     print(&format!("settings revision {} saved", saved.revision));
     list(&saved.changes);
+    warn(&saved.warnings);
     if let Some(job) = &saved.job {
         print(&format!("{job} brings what is newly let in"));
     }

@@ -219,7 +219,7 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
     write(&mut form, "field.1", "StageName");
     write(&mut form, "operator.1", "includes");
     let stage = pressed(&visitor, &form, "refresh").await;
-    stage.has("The Closed Won");
+    stage.has("Closed Won</label>");
     let mut form = stage.form(SETTINGS);
     assert!(
         form.contains(&("operator.1".to_owned(), "equals".to_owned())),

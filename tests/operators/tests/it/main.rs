@@ -6,13 +6,18 @@
 )]
 
 mod administrators;
+mod blind;
 mod desk;
 mod document;
 mod doors;
+mod explain;
 mod exports;
+mod import_mapping;
 mod jobs;
 mod journal;
+mod left;
 mod messages;
+mod notifications;
 mod org;
 mod parked;
 mod pinned;

@@ -11,9 +11,9 @@ use fake_salesforce::error::ApiError;
 use fake_salesforce::org::Org;
 use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
-    Page, PicklistValue, Source, SourceError, StreamStart,
+    Page, Source, SourceError, StreamStart,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
@@ -25,6 +25,7 @@ struct State {
     id: SalesforceId,
     fields: Vec<FieldDescription>,
     answers: bool,
+    is_sandbox: bool,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -35,15 +36,8 @@ fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDe
         filterable,
         calculated: false,
         reference_to: BTreeSet::new(),
+        values: BTreeSet::new(),
         relationship: None,
-        values: Vec::new(),
-    }
-}
-
-fn choice(value: &str) -> PicklistValue {
-    PicklistValue {
-        value: value.to_owned(),
-        label: format!("The {value}"),
     }
 }
 
@@ -55,7 +49,7 @@ impl DeskOrg {
             fields: vec![
                 field("Amount", Some(FieldType::Currency), true),
                 FieldDescription {
-                    values: ["Prospecting", "Closed Won"].map(choice).into(),
+                    values: ["Prospecting", "Closed Won"].map(str::to_owned).into(),
                     ..field("StageName", Some(FieldType::Picklist), true)
                 },
                 FieldDescription {
@@ -68,6 +62,7 @@ impl DeskOrg {
                 field("Site__c", None, true),
             ],
             answers: true,
+            is_sandbox: false,
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -81,6 +76,11 @@ impl DeskOrg {
         self.state().answers = answers;
     }
 
+    /// It was a sandbox all along.
+    pub(crate) fn is_sandbox(&self) {
+        self.state().is_sandbox = true;
+    }
+
     /// The integration user sees this field no more.
     pub(crate) fn hides(&self, field: &str) {
         self.state().fields.retain(|known| known.name != field);
@@ -91,6 +91,13 @@ impl DeskOrg {
         let mut new = field(name, Some(FieldType::Text), true);
         label.clone_into(&mut new.label);
         self.state().fields.push(new);
+    }
+
+    /// From now on this field is a formula.
+    pub(crate) fn calculates(&self, field: &str) {
+        let mut state = self.state();
+        let known = state.fields.iter_mut().find(|known| known.name == field);
+        known.unwrap().calculated = true;
     }
 
     /// It sees the amount again.
@@ -117,18 +124,11 @@ fn refused(error: ApiError) -> SourceError {
     }
 }
 
-fn page(soql: &str, rows: &[serde_json::Value]) -> Page {
-    if soql.starts_with("SELECT COUNT() ") {
-        return Page {
-            total: rows[0]["expr0"].as_u64().unwrap(),
-            rows: Vec::new(),
-            next: None,
-        };
-    }
-    let rows: Vec<Row> = rows.iter().map(|row| Row::of(row).unwrap()).collect();
+/// What a `COUNT()` answers: no row, and how many there are.
+const fn counted(total: u64) -> Page {
     Page {
-        total: rows.len() as u64,
-        rows,
+        total,
+        rows: Vec::new(),
         next: None,
     }
 }
@@ -140,32 +140,37 @@ fn not_here() -> SourceError {
 #[async_trait]
 impl Source for DeskOrg {
     async fn organization(&self) -> Result<Organization, SourceError> {
+        let state = self.asked()?;
         Ok(Organization {
-            id: self.asked()?.id,
+            id: state.id,
             name: "Acme".to_owned(),
-            is_sandbox: false,
+            is_sandbox: state.is_sandbox,
             time_zone: "UTC".to_owned(),
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        let state = self.asked()?;
+        let own = self.asked()?.fields.clone();
         if object == "Opportunity" {
-            return Ok(state.fields.clone());
+            return Ok(own);
         }
-        let entity = self.1.entity(object).unwrap();
-        let fields = entity.fields.iter().filter(|field| !field.hidden);
+        let described = self
+            .1
+            .describe(object)
+            .map_err(|_no_such| SourceError::Refused {
+                code: "NOT_FOUND".to_owned(),
+                message: "The requested resource does not exist".to_owned(),
+            })?;
+        let fields = described["fields"].as_array().unwrap().iter();
         Ok(fields
-            .map(|known| FieldDescription {
-                reference_to: known
-                    .reference
-                    .iter()
-                    .map(|(target, _)| (*target).to_owned())
-                    .collect(),
-                ..field(
-                    known.name,
-                    FieldType::of_describe(known.kind.name()),
-                    known.filterable,
-                )
+            .map(|field| FieldDescription {
+                name: field["name"].as_str().unwrap().to_owned(),
+                label: field["label"].as_str().unwrap().to_owned(),
+                field_type: Some(FieldType::Text),
+                filterable: true,
+                calculated: false,
+                reference_to: BTreeSet::new(),
+                values: BTreeSet::new(),
+                relationship: None,
             })
             .collect())
     }
@@ -176,30 +181,34 @@ impl Source for DeskOrg {
         let _answers = self.asked()?;
         Ok(crate::desk::record(ObjectKind::User, 1))
     }
-    /// The org's own record and the user's; it has no other set-up. Opportunities are the stand-in's.
+    /// The org's own record and the user's; everything else is the stand-in org's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
-        let of_stand_in = ["Opportunity", "Account", "Contact", "PermissionSet"]
-            .map(|object| format!("FROM {object}"));
-        let is_count = soql.starts_with("SELECT COUNT()");
-        if is_count || of_stand_in.iter().any(|from| soql.contains(from)) {
-            let rows = self.1.query(soql, deleted).map_err(refused)?;
-            return Ok(page(soql, &rows));
-        }
-        let row = if soql.contains("FROM Organization") {
-            json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
-                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1})
-        } else if soql.contains("FROM User") {
-            json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})
+        let rows = if soql.contains("FROM Organization") {
+            vec![
+                json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
+                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1}),
+            ]
+        } else if soql.contains("SELECT TimeZoneSidKey, LocaleSidKey FROM User ") {
+            vec![json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})]
         } else {
-            return Err(SourceError::Refused {
-                code: "INVALID_TYPE".to_owned(),
-                message: "no such object".to_owned(),
-            });
+            let rows = self.1.query(soql, deleted).map_err(refused)?;
+            if soql.starts_with("SELECT COUNT() ") {
+                return Ok(counted(rows[0]["expr0"].as_u64().unwrap()));
+            }
+            rows.into_iter().map(Value::Object).collect()
         };
+        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
+        if let Some(count) = count {
+            return Ok(Page {
+                total: count["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            });
+        }
         Ok(Page {
-            total: 1,
-            rows: vec![Row::of(&row).unwrap()],
+            total: rows.len() as u64,
+            rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
             next: None,
         })
     }

@@ -85,6 +85,7 @@ impl Operations {
             settings,
             types,
             profile,
+            warnings: _,
         } = checked;
         let next = current.next(settings, types, profile, "a preview", self.now());
         self.preview(&current, &next).await

@@ -79,6 +79,7 @@ impl Operations {
                 saved: false,
                 revision: base.revision,
                 changes: diff(&base.settings, &settings),
+                warnings: Vec::new(),
                 job: None,
             });
         }
@@ -117,7 +118,7 @@ impl Operations {
         self.save_parsed(parsed, &base, author).await
     }
 
-    async fn save_parsed(
+    pub(super) async fn save_parsed(
         &self,
         parsed: Parsed,
         base: &SettingsRevision,
@@ -133,6 +134,7 @@ impl Operations {
                 saved: false,
                 revision: current.revision,
                 changes,
+                warnings: Vec::new(),
                 job: None,
             });
         }
@@ -195,6 +197,7 @@ impl Operations {
             settings,
             types,
             profile,
+            warnings,
         } = checked;
         let next = current.next(settings, types, profile, author.name(), self.now());
         let job = caused(current, &next);
@@ -215,6 +218,7 @@ impl Operations {
             saved: true,
             revision: next.revision,
             changes,
+            warnings,
             job: job.map(|job| job.id.to_string()),
         })
     }

@@ -294,7 +294,7 @@ fn choices(number: usize, row: &WrittenRow, field: &FieldView, fault: Option<&st
         field
             .values
             .iter()
-            .any(|known| known.value.eq_ignore_ascii_case(value))
+            .any(|known| known.eq_ignore_ascii_case(value))
     };
     let others = row
         .values
@@ -314,7 +314,7 @@ fn choices(number: usize, row: &WrittenRow, field: &FieldView, fault: Option<&st
             legend { "Values" }
             div.choice-list tabindex="0" {
                 @for (place, value) in field.values.iter().enumerate() {
-                    (tick(place, &value.value, &value.label, is_ticked(&value.value)))
+                    (tick(place, value, value, is_ticked(value)))
                 }
                 @for (place, value) in (field.values.len()..).zip(others) {
                     (tick(place, value, &format!("{value} (not in the list)"), true))

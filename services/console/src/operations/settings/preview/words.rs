@@ -3,7 +3,7 @@
 use domain::frequency::Frequency;
 use domain::settings::Settings;
 
-use super::{Compared, Foreseen, OTHER_ORG, UNJUDGED};
+use super::{Compared, Foreseen};
 use crate::views::PreviewView;
 
 /// The switches, and what else changes without any opportunity entering or leaving. `sandbox` tells
@@ -89,11 +89,11 @@ pub(super) fn of_rules(foreseen: &Foreseen, view: &PreviewView) -> Vec<String> {
     let mut words = Vec::new();
     let mut say = |sentence: &str| words.push(sentence.to_owned());
     match foreseen.compared {
-        Compared::New(why) if [OTHER_ORG, UNJUDGED].contains(&why) => say(why),
+        Compared::New(why) => say(why),
         Compared::Both { sent_again: true } => say(
             "the mapping differs: all that is in scope is read and sent again, with its users, accounts, contacts and contact roles",
         ),
-        Compared::New(_) | Compared::Both { .. } | Compared::Same => {}
+        Compared::Both { sent_again: false } | Compared::Same => {}
     }
     if foreseen.owners.is_empty() {
         say("nobody holds mOS permission, so no opportunity is in scope by any filter");
