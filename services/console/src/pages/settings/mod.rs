@@ -91,7 +91,7 @@ fn done(current: &SettingsView) -> maud::Markup {
 }
 
 /// The form, with what is written in it.
-pub(super) async fn form(
+async fn form(
     desk: &Desk,
     context: &PageContext,
     current: &SettingsView,
