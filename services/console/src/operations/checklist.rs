@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use domain::job::JobKind;
+use domain::notification::DeliveryState;
 use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
 use domain::tally::Count;
@@ -12,7 +13,7 @@ use ports::target::TargetError;
 
 use super::Operations;
 use crate::OpsError;
-use crate::views::{ChecklistItem, ChecklistState, ChecklistView};
+use crate::views::{ChecklistItem, ChecklistState, ChecklistView, DeliveryView, NotificationView};
 
 /// Jobs in which changes that were heard are looked for.
 const NEWEST: usize = 500;
@@ -47,7 +48,8 @@ impl Operations {
         items.extend(self.capture_items().await?);
         items.extend(self.permission_items(&snapshot).await);
         items.push(self.key_item().await);
-        items.push(mail_item(&revision));
+        let newest = self.notifications(None, None).await?.notifications;
+        items.push(mail_item(&revision, &newest));
         Ok(ChecklistView { items })
     }
 
@@ -138,7 +140,10 @@ impl Operations {
                     })
                     .count();
                 if holders > 0 {
-                    let evidence = format!("{holders} active users hold it, as last read from Salesforce");
+                    let evidence = match holders {
+                        1 => "1 active user holds it, as last read from Salesforce".to_owned(),
+                        many => format!("{many} active users hold it, as last read from Salesforce"),
+                    };
                     return item(id, title, ChecklistState::Done, evidence, "");
                 }
                 let assign = format!(
@@ -225,19 +230,50 @@ impl Operations {
     }
 }
 
-fn mail_item(revision: &SettingsRevision) -> ChecklistItem {
+/// By what became of the newest notification that went to an address of the settings.
+fn mail_item(revision: &SettingsRevision, newest: &[NotificationView]) -> ChecklistItem {
     let (id, title) = ("mail", "Notifications reach the administrators");
-    let fix = "Write the addresses into mOS Settings, mOS Admin Email Notification.";
-    match revision.settings.admin_emails.len() {
-        0 => item(id, title, ChecklistState::ToDo, "no address is named", fix),
-        number => item(
+    let emails = &revision.settings.admin_emails;
+    if emails.is_empty() {
+        let fix = "Write the addresses into mOS Settings, mOS Admin Email Notification.";
+        return item(id, title, ChecklistState::ToDo, "no address is named", fix);
+    }
+    let named = |delivery: &&DeliveryView| delivery.to.iter().any(|to| emails.contains(to));
+    let tried = newest
+        .iter()
+        .flat_map(|notification| &notification.deliveries)
+        .filter(named)
+        .find(|delivery| delivery.tried.is_some());
+    let test = "Send a test, and ask whoever reads these addresses whether it has arrived.";
+    let Some(delivery) = tried else {
+        let evidence = "addresses are named, and no notification was sent to them yet";
+        return item(id, title, ChecklistState::Unknown, evidence, test);
+    };
+    let said = delivery.said.clone().unwrap_or_default();
+    match delivery.state {
+        DeliveryState::Sent if delivery.by == "mail" => item(
+            id,
+            title,
+            ChecklistState::Done,
+            format!("the mail server has taken the newest notification: {said}"),
+            "",
+        ),
+        DeliveryState::Sent => item(
             id,
             title,
             ChecklistState::Unknown,
-            format!(
-                "{number} addresses are named; whether mail arrives there cannot be checked from here"
-            ),
-            "Ask whoever reads these addresses whether notifications arrive.",
+            "notifications are written into a folder, because no mail server is configured",
+            "Name a mail server in section [notify] of the configuration, and send a test.",
+        ),
+        DeliveryState::Pending
+        | DeliveryState::Sending
+        | DeliveryState::Failed
+        | DeliveryState::Dropped => item(
+            id,
+            title,
+            ChecklistState::ToDo,
+            format!("the newest notification was not taken: {said}"),
+            "Correct the addresses in mOS Settings, or the mail server in section [notify] of the configuration, and send a test.",
         ),
     }
 }

@@ -65,7 +65,7 @@ impl Written {
         Self { base, rows }
     }
 
-    fn read(pairs: &Pairs) -> Self {
+    fn read(pairs: &[(String, String)]) -> Self {
         /// mOS has fewer fields, each with a row or two.
         const MOST: usize = 400;
         let sent: BTreeMap<&str, &str> = pairs

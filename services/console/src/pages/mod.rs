@@ -110,6 +110,12 @@ const ROUTES: &[Route] = &[
         answers: || get(settings::show_checklist),
     },
     Route {
+        path: settings::TEST_MAIL,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::test_mail),
+    },
+    Route {
         path: settings::CONFIRM_ORG,
         methods: &["get", "post"],
         needs: Right::Administer,

@@ -73,7 +73,7 @@ fn page(context: &PageContext, users: &UsersView) -> Page {
         }
         @if users.others_opportunities > 0 {
             (notice::warning(&html! {
-                (number(users.others_opportunities)) " matching opportunities are not synced, because their owners have no mOS permission. The owners are listed below with the reason."
+                "Matching opportunities that are not synced: " (number(users.others_opportunities)) ". Their owners have no mOS permission; they are listed below with the reason."
             }))
         }
         (card::card("Holders of mOS permission", &holders(context, users)))

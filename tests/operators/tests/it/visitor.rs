@@ -151,8 +151,8 @@ impl Shown {
             .html
             .find(&begin)
             .unwrap_or_else(|| panic!("no form to {action} in {}", self.html));
-        let html = &self.html[from..];
-        fields(&html[..html.find("</form>").unwrap()])
+        let html = self.html.get(from..).unwrap();
+        fields(html.split("</form>").next().unwrap())
     }
 
     pub(crate) fn has(&self, text: &str) {
@@ -170,8 +170,8 @@ impl Shown {
             .html
             .find(&begin)
             .unwrap_or_else(|| panic!("no error at {field} in {}", self.html));
-        let rest = &self.html[from + begin.len()..];
-        plain(&rest[..rest.find("</p>").unwrap()])
+        let rest = self.html.get(from + begin.len()..).unwrap();
+        plain(rest.split("</p>").next().unwrap())
     }
 }
 
@@ -182,9 +182,8 @@ fn plain(text: &str) -> String {
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let begin = format!(" {name}=\"");
-    let from = tag.find(&begin)? + begin.len();
-    let rest = &tag[from..];
-    Some(plain(&rest[..rest.find('"')?]))
+    let (_, rest) = tag.split_once(&begin)?;
+    rest.split('"').next().map(plain)
 }
 
 fn is_set(tag: &str, name: &str) -> bool {

@@ -4,39 +4,77 @@ use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
-use super::{PATH, answer};
+use super::{PATH, TEST_MAIL, answer};
 use crate::pages::Desk;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
-use crate::pages::parts::{badge, card};
-use crate::views::{ChecklistItem, ChecklistState};
+use crate::pages::parts::{badge, card, form, notice};
+use crate::views::{ChecklistItem, ChecklistState, ChecklistView, TestView};
+use crate::{Caller, OpsError};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
-    let page = desk.operations.checklist().await.map(|list| {
-        let done = list
-            .items
-            .iter()
-            .filter(|item| item.state == ChecklistState::Done)
-            .count();
-        let body = card::card(
-            "What the first sync needs",
-            &html! {
-                ol.checklist { @for item in &list.items { li { (shown(item)) } } }
-            },
-        );
-        Page::new("First-run checklist", Icon::Settings, body)
-            .hint(html! { (done) " of " (list.items.len()) " are done, as far as can be checked." })
-            .actions(html! {
-                a.button href=(PATH) { "mOS Settings" }
-                a.button href=(super::CHECKLIST) { "Look again" }
-            })
-    });
-    answer(&context, page)
+    let list = desk.operations.checklist().await;
+    answer(&context, list.map(|list| page(&context, &list)))
 }
 
-fn shown(item: &ChecklistItem) -> Markup {
+/// Sends a test mail, and shows what each receiver has answered.
+pub(in crate::pages) async fn test_mail(
+    State(desk): State<Desk>,
+    context: PageContext,
+) -> Response {
+    let caller = Caller::Person(context.viewer.username.as_str().into());
+    let shown = async {
+        let told = match desk.operations.test_notification(caller).await {
+            Ok(test) => tried(&test),
+            Err(OpsError::Conflict(why)) => notice::failed(&html! { (sentence(&why)) }),
+            Err(error) => return Err(error),
+        };
+        let list = desk.operations.checklist().await?;
+        Ok(page(&context, &list).notice(told))
+    };
+    answer(&context, shown.await)
+}
+
+fn tried(test: &TestView) -> Markup {
+    let lines = html! {
+        p { strong { "A test was sent." } }
+        ul {
+            @for way in &test.tried {
+                li {
+                    (way.by) @if !way.to.is_empty() { " to " (way.to.join(", ")) } ": "
+                    @if way.taken { "taken" } @else { "not taken" }
+                    " (" (way.said) ")"
+                }
+            }
+        }
+    };
+    if test.tried.iter().all(|way| way.taken) {
+        notice::done(&lines)
+    } else {
+        notice::failed(&lines)
+    }
+}
+
+fn page(context: &PageContext, list: &ChecklistView) -> Page {
+    let items = list.items.iter();
+    let done = items
+        .filter(|item| item.state == ChecklistState::Done)
+        .count();
+    let body = card::card(
+        "What the first sync needs",
+        &html! { ol.checklist { @for item in &list.items { li { (shown(context, item)) } } } },
+    );
+    Page::new("First-run checklist", Icon::Settings, body)
+        .hint(html! { (done) " of " (list.items.len()) " are done, as far as can be checked." })
+        .actions(html! {
+            a.button href=(PATH) { "mOS Settings" }
+            a.button href=(super::CHECKLIST) { "Look again" }
+        })
+}
+
+fn shown(context: &PageContext, item: &ChecklistItem) -> Markup {
     let (tone, word) = match item.state {
         ChecklistState::Done => (badge::Tone::Good, "Done"),
         ChecklistState::ToDo => (badge::Tone::Bad, "To do"),
@@ -50,6 +88,11 @@ fn shown(item: &ChecklistItem) -> Markup {
                 p.quiet { (sentence(&item.evidence)) }
                 @if let Some(fix) = &item.fix { p { (fix) } }
                 @if item.id == "org" && item.fix.is_some() { p { a href=(super::CONFIRM_ORG) { "Confirm the connected org" } } }
+                @if item.id == "mail" {
+                    (form::order(context, TEST_MAIL, html! {
+                        button.button type="submit" { "Send a test mail" }
+                    }))
+                }
             }
         }
     }

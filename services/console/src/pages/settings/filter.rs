@@ -230,14 +230,12 @@ fn values(number: usize, row: &WrittenRow, faults: &Faults, choice: Choice<'_>) 
     let Some(field) = field else {
         return input("Several with commas between them.", None);
     };
-    let is_listed =
-        ["equals", "not_equal", "includes", "excludes"].contains(&row.operator.as_str());
-    let one_of_list = match field.field_type {
-        FieldType::Picklist => is_listed,
-        FieldType::MultiPicklist => ["includes", "excludes"].contains(&row.operator.as_str()),
-        FieldType::Boolean => return checkbox(number, row, fault.as_deref()),
-        _ => false,
-    };
+    if field.field_type == FieldType::Boolean {
+        return checkbox(number, row, fault.as_deref());
+    }
+    let among = |names: &[&str]| names.contains(&row.operator.as_str());
+    let one_of_list = (field.field_type == FieldType::Picklist && among(&["equals", "not_equal"]))
+        || (field.field_type == FieldType::MultiPicklist && among(&["includes", "excludes"]));
     if one_of_list && !field.values.is_empty() {
         return choices(number, row, field, fault.as_deref());
     }

@@ -31,7 +31,7 @@ use filter::Choice;
 use view::Shown;
 use written::{Faults, Pairs, Written, WrittenRow};
 
-pub(super) use checklist::show as show_checklist;
+pub(super) use checklist::{show as show_checklist, test_mail};
 pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
 pub(super) use history::{revert, show as show_history};
 pub(super) use save::{Came, foresee, save};
@@ -47,6 +47,7 @@ pub(super) const TRANSFER: &str = "/settings/transfer";
 pub(super) const EXPORT: &str = "/settings/export";
 pub(super) const CHECKLIST: &str = "/settings/checklist";
 pub(super) const CONFIRM_ORG: &str = "/settings/confirm-org";
+pub(super) const TEST_MAIL: &str = "/settings/test-mail";
 pub(super) const SYNC_ALL: &str = "/settings/sync-all";
 
 /// The script of these pages.

@@ -111,7 +111,7 @@ impl Written {
     }
 
     /// As it was sent.
-    pub(super) fn read(pairs: &Pairs) -> Self {
+    pub(super) fn read(pairs: &[(String, String)]) -> Self {
         let text = |name: &str| {
             let found = pairs.iter().find(|(known, _)| known == name);
             found.map(|(_, value)| value.clone()).unwrap_or_default()
