@@ -71,8 +71,14 @@ impl IntoResponse for PageFault {
 /// Begins with a capital letter and ends with a full stop.
 pub(super) fn sentence(text: &str) -> String {
     let mut letters = text.chars();
-    let first = letters.next().map(char::to_uppercase);
-    let mut sentence: String = first.into_iter().flatten().chain(letters).collect();
+    let first = letters.next();
+    // The name keeps its small letter.
+    let keeps = text.starts_with("mOS");
+    let first = first.into_iter().flat_map(|first| {
+        let capitals = first.to_uppercase().filter(move |_| !keeps);
+        capitals.chain(Some(first).filter(move |_| keeps))
+    });
+    let mut sentence: String = first.chain(letters).collect();
     if !sentence.ends_with(['.', '!', '?', ':', ')']) {
         sentence.push('.');
     }

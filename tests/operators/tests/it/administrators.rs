@@ -574,7 +574,7 @@ async fn the_checklist_tells_what_is_known_by_what() {
         "Acme (00D000000000001EAA) answers",
         "he event stream was not heard yet",
         "Change Data Capture on for Account",
-        "it exists, and no active user holds it",
+        "It exists, and no active user holds it",
         "1 active user holds it",
         "no address is named",
         "the key cannot be tried here",

@@ -685,7 +685,7 @@ async fn previewed(book: &mut Notebook, desk: &Desk, door: &Door, full: &Value) 
         "filter": { "conditions": [{"field": "Amount", "operator": "less_than", "values": ["2"]}] },
     } });
     let by_amount = serde_json::from_value(by_amount).unwrap();
-    let author = console::Author::of(console::Caller::Api, None);
+    let author = console::Author::of(&console::Caller::Api, None);
     let saved = desk.ops.save_settings(&by_amount, &author).await.unwrap();
     desk.org.hides("Amount");
     let unseen = of(json!({})).await;

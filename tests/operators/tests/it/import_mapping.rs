@@ -35,7 +35,7 @@ async fn import(desk: &Desk, base: Option<u64>) -> Result<ImportedView, OpsError
         base,
         dry_run: base.is_none(),
     };
-    let author = Author::of(Caller::CommandLine, Some("ada"));
+    let author = Author::of(&Caller::CommandLine, Some("ada"));
     desk.ops.import_mapping(&asked, &author).await
 }
 
@@ -227,7 +227,7 @@ async fn without_the_type_it_says_so() {
         base: None,
         dry_run: true,
     };
-    let author = Author::of(Caller::Api, None);
+    let author = Author::of(&Caller::Api, None);
     for name in ["Opportunity", "__mdt", "a b__mdt", "x, Id FROM User__mdt"] {
         let refused = desk.ops.import_mapping(&asked(name), &author).await;
         assert!(
