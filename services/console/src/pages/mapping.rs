@@ -367,7 +367,7 @@ fn mapping_row(object: ObjectKind, number: usize, row: &Row, faults: &Faults) ->
                     }
                 }
                 button.button type="submit" name="do" value=(format!("add.{number}")) formnovalidate {
-                    "Add" span.only-read { " another row for " (row.mos_field) }
+                    "Add row" span.only-read { " for " (row.mos_field) }
                 }
             }
         }

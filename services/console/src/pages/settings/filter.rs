@@ -111,7 +111,7 @@ pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) ->
                 }))
             }
             @if written.rows.is_empty() {
-                p.no-rows { "No condition: every open opportunity whose owner has mOS permission is synced." }
+                p.no-rows { "No condition: every opportunity whose owner has mOS permission is synced." }
             }
             ol.filter-rows {
                 @for (number, written) in (1..).zip(&written.rows) {

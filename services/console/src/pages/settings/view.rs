@@ -132,7 +132,7 @@ fn switches(written: &Written) -> Markup {
 fn basic(written: &Written, faults: &Faults) -> Markup {
     let of = |field: &str| faults.of(field);
     html! {
-        div.row {
+        div.row.tops {
             (Field::new("frequency", "Frequency of syncs")
                 .error(of("frequency").as_deref())
                 .select(FREQUENCIES, &written.frequency))
@@ -144,7 +144,7 @@ fn basic(written: &Written, faults: &Faults) -> Markup {
         (Field::new("sync_closed", "Sync closed opportunities")
             .help("Without it, an opportunity that closes is sent once more, and then no more.")
             .checkbox(written.sync_closed))
-        div.row {
+        div.row.tops {
             (Field::new("percent", "Share of the API allowance, percent")
                 .help("Bulk reading stops when mosync has used so much of the org's requests within 24 hours.")
                 .error(of("percent").as_deref())
@@ -159,7 +159,7 @@ fn basic(written: &Written, faults: &Faults) -> Markup {
 
 fn meaning(written: &Written, faults: &Faults) -> Markup {
     html! {
-        div.row.meaning {
+        div.row.tops.meaning {
             (Field::new("blanks", "Blank fields and negations (not equal to, does not contain, excludes)")
                 .error(faults.of("blanks").as_deref())
                 .select(BLANKS, &written.blanks))
