@@ -576,7 +576,7 @@ async fn the_checklist_tells_what_is_known_by_what() {
         "Change Data Capture on for Account",
         "It exists, and no active user holds it",
         "1 active user holds it",
-        "no address is named",
+        "No address is named",
         "the key cannot be tried here",
     ] {
         page.has(told);
