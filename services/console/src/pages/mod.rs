@@ -80,6 +80,12 @@ const ROUTES: &[Route] = &[
         answers: || post(settings::save),
     },
     Route {
+        path: settings::LOOK,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::look),
+    },
+    Route {
         path: settings::HISTORY,
         methods: &["get"],
         needs: Right::Administer,

@@ -306,24 +306,17 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
             "Somebody else has saved meanwhile",
             "added: theirs@example.com",
             "Disable mOS Sync: off \u{2192} on",
-            "Save both together",
+            "Put both together",
         ] {
             choice.has(told);
         }
-        let at = choice
-            .html
-            .match_indices("action=\"/settings/save\"")
-            .nth(option)
-            .unwrap()
-            .0;
+        let mut options = choice.html.split("action=\"/settings/look\"").skip(1);
+        let chosen = options.nth(option).unwrap();
         let chosen = Shown {
-            html: choice.html.get(at..).unwrap().to_owned(),
+            html: format!("action=\"/settings/look\"{chosen}"),
             ..choice
         };
-        let done = visitor
-            .send("/settings/save", &chosen.form("/settings/save"))
-            .await;
-        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.html);
+        saved(&visitor, "/settings/look", &chosen.form("/settings/look")).await;
         let (revision, settings) = in_force(&desk).await;
         assert_eq!((revision, settings.disabled), (2, true));
         assert_eq!(settings.admin_emails.len(), usize::from(both_emails));
@@ -336,7 +329,7 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
         .await;
     write(&mut mine, "percent", "20");
     let choice = visitor.send(SETTINGS, &mine).await;
-    choice.lacks("Save both together");
+    choice.lacks("Put both together");
     choice.has("Share of the API allowance");
 }
 

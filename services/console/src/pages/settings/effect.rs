@@ -38,7 +38,7 @@ pub(super) fn page(
                     ("Leave it", told(&preview.leaves)),
                     ("Are sent again", told(&preview.sent_again)),
                 ]))
-                p.help { "What leaves stays in mOS as it is, and receives nothing more. Nothing is deleted in mOS." }
+                p.help { "Nothing is deleted in mOS." }
             }
         }))
         @if let Some(job) = &preview.job { (card::card("The job that brings it", &cost(job))) }
@@ -119,9 +119,10 @@ pub(super) fn cost(cost: &CostView) -> Markup {
         },
         _ => html! { "not known: no job has shown yet how fast it goes here" },
     };
-    let left = cost
-        .api_calls_left
-        .map_or_else(|| "the org does not say".to_owned(), number);
+    let left = cost.api_calls_left.map_or_else(
+        || "not known: the org does not say".to_owned(),
+        |left| format!("{} within 24 hours", number(left)),
+    );
     card::facts(&[
         (
             "Records to read",
@@ -135,7 +136,7 @@ pub(super) fn cost(cost: &CostView) -> Markup {
                 (number(calls.reading)) " to read, " (number(calls.around)) " for what belongs to it)"
             },
         ),
-        ("Left to the org", html! { (left) " within 24 hours" }),
+        ("Left to the org", html! { (left) }),
     ])
 }
 

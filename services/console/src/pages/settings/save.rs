@@ -164,6 +164,28 @@ pub(in crate::pages) async fn save(
     }
 }
 
+/// What saving a document of the choice would do.
+pub(in crate::pages) async fn look(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Form(saving): Form<Saving>,
+) -> Response {
+    let page = async {
+        let document: Value = serde_json::from_str(&saving.document).map_err(|error| {
+            OpsError::Invalid(format!(
+                "the document cannot be read ({error}); go back to mOS Settings and begin there"
+            ))
+        })?;
+        let asked = SaveSettings {
+            base: Some(saving.base),
+            settings: serde_json::from_str(&saving.document).ok(),
+        };
+        foresee(&desk, &context, &asked, document, Came::Form).await
+    };
+    let page: Result<Page, OpsError> = page.await;
+    answer(&context, page)
+}
+
 /// The org has changed between the look and the save.
 async fn refused(
     desk: &Desk,
@@ -194,7 +216,7 @@ fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value) -> P
     let option = |id: &str, document: &Value, label: &str, help: &str, main: bool| {
         html! {
             div.option {
-                (parts::order_as(context, id, super::SAVE, true, html! {
+                (parts::order_as(context, id, super::LOOK, true, html! {
                     input type="hidden" name="base" value=(current.revision);
                     input type="hidden" name="document" value=(document.to_string());
                     button class=(if main { "brand-button" } else { "button" }) type="submit" { (label) }
@@ -210,10 +232,10 @@ fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value) -> P
         }
         (card::card("What should be in force?", &html! {
             @match &conflict.merged {
-                Some(merged) => (option("both", &json!(merged), "Save both together", "The two changes touch different settings.", true)),
+                Some(merged) => (option("both", &json!(merged), "Put both together", "The two changes touch different settings.", true)),
                 None => p { "Both change " (both(&conflict.both)) ", so they cannot be put together." }
             }
-            (option("mine", &own, "Save yours, and take theirs back", "Your document as it is; what was saved meanwhile is undone.", false))
+            (option("mine", &own, "Take yours, and undo theirs", "Your settings as you left them; what was saved meanwhile is undone.", false))
             div.option {
                 a.button href=(PATH) { "Keep theirs" }
                 p.help { "Your change is not saved." }
