@@ -162,12 +162,15 @@ fn other_row(context: &PageContext, other: &OtherView) -> Vec<Markup> {
     ]
 }
 
+/// In one element: on a narrow screen a cell's parts would stand beside each other.
 fn user(context: &PageContext, user: &UserView) -> Markup {
     html! {
-        strong { (user.name.as_deref().unwrap_or("A user who cannot be read")) } " "
-        @if let Some(username) = &user.username { span.quiet { (username) } " " }
-        (record::id(context, &user.id))
-        @if user.is_active == Some(false) { " " (badge::badge(badge::Tone::Warning, "Inactive")) }
-        @if user.is_frozen == Some(true) { " " (badge::badge(badge::Tone::Warning, "Frozen")) }
+        div {
+            strong { (user.name.as_deref().unwrap_or("A user who cannot be read")) } " "
+            @if let Some(username) = &user.username { span.quiet { (username) } " " }
+            (record::id(context, &user.id))
+            @if user.is_active == Some(false) { " " (badge::badge(badge::Tone::Warning, "Inactive")) }
+            @if user.is_frozen == Some(true) { " " (badge::badge(badge::Tone::Warning, "Frozen")) }
+        }
     }
 }

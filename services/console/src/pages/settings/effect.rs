@@ -98,8 +98,10 @@ fn line(context: &PageContext, opportunity: &PreviewedView) -> Vec<Markup> {
         record::id(context, &opportunity.id),
         html! { (opportunity.name.as_deref().unwrap_or("no name that can be read")) },
         html! {
-            (opportunity.owner_name.as_deref().unwrap_or("not known"))
-            @if let Some(owner) = &opportunity.owner { " " (record::id(context, owner)) }
+            div {
+                (opportunity.owner_name.as_deref().unwrap_or("not known"))
+                @if let Some(owner) = &opportunity.owner { " " (record::id(context, owner)) }
+            }
         },
     ]
 }

@@ -74,8 +74,10 @@ fn saves(context: &PageContext, history: &SettingsHistory, current: u64) -> Mark
     let rows = history.revisions.iter().map(|save| {
         vec![
             html! {
-                (save.revision) " "
-                @if save.revision == current { (badge::badge(badge::Tone::Good, "In force")) }
+                div {
+                    (save.revision) " "
+                    @if save.revision == current { (badge::badge(badge::Tone::Good, "In force")) }
+                }
             },
             time::at(save.saved),
             html! { (save.author) },
@@ -93,13 +95,15 @@ fn saves(context: &PageContext, history: &SettingsHistory, current: u64) -> Mark
 fn back_to(context: &PageContext, save: &PastSave, current: u64) -> Markup {
     html! {
         @if save.revision != current {
-            (form::order(context, REVERT, html! {
-                input type="hidden" name="to" value=(save.revision);
-                input type="hidden" name="base" value=(current);
-                button.button type="submit" { "Revert to this" span.only-read { " revision " (save.revision) } }
-            }))
-            " "
-            a href=(format!("{HISTORY}?from={}&to={current}", save.revision)) { "Compare with now" }
+            div {
+                (form::order(context, REVERT, html! {
+                    input type="hidden" name="to" value=(save.revision);
+                    input type="hidden" name="base" value=(current);
+                    button.button type="submit" { "Revert to this" span.only-read { " revision " (save.revision) } }
+                }))
+                " "
+                a href=(format!("{HISTORY}?from={}&to={current}", save.revision)) { "Compare with now" }
+            }
         }
     }
 }

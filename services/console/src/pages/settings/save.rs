@@ -67,12 +67,11 @@ pub(in crate::pages) async fn foresee(
             };
             Ok(Page::new("Nothing to save", Icon::Settings, body))
         }
-        Ok(preview) => Ok(effect::page(
-            context,
-            &preview,
-            &document.to_string(),
-            came.back(),
-        )),
+        Ok(preview) => {
+            let page = effect::page(context, &preview, &document.to_string(), came.back());
+            let warnings = desk.operations.validate_settings(asked).await?.warnings;
+            Ok(warned(page, &warnings))
+        }
         // Nobody knows yet who holds permission: what can be told is what differs.
         Err(OpsError::Conflict(why)) => {
             let validated = desk.operations.validate_settings(asked).await?;
@@ -91,6 +90,16 @@ pub(in crate::pages) async fn foresee(
         Err(OpsError::SettingsConflict(conflict)) => Ok(choice(context, &conflict, &document)),
         Err(error) => Err(error),
     }
+}
+
+/// With what should be known before the save, and keeps nobody from it.
+fn warned(page: Page, warnings: &[String]) -> Page {
+    if warnings.is_empty() {
+        return page;
+    }
+    page.notice(notice::warning(&html! {
+        ul { @for warning in warnings { li { (crate::pages::fault::sentence(warning)) } } }
+    }))
 }
 
 /// The difference alone, where the effect cannot be told.
