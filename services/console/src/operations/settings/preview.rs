@@ -84,6 +84,7 @@ impl Operations {
             settings,
             types,
             profile,
+            ..
         } = checked;
         let next = current.next(settings, types, profile, "a preview", self.now());
         self.preview(&current, &next).await
