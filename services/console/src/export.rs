@@ -51,9 +51,6 @@ impl Line for PreviewedView {
     }
 }
 
-/// The headings of the CSV of what left the scope.
-const LEFT_HEADINGS: [&str; 4] = ["id", "why", "owner", "name"];
-
 impl Line for LeftRecord {
     const HEADINGS: &'static [&'static str] = &["id", "why", "owner", "name"];
 

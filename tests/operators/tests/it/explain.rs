@@ -17,7 +17,7 @@ use fake_mos::Mos;
 use fake_salesforce::dml::Dml;
 use ports::source::ReplayId;
 use ports::stores::{Report, StreamState, WorkerState};
-use ports::target::{Held, Outcome, Target, TargetError, Upsert};
+use ports::target::{Held, Listed, Outcome, Target, TargetError, Upsert};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, TOPIC};
@@ -49,6 +49,9 @@ impl Target for DeskMos {
             version: Version::at(Timestamp::from_micros(record.version.parse().unwrap())),
             fields: record.fields,
         }))
+    }
+    async fn list(&self, _: ObjectKind, _: &str, _: usize) -> Result<Vec<Listed>, TargetError> {
+        Err(TargetError::Unreachable("nobody lists here".to_owned()))
     }
 }
 

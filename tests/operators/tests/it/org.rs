@@ -36,6 +36,7 @@ fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDe
         filterable,
         calculated: false,
         reference_to: BTreeSet::new(),
+        values: BTreeSet::new(),
         relationship: None,
     }
 }
