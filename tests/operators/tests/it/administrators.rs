@@ -248,6 +248,9 @@ async fn a_formula_in_the_filter_is_warned_of() {
     pressed(&visitor, &form, "refresh")
         .await
         .has("uses a formula");
+    let look = visitor.send(SETTINGS, &form).await;
+    look.has("Save these settings?");
+    look.has("The filter names Weighted__c, a formula or roll-up");
 }
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";

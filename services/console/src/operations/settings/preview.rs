@@ -85,26 +85,30 @@ impl Operations {
             settings,
             types,
             profile,
-            warnings: _,
+            warnings,
         } = checked;
         let next = current.next(settings, types, profile, "a preview", self.now());
-        self.preview(&current, &next).await
+        self.preview(&current, &next, warnings).await
     }
 
     async fn preview(
         &self,
         current: &SettingsRevision,
         next: &SettingsRevision,
+        warnings: Vec<String>,
     ) -> Result<PreviewView, OpsError> {
         let job = save::caused(current, next);
         let sandbox = self.is_sandbox(current, next).await;
+        let mut words =
+            words::of_switches(&current.settings, &next.settings, sandbox, job.is_some());
+        words.extend(warnings);
         let mut view = PreviewView {
             id: String::new(),
             base: current.revision,
             at: next.saved,
             snapshot: None,
             changes: diff(&current.settings, &next.settings),
-            words: words::of_switches(&current.settings, &next.settings, sandbox, job.is_some()),
+            words,
             enters: nothing(),
             leaves: nothing(),
             sent_again: nothing(),
