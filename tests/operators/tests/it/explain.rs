@@ -37,9 +37,6 @@ impl Target for DeskMos {
     async fn probe(&self) -> Result<(), TargetError> {
         Ok(())
     }
-    async fn list(&self, _: ObjectKind, _: &str, _: usize) -> Result<Vec<Listed>, TargetError> {
-        Err(TargetError::Unreachable("nobody lists here".to_owned()))
-    }
     async fn record(
         &self,
         object: ObjectKind,
