@@ -238,7 +238,7 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
 
 #[tokio::test]
 async fn a_formula_in_the_filter_is_warned_of() {
-    let (_desk, visitor) = furnished(&[]).await;
+    let (desk, visitor) = furnished(&[]).await;
     let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
     row(&mut form, 1, "Amount", "greater_than", "1");
     pressed(&visitor, &form, "refresh")
@@ -248,9 +248,11 @@ async fn a_formula_in_the_filter_is_warned_of() {
     pressed(&visitor, &form, "refresh")
         .await
         .has("uses a formula");
+    desk.org.calculates("Amount");
+    row(&mut form, 1, "Amount", "greater_than", "1");
     let look = visitor.send(SETTINGS, &form).await;
     look.has("Save these settings?");
-    look.has("The filter names Weighted__c, a formula or roll-up");
+    look.has("The filter names Amount, a formula or roll-up");
 }
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";
