@@ -1,15 +1,33 @@
-//! Lines of the log as CSV or JSON lines.
+//! Lists as CSV, and lines of the log as JSON lines, too.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use domain::ObjectKind;
+use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::OpsError;
-use crate::views::{Format, LogLine};
+use crate::{Operations, OpsError};
+use crate::views::{Format, LogLine, LogSearch};
 
 /// The headings of the CSV.
 const HEADINGS: [&str; 7] = [
     "time", "level", "topic", "job", "object", "record", "message",
 ];
+
+/// The log as a file: a page of lines is in memory at a time. When a page cannot be read, the answer
+/// breaks off without its regular end, so that nobody takes it for whole.
+///
+/// # Errors
+/// [`OpsError::Invalid`] before anything is read.
+pub(crate) fn log(operations: &Operations, search: &LogSearch) -> Result<Body, OpsError> {
+    let format = search.format.unwrap_or(Format::Csv);
+    let pages = operations.all_logs(search)?;
+    let head = futures::stream::once(std::future::ready(format.head()));
+    let lines = pages.map(move |page| format.lines(&page?));
+    let body = head.chain(lines).try_filter(|bytes: &Bytes| {
+        let something = !bytes.is_empty();
+        std::future::ready(something)
+    });
+    Ok(Body::from_stream(body))
+}
 
 impl Format {
     /// Its media type.
@@ -26,7 +44,7 @@ impl Format {
     /// Never for this text; handed on for the caller to report.
     pub(crate) fn head(self) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => rows([HEADINGS.map(str::to_owned)]),
+            Self::Csv => csv([HEADINGS.map(str::to_owned)]),
             Self::Jsonl => Ok(Bytes::new()),
         }
     }
@@ -37,7 +55,7 @@ impl Format {
     /// Never for these texts; handed on for the caller to report.
     pub(crate) fn lines(self, lines: &[LogLine]) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => rows(lines.iter().map(cells)),
+            Self::Csv => csv(lines.iter().map(cells)),
             Self::Jsonl => {
                 let mut text = Vec::new();
                 for line in lines {
@@ -62,15 +80,20 @@ fn cells(line: &LogLine) -> [String; 7] {
         record,
         line.message.clone(),
     ]
-    .map(|cell| harmless(&cell))
 }
 
-/// RFC 4180: quotes where needed, lines end with CR LF.
-fn rows(rows: impl IntoIterator<Item = [String; 7]>) -> Result<Bytes, OpsError> {
+/// RFC 4180: quotes where needed, lines end with CR LF. No cell is a formula.
+///
+/// # Errors
+/// Never for texts; handed on for the caller to report.
+pub(crate) fn csv<const N: usize>(
+    rows: impl IntoIterator<Item = [String; N]>,
+) -> Result<Bytes, OpsError> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
     for row in rows {
+        let row = row.map(|cell| harmless(&cell));
         writer.write_record(row).map_err(|error| broken(&error))?;
     }
     let text = writer.into_inner().map_err(|error| broken(&error))?;
@@ -87,7 +110,7 @@ fn harmless(cell: &str) -> String {
 }
 
 fn broken(error: &dyn std::error::Error) -> OpsError {
-    OpsError::Broken(format!("the log could not be written out: {error}"))
+    OpsError::Broken(format!("the list could not be written out: {error}"))
 }
 
 #[cfg(test)]

@@ -2,8 +2,8 @@
 
 pub(crate) mod access;
 mod dead;
-mod jobs;
-mod logs;
+pub(crate) mod jobs;
+pub(crate) mod logs;
 mod org;
 mod parked;
 mod settings;

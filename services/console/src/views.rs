@@ -13,11 +13,11 @@ mod users;
 
 pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
-pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use org::OrgView;
 pub use parked::{
-    DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
+    DismissalView, GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
     Touched,
 };
 pub use settings::{
@@ -25,7 +25,7 @@ pub use settings::{
     SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
-    ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
+    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
     WindowsView,
 };
 pub use users::{HolderView, OtherView, UserView, UsersView};

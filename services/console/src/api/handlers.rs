@@ -1,33 +1,23 @@
 //! One function a route.
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::{StreamExt as _, TryStreamExt as _};
 use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, Groups, JobList, JobView, LogPageView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, GroupSearch, Groups, JobList, JobSearch, JobView, LogPageView,
     LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, Reason, TokenList, TokenView, RevertSettings, SaveSettings, SavedView,
     Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched,
     UsersView, ValidationView,
 };
-use crate::{Operations, OpsError};
+use crate::{Operations, OpsError, export};
 use domain::settings::Settings;
 
 type Answer<T> = Result<Json<T>, Refused>;
-
-/// A page of a list.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    before: Option<String>,
-    limit: Option<usize>,
-}
 
 /// The beginning of a list.
 #[derive(Debug, Deserialize)]
@@ -80,9 +70,9 @@ pub(super) async fn sync_all(
 
 pub(super) async fn jobs(
     State(ops): State<Operations>,
-    Asked(page): Asked<Page>,
+    Asked(search): Asked<JobSearch>,
 ) -> Answer<JobList> {
-    answer(ops.jobs(page.before.as_deref(), page.limit).await)
+    answer(ops.jobs(&search).await)
 }
 
 pub(super) async fn job(State(ops): State<Operations>, Named(job): Named) -> Answer<JobView> {
@@ -122,8 +112,11 @@ pub(super) async fn parked(
     answer(ops.parked(&search).await)
 }
 
-pub(super) async fn groups(State(ops): State<Operations>) -> Answer<Groups> {
-    answer(ops.parked_groups().await)
+pub(super) async fn groups(
+    State(ops): State<Operations>,
+    Asked(search): Asked<GroupSearch>,
+) -> Answer<Groups> {
+    answer(ops.parked_groups(&search).await)
 }
 
 pub(super) async fn retry(
@@ -248,22 +241,14 @@ pub(super) async fn logs(
     answer(ops.logs(&search).await)
 }
 
-/// Streamed: a page of lines is in memory at a time. When a page cannot be read, the answer breaks
-/// off without its regular end, so that nobody takes it for whole.
+/// Streamed.
 pub(super) async fn export(
     State(ops): State<Operations>,
     Asked(search): Asked<LogSearch>,
 ) -> Result<Response, Refused> {
     let format = search.format.unwrap_or(Format::Csv);
-    let pages = ops.all_logs(&search)?;
-    let head = futures::stream::once(std::future::ready(format.head()));
-    let lines = pages.map(move |page| format.lines(&page?));
-    let body = head.chain(lines).try_filter(|bytes: &Bytes| {
-        let something = !bytes.is_empty();
-        std::future::ready(something)
-    });
     let content_type = (header::CONTENT_TYPE, format.media_type());
-    Ok(([content_type], Body::from_stream(body)).into_response())
+    Ok(([content_type], export::log(&ops, &search)?).into_response())
 }
 
 pub(super) async fn document() -> Response {
