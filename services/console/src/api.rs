@@ -34,69 +34,133 @@ type Route = (
 
 /// The routes that need a token. The document is held to this table by a test.
 const ROUTES: &[Route] = &[
-    ("/api/v1/status", &["get"], Right::Read, || get(handlers::status)),
-    ("/api/v1/users", &["get"], Right::Administer, || get(handlers::users)),
-    ("/api/v1/sync-all", &["post"], Right::Operate, || post(handlers::sync_all)),
-    ("/api/v1/jobs", &["get"], Right::Read, || get(handlers::jobs)),
-    ("/api/v1/jobs/{job}", &["get"], Right::Read, || get(handlers::job)),
-    ("/api/v1/jobs/{job}/pause", &["post"], Right::Operate, || {
-        post(handlers::pause)
+    ("/api/v1/status", &["get"], Right::Read, || {
+        get(handlers::status)
     }),
-    ("/api/v1/jobs/{job}/resume", &["post"], Right::Operate, || {
-        post(handlers::resume)
+    ("/api/v1/users", &["get"], Right::Administer, || {
+        get(handlers::users)
     }),
-    ("/api/v1/jobs/{job}/cancel", &["post"], Right::Operate, || {
-        post(handlers::cancel)
+    ("/api/v1/sync-all", &["post"], Right::Operate, || {
+        post(handlers::sync_all)
     }),
-    ("/api/v1/parked", &["get"], Right::Read, || get(handlers::parked)),
-    ("/api/v1/parked/groups", &["get"], Right::Read, || get(handlers::groups)),
-    ("/api/v1/parked/retry", &["post"], Right::Operate, || post(handlers::retry)),
+    ("/api/v1/jobs", &["get"], Right::Read, || {
+        get(handlers::jobs)
+    }),
+    ("/api/v1/jobs/{job}", &["get"], Right::Read, || {
+        get(handlers::job)
+    }),
+    (
+        "/api/v1/jobs/{job}/pause",
+        &["post"],
+        Right::Operate,
+        || post(handlers::pause),
+    ),
+    (
+        "/api/v1/jobs/{job}/resume",
+        &["post"],
+        Right::Operate,
+        || post(handlers::resume),
+    ),
+    (
+        "/api/v1/jobs/{job}/cancel",
+        &["post"],
+        Right::Operate,
+        || post(handlers::cancel),
+    ),
+    ("/api/v1/parked", &["get"], Right::Read, || {
+        get(handlers::parked)
+    }),
+    ("/api/v1/parked/groups", &["get"], Right::Read, || {
+        get(handlers::groups)
+    }),
+    ("/api/v1/parked/retry", &["post"], Right::Operate, || {
+        post(handlers::retry)
+    }),
     ("/api/v1/parked/dismiss", &["post"], Right::Operate, || {
         post(handlers::dismiss)
     }),
-    ("/api/v1/dead", &["get"], Right::Read, || get(handlers::dead)),
+    ("/api/v1/dead", &["get"], Right::Read, || {
+        get(handlers::dead)
+    }),
     ("/api/v1/dead/{message}", &["get"], Right::Read, || {
         get(handlers::dead_message)
     }),
-    ("/api/v1/dead/{message}/replay", &["post"], Right::Operate, || {
-        post(handlers::replay)
-    }),
-    ("/api/v1/dead/{message}/discard", &["post"], Right::Operate, || {
-        post(handlers::discard)
-    }),
-    ("/api/v1/settings", &["get", "post"], Right::Administer, || {
-        get(handlers::settings).post(handlers::save_settings)
-    }),
-    ("/api/v1/settings/validate", &["post"], Right::Administer, || {
-        post(handlers::validate_settings)
-    }),
-    ("/api/v1/settings/history", &["get"], Right::Administer, || {
-        get(handlers::settings_history)
-    }),
-    ("/api/v1/settings/revisions/{revision}", &["get"], Right::Administer, || {
-        get(handlers::settings_revision)
-    }),
+    (
+        "/api/v1/dead/{message}/replay",
+        &["post"],
+        Right::Operate,
+        || post(handlers::replay),
+    ),
+    (
+        "/api/v1/dead/{message}/discard",
+        &["post"],
+        Right::Operate,
+        || post(handlers::discard),
+    ),
+    (
+        "/api/v1/settings",
+        &["get", "post"],
+        Right::Administer,
+        || get(handlers::settings).post(handlers::save_settings),
+    ),
+    (
+        "/api/v1/settings/validate",
+        &["post"],
+        Right::Administer,
+        || post(handlers::validate_settings),
+    ),
+    (
+        "/api/v1/settings/history",
+        &["get"],
+        Right::Administer,
+        || get(handlers::settings_history),
+    ),
+    (
+        "/api/v1/settings/revisions/{revision}",
+        &["get"],
+        Right::Administer,
+        || get(handlers::settings_revision),
+    ),
     ("/api/v1/settings/diff", &["get"], Right::Administer, || {
         get(handlers::settings_diff)
     }),
-    ("/api/v1/settings/revert", &["post"], Right::Administer, || {
-        post(handlers::revert_settings)
-    }),
-    ("/api/v1/settings/confirm-org", &["post"], Right::Administer, || {
-        post(handlers::confirm_org)
-    }),
-    ("/api/v1/settings/export", &["get"], Right::Administer, || {
-        get(handlers::export_settings)
-    }),
+    (
+        "/api/v1/settings/revert",
+        &["post"],
+        Right::Administer,
+        || post(handlers::revert_settings),
+    ),
+    (
+        "/api/v1/settings/confirm-org",
+        &["post"],
+        Right::Administer,
+        || post(handlers::confirm_org),
+    ),
+    (
+        "/api/v1/settings/export",
+        &["get"],
+        Right::Administer,
+        || get(handlers::export_settings),
+    ),
     ("/api/v1/org", &["get"], Right::Read, || get(handlers::org)),
-    ("/api/v1/tokens", &["get", "post"], Right::Administer, || {
-        get(handlers::tokens).post(handlers::make_token)
+    (
+        "/api/v1/tokens",
+        &["get", "post"],
+        Right::Administer,
+        || get(handlers::tokens).post(handlers::make_token),
+    ),
+    (
+        "/api/v1/tokens/{token}/revoke",
+        &["post"],
+        Right::Administer,
+        || post(handlers::revoke_token),
+    ),
+    ("/api/v1/logs", &["get"], Right::Read, || {
+        get(handlers::logs)
     }),
-    ("/api/v1/tokens/{token}/revoke", &["post"], Right::Administer, || {
-        post(handlers::revoke_token)
+    ("/api/v1/logs/export", &["get"], Right::Read, || {
+        get(handlers::export)
     }),
-    ("/api/v1/logs", &["get"], Right::Read, || get(handlers::logs)),
-    ("/api/v1/logs/export", &["get"], Right::Read, || get(handlers::export)),
 ];
 
 /// Every path with its methods, as the document must have them.
@@ -143,7 +207,10 @@ pub(crate) fn outside(console: &Console) -> Router {
     let policy = Policy::of(console.web.as_deref());
     api.layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(console.operations.clone())
-        .layer(axum::middleware::from_fn_with_state(policy, headers::policy))
+        .layer(axum::middleware::from_fn_with_state(
+            policy,
+            headers::policy,
+        ))
 }
 
 fn with_routes(

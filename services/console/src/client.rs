@@ -15,7 +15,6 @@ use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
-use crate::{api, entry};
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
     LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
@@ -23,6 +22,7 @@ use crate::views::{
     ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
+use crate::{api, entry};
 
 /// The longest answer that is read whole.
 const MAX_ANSWER: usize = 64 * 1024 * 1024;

@@ -54,13 +54,11 @@ impl People {
         now: Timestamp,
     ) -> bool {
         let grants = snapshot.holders.get(user).into_iter().flatten();
-        grants
-            .filter(|grant| grant.counts(now))
-            .any(|grant| {
-                grant
-                    .permission_set
-                    .eq_ignore_ascii_case(&self.admin_permission_set)
-            })
+        grants.filter(|grant| grant.counts(now)).any(|grant| {
+            grant
+                .permission_set
+                .eq_ignore_ascii_case(&self.admin_permission_set)
+        })
     }
 }
 
@@ -93,14 +91,29 @@ mod tests {
             viewers: ["ben@example.com".to_owned(), "cleo@example.com".to_owned()].into(),
         };
         let role = |number, username, now| {
-            people.role_of(&user(number), username, &snapshot, Timestamp::from_micros(now))
+            people.role_of(
+                &user(number),
+                username,
+                &snapshot,
+                Timestamp::from_micros(now),
+            )
         };
         assert_eq!(role(1, "anna@example.com", 9), Some(Role::Administrator));
         assert_eq!(role(1, "anna@example.com", 10), None, "it has run out");
-        assert_eq!(role(2, "dan@example.com", 9), None, "mOS user is not mOS admin");
+        assert_eq!(
+            role(2, "dan@example.com", 9),
+            None,
+            "mOS user is not mOS admin"
+        );
         assert_eq!(role(2, "Ben@Example.com", 9), Some(Role::Operator));
         assert_eq!(role(3, "cleo@example.com", 9), Some(Role::Viewer));
-        assert_eq!(people.administrators(&snapshot, Timestamp::from_micros(9)), 1);
-        assert_eq!(people.administrators(&snapshot, Timestamp::from_micros(10)), 0);
+        assert_eq!(
+            people.administrators(&snapshot, Timestamp::from_micros(9)),
+            1
+        );
+        assert_eq!(
+            people.administrators(&snapshot, Timestamp::from_micros(10)),
+            0
+        );
     }
 }

@@ -162,8 +162,8 @@ fn web(config: &Config, url: Url) -> Result<Web, BootError> {
         request_timeout: org.request_timeout,
         plaintext_allowed: config.allow_plaintext,
     };
-    let sign_in = salesforce::sign_in(app)
-        .map_err(|error| BootError::Configuration(error.to_string()))?;
+    let sign_in =
+        salesforce::sign_in(app).map_err(|error| BootError::Configuration(error.to_string()))?;
     let admin = &console.admin_permission_set;
     let admin_permission_set = match org.namespace.as_str() {
         "" => admin.clone(),

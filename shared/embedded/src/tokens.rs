@@ -88,7 +88,9 @@ impl TokenStore for Tables {
         let (hash, revoked) = (hash.to_owned(), revoked.clone());
         let done = self.0.run(move |tx| {
             tx.db
-                .prepare_cached("UPDATE tokens SET revoked = coalesce(revoked, ?2) WHERE hash = ?1")?
+                .prepare_cached(
+                    "UPDATE tokens SET revoked = coalesce(revoked, ?2) WHERE hash = ?1",
+                )?
                 .execute(params![hash, to_doc(&revoked)?])?;
             Ok(())
         });

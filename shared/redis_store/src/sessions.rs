@@ -44,7 +44,9 @@ impl SessionStore for Link {
     }
 
     async fn close(&self, key: &str) -> Result<Option<Session>, StoreError> {
-        let stored: Stored = self.run(script!("close_session"), &[key.to_owned()]).await?;
+        let stored: Stored = self
+            .run(script!("close_session"), &[key.to_owned()])
+            .await?;
         session_of(&stored)
     }
 

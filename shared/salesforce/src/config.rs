@@ -135,7 +135,11 @@ pub(crate) fn is_loopback(url: &Url) -> bool {
     }
 }
 
-pub(crate) fn check_address(key: &'static str, url: &Url, plaintext_allowed: bool) -> Result<(), ConfigError> {
+pub(crate) fn check_address(
+    key: &'static str,
+    url: &Url,
+    plaintext_allowed: bool,
+) -> Result<(), ConfigError> {
     let fits = match url.scheme() {
         "https" => url.has_host(),
         "http" => allows_plaintext(url, plaintext_allowed),

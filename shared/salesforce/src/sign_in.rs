@@ -155,11 +155,7 @@ impl Door {
         })
     }
 
-    async fn identity(
-        &self,
-        tokens: &Tokens,
-        back: Return<'_>,
-    ) -> Result<Identity, SignInError> {
+    async fn identity(&self, tokens: &Tokens, back: Return<'_>) -> Result<Identity, SignInError> {
         self.check_nonce(tokens, back.nonce)?;
         let request = self
             .http

@@ -87,7 +87,7 @@ async fn taker(world: &World) -> Box<dyn Subscription> {
 #[tokio::test(start_paused = true)]
 async fn every_polled_object_has_a_position_before_the_first_load() {
     let often_out_of_reach = Rates {
-        source_unreachable: 1.2,
+        source_unreachable: 0.6,
         ..Rates::NONE
     };
     for seed in 0..10 {

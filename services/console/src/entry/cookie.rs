@@ -42,8 +42,7 @@ impl Cookie {
 impl Cookies {
     /// The session's id; what is not of its form is none.
     pub(crate) fn session(self, headers: &HeaderMap) -> Option<String> {
-        let is_id =
-            |id: &String| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let is_id = |id: &String| id.len() == 64 && id.bytes().all(|byte| byte.is_ascii_hexdigit());
         self.get(Cookie::Session, headers).filter(is_id)
     }
 
@@ -102,7 +101,10 @@ mod tests {
             line(true, false),
             "__Host-mosync=x; Path=/; HttpOnly; Secure; SameSite=Lax"
         );
-        assert_eq!(line(false, false), "mosync=x; Path=/; HttpOnly; SameSite=Lax");
+        assert_eq!(
+            line(false, false),
+            "mosync=x; Path=/; HttpOnly; SameSite=Lax"
+        );
         assert_eq!(
             line(true, true),
             "__Host-mosync=x; Path=/; HttpOnly; Secure; SameSite=None; Partitioned"
@@ -121,7 +123,10 @@ mod tests {
             headers.insert(header::COOKIE, HeaderValue::from_str(line).unwrap());
             cookies.session(&headers)
         };
-        assert_eq!(found(&format!("a=b; __Host-mosync={id}; c=d")), Some(id.clone()));
+        assert_eq!(
+            found(&format!("a=b; __Host-mosync={id}; c=d")),
+            Some(id.clone())
+        );
         for line in [
             format!("mosync={id}"),
             format!("x__Host-mosync={id}"),

@@ -58,7 +58,10 @@ impl Watch {
         let console = &self.console;
         let api = |error| no(refusal(error));
         let now = console.operations.now();
-        let known = console.program(token, request.headers()).await.map_err(api)?;
+        let known = console
+            .program(token, request.headers())
+            .await
+            .map_err(api)?;
         let Some(program) = known else {
             let guesses = console.limits.admit(Kind::Guess, &peer(&request), now);
             guesses.map_err(api)?;
@@ -104,11 +107,10 @@ impl Watch {
         let person = match found {
             Ok(Some(person)) => person,
             Ok(None) => {
-                let guess = console.limits.admit(
-                    Kind::Guess,
-                    &peer(&request),
-                    console.operations.now(),
-                );
+                let guess =
+                    console
+                        .limits
+                        .admit(Kind::Guess, &peer(&request), console.operations.now());
                 return Err(no(match guess {
                     Ok(()) => pages::ask_to_sign_in(console, &request),
                     Err(error) => pages::PageFault::bare(error).into_response(),
@@ -166,7 +168,11 @@ impl Watch {
             return Err(OpsError::Forbidden(format!(
                 "this needs a role that may {}, and you are {} {} here; ask an administrator of the console",
                 self.needs.name(),
-                if role.name().starts_with(['A', 'O']) { "an" } else { "a" },
+                if role.name().starts_with(['A', 'O']) {
+                    "an"
+                } else {
+                    "a"
+                },
                 role.name().to_lowercase(),
             )));
         }
@@ -181,7 +187,10 @@ impl Watch {
 
 /// Whether a request is meant to change something.
 pub(super) fn is_order(request: &Request) -> bool {
-    !matches!(*request.method(), Method::GET | Method::HEAD | Method::OPTIONS)
+    !matches!(
+        *request.method(),
+        Method::GET | Method::HEAD | Method::OPTIONS
+    )
 }
 
 /// # Errors

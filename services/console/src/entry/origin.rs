@@ -25,8 +25,8 @@ pub(crate) fn same_origin(web: &Web, headers: &HeaderMap) -> Result<(), OpsError
     let own = web.origin();
     let says = |name: http::HeaderName| headers.get(name).map(http::HeaderValue::as_bytes);
     let site = says(http::HeaderName::from_static("sec-fetch-site"));
-    let is_ours = says(ORIGIN) == Some(own.as_bytes())
-        && site.is_none_or(|site| site == b"same-origin");
+    let is_ours =
+        says(ORIGIN) == Some(own.as_bytes()) && site.is_none_or(|site| site == b"same-origin");
     if is_ours {
         return Ok(());
     }

@@ -12,9 +12,9 @@ use crate::views::{MakeToken, NewTokenView, TokenList, TokenView};
 use crate::{OpsError, token};
 
 /// A session ends when nobody was there for so long.
-pub const IDLE: Duration = Duration::from_secs(30 * 60);
+const IDLE: Duration = Duration::from_secs(30 * 60);
 /// A session ends after so long in any case.
-pub const LONGEST: Duration = Duration::from_secs(12 * 3_600);
+const LONGEST: Duration = Duration::from_secs(12 * 3_600);
 /// When somebody was last there is written down no more often than this.
 const SEEN_EVERY: Duration = Duration::from_secs(60);
 /// No name of a token is longer.
@@ -64,8 +64,9 @@ impl Operations {
                 "a token in force is called `{name}` already; take another name, or revoke that one first"
             )));
         }
-        let secret = token::new_token()
-            .map_err(|error| OpsError::Broken(format!("the system has no random numbers: {error}")))?;
+        let secret = token::new_token().map_err(|error| {
+            OpsError::Broken(format!("the system has no random numbers: {error}"))
+        })?;
         let made = ApiToken {
             hash: token::hash_in_words(&token::hash(&secret)),
             name: name.to_owned(),
@@ -106,7 +107,10 @@ impl Operations {
             at: self.now(),
             by: caller.name(),
         };
-        self.stores.tokens.revoke(&known.token.hash, &revoked).await?;
+        self.stores
+            .tokens
+            .revoke(&known.token.hash, &revoked)
+            .await?;
         let message = format!(
             "API token `{}` was revoked by {}",
             known.token.name,
@@ -132,7 +136,10 @@ impl Operations {
             self.stores.tokens.used(&hash, now).await?;
         }
         if known.used.is_none() {
-            let message = format!("API token `{}` was used for the first time", known.token.name);
+            let message = format!(
+                "API token `{}` was used for the first time",
+                known.token.name
+            );
             self.tell_access(LogLevel::Info, message).await?;
         }
         Ok(Some(known.token))
@@ -158,7 +165,9 @@ impl Operations {
     pub(crate) async fn open_session(&self, key: &str, session: &Session) -> Result<(), OpsError> {
         let now = self.now();
         let sessions = &self.stores.sessions;
-        sessions.forget(now.before(LONGEST), now.before(IDLE)).await?;
+        sessions
+            .forget(now.before(LONGEST), now.before(IDLE))
+            .await?;
         Ok(sessions.open(key, session).await?)
     }
 
@@ -183,7 +192,11 @@ impl Operations {
         level: LogLevel,
         message: String,
     ) -> Result<(), OpsError> {
-        tracing::info!(topic = "access", level = level.name(), "somebody came, went or was refused; the integration log says who");
+        tracing::info!(
+            topic = "access",
+            level = level.name(),
+            "somebody came, went or was refused; the integration log says who"
+        );
         let entry = LogEntry {
             at: self.now(),
             level,

@@ -5,16 +5,16 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
+use super::Desk;
 use super::context::PageContext;
 use super::fault::PageFault;
 use super::layout::Page;
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
-use super::Desk;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
-use crate::{Caller, OpsError};
+use crate::OpsError;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/access";
@@ -53,7 +53,7 @@ pub(super) async fn make(
     context: PageContext,
     Form(making): Form<Making>,
 ) -> Response {
-    let caller = caller(&context);
+    let caller = context.caller();
     let asked = MakeToken {
         name: making.name.clone(),
         scope: making.scope.clone(),
@@ -83,7 +83,10 @@ pub(super) async fn revoke(
     context: PageContext,
     Path(token): Path<String>,
 ) -> Response {
-    let revoked = desk.operations.revoke_token(&token, &caller(&context)).await;
+    let revoked = desk
+        .operations
+        .revoke_token(&token, &context.caller())
+        .await;
     let page = match revoked {
         Ok(revoked) => {
             let done = html! { "The token " strong { (revoked.name) } " is revoked. Whoever presents it is refused from now on." };
@@ -93,10 +96,6 @@ pub(super) async fn revoke(
         Err(error) => Err(error),
     };
     answer(&context, page)
-}
-
-fn caller(context: &PageContext) -> Caller {
-    Caller::Person(context.viewer.username.as_str().into())
 }
 
 fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {

@@ -5,43 +5,43 @@ use axum::response::IntoResponse as _;
 use http::request::Parts;
 
 use super::{Desk, PageFault};
-use crate::OpsError;
+use crate::{Caller, OpsError};
 use crate::rights::{Right, Role};
 use crate::views::{OrgView, StatusView};
 
 /// Who looks at a page. Put among the request's extensions by whoever let the request in.
 #[derive(Debug, Clone)]
-pub(crate) struct Viewer {
+pub struct Viewer {
     /// As Salesforce calls them.
-    pub(crate) name: String,
+    pub name: String,
     /// The Salesforce username.
-    pub(crate) username: String,
+    pub username: String,
     /// Who they are here, as of this request.
-    pub(crate) role: Role,
+    pub role: Role,
     /// The address of the org's own pages, without a slash at its end; empty when it is not known.
-    pub(crate) instance_url: String,
+    pub instance_url: String,
     /// What forms of this session carry, so that no other site can send them.
-    pub(crate) form_token: String,
+    pub form_token: String,
 }
 
 impl Viewer {
     /// Whether they may.
-    pub(crate) fn may(&self, needed: Right) -> bool {
+    pub fn may(&self, needed: Right) -> bool {
         self.role.right().covers(needed)
     }
 }
 
 /// What every page function takes.
 #[derive(Debug, Clone)]
-pub(crate) struct PageContext {
+pub struct PageContext {
     /// Who looks at it.
-    pub(crate) viewer: Viewer,
+    pub viewer: Viewer,
     /// The connected org.
-    pub(crate) org: OrgView,
+    pub org: OrgView,
     /// One reading of everything, the same as the API's.
-    pub(crate) status: StatusView,
+    pub status: StatusView,
     /// The path that was asked for.
-    pub(crate) path: String,
+    pub path: String,
 }
 
 impl FromRequestParts<Desk> for PageContext {
@@ -59,6 +59,11 @@ impl FromRequestParts<Desk> for PageContext {
 }
 
 impl PageContext {
+    /// The viewer, as somebody who orders something.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::Person(self.viewer.username.as_str().into())
+    }
+
     /// Asks for what every page shows.
     ///
     /// # Errors

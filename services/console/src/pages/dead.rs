@@ -11,7 +11,7 @@ use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{card, empty, notice, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, download, exists, explain_link, fault, job};
+use super::{Desk, PageFault, download, explain, fault, job};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{DeadList, DeadView, RecordId};
@@ -201,7 +201,7 @@ fn its_records(context: &PageContext, records: &[RecordId]) -> Markup {
         vec![
             html! { (record.object.api_name()) },
             record::id(context, &record.id),
-            html! { @if exists("/explain") { (explain_link(&record.id.to_string(), "Explain")) } },
+            html! { @if let Some(link) = explain::link(&record.id.to_string()) { (link) } },
         ]
     });
     table::table("Records of the message", &["Object", "Record", ""], rows)

@@ -68,11 +68,16 @@ impl IntoResponse for PageFault {
     }
 }
 
-/// Begins with a capital letter and ends with a full stop.
-pub(super) fn sentence(text: &str) -> String {
+/// Begins with a capital letter.
+pub(super) fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(char::to_uppercase);
-    let mut sentence: String = first.into_iter().flatten().chain(letters).collect();
+    first.into_iter().flatten().chain(letters).collect()
+}
+
+/// Begins with a capital letter and ends with a full stop.
+pub(super) fn sentence(text: &str) -> String {
+    let mut sentence = capital(text);
     if !sentence.ends_with(['.', '!', '?', ':', ')']) {
         sentence.push('.');
     }

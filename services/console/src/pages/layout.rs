@@ -8,9 +8,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::context::PageContext;
 use super::parts::icon::Icon;
 use super::parts::{badge, form, record, time};
-use super::{assets, exists, fault, sync_status};
+use super::{assets, exists, fault, sync_status, words};
 use crate::rights::Right;
-use crate::views::Verdict;
+use crate::views::{StatusView, Verdict};
 
 /// The tabs in their order: name, path, and who sees them. One is shown when its page exists.
 const TABS: &[(&str, &str, Right)] = &[
@@ -27,7 +27,8 @@ const TABS: &[(&str, &str, Right)] = &[
 ];
 
 /// A page's own part.
-pub(crate) struct Page {
+#[derive(Debug)]
+pub struct Page {
     title: String,
     icon: Icon,
     /// A line under the title.
@@ -42,7 +43,7 @@ pub(crate) struct Page {
 
 impl Page {
     /// With a title and what is on it.
-    pub(crate) fn new(title: impl Into<String>, icon: Icon, body: Markup) -> Self {
+    pub fn new(title: impl Into<String>, icon: Icon, body: Markup) -> Self {
         Self {
             title: title.into(),
             icon,
@@ -57,41 +58,41 @@ impl Page {
 
     /// A line under the title.
     #[must_use]
-    pub(crate) fn hint(mut self, hint: Markup) -> Self {
+    pub fn hint(mut self, hint: Markup) -> Self {
         self.hint = Some(hint);
         self
     }
 
     /// Buttons at the top right.
     #[must_use]
-    pub(crate) fn actions(mut self, actions: Markup) -> Self {
+    pub fn actions(mut self, actions: Markup) -> Self {
         self.actions = Some(actions);
         self
     }
 
     /// A script of the assets that this page needs.
     #[must_use]
-    pub(crate) fn script(mut self, name: &'static str) -> Self {
+    pub fn script(mut self, name: &'static str) -> Self {
         self.scripts.push(name);
         self
     }
 
     /// Another HTTP status than 200.
     #[must_use]
-    pub(crate) const fn status(mut self, status: StatusCode) -> Self {
+    pub const fn status(mut self, status: StatusCode) -> Self {
         self.status = status;
         self
     }
 
     /// What was done, or could not be, above everything else; see [`super::parts::notice`].
     #[must_use]
-    pub(crate) fn notice(mut self, notice: Markup) -> Self {
+    pub fn notice(mut self, notice: Markup) -> Self {
         self.notices.push(notice);
         self
     }
 
     /// As it is answered.
-    pub(crate) fn response(self, context: &PageContext) -> Response {
+    pub fn response(self, context: &PageContext) -> Response {
         let status = self.status;
         respond(status, self.markup(context))
     }
@@ -132,7 +133,9 @@ fn head(title: &str, scripts: impl Iterator<Item = &'static str>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             title { (title) " | mosync" }
             link rel="icon" type="image/svg+xml" href=(assets::address(assets::ICON));
-            link rel="stylesheet" href=(assets::address(assets::STYLE));
+            @for style in [assets::STYLE, assets::OPERATORS_STYLE] {
+                link rel="stylesheet" href=(assets::address(style));
+            }
             @for script in scripts {
                 script src=(assets::address(script)) defer {}
             }
@@ -186,23 +189,33 @@ fn state_line(context: &PageContext) -> Markup {
             div.state-org {
                 (org(context))
             }
-            div.state-verdict #verdict {
-                (badge::verdict(status.verdict))
-                " "
-                span { (fault::sentence(&status.reason)) }
-            }
-            div.state-sync {
-                @match status.jobs.first() {
-                    Some(job) => {
-                        "Most recent sync: " (job_name(job.kind)) ", "
-                        (badge::mos(job.mos)) ", asked for " (time::at(job.requested))
-                        @if matches!(job.mos, MosStatus::Failed) {
-                            @if let Some(error) = &job.error { ": " (error) }
-                        }
-                    }
-                    None => "Most recent sync: none yet"
+            div.state-verdict #verdict data-live-part="verdict" { (verdict(status)) }
+            div.state-sync data-live-part="recent" { (recent(status)) }
+        }
+    }
+}
+
+/// How the sync is, in one sentence.
+pub(super) fn verdict(status: &StatusView) -> Markup {
+    html! {
+        (badge::verdict(status.verdict))
+        " "
+        span { (fault::sentence(&status.reason)) }
+    }
+}
+
+/// The most recent sync with its result.
+pub(super) fn recent(status: &StatusView) -> Markup {
+    html! {
+        @match status.jobs.first() {
+            Some(job) => {
+                "Most recent sync: " (words::job(job.kind)) ", "
+                (badge::mos(job.mos)) ", asked for " (time::at(job.requested))
+                @if matches!(job.mos, MosStatus::Failed) {
+                    @if let Some(error) = &job.error { ": " (error) }
                 }
             }
+            None => "Most recent sync: none yet"
         }
     }
 }
@@ -221,20 +234,6 @@ fn org(context: &PageContext) -> Markup {
             }
             (_, None) => span { "No org is connected yet" }
         }
-    }
-}
-
-/// What people call a kind of job.
-pub(super) const fn job_name(kind: domain::job::JobKind) -> &'static str {
-    use domain::job::JobKind;
-    match kind {
-        JobKind::SyncAll => "Sync all data",
-        JobKind::Backfill => "Backfill",
-        JobKind::CatchUp => "Catch up a gap",
-        JobKind::Sweep => "Sweep of relative dates",
-        JobKind::Refresh => "Refresh",
-        JobKind::Retry => "Retry of parked records",
-        JobKind::Live => "Live changes",
     }
 }
 

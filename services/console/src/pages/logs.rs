@@ -13,7 +13,7 @@ use super::parts::form::Field;
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, download, exists, explain_link, fault, job};
+use super::{Desk, PageFault, download, explain, fault, job};
 use crate::export;
 use crate::operations::logs::query_of;
 use crate::views::{Format, LogLine, LogPageView, LogSearch};
@@ -176,7 +176,7 @@ fn of_record(context: &PageContext, record: Option<&str>) -> Markup {
     html! {
         @if let Some(id) = id {
             (record::id(context, &id))
-            @if exists("/explain") { " " (explain_link(&id.to_string(), "Explain")) }
+            @if let Some(link) = explain::link(&id.to_string()) { " " (link) }
         }
     }
 }
@@ -273,7 +273,7 @@ fn about(context: &PageContext, line: &LogLine) -> Markup {
             @if let Some(object) = line.object { (object.api_name()) " " }
             (record::id(context, id))
             " " a href=(pager::address(PATH, &[("record", &id.to_string())])) { "Timeline" }
-            @if exists("/explain") { " " (explain_link(&id.to_string(), "Explain")) }
+            @if let Some(link) = explain::link(&id.to_string()) { " " (link) }
         }
         @if let Some(id) = &line.job { " " (job::link(id, id)) }
     }

@@ -13,7 +13,7 @@ use super::parts::pager::{self, address};
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, dead, download, exists, explain_link, fault, job, logs, words};
+use super::{Desk, PageFault, dead, download,  fault, job, logs, words};
 use crate::rights::Right;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, Selection, Touched,
@@ -24,6 +24,11 @@ use crate::{Operations, OpsError};
 pub(super) const PATH: &str = "/parked";
 /// The same as CSV.
 pub(super) const EXPORT: &str = "/parked/export";
+
+/// Where orders go.
+pub(super) const RETRY: &str = "/parked/retry";
+/// The same.
+pub(super) const DISMISS: &str = "/parked/dismiss";
 
 /// Records a page.
 const PAGE: usize = 50;
@@ -309,7 +314,7 @@ fn group_row(context: &PageContext, group: &GroupView, with_orders: bool) -> Vec
             div.actions {
                 a.button href=(listed) { "List" }
                 @if with_orders && !group.dismissed {
-                    (form::order(context, "/parked/retry", html! {
+                    (form::order(context, RETRY, html! {
                         button.button type="submit" name="in_group" value=(group.id) {
                             "Retry all " (number(group.count))
                         }
@@ -368,7 +373,7 @@ fn records(
     let next = list.next.as_deref().map(page_of);
     let first = search.after.as_ref().map(|_| page_of(""));
     html! {
-        @if may { (form::order(context, "/parked/retry", html! {
+        @if may { (form::order(context, RETRY, html! {
             @for (name, value) in filter(search).into_iter().filter(|(_, value)| !value.is_empty()) {
                 input type="hidden" name=(name) value=(value);
             }
@@ -399,7 +404,7 @@ fn orders(search: &ParkedSearch, list: &ParkedList, written: &Written) -> Markup
             }
             div.actions {
                 button.brand-button type="submit" { "Retry now" }
-                button.bad-button type="submit" formaction="/parked/dismiss" { "Dismiss" }
+                button.bad-button type="submit" formaction=(DISMISS) { "Dismiss" }
             }
         }
     }
@@ -460,7 +465,7 @@ fn record_row(
         },
         html! {
             ul.links {
-                @if exists("/explain") { li { (explain_link(&id, "Explain")) } }
+                @if let Some(link) = explain::link(&id) { li { (link) } }
                 li { a href=(address(logs::PATH, &[("record", &id)])) { "Timeline" } }
                 @if let Some(job) = &parked.job { li { (job::link(job, "Job")) } }
                 @if may { li {

@@ -72,10 +72,17 @@ pub(crate) fn ask(console: &Console, request: &Request) -> Response {
 
 fn page_that_asks(console: &Console, address: &str) -> Result<Response, OpsError> {
     let web = web(console)?;
-    let to = if is_page(address) { address } else { sync_status::PATH };
+    let to = if is_page(address) {
+        address
+    } else {
+        sync_status::PATH
+    };
     let begin = super::parts::pager::address("/sign-in", &[("return", to)]);
     let framed = !web.frame_ancestors.is_empty();
-    let secret = framed.then(token::new_token).transpose().map_err(no_random)?;
+    let secret = framed
+        .then(token::new_token)
+        .transpose()
+        .map_err(no_random)?;
     let frame = secret.as_deref().map(mark);
     let body = html! {
         section.card #sign-in data-frame=[frame.as_deref()] {
@@ -95,7 +102,10 @@ fn page_that_asks(console: &Console, address: &str) -> Result<Response, OpsError
     let markup = layout::bare_with("Sign in", &body, scripts);
     let mut response = layout::respond(StatusCode::UNAUTHORIZED, markup);
     if let Some(secret) = secret {
-        add(&mut response, web.cookies().set_for(Cookie::Frame, &secret, SIGN_IN_LIFE));
+        add(
+            &mut response,
+            web.cookies().set_for(Cookie::Frame, &secret, SIGN_IN_LIFE),
+        );
     }
     Ok(response)
 }
@@ -144,7 +154,10 @@ impl Begun {
     fn of_cookie(value: &str) -> Option<Self> {
         let mut parts = value.splitn(3, '.');
         let (secret, frame, to) = (parts.next()?, parts.next()?, parts.next()?);
-        let to = url::form_urlencoded::parse(to.as_bytes()).next()?.0.into_owned();
+        let to = url::form_urlencoded::parse(to.as_bytes())
+            .next()?
+            .0
+            .into_owned();
         let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         (is_hash(secret) && (frame.is_empty() || is_hash(frame)) && is_page(&to)).then(|| Self {
             secret: secret.to_owned(),
@@ -168,11 +181,15 @@ async fn begin(
     Query(asked): Query<Asked>,
     request: Request,
 ) -> Response {
-    let begun = || {
+    let begun = || -> Result<Response, OpsError> {
         let web = web(&console)?;
         let now = console.operations.now();
         console.limits.admit(Kind::SignIn, &peer(&request), now)?;
-        let to = if is_page(&asked.to) { asked.to.as_str() } else { sync_status::PATH };
+        let to = if is_page(&asked.to) {
+            asked.to.as_str()
+        } else {
+            sync_status::PATH
+        };
         let begun = Begun {
             secret: token::new_token().map_err(no_random)?,
             to: to.to_owned(),
@@ -185,7 +202,9 @@ async fn begin(
             nonce: &begun.nonce(),
         });
         let mut response = Redirect::to(&address).into_response();
-        let cookie = web.cookies().set_for(Cookie::SignIn, &begun.cookie(), SIGN_IN_LIFE);
+        let cookie = web
+            .cookies()
+            .set_for(Cookie::SignIn, &begun.cookie(), SIGN_IN_LIFE);
         add(&mut response, cookie);
         Ok(response)
     };
@@ -235,9 +254,8 @@ async fn sign_in(
     let web = web(console)?;
     let begun = web.cookies().get(Cookie::SignIn, headers);
     let begun = begun.and_then(|value| Begun::of_cookie(&value));
-    let begun = begun.filter(|begun| {
-        bool::from(begun.state().as_bytes().ct_eq(came.state.as_bytes()))
-    });
+    let begun =
+        begun.filter(|begun| bool::from(begun.state().as_bytes().ct_eq(came.state.as_bytes())));
     let begun = begun.ok_or_else(|| {
         OpsError::Invalid(
             "this sign-in was not begun in this browser, or more than ten minutes ago; begin it again"
@@ -280,7 +298,10 @@ async fn sign_in(
             "{} was refused: neither the permission set mOS admin, nor named as an operator or viewer",
             session.username
         );
-        console.operations.tell_access(LogLevel::Warning, message).await?;
+        console
+            .operations
+            .tell_access(LogLevel::Warning, message)
+            .await?;
         return Ok(outsider(console, &session, None).await);
     };
     // A session that this browser had is not kept: nobody may have put it there.
@@ -288,7 +309,10 @@ async fn sign_in(
         console.operations.close_session(&session_key(&old)).await?;
     }
     let message = format!("{} signed in as {}", session.username, role.name());
-    console.operations.tell_access(LogLevel::Info, message).await?;
+    console
+        .operations
+        .tell_access(LogLevel::Info, message)
+        .await?;
     if begun.frame.is_empty() {
         open(console, web, &session, &begun.to).await
     } else {
@@ -312,7 +336,10 @@ async fn check_org(console: &Console, identity: &Identity) -> Result<(), OpsErro
         "{} of org {} was refused: this console is for org {pinned}",
         identity.username, identity.org
     );
-    console.operations.tell_access(LogLevel::Warning, message).await?;
+    console
+        .operations
+        .tell_access(LogLevel::Warning, message)
+        .await?;
     Err(OpsError::Forbidden(format!(
         "you have signed in to another org ({}); this console is for {pinned}. Sign out of Salesforce, and sign in as a user of that org",
         identity.org
@@ -383,13 +410,24 @@ async fn take(
                     .to_owned(),
             )
         };
-        let secret = web.cookies().get(Cookie::Frame, &headers).ok_or_else(refused)?;
+        let secret = web
+            .cookies()
+            .get(Cookie::Frame, &headers)
+            .ok_or_else(refused)?;
         let key = handover_key(&taken.code, &mark(&secret));
-        let session = console.operations.close_session(&key).await?.ok_or_else(refused)?;
+        let session = console
+            .operations
+            .close_session(&key)
+            .await?
+            .ok_or_else(refused)?;
         if console.operations.now().since(session.opened) > HANDOVER_LIFE {
             return Err(refused());
         }
-        let to = if is_page(&taken.to) { taken.to.as_str() } else { sync_status::PATH };
+        let to = if is_page(&taken.to) {
+            taken.to.as_str()
+        } else {
+            sync_status::PATH
+        };
         let mut response = open(&console, web, &session, to).await?;
         add(&mut response, web.cookies().clear(Cookie::Frame));
         Ok(response)
@@ -417,7 +455,10 @@ async fn leave(
             check_form_token(&person, &leaving.form_token)?;
             console.operations.close_session(&person.key).await?;
             let message = format!("{} signed out", person.session.username);
-            console.operations.tell_access(LogLevel::Info, message).await?;
+            console
+                .operations
+                .tell_access(LogLevel::Info, message)
+                .await?;
         }
         let body = html! {
             section.card {
@@ -456,7 +497,9 @@ pub(super) async fn outsider(
     let page = async {
         let web = web(console)?;
         let snapshot = console.operations.permissions().await?;
-        let administrators = web.people.administrators(&snapshot, console.operations.now());
+        let administrators = web
+            .people
+            .administrators(&snapshot, console.operations.now());
         Ok::<_, OpsError>(outsider_page(web, session, administrators, form_token))
     };
     match page.await {
@@ -523,10 +566,20 @@ mod tests {
         let known = Begun::of_cookie(&begun.cookie()).unwrap();
         assert_eq!((&known.to, &known.frame), (&begun.to, &begun.frame));
         assert_eq!(known.state(), begun.state());
-        let parts = [begun.state(), begun.nonce(), begun.verifier(), begun.secret.clone()];
+        let parts = [
+            begun.state(),
+            begun.nonce(),
+            begun.verifier(),
+            begun.secret.clone(),
+        ];
         let different: std::collections::BTreeSet<_> = parts.iter().collect();
         assert_eq!(different.len(), 4);
-        for wrong in ["", "a.b.c", "..", &format!("{}..//evil.example", begun.secret)] {
+        for wrong in [
+            "",
+            "a.b.c",
+            "..",
+            &format!("{}..//evil.example", begun.secret),
+        ] {
             assert!(Begun::of_cookie(wrong).is_none(), "{wrong}");
         }
     }

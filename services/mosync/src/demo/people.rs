@@ -23,19 +23,33 @@ pub(super) fn lines(world: &World) -> Vec<String> {
     let is_in = |ids: &BTreeSet<String>, user: &Record| ids.contains(user.id());
     let administrator = users.iter().find(|user| is_in(&administrators, user));
     lines.push(match administrator.and_then(|user| user.text("Username")) {
-        Some(name) => somebody(name, "an administrator, who holds the permission set mOS admin"),
-        None => "nobody in this org holds the permission set mOS admin, so nobody is an administrator".to_owned(),
+        Some(name) => somebody(
+            name,
+            "an administrator, who holds the permission set mOS admin",
+        ),
+        None => {
+            "nobody in this org holds the permission set mOS admin, so nobody is an administrator"
+                .to_owned()
+        }
     });
-    let stranger = users.iter().find(|user| !is_in(&holders, user) && user.id() != org.admin_id());
+    let stranger = users
+        .iter()
+        .find(|user| !is_in(&holders, user) && user.id() != org.admin_id());
     if let Some(name) = stranger.and_then(|user| user.text("Username")) {
-        lines.push(somebody(name, "a user without rights, who is told whom to ask"));
+        lines.push(somebody(
+            name,
+            "a user without rights, who is told whom to ask",
+        ));
     }
     lines
 }
 
 fn active_users(org: &Org) -> Vec<Record> {
     let users = org.records("User");
-    users.into_iter().filter(|user| user.flag("IsActive")).collect()
+    users
+        .into_iter()
+        .filter(|user| user.flag("IsActive"))
+        .collect()
 }
 
 /// Users with the permission set itself; through a group it counts too, but one is enough here.
@@ -45,7 +59,9 @@ fn holders_of_admin(org: &Org) -> BTreeSet<String> {
     let Some(admin) = admin else {
         return BTreeSet::new();
     };
-    assignees(org, |assignment| assignment.text("PermissionSetId") == Some(admin.id()))
+    assignees(org, |assignment| {
+        assignment.text("PermissionSetId") == Some(admin.id())
+    })
 }
 
 /// Users with any assignment.

@@ -234,7 +234,10 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
 
 /// Who is an administrator, an operator, a viewer.
 fn people(reader: &mut Reader) -> Option<(String, BTreeSet<String>, BTreeSet<String>)> {
-    let set = reader.required("console.admin_permission_set", "the permission set's API name");
+    let set = reader.required(
+        "console.admin_permission_set",
+        "the permission set's API name",
+    );
     let operators = usernames(reader, "console.operators");
     let viewers = usernames(reader, "console.viewers");
     Some((set?, operators?, viewers?))

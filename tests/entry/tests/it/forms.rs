@@ -12,15 +12,27 @@ async fn an_order_needs_the_token_of_its_session_and_the_consoles_own_origin() {
     let house = House::open().await;
     let browser = signed_in(&house, ANNA).await;
     let own = browser.get("/access").await.form_token();
-    let other = signed_in(&house, ANNA).await.get("/access").await.form_token();
+    let other = signed_in(&house, ANNA)
+        .await
+        .get("/access")
+        .await
+        .form_token();
     assert_ne!(own, other);
     let origin = house.origin();
     let fields = [("name", "Report"), ("scope", "read")];
     for (place, from, token) in [
         ("no token", Some(origin.as_str()), None),
         ("empty token", Some(origin.as_str()), Some("")),
-        ("another session's token", Some(origin.as_str()), Some(other.as_str())),
-        ("another site", Some("https://evil.example"), Some(own.as_str())),
+        (
+            "another session's token",
+            Some(origin.as_str()),
+            Some(other.as_str()),
+        ),
+        (
+            "another site",
+            Some("https://evil.example"),
+            Some(own.as_str()),
+        ),
         ("no origin", None, Some(own.as_str())),
         ("an opaque origin", Some("null"), Some(own.as_str())),
     ] {
@@ -37,7 +49,11 @@ async fn an_order_needs_the_token_of_its_session_and_the_consoles_own_origin() {
         .form(&[("name", "Report"), ("scope", "read"), ("form_token", &own)]);
     assert_eq!(browser.send(request).await.status, StatusCode::FORBIDDEN);
     assert!(house.stores.tokens.tokens().await.unwrap().is_empty());
-    let form = [("name", "Report"), ("scope", "read"), ("form_token", own.as_str())];
+    let form = [
+        ("name", "Report"),
+        ("scope", "read"),
+        ("form_token", own.as_str()),
+    ];
     assert_eq!(browser.post(MAKE, &form).await.status, StatusCode::OK);
     assert_eq!(house.stores.tokens.tokens().await.unwrap().len(), 1);
 }
@@ -72,11 +88,19 @@ async fn a_script_orders_with_the_token_in_a_header() {
     };
     let own = house.origin();
     assert_eq!(order(&own, None).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(order("https://evil.example", Some(&token)).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(
+        order("https://evil.example", Some(&token)).await.status,
+        StatusCode::FORBIDDEN
+    );
     let done = order(&own, Some(&token)).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text);
     let log = browser.get("/api/v1/logs?topic=job").await;
-    assert!(log.text.contains("a sync-all was asked for by anna@fake.example.com"), "{}", log.text);
+    assert!(
+        log.text
+            .contains("a sync-all was asked for by anna@fake.example.com"),
+        "{}",
+        log.text
+    );
 }
 
 #[tokio::test]

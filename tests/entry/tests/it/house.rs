@@ -127,7 +127,9 @@ impl House {
 
     /// Time goes on.
     pub(crate) fn pass(&self, seconds: i64) {
-        self.hands.0.fetch_add(seconds * 1_000_000, Ordering::SeqCst);
+        self.hands
+            .0
+            .fetch_add(seconds * 1_000_000, Ordering::SeqCst);
     }
 
     /// The settings are for this org.
@@ -162,7 +164,11 @@ impl House {
                 .collect(),
             ..PermissionSnapshot::default()
         };
-        self.stores.permissions.store(&snapshot, None).await.unwrap();
+        self.stores
+            .permissions
+            .store(&snapshot, None)
+            .await
+            .unwrap();
     }
 
     /// Messages of the integration log about access, newest first.

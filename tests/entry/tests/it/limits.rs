@@ -64,7 +64,9 @@ async fn orders_are_counted_by_session_and_calls_by_token() {
     let program = Browser::new(&house);
     let mut done = 0;
     for _ in 0..1_300 {
-        let request = program.request(Method::GET, "/api/v1/org").bearer_auth(CONFIGURED);
+        let request = program
+            .request(Method::GET, "/api/v1/org")
+            .bearer_auth(CONFIGURED);
         done += u32::from(program.send(request).await.status == StatusCode::OK);
     }
     assert_eq!(done, 1_200);

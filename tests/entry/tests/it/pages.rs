@@ -17,7 +17,7 @@ pub(crate) fn every_path() -> Vec<(Method, String)> {
         ("/nothing", &["get"][..]),
         ("/api/v1/nothing", &["get"][..]),
     ];
-    let pages = console::page_routes().map(|(path, methods, _)| (path, methods));
+    let pages = console::pages::routes().map(|(path, methods, _)| (path, methods));
     pages
         .chain(api::routes())
         .chain(open)
@@ -59,7 +59,10 @@ async fn only_the_configured_pages_may_show_the_console_in_a_frame() {
     let house = House::framed_by(&["https://acme.lightning.force.com"]).await;
     let page = Browser::new(&house).get("/").await;
     let policy = page.headers["content-security-policy"].to_str().unwrap();
-    assert!(policy.ends_with("; frame-ancestors https://acme.lightning.force.com"), "{policy}");
+    assert!(
+        policy.ends_with("; frame-ancestors https://acme.lightning.force.com"),
+        "{policy}"
+    );
     assert!(!page.headers.contains_key("x-frame-options"));
 }
 
@@ -68,25 +71,41 @@ async fn a_page_has_no_inline_script_and_no_secret() {
     let house = House::open().await;
     let browser = signed_in(&house, ANNA).await;
     let id = browser.cookie("mosync").unwrap();
-    for (path, methods, _) in console::page_routes() {
+    for (path, methods, _) in console::pages::routes() {
         if !methods.contains(&"get") || path.contains('{') || path == "/" {
             continue;
         }
         let page = browser.get(path).await;
         assert_eq!(page.status, StatusCode::OK, "{path}: {}", page.text);
-        assert!(page.text.starts_with("<!DOCTYPE html><html lang=\"en\">"), "{path}");
+        assert!(
+            page.text.starts_with("<!DOCTYPE html><html lang=\"en\">"),
+            "{path}"
+        );
         for script in page.text.split("<script").skip(1) {
-            assert!(script.starts_with(" src=\"/assets/"), "{path}: {script:.60}");
+            assert!(
+                script.starts_with(" src=\"/assets/"),
+                "{path}: {script:.60}"
+            );
         }
         for wrong in ["<style", " style=\"", " onclick=", "javascript:"] {
             assert!(!page.text.contains(wrong), "{path} has {wrong}");
         }
         let hash = console::token::hash_in_words(&console::token::hash(&id));
-        for secret in [id.as_str(), hash.as_str(), "fake-client-secret", "fake-password"] {
+        for secret in [
+            id.as_str(),
+            hash.as_str(),
+            "fake-client-secret",
+            "fake-password",
+        ] {
             assert!(!page.text.contains(secret), "{path}");
         }
         // The frame: the org, the state, the most recent sync, the viewer.
-        for part in [house.salesforce.org.org_id(), "Most recent sync", "id=\"verdict\"", "Anna"] {
+        for part in [
+            house.salesforce.org.org_id(),
+            "Most recent sync",
+            "id=\"verdict\"",
+            "Anna",
+        ] {
             assert!(page.text.contains(part), "{path} lacks {part}");
         }
         assert_eq!(page.headers["cache-control"], "no-store", "{path}");
@@ -99,7 +118,10 @@ async fn assets_are_kept_for_ever_and_nothing_else_is_served() {
     let browser = Browser::new(&house);
     let page = browser.get("/").await;
     for name in ["console.css", "times.js", "mosync.svg"] {
-        let at = page.text.split('"').find(|part| part.starts_with(&format!("/assets/{name}?v=")));
+        let at = page
+            .text
+            .split('"')
+            .find(|part| part.starts_with(&format!("/assets/{name}?v=")));
         let asset = browser.get(at.unwrap()).await;
         assert_eq!(asset.status, StatusCode::OK);
         let cached = asset.headers["cache-control"].to_str().unwrap();
@@ -126,7 +148,10 @@ async fn a_path_that_is_none_is_told_in_the_frame_or_in_json() {
     assert!(page.text.contains("There is no such page") && page.text.contains("class=\"tabs\""));
     assert!(!page.text.contains("<script>"));
     let wrong = browser.request(Method::PUT, "/sync-status");
-    assert_eq!(browser.send(wrong).await.status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(
+        browser.send(wrong).await.status,
+        StatusCode::METHOD_NOT_ALLOWED
+    );
     let json = browser.get("/api/nothing").await;
     assert_eq!(json.status, StatusCode::NOT_FOUND);
     assert!(json.text.starts_with("{\"error\""), "{}", json.text);
@@ -140,9 +165,18 @@ async fn the_page_and_the_api_say_the_same() {
     let status = browser.get("/api/v1/status").await;
     let status: serde_json::Value = serde_json::from_str(&status.text).unwrap();
     let verdict = status["verdict"].as_str().unwrap();
-    assert!(page.text.to_lowercase().contains(&format!(">{verdict}<")), "{verdict}");
+    assert!(
+        page.text.to_lowercase().contains(&format!(">{verdict}<")),
+        "{verdict}"
+    );
     let jobs = status["jobs"].as_array().unwrap();
-    assert!(jobs.iter().all(|job| page.text.contains(job["id"].as_str().unwrap())));
+    assert!(
+        jobs.iter()
+            .all(|job| page.text.contains(job["id"].as_str().unwrap()))
+    );
     let permitted = status["permitted_users"].to_string();
-    assert!(page.text.contains(&format!("{permitted} users hold mOS permission")));
+    assert!(
+        page.text
+            .contains(&format!("{permitted} users hold mOS permission"))
+    );
 }

@@ -14,12 +14,11 @@ fn got_in(status: StatusCode) -> bool {
 
 /// Every route with its method and the right that the table gives it.
 fn every_route() -> Vec<(Method, String, Right)> {
-    console::page_routes()
+    console::pages::routes()
         .chain(console::api::rights())
         .flat_map(|(path, methods, needs)| {
-            let one = move |method: &&str| {
-                (method.to_uppercase().parse().unwrap(), filled(path), needs)
-            };
+            let one =
+                move |method: &&str| (method.to_uppercase().parse().unwrap(), filled(path), needs);
             methods.iter().map(one).collect::<Vec<_>>()
         })
         .collect()
@@ -71,12 +70,14 @@ async fn nobody_reaches_anything_without_a_session_or_a_token() {
 
 #[tokio::test]
 async fn the_table_gives_settings_users_and_access_to_administrators_alone() {
-    for (path, _, needs) in console::page_routes().chain(console::api::rights()) {
+    for (path, _, needs) in console::pages::routes().chain(console::api::rights()) {
         let is_for_administrators = ["settings", "mapping", "users", "access", "tokens", "notif"]
             .iter()
             .any(|word| path.contains(word));
         assert_eq!(needs == Right::Administer, is_for_administrators, "{path}");
-        let orders = ["pause", "resume", "cancel", "retry", "dismiss", "replay", "discard", "sync-all"];
+        let orders = [
+            "pause", "resume", "cancel", "retry", "dismiss", "replay", "discard", "sync-all",
+        ];
         if orders.iter().any(|word| path.ends_with(word)) {
             assert_eq!(needs, Right::Operate, "{path}");
         }
@@ -87,8 +88,16 @@ async fn the_table_gives_settings_users_and_access_to_administrators_alone() {
 async fn the_token_of_the_configuration_administers() {
     let house = House::open().await;
     let program = Browser::new(&house);
-    for (path, status) in [("/api/v1/settings", 200), ("/api/v1/tokens", 200), ("/access", 401)] {
+    for (path, status) in [
+        ("/api/v1/settings", 200),
+        ("/api/v1/tokens", 200),
+        ("/access", 401),
+    ] {
         let request = program.request(Method::GET, path).bearer_auth(CONFIGURED);
-        assert_eq!(program.send(request).await.status.as_u16(), status, "{path}");
+        assert_eq!(
+            program.send(request).await.status.as_u16(),
+            status,
+            "{path}"
+        );
     }
 }

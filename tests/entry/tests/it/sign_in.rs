@@ -23,7 +23,9 @@ async fn an_administrator_signs_in_and_comes_to_where_they_wanted() {
     assert_eq!(asks["redirect_uri"], house.url("/sign-in/back"));
     assert!(asks["state"].len() == 64 && asks["nonce"].len() == 64);
     let back = browser.at_salesforce(salesforce, ANNA).await;
-    let inside = browser.send(browser.request(reqwest::Method::GET, &path(&back))).await;
+    let inside = browser
+        .send(browser.request(reqwest::Method::GET, &path(&back)))
+        .await;
     assert_eq!(inside.status, StatusCode::SEE_OTHER, "{}", inside.text);
     assert_eq!(inside.to().as_str(), house.url("/access?x=1"));
     let page = browser.get("/access").await;
@@ -55,9 +57,20 @@ async fn who_has_no_role_is_told_whom_to_ask() {
     let browser = Browser::new(&house);
     let page = browser.sign_in(NILS).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
-    assert!(page.text.contains("Ask a Salesforce administrator"), "{}", page.text);
-    assert!(page.text.contains("One user holds it today."), "{}", page.text);
-    assert!(!page.text.contains("anna@"), "nobody is named to who may not see");
+    assert!(
+        page.text.contains("Ask a Salesforce administrator"),
+        "{}",
+        page.text
+    );
+    assert!(
+        page.text.contains("One user holds it today."),
+        "{}",
+        page.text
+    );
+    assert!(
+        !page.text.contains("anna@"),
+        "nobody is named to who may not see"
+    );
     assert_eq!(browser.cookie(SESSION), None);
     assert!(house.trail().await[0].contains("nils@fake.example.com was refused"));
 }
@@ -84,12 +97,18 @@ async fn a_planted_session_is_not_taken_over() {
     assert_ne!(own, planted);
     let thief = Browser::new(&house);
     thief.plant(SESSION, Some(&planted));
-    assert_eq!(thief.get("/sync-status").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        thief.get("/sync-status").await.status,
+        StatusCode::UNAUTHORIZED
+    );
     // Signing in again ends the session before.
     browser.sign_in(ANNA).await;
     assert_ne!(browser.cookie(SESSION).unwrap(), own);
     thief.plant(SESSION, Some(&own));
-    assert_eq!(thief.get("/sync-status").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        thief.get("/sync-status").await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test]
@@ -179,7 +198,11 @@ async fn a_permission_that_is_taken_away_counts_at_the_next_request() {
 #[tokio::test]
 async fn roles_are_shown() {
     let house = House::open().await;
-    for (username, role) in [(ANNA, "Administrator"), (OTTO, "Operator"), (VERA, "Viewer")] {
+    for (username, role) in [
+        (ANNA, "Administrator"),
+        (OTTO, "Operator"),
+        (VERA, "Viewer"),
+    ] {
         let browser = signed_in(&house, username).await;
         let page = browser.get("/sync-status").await;
         assert_eq!(between(&page.text, "class=\"viewer-role\">", "<"), role);
@@ -194,7 +217,9 @@ async fn a_refusal_of_salesforce_is_told() {
     let pairs: std::collections::BTreeMap<_, _> = begun.to().query_pairs().into_owned().collect();
     let state = &pairs["state"];
     let page = browser
-        .get(&format!("/sign-in/back?error=access_denied&error_description=no%3Cscript%3E&state={state}"))
+        .get(&format!(
+            "/sign-in/back?error=access_denied&error_description=no%3Cscript%3E&state={state}"
+        ))
         .await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.text.contains("access_denied") && !page.text.contains("<script>"));
@@ -209,7 +234,9 @@ async fn a_frame_gets_a_session_of_its_own_by_a_code_for_it_alone() {
     let mark = between(&asked.text, "data-frame=\"", "\"").to_owned();
     // A window of its own has other cookies than the frame.
     let window = Browser::new(&house);
-    let begun = window.get(&format!("/sign-in?return=%2F&frame={mark}")).await;
+    let begun = window
+        .get(&format!("/sign-in?return=%2F&frame={mark}"))
+        .await;
     let back = window.at_salesforce(begun.to(), ANNA).await;
     let done = window.get(&path(&back)).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text);
@@ -219,7 +246,10 @@ async fn a_frame_gets_a_session_of_its_own_by_a_code_for_it_alone() {
     // Another frame, and another site.
     let thief = Browser::new(&house);
     thief.get("/sync-status").await;
-    assert_eq!(thief.post("/sign-in/frame", &form).await.status, StatusCode::BAD_REQUEST);
+    assert_eq!(
+        thief.post("/sign-in/frame", &form).await.status,
+        StatusCode::BAD_REQUEST
+    );
     let evil = Some("https://evil.example");
     let crossed = frame.post_from(evil, "/sign-in/frame", &form).await;
     assert_eq!(crossed.status, StatusCode::FORBIDDEN);
@@ -227,11 +257,17 @@ async fn a_frame_gets_a_session_of_its_own_by_a_code_for_it_alone() {
     assert_eq!(taken.status, StatusCode::SEE_OTHER, "{}", taken.text);
     assert_eq!(taken.to().as_str(), house.url("/access"));
     for line in taken.set_cookies() {
-        assert!(line.ends_with("; Secure; SameSite=None; Partitioned"), "{line}");
+        assert!(
+            line.ends_with("; Secure; SameSite=None; Partitioned"),
+            "{line}"
+        );
     }
     assert_eq!(frame.get("/access").await.status, StatusCode::OK);
     // Once.
-    assert_ne!(frame.post("/sign-in/frame", &form).await.status, StatusCode::SEE_OTHER);
+    assert_ne!(
+        frame.post("/sign-in/frame", &form).await.status,
+        StatusCode::SEE_OTHER
+    );
 }
 
 #[tokio::test]
@@ -241,11 +277,15 @@ async fn a_code_for_a_frame_is_good_for_a_minute() {
     let asked = frame.get("/sync-status").await;
     let mark = between(&asked.text, "data-frame=\"", "\"").to_owned();
     let window = Browser::new(&house);
-    let begun = window.get(&format!("/sign-in?return=%2F&frame={mark}")).await;
+    let begun = window
+        .get(&format!("/sign-in?return=%2F&frame={mark}"))
+        .await;
     let back = window.at_salesforce(begun.to(), ANNA).await;
     let done = window.get(&path(&back)).await;
     let code = between(&done.text, "data-code=\"", "\"").to_owned();
     house.pass(61);
-    let late = frame.post("/sign-in/frame", &[("code", code.as_str())]).await;
+    let late = frame
+        .post("/sign-in/frame", &[("code", code.as_str())])
+        .await;
     assert_eq!(late.status, StatusCode::BAD_REQUEST);
 }

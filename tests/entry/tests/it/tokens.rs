@@ -15,7 +15,11 @@ async fn a_token_is_shown_once_used_within_its_scope_and_revoked() {
     let house = House::open().await;
     let browser = signed_in(&house, ANNA).await;
     let form_token = browser.get("/access").await.form_token();
-    let form = [("name", "Report"), ("scope", "read"), ("form_token", &form_token)];
+    let form = [
+        ("name", "Report"),
+        ("scope", "read"),
+        ("form_token", &form_token),
+    ];
     let made = browser.post("/access/tokens", &form).await;
     assert_eq!(made.status, StatusCode::OK, "{}", made.text);
     let token = between(&made.text, "id=\"new-token\">", "<").to_owned();
@@ -23,7 +27,10 @@ async fn a_token_is_shown_once_used_within_its_scope_and_revoked() {
     assert!(!shown.text.contains(&token), "shown once");
     assert!(shown.text.contains("Report") && shown.text.contains("never"));
     let known = house.stores.tokens.tokens().await.unwrap();
-    assert!(!format!("{known:?}").contains(&token), "the hash alone is kept");
+    assert!(
+        !format!("{known:?}").contains(&token),
+        "the hash alone is kept"
+    );
 
     let program = Browser::new(&house);
     let read = call(&program, Method::GET, "/api/v1/status", &token).await;
@@ -35,9 +42,16 @@ async fn a_token_is_shown_once_used_within_its_scope_and_revoked() {
     ] {
         let refused = call(&program, method, path, &token).await;
         assert_eq!(refused.status, StatusCode::FORBIDDEN, "{path}");
-        assert!(refused.text.contains("this token may read"), "{}", refused.text);
+        assert!(
+            refused.text.contains("this token may read"),
+            "{}",
+            refused.text
+        );
     }
-    assert!(!browser.get("/access").await.text.contains("never"), "its last use is shown");
+    assert!(
+        !browser.get("/access").await.text.contains("never"),
+        "its last use is shown"
+    );
 
     let id: String = known[0].token.hash.chars().take(16).collect();
     let revoke = format!("/access/tokens/{id}/revoke");
@@ -72,11 +86,25 @@ async fn orders_name_the_token_that_gave_them() {
     let done = call(&program, Method::POST, "/api/v1/sync-all", token).await;
     assert_eq!(done.status, StatusCode::OK, "{}", done.text);
     let log = call(&program, Method::GET, "/api/v1/logs?topic=job", token).await;
-    assert!(log.text.contains("asked for by the API token `Night job`"), "{}", log.text);
+    assert!(
+        log.text.contains("asked for by the API token `Night job`"),
+        "{}",
+        log.text
+    );
     let id = made["token"]["id"].as_str().unwrap();
     let revoke = format!("/api/v1/tokens/{id}/revoke");
     let revoked = call(&program, Method::POST, &revoke, CONFIGURED).await;
-    assert!(revoked.text.contains("\"revoked_by\":\"the API\""), "{}", revoked.text);
-    let unknown = call(&program, Method::POST, "/api/v1/tokens/0/revoke", CONFIGURED).await;
+    assert!(
+        revoked.text.contains("\"revoked_by\":\"the API\""),
+        "{}",
+        revoked.text
+    );
+    let unknown = call(
+        &program,
+        Method::POST,
+        "/api/v1/tokens/0/revoke",
+        CONFIGURED,
+    )
+    .await;
     assert_eq!(unknown.status, StatusCode::NOT_FOUND);
 }

@@ -32,12 +32,21 @@ impl Approvals {
 pub(crate) fn authorize(app: &App, incoming: &Incoming) -> Reply {
     let redirect_uri = incoming.parameter("redirect_uri").unwrap_or_default();
     let Ok(target) = url::Url::parse(redirect_uri) else {
-        return bad("redirect_uri_mismatch", "redirect_uri must match configuration");
+        return bad(
+            "redirect_uri_mismatch",
+            "redirect_uri must match configuration",
+        );
     };
     if incoming.parameter("client_id") != Some(&app.client.id) {
         return bad("invalid_client_id", "client identifier invalid");
     }
-    let refused = |error, description| back(target.clone(), incoming, &[("error", error), ("error_description", description)]);
+    let refused = |error, description| {
+        back(
+            target.clone(),
+            incoming,
+            &[("error", error), ("error_description", description)],
+        )
+    };
     if incoming.parameter("response_type") != Some("code") {
         return refused("unsupported_response_type", "response type not supported");
     }
@@ -125,12 +134,18 @@ fn log_in(app: &App, incoming: &Incoming, username: &str, password: &str) -> Rep
     } else {
         "; SameSite=Lax"
     };
-    let cookie = format!("{SESSION}={}; Path=/; HttpOnly{secure}", app.tokens.issue(&user));
+    let cookie = format!(
+        "{SESSION}={}; Path=/; HttpOnly{secure}",
+        app.tokens.issue(&user)
+    );
     let mut again = url::form_urlencoded::Serializer::new(String::new());
     // What was asked for with `prompt=login` is done.
     again.extend_pairs(incoming.query.iter().filter(|(name, _)| name != "prompt"));
     Reply::status(302)
-        .header("location", &format!("/services/oauth2/authorize?{}", again.finish()))
+        .header(
+            "location",
+            &format!("/services/oauth2/authorize?{}", again.finish()),
+        )
         .header("set-cookie", &cookie)
 }
 
@@ -174,7 +189,8 @@ fn page(title: &str, body: &str) -> Reply {
     let html = format!(
         "<!DOCTYPE html><html lang=\"en\"><head><meta charset=\"utf-8\"><meta name=\"viewport\" content=\"width=device-width\"><title>{title}</title><style>{style}</style></head><body><main><h1>Salesforce (stand-in)</h1>{body}</main></body></html>"
     );
-    Reply::text(200, "text/html; charset=UTF-8", html.into_bytes()).header("cache-control", "no-store")
+    Reply::text(200, "text/html; charset=UTF-8", html.into_bytes())
+        .header("cache-control", "no-store")
 }
 
 fn escaped(text: &str) -> String {

@@ -57,7 +57,13 @@ impl Door {
         };
         let wrong = send(log_in("wrong")).await;
         assert!(wrong.headers().get("set-cookie").is_none());
-        assert!(wrong.text().await.unwrap().contains("Please check your username"));
+        assert!(
+            wrong
+                .text()
+                .await
+                .unwrap()
+                .contains("Please check your username")
+        );
         let logged_in = send(log_in(DEFAULT_PASSWORD)).await;
         assert_eq!(logged_in.status(), StatusCode::FOUND);
         let cookie = logged_in.headers()["set-cookie"].to_str().unwrap();

@@ -396,7 +396,11 @@ async fn tokens(book: &mut Notebook, door: &Door, long: &str) -> String {
     let report = json!({"name": "Report", "scope": "read"}).to_string();
     let made = door.ask(post.clone(), path, Some(TOKEN), &report).await;
     book.check(&post, path, &made);
-    for body in [report.as_str(), "{\"name\": \"\", \"scope\": \"read\"}", long] {
+    for body in [
+        report.as_str(),
+        "{\"name\": \"\", \"scope\": \"read\"}",
+        long,
+    ] {
         book.ask(door, post.clone(), path, path, body).await;
     }
     let mut made = made.json();

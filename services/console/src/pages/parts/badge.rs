@@ -8,7 +8,7 @@ use crate::views::Verdict;
 
 /// How it is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Tone {
+pub enum Tone {
     /// Neither good nor bad.
     Plain,
     /// Under way.
@@ -22,7 +22,7 @@ pub(crate) enum Tone {
 }
 
 /// A word in a colour.
-pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
+pub fn badge(tone: Tone, word: &str) -> Markup {
     let class = match tone {
         Tone::Plain => "badge",
         Tone::Busy => "badge busy",
@@ -34,7 +34,7 @@ pub(crate) fn badge(tone: Tone, word: &str) -> Markup {
 }
 
 /// Healthy or degraded.
-pub(crate) fn verdict(verdict: Verdict) -> Markup {
+pub fn verdict(verdict: Verdict) -> Markup {
     match verdict {
         Verdict::Healthy => badge(Tone::Good, "Healthy"),
         Verdict::Degraded => badge(Tone::Bad, "Degraded"),
@@ -42,7 +42,7 @@ pub(crate) fn verdict(verdict: Verdict) -> Markup {
 }
 
 /// Salesforce Job Status.
-pub(crate) fn salesforce(status: SalesforceShown) -> Markup {
+pub fn salesforce(status: SalesforceShown) -> Markup {
     let (tone, word) = match status {
         SalesforceShown::Queued => (Tone::Plain, "Queued"),
         SalesforceShown::Counting => (Tone::Busy, "Counting"),
@@ -58,7 +58,7 @@ pub(crate) fn salesforce(status: SalesforceShown) -> Markup {
 }
 
 /// mOS Job Status.
-pub(crate) fn mos(status: MosStatus) -> Markup {
+pub fn mos(status: MosStatus) -> Markup {
     let (tone, word) = match status {
         MosStatus::Waiting => (Tone::Plain, "Waiting"),
         MosStatus::Loading => (Tone::Busy, "Loading"),
@@ -72,7 +72,7 @@ pub(crate) fn mos(status: MosStatus) -> Markup {
 }
 
 /// How bad a line of the log is.
-pub(crate) fn level(level: LogLevel) -> Markup {
+pub fn level(level: LogLevel) -> Markup {
     match level {
         LogLevel::Info => badge(Tone::Plain, "Info"),
         LogLevel::Warning => badge(Tone::Warning, "Warning"),
@@ -81,7 +81,7 @@ pub(crate) fn level(level: LogLevel) -> Markup {
 }
 
 /// Sandbox or production.
-pub(crate) fn org_kind(is_sandbox: bool) -> Markup {
+pub fn org_kind(is_sandbox: bool) -> Markup {
     if is_sandbox {
         badge(Tone::Warning, "Sandbox")
     } else {

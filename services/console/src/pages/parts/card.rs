@@ -3,12 +3,12 @@
 use maud::{Markup, html};
 
 /// A box with a heading.
-pub(crate) fn card(heading: &str, body: &Markup) -> Markup {
+pub fn card(heading: &str, body: &Markup) -> Markup {
     with_actions(heading, &html! {}, body)
 }
 
 /// A box with a heading, and buttons at its top right.
-pub(crate) fn with_actions(heading: &str, actions: &Markup, body: &Markup) -> Markup {
+pub fn with_actions(heading: &str, actions: &Markup, body: &Markup) -> Markup {
     html! {
         section.card {
             header.card-header {
@@ -21,7 +21,7 @@ pub(crate) fn with_actions(heading: &str, actions: &Markup, body: &Markup) -> Ma
 }
 
 /// Names and their values, one below the other.
-pub(crate) fn facts(facts: &[(&str, Markup)]) -> Markup {
+pub fn facts(facts: &[(&str, Markup)]) -> Markup {
     html! {
         dl.facts {
             @for (name, value) in facts {
@@ -32,7 +32,7 @@ pub(crate) fn facts(facts: &[(&str, Markup)]) -> Markup {
 }
 
 /// A few big numbers side by side.
-pub(crate) fn figures(figures: &[(&str, String)]) -> Markup {
+pub fn figures(figures: &[(&str, String)]) -> Markup {
     html! {
         dl.figures {
             @for (name, value) in figures {

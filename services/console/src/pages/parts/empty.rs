@@ -5,7 +5,7 @@ use maud::{Markup, html};
 use super::icon::Icon;
 
 /// Nothing is here: why, and what to do, if anything.
-pub(crate) fn empty(icon: Icon, what: &str, next: &Markup) -> Markup {
+pub fn empty(icon: Icon, what: &str, next: &Markup) -> Markup {
     html! {
         div.empty {
             (icon.markup())

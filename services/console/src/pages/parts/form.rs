@@ -6,11 +6,11 @@ use maud::{Markup, html};
 use crate::pages::context::PageContext;
 
 /// The name of the field that carries the session's token.
-pub(crate) const TOKEN: &str = "form_token";
+pub const TOKEN: &str = "form_token";
 
 /// A form that orders something. Forms without the session's token are refused, so every form that
 /// posts is made here.
-pub(crate) fn order(context: &PageContext, action: &str, body: Markup) -> Markup {
+pub fn order(context: &PageContext, action: &str, body: Markup) -> Markup {
     html! {
         form method="post" action=(action) {
             input type="hidden" name=(TOKEN) value=(context.viewer.form_token);
@@ -21,22 +21,22 @@ pub(crate) fn order(context: &PageContext, action: &str, body: Markup) -> Markup
 
 /// A field's label, help and error, without its value.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Field<'a> {
+pub struct Field<'a> {
     /// The name in the form, and its id in the page.
-    pub(crate) name: &'a str,
+    pub name: &'a str,
     /// What people call it.
-    pub(crate) label: &'a str,
+    pub label: &'a str,
     /// How it is meant, if that is not plain.
-    pub(crate) help: Option<&'a str>,
+    pub help: Option<&'a str>,
     /// What is wrong with what was written.
-    pub(crate) error: Option<&'a str>,
+    pub error: Option<&'a str>,
     /// Whether it must be filled in.
-    pub(crate) required: bool,
+    pub required: bool,
 }
 
 impl<'a> Field<'a> {
     /// With a name and a label.
-    pub(crate) const fn new(name: &'a str, label: &'a str) -> Self {
+    pub const fn new(name: &'a str, label: &'a str) -> Self {
         Self {
             name,
             label,
@@ -48,27 +48,27 @@ impl<'a> Field<'a> {
 
     /// With a help text.
     #[must_use]
-    pub(crate) const fn help(mut self, help: &'a str) -> Self {
+    pub const fn help(mut self, help: &'a str) -> Self {
         self.help = Some(help);
         self
     }
 
     /// With what is wrong, if anything is.
     #[must_use]
-    pub(crate) const fn error(mut self, error: Option<&'a str>) -> Self {
+    pub const fn error(mut self, error: Option<&'a str>) -> Self {
         self.error = error;
         self
     }
 
     /// Which must be filled in.
     #[must_use]
-    pub(crate) const fn required(mut self) -> Self {
+    pub const fn required(mut self) -> Self {
         self.required = true;
         self
     }
 
     /// One line; `kind` is the `type` of HTML, such as `text`, `email`, `search` or `date`.
-    pub(crate) fn input(&self, kind: &str, value: &str) -> Markup {
+    pub fn input(&self, kind: &str, value: &str) -> Markup {
         self.around(&html! {
             input id=(self.name) name=(self.name) type=(kind) value=(value)
                 required[self.required]
@@ -78,7 +78,7 @@ impl<'a> Field<'a> {
     }
 
     /// Several lines.
-    pub(crate) fn area(&self, value: &str, lines: u8) -> Markup {
+    pub fn area(&self, value: &str, lines: u8) -> Markup {
         self.around(&html! {
             textarea id=(self.name) name=(self.name) rows=(lines)
                 required[self.required]
@@ -88,7 +88,7 @@ impl<'a> Field<'a> {
     }
 
     /// One of several: value and label of each.
-    pub(crate) fn select(&self, options: &[(&str, &str)], chosen: &str) -> Markup {
+    pub fn select(&self, options: &[(&str, &str)], chosen: &str) -> Markup {
         self.around(&html! {
             select id=(self.name) name=(self.name)
                 required[self.required]
@@ -102,7 +102,7 @@ impl<'a> Field<'a> {
     }
 
     /// Yes or no; sent as `on`, or not at all.
-    pub(crate) fn checkbox(&self, is_on: bool) -> Markup {
+    pub fn checkbox(&self, is_on: bool) -> Markup {
         html! {
             div.field.check {
                 input id=(self.name) name=(self.name) type="checkbox" checked[is_on]
@@ -116,8 +116,12 @@ impl<'a> Field<'a> {
 
     /// The label above a control of the page's own and what is below it. The control's id is the
     /// field's name.
-    pub(crate) fn around(&self, control: &Markup) -> Markup {
-        let class = if self.error.is_some() { "field wrong" } else { "field" };
+    pub fn around(&self, control: &Markup) -> Markup {
+        let class = if self.error.is_some() {
+            "field wrong"
+        } else {
+            "field"
+        };
         html! {
             div class=(class) {
                 label for=(self.name) {
@@ -150,7 +154,7 @@ impl<'a> Field<'a> {
 }
 
 /// The button that does what the page is for.
-pub(crate) fn submit(label: &str) -> Markup {
+pub fn submit(label: &str) -> Markup {
     html! { button.brand-button type="submit" { (label) } }
 }
 
@@ -173,7 +177,9 @@ mod tests {
         ] {
             assert!(markup.contains(part), "{part} in {markup}");
         }
-        let right = Field::new("email", "Email").input("email", "").into_string();
+        let right = Field::new("email", "Email")
+            .input("email", "")
+            .into_string();
         assert!(!right.contains("aria-invalid") && !right.contains("aria-describedby"));
     }
 }

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 /// What a page is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Icon {
+pub enum Icon {
     /// Settings and mapping.
     Settings,
     /// People.
@@ -29,7 +29,7 @@ pub(crate) enum Icon {
 
 impl Icon {
     /// The square. Decoration: the title says it.
-    pub(crate) fn markup(self) -> Markup {
+    pub fn markup(self) -> Markup {
         let (class, path) = match self {
             Self::Settings => (
                 "icon grey",
@@ -39,15 +39,24 @@ impl Icon {
                 "icon blue",
                 "M12 12a4 4 0 1 0 0-8 4 4 0 0 0 0 8zm-8 8c0-4 4-6 8-6s8 2 8 6z",
             ),
-            Self::Status => ("icon green", "M3 13h4l2-7 4 13 3-9 1.500 3H21v2h-5l-1-1-2.500 8-4-13L8.500 15H3z"),
+            Self::Status => (
+                "icon green",
+                "M3 13h4l2-7 4 13 3-9 1.500 3H21v2h-5l-1-1-2.500 8-4-13L8.500 15H3z",
+            ),
             Self::Jobs => ("icon violet", "M4 5h16v3H4zm0 5.500h11v3H4zM4 16h7v3H4z"),
-            Self::Parked => ("icon orange", "M7 4h6a5 5 0 0 1 0 10h-3v6H7zm3 3v4h3a2 2 0 0 0 0-4z"),
+            Self::Parked => (
+                "icon orange",
+                "M7 4h6a5 5 0 0 1 0 10h-3v6H7zm3 3v4h3a2 2 0 0 0 0-4z",
+            ),
             Self::Logs => ("icon teal", "M5 3h10l4 4v14H5zm3 7v2h8v-2zm0 4v2h8v-2z"),
             Self::Explain => (
                 "icon blue",
                 "M10 4a6 6 0 1 0 3.700 10.700L19 20l1.500-1.500-5.300-5.300A6 6 0 0 0 10 4zm0 2.500a3.500 3.500 0 1 1 0 7 3.500 3.500 0 0 1 0-7z",
             ),
-            Self::Notifications => ("icon violet", "M3 6h18l-9 6.500zm0 2.500V18h18V8.500L12 15z"),
+            Self::Notifications => (
+                "icon violet",
+                "M3 6h18l-9 6.500zm0 2.500V18h18V8.500L12 15z",
+            ),
             Self::Access => (
                 "icon grey",
                 "M7 10V8a5 5 0 0 1 10 0v2h1.500v10h-13V10zm2.500 0h5V8a2.500 2.500 0 0 0-5 0z",

@@ -1,13 +1,13 @@
 //! What pages are made of, each kind in a file of its own.
 
-// A page takes from here what it needs.
-pub(super) mod badge;
-pub(super) mod card;
-pub(super) mod empty;
-pub(super) mod form;
-pub(super) mod icon;
-pub(super) mod notice;
-pub(super) mod pager;
-pub(super) mod record;
-pub(super) mod table;
-pub(super) mod time;
+pub mod badge;
+pub(super) mod bar;
+pub mod card;
+pub mod empty;
+pub mod form;
+pub mod icon;
+pub mod notice;
+pub mod pager;
+pub mod record;
+pub mod table;
+pub mod time;

@@ -3,16 +3,16 @@
 use maud::{Markup, html};
 
 /// It was done. Read aloud when there is time.
-pub(crate) fn done(body: &Markup) -> Markup {
+pub fn done(body: &Markup) -> Markup {
     html! { div.notice.good role="status" { (body) } }
 }
 
 /// Something should be known.
-pub(crate) fn warning(body: &Markup) -> Markup {
+pub fn warning(body: &Markup) -> Markup {
     html! { div.notice.warning role="status" { (body) } }
 }
 
 /// It was not done. Read aloud at once.
-pub(crate) fn failed(body: &Markup) -> Markup {
+pub fn failed(body: &Markup) -> Markup {
     html! { div.notice.bad role="alert" { (body) } }
 }

@@ -3,7 +3,7 @@
 use maud::{Markup, html};
 
 /// `next` is the address of the following page, `first` that of the first one where this is not it.
-pub(crate) fn pager(next: Option<&str>, first: Option<&str>) -> Markup {
+pub fn pager(next: Option<&str>, first: Option<&str>) -> Markup {
     html! {
         @if next.is_some() || first.is_some() {
             nav.pager aria-label="Pages" {
@@ -15,7 +15,7 @@ pub(crate) fn pager(next: Option<&str>, first: Option<&str>) -> Markup {
 }
 
 /// A path with values after `?`, encoded.
-pub(crate) fn address(path: &str, values: &[(&str, &str)]) -> String {
+pub fn address(path: &str, values: &[(&str, &str)]) -> String {
     let mut address = path.to_owned();
     let values = values.iter().filter(|(_, value)| !value.is_empty());
     for (place, (name, value)) in values.enumerate() {

@@ -6,17 +6,13 @@ use maud::{Markup, html};
 use crate::pages::context::PageContext;
 
 /// A record's id, as a link to the record in Lightning.
-pub(crate) fn id(context: &PageContext, id: &SalesforceId) -> Markup {
+pub fn id(context: &PageContext, id: &SalesforceId) -> Markup {
     link(context, &format!("/lightning/r/{id}/view"), id)
 }
 
 /// The org's id, as a link to its Company Information.
-pub(crate) fn org(context: &PageContext, id: &SalesforceId) -> Markup {
-    link(
-        context,
-        "/lightning/setup/CompanyProfileInfo/home",
-        id,
-    )
+pub fn org(context: &PageContext, id: &SalesforceId) -> Markup {
+    link(context, "/lightning/setup/CompanyProfileInfo/home", id)
 }
 
 fn link(context: &PageContext, path: &str, id: &SalesforceId) -> Markup {

@@ -4,7 +4,7 @@ use maud::{Markup, html};
 
 /// A table with a caption for those who do not see it; each row has as many cells as there are
 /// columns.
-pub(crate) fn table(
+pub fn table(
     caption: &str,
     columns: &[&str],
     rows: impl IntoIterator<Item = Vec<Markup>>,
@@ -29,7 +29,7 @@ pub(crate) fn table(
 }
 
 /// A number with its thousands apart.
-pub(crate) fn number(number: u64) -> String {
+pub fn number(number: u64) -> String {
     let digits = number.to_string();
     let mut shown = String::with_capacity(digits.len() + digits.len() / 3);
     for (place, digit) in digits.chars().enumerate() {
@@ -47,7 +47,12 @@ mod tests {
 
     #[test]
     fn thousands_are_apart() {
-        for (given, shown) in [(0, "0"), (999, "999"), (1_000, "1,000"), (1_234_567, "1,234,567")] {
+        for (given, shown) in [
+            (0, "0"),
+            (999, "999"),
+            (1_000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(number(given), shown);
         }
     }
@@ -56,7 +61,10 @@ mod tests {
     fn what_comes_from_outside_is_escaped() {
         let row = vec![html! { ("<script>alert(1)</script>") }];
         let table = table("<b>", &["\"x"], [row]).into_string();
-        assert!(!table.contains("<script") && !table.contains("<b>"), "{table}");
+        assert!(
+            !table.contains("<script") && !table.contains("<b>"),
+            "{table}"
+        );
         assert!(table.contains("&lt;script&gt;"));
     }
 }

@@ -6,7 +6,7 @@ use domain::Timestamp;
 use maud::{Markup, html};
 
 /// A moment.
-pub(crate) fn at(at: Timestamp) -> Markup {
+pub fn at(at: Timestamp) -> Markup {
     let shown = at.to_string();
     // 2026-11-22T15:04:05.123Z, always.
     let (day, time) = shown.split_once('T').unwrap_or((&shown, ""));
@@ -15,12 +15,12 @@ pub(crate) fn at(at: Timestamp) -> Markup {
 }
 
 /// A moment that may not have come.
-pub(crate) fn or_never(moment: Option<Timestamp>, never: &str) -> Markup {
+pub fn or_never(moment: Option<Timestamp>, never: &str) -> Markup {
     moment.map_or_else(|| html! { (never) }, at)
 }
 
 /// How long, in the largest two units.
-pub(crate) fn long(duration: Duration) -> String {
+pub fn long(duration: Duration) -> String {
     let seconds = duration.as_secs();
     match seconds {
         0..60 => format!("{seconds} s"),
@@ -31,7 +31,7 @@ pub(crate) fn long(duration: Duration) -> String {
 }
 
 /// How long ago.
-pub(crate) fn ago(at: Timestamp, now: Timestamp) -> String {
+pub fn ago(at: Timestamp, now: Timestamp) -> String {
     format!("{} ago", long(now.since(at)))
 }
 

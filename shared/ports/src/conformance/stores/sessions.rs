@@ -42,7 +42,11 @@ pub async fn sessions_begin_and_end(harness: &dyn StoreHarness) {
 /// When somebody was last here only moves on, and brings back no session that has ended.
 pub async fn sessions_are_seen_while_they_last(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
-    stores.sessions.open("a", &session(at(0))).await.expect("opened");
+    stores
+        .sessions
+        .open("a", &session(at(0)))
+        .await
+        .expect("opened");
     for (seen, then) in [(at(5), at(5)), (at(3), at(5)), (at(9), at(9))] {
         assert_eq!(stores.sessions.seen("a", seen).await, Ok(()));
         let known = found(&stores, "a").await.expect("there");
@@ -64,10 +68,17 @@ pub async fn sessions_are_forgotten_by_age_and_idleness(harness: &dyn StoreHarne
         ("idle", at(0).after(hour * 10), at(0).after(hour * 11)),
         ("good", at(0).after(hour * 10), now),
     ] {
-        stores.sessions.open(key, &session(opened)).await.expect("opened");
+        stores
+            .sessions
+            .open(key, &session(opened))
+            .await
+            .expect("opened");
         stores.sessions.seen(key, seen).await.expect("seen");
     }
-    let forgotten = stores.sessions.forget(now.before(hour * 12), now.before(hour)).await;
+    let forgotten = stores
+        .sessions
+        .forget(now.before(hour * 12), now.before(hour))
+        .await;
     assert_eq!(forgotten, Ok(2));
     for (key, is_there) in [("old", false), ("idle", false), ("good", true)] {
         assert_eq!(found(&stores, key).await.is_some(), is_there, "{key}");

@@ -32,18 +32,29 @@ pub async fn tokens_are_known_by_their_hash(harness: &dyn StoreHarness) {
         assert_eq!(added, Ok(()));
     }
     // Of a hash that is known.
-    stores.tokens.add_token(&token("a", 9)).await.expect("added");
+    stores
+        .tokens
+        .add_token(&token("a", 9))
+        .await
+        .expect("added");
     harness.restart().await;
     let stores = harness.stores().await;
     assert_eq!(stores.tokens.token("a").await, Ok(Some(new("a", 1))));
     assert_eq!(stores.tokens.token("c").await, Ok(None));
-    assert_eq!(stores.tokens.tokens().await, Ok(vec![new("b", 2), new("a", 1)]));
+    assert_eq!(
+        stores.tokens.tokens().await,
+        Ok(vec![new("b", 2), new("a", 1)])
+    );
 }
 
 /// When a token was used only moves on.
 pub async fn tokens_remember_their_last_use(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
-    stores.tokens.add_token(&token("a", 1)).await.expect("added");
+    stores
+        .tokens
+        .add_token(&token("a", 1))
+        .await
+        .expect("added");
     for (moment, then) in [(at(5), at(5)), (at(3), at(5)), (at(9), at(9))] {
         assert_eq!(stores.tokens.used("a", moment).await, Ok(()));
         let known = stores.tokens.token("a").await.expect("answers");
@@ -56,7 +67,11 @@ pub async fn tokens_remember_their_last_use(harness: &dyn StoreHarness) {
 /// A token that was revoked stays so, and names who was first; it is still listed.
 pub async fn tokens_are_revoked_for_ever(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
-    stores.tokens.add_token(&token("a", 1)).await.expect("added");
+    stores
+        .tokens
+        .add_token(&token("a", 1))
+        .await
+        .expect("added");
     let revoked = |by: &str, when| Revoked {
         at: at(when),
         by: by.to_owned(),
@@ -64,8 +79,16 @@ pub async fn tokens_are_revoked_for_ever(harness: &dyn StoreHarness) {
     for end in [revoked("ben", 4), revoked("cleo", 5)] {
         assert_eq!(stores.tokens.revoke("a", &end).await, Ok(()));
     }
-    stores.tokens.revoke("nobody", &revoked("ben", 4)).await.expect("answers");
-    stores.tokens.add_token(&token("a", 6)).await.expect("answers");
+    stores
+        .tokens
+        .revoke("nobody", &revoked("ben", 4))
+        .await
+        .expect("answers");
+    stores
+        .tokens
+        .add_token(&token("a", 6))
+        .await
+        .expect("answers");
     let known = KnownToken {
         revoked: Some(revoked("ben", 4)),
         ..new("a", 1)
