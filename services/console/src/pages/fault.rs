@@ -1,7 +1,7 @@
 //! Pages that say what went wrong, in the same frame where that can be drawn.
 
-use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use maud::html;
 
 use super::context::PageContext;
@@ -102,9 +102,14 @@ pub(crate) async fn refuse(
 }
 
 /// The same to somebody of whom nothing is known yet.
-pub(super) async fn to_whoever(console: &Console, request: &Request, error: OpsError) -> Response {
-    match console.person(request.headers()).await {
-        Ok(Some(person)) => refuse(console, &person, request.uri().path(), error).await,
+pub(super) async fn to_whoever(
+    console: &Console,
+    headers: &HeaderMap,
+    path: &str,
+    error: OpsError,
+) -> Response {
+    match console.person(headers).await {
+        Ok(Some(person)) => refuse(console, &person, path, error).await,
         Ok(None) | Err(_) => PageFault::bare(error).into_response(),
     }
 }

@@ -29,10 +29,10 @@ mod sync_status;
 mod words;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Request};
+use axum::extract::DefaultBodyLimit;
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
-use http::Method;
+use http::{HeaderMap, Method, Uri};
 
 pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
@@ -156,26 +156,28 @@ pub(crate) fn router(console: &Console) -> Router {
 
 async fn no_such_page(
     axum::extract::State(console): axum::extract::State<Console>,
-    request: Request,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Response {
-    let path = request.uri().path();
+    let path = uri.path();
     if path == "/api" || path.starts_with("/api/") {
         return api::no_such_path(path);
     }
     let error = crate::OpsError::NotFound(format!("there is no page at {path}"));
-    fault::to_whoever(&console, &request, error).await
+    fault::to_whoever(&console, &headers, uri.path(), error).await
 }
 
 async fn wrong_method(
     axum::extract::State(console): axum::extract::State<Console>,
     method: Method,
-    request: Request,
+    uri: Uri,
+    headers: HeaderMap,
 ) -> Response {
     let error = crate::OpsError::WrongMethod(format!(
         "{} cannot be asked by {method}",
-        request.uri().path()
+        uri.path()
     ));
-    fault::to_whoever(&console, &request, error).await
+    fault::to_whoever(&console, &headers, uri.path(), error).await
 }
 
 #[cfg(test)]

@@ -13,7 +13,7 @@ use super::parts::pager::{self, address};
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, dead, download,  fault, job, logs, words};
+use super::{Desk, PageFault, dead, download, explain, fault, job, logs, words};
 use crate::rights::Right;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, Selection, Touched,

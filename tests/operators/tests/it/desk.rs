@@ -19,7 +19,8 @@ use domain::unit::{
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use embedded::{Embedded, Location};
 use fake_salesforce::org::Org;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ports::Clock;
 use ports::queue::{Message, Queue};
@@ -246,11 +247,16 @@ impl Desk {
 }
 
 async fn open(ops: Operations, keys: Keys) -> Door {
+    serve(|_| Console::new(ops, keys)).await
+}
+
+/// A console that is told its own address.
+pub(crate) async fn serve(console: impl FnOnce(SocketAddr) -> Console) -> Door {
     let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = server.address();
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(server.run(Console::new(ops, keys), stop.clone()));
+    tasks.spawn(server.run(console(address), stop.clone()));
     Door {
         address,
         tasks,
@@ -319,6 +325,26 @@ impl Door {
         body: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
+        let response = self.send(method, path, token, body, headers).await;
+        let (head, body) = response.into_parts();
+        Answer {
+            status: head.status,
+            headers: head.headers,
+            body: axum::body::to_bytes(Body::new(body), usize::MAX)
+                .await
+                .unwrap(),
+        }
+    }
+
+    /// The answer as it comes in.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
@@ -337,14 +363,6 @@ impl Door {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body: axum::body::to_bytes(Body::new(body), usize::MAX)
-                .await
-                .unwrap(),
-        }
+        sender.send_request(request).await.unwrap()
     }
 }

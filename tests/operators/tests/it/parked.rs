@@ -1,6 +1,6 @@
 //! Parked records: grouped by cause, tried again, dismissed with a reason.
 
-use console::views::{ParkedSearch, Selection};
+use console::views::{GroupSearch, ParkedSearch, Selection};
 use console::{Caller, OpsError};
 use domain::ObjectKind;
 use domain::failure::FailureKind;

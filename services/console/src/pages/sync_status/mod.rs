@@ -10,7 +10,7 @@ use super::context::PageContext;
 use super::layout::{self, Page};
 use super::live::Parts;
 use super::parts::icon::Icon;
-use super::parts::{card, empty, notice, table, time};
+use super::parts::{card, empty, notice, table};
 use super::{assets, fault, job, stages, words};
 use crate::OpsError;
 use crate::views::{JobView, StatusView, Verdict};
