@@ -186,7 +186,7 @@ fn state(token: &TokenView) -> Markup {
     html! {
         @match (token.revoked, &token.revoked_by) {
             (Some(at), Some(by)) => { (badge::badge(badge::Tone::Plain, "Revoked")) " " (time::at(at)) " by " (by) }
-            _ => (badge::badge(badge::Tone::Good, "In force"))
+            _ => { (badge::badge(badge::Tone::Good, "In force")) }
         }
     }
 }

@@ -232,7 +232,7 @@ fn org(context: &PageContext) -> Markup {
                 (record::org(context, id)) " " (badge::org_kind(org.is_sandbox))
                 " " span.quiet { "The org does not answer, so its name is not known." }
             }
-            (_, None) => span { "No org is connected yet" }
+            (_, None) => { span { "No org is connected yet" } }
         }
     }
 }

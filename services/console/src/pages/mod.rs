@@ -29,7 +29,7 @@ mod sync_status;
 mod words;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
 use axum::response::Response;
 use axum::routing::{MethodRouter, get, post};
 use http::{HeaderMap, Method, Uri};
@@ -40,6 +40,7 @@ pub(crate) use live::Live;
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use sign_in::ask as ask_to_sign_in;
 
+use crate::OpsError;
 use crate::api;
 use crate::entry::{Console, Front, Watch, guard};
 use crate::rights::Right;
@@ -154,30 +155,24 @@ pub(crate) fn router(console: &Console) -> Router {
         .with_state(console.clone())
 }
 
-async fn no_such_page(
-    axum::extract::State(console): axum::extract::State<Console>,
-    uri: Uri,
-    headers: HeaderMap,
-) -> Response {
+async fn no_such_page(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> Response {
     let path = uri.path();
     if path == "/api" || path.starts_with("/api/") {
         return api::no_such_path(path);
     }
-    let error = crate::OpsError::NotFound(format!("there is no page at {path}"));
-    fault::to_whoever(&console, &headers, uri.path(), error).await
+    let error = OpsError::NotFound(format!("there is no page at {path}"));
+    fault::to_whoever(&console, &headers, path, error).await
 }
 
 async fn wrong_method(
-    axum::extract::State(console): axum::extract::State<Console>,
+    State(console): State<Console>,
     method: Method,
-    uri: Uri,
     headers: HeaderMap,
+    uri: Uri,
 ) -> Response {
-    let error = crate::OpsError::WrongMethod(format!(
-        "{} cannot be asked by {method}",
-        uri.path()
-    ));
-    fault::to_whoever(&console, &headers, uri.path(), error).await
+    let path = uri.path();
+    let error = OpsError::WrongMethod(format!("{path} cannot be asked by {method}"));
+    fault::to_whoever(&console, &headers, path, error).await
 }
 
 #[cfg(test)]

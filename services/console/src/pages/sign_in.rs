@@ -36,6 +36,9 @@ pub(super) const HANDOVER_SCRIPT: &str = "handover.js";
 /// On the page that asks to sign in: opens the window where it is in a frame.
 pub(super) const FRAME_SCRIPT: &str = "frame.js";
 
+/// The scripts of a page that may be in a frame.
+const FRAMED: &[&str] = &[FRAME_SCRIPT];
+
 /// How long a sign-in may take, in seconds.
 const SIGN_IN_LIFE: u32 = 600;
 /// How long a code for a frame is good.
@@ -98,7 +101,7 @@ fn page_that_asks(console: &Console, address: &str) -> Result<Response, OpsError
             }
         }
     };
-    let scripts = if framed { &[FRAME_SCRIPT][..] } else { &[] };
+    let scripts = if framed { FRAMED } else { &[] };
     let markup = layout::bare_with("Sign in", &body, scripts);
     let mut response = layout::respond(StatusCode::UNAUTHORIZED, markup);
     if let Some(secret) = secret {
@@ -528,8 +531,8 @@ fn outsider_page(
             }
             p.quiet {
                 @match administrators {
-                    0 => "Nobody holds that permission set today, as far as mosync has read."
-                    1 => "One user holds it today."
+                    0 => { "Nobody holds that permission set today, as far as mosync has read." }
+                    1 => { "One user holds it today." }
                     number => { (number) " users hold it today." }
                 }
                 " A new assignment counts within a few minutes."

@@ -61,8 +61,7 @@ pub(crate) struct Options {
     real: bool,
 }
 
-/// Runs the demo: 0 when the audit is clean, 1 when it is not. Somebody who ends it before the audit
-/// has seen what they wanted: 0.
+/// Runs the demo: 1 when the audit is not clean, else 0, also when somebody ends it before the audit.
 pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     let mut progress = Progress::new(options.headless);
     progress.step("starting stand-ins for Salesforce and mOS, and all services");
@@ -83,24 +82,21 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
     for line in people::lines(&world) {
         progress.step(&line);
     }
-    let code = {
-        let played = async {
-            let code = play(&world, &options, &mut progress).await?;
-            print(&format!(
-                "The console stays open at http://{} until Ctrl-C.",
-                world.console
-            ));
-            std::future::pending::<()>().await;
-            Ok(code)
-        };
-        tokio::select! {
-            code = played => code?,
-            asked = tokio::signal::ctrl_c() => {
-                asked.map_err(|error| Failure::failed(error.to_string()))?;
-                ExitCode::SUCCESS
-            }
-        }
+    let mut code = ExitCode::SUCCESS;
+    let played = async {
+        code = play(&world, &options, &mut progress).await?;
+        print(&format!(
+            "The console stays open at http://{} until Ctrl-C.",
+            world.console
+        ));
+        std::future::pending::<Result<(), Failure>>().await
     };
+    tokio::select! {
+        ended = played => ended?,
+        asked = tokio::signal::ctrl_c() => {
+            asked.map_err(|error| Failure::failed(error.to_string()))?;
+        }
+    }
     world.stop().await?;
     Ok(code)
 }

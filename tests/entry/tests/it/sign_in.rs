@@ -78,7 +78,7 @@ async fn who_has_no_role_is_told_whom_to_ask() {
 #[tokio::test]
 async fn another_org_is_refused() {
     let house = House::open().await;
-    house.pin("00D000000000999EAA").await;
+    house.pin("00D000000000999").await;
     let browser = Browser::new(&house);
     let page = browser.sign_in(ANNA).await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);

@@ -9,7 +9,7 @@ use maud::{Markup, html};
 pub fn at(at: Timestamp) -> Markup {
     let shown = at.to_string();
     // 2026-11-22T15:04:05.123Z, always.
-    let (day, time) = shown.split_once('T').unwrap_or((&shown, ""));
+    let (day, time) = shown.split_once('T').unwrap_or((shown.as_str(), ""));
     let time = time.split_once('.').map_or(time, |(seconds, _)| seconds);
     html! { time datetime=(shown) { (day) " " (time) " UTC" } }
 }
