@@ -40,6 +40,9 @@ const ROUTES: &[Route] = &[
     ("/api/v1/users", &["get"], Right::Administer, || {
         get(handlers::users)
     }),
+    ("/api/v1/explain/{id}", &["get"], Right::Read, || {
+        get(handlers::explain)
+    }),
     ("/api/v1/sync-all", &["post"], Right::Operate, || {
         post(handlers::sync_all)
     }),

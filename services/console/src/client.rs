@@ -16,8 +16,8 @@ use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, Groups, JobList, JobView, LogPageView,
-    LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, JobList, JobView,
+    LogPageView, LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
     SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
     ValidationView,
 };
@@ -93,6 +93,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn users(&self) -> Result<UsersView, OpsError> {
         self.get("/users").await
+    }
+
+    /// Why a record is in mOS, or is not; by its id or the address of its page in Salesforce.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn explain(&self, asked: &str) -> Result<ExplainView, OpsError> {
+        self.get(&format!("/explain/{}", escaped(asked))).await
     }
 
     /// Starts a sync-all, or answers the one that runs.

@@ -4,6 +4,7 @@ use http::StatusCode;
 use ports::queue::LinkLost;
 use ports::source::SourceError;
 use ports::stores::StoreError;
+use runtime::worker::Outage;
 
 use crate::journal::JournalError;
 use crate::views::{ErrorDetail, FaultView, SettingsConflict};
@@ -167,6 +168,16 @@ impl From<JournalError> for OpsError {
             | JournalError::Held(_)) => {
                 Self::OutOfReach(format!("{error}; the settings were not changed"))
             }
+        }
+    }
+}
+
+impl From<Outage> for OpsError {
+    fn from(outage: Outage) -> Self {
+        match outage {
+            Outage::Source(error) => error.into(),
+            Outage::Store(error) => error.into(),
+            Outage::Other(why) => Self::Broken(why),
         }
     }
 }

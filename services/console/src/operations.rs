@@ -2,6 +2,7 @@
 
 pub(crate) mod access;
 mod dead;
+mod explain;
 pub(crate) mod jobs;
 pub(crate) mod logs;
 mod org;
@@ -20,6 +21,8 @@ use ports::Clock;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
+use ports::target::Target;
+use runtime::readback::RulesInForce;
 
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
@@ -106,6 +109,8 @@ pub struct Operations {
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
     org_memory: org::OrgMemory,
+    target: Option<Arc<dyn Target>>,
+    rules: Arc<RulesInForce>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -127,7 +132,10 @@ impl Operations {
         source: Arc<dyn Source>,
         topic: impl Into<String>,
     ) -> Self {
+        let rules = RulesInForce::new(stores.clone(), Arc::clone(&source));
         Self {
+            rules: Arc::new(rules),
+            target: None,
             stores,
             queue,
             clock,
@@ -137,6 +145,13 @@ impl Operations {
             journal: None,
             org_memory: org::OrgMemory::default(),
         }
+    }
+
+    /// Asks mOS there what it holds, for who wants a record explained.
+    #[must_use]
+    pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
+        self.target = Some(target);
+        self
     }
 
     /// Writes every revision of the settings down there, before it is saved.

@@ -3,6 +3,7 @@
 
 mod access;
 mod dead;
+mod explain;
 mod jobs;
 mod logs;
 mod org;
@@ -13,6 +14,10 @@ mod users;
 
 pub use access::{MakeToken, NewTokenView, TokenList, TokenView};
 pub use dead::{DeadList, DeadOutcome, DeadView};
+pub use explain::{
+    ExplainCode, ExplainCondition, ExplainGate, ExplainMos, ExplainOpportunity, ExplainOwner,
+    ExplainSeen, ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
+};
 pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use org::OrgView;

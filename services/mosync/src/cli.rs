@@ -63,6 +63,17 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Why a record is in mOS, or is not, and what would bring it there
+    Explain {
+        #[command(flatten)]
+        configured: Configured,
+        /// A Salesforce id of 15 or 18 characters, or the address of the record's page
+        #[arg(value_name = "ID")]
+        asked: String,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
     /// Jobs, newest first, and what can be done about them
     Jobs(JobsArguments),
     /// The integration log, newest first

@@ -3,6 +3,7 @@
 mod console;
 mod dead;
 mod decode_event;
+mod explain;
 mod health;
 mod jobs;
 mod logs;
@@ -57,6 +58,11 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         } => status::run(reach(&configured)?, job.as_deref(), watch, json).await,
         Command::SyncAll { configured, wait } => sync_all::run(reach(&configured)?, wait).await,
         Command::Users { configured, json } => users::run(&configured, json).await,
+        Command::Explain {
+            configured,
+            asked,
+            json,
+        } => explain::run(&configured, &asked, json).await,
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,

@@ -38,6 +38,7 @@ impl Adapters {
             config.salesforce.topic.clone(),
         );
         Ok(operations
+            .asking(crate::target(config)?)
             .polling(config.salesforce.polled_objects.clone())
             .journaling(journal(config)))
     }

@@ -6,6 +6,7 @@
 mod contract;
 mod convert;
 mod fits;
+mod held;
 mod term;
 mod touches;
 
@@ -20,6 +21,7 @@ use contract::{Shape, find};
 
 pub use convert::Wanted;
 pub use fits::{Described, MappingFit};
+pub use held::differing;
 pub use term::ContractTermType;
 pub use touches::touches;
 

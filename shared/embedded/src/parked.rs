@@ -78,6 +78,15 @@ impl ParkedStore for Tables {
         Ok(cleared.await?)
     }
 
+    async fn get(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Parked>, StoreError> {
+        let id = *id;
+        Ok(self.0.run(move |tx| get(tx, object, &id)).await?)
+    }
+
     async fn list(
         &self,
         filter: &ParkedFilter,

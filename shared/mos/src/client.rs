@@ -5,7 +5,8 @@ use std::fmt;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use ports::target::{Outcome, Target, TargetError, Upsert};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
+use ports::target::{Held, Outcome, Target, TargetError, Upsert};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
@@ -56,6 +57,8 @@ impl Config {
 #[derive(Clone)]
 pub struct Mos {
     client: reqwest::Client,
+    /// `.../v1/records`.
+    records_url: Url,
     upsert_url: Url,
     authorization: HeaderValue,
     request_timeout: Duration,
@@ -83,7 +86,8 @@ impl Mos {
         Ok(Self {
             client,
             authorization: authorization(&config.api_key)?,
-            upsert_url: upsert_url(config.base_url)?,
+            upsert_url: below(&config.base_url, &["v1", "records", "upsert"])?,
+            records_url: below(&config.base_url, &["v1", "records"])?,
             request_timeout: config.request_timeout,
         })
     }
@@ -186,6 +190,55 @@ impl Target for Mos {
             Err(error) => Err(error),
         }
     }
+
+    async fn record(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Held>, TargetError> {
+        let url = below(&self.records_url, &[object.mos_type(), id.as_str()])
+            .map_err(|error| TargetError::Unprocessable(error.to_string()))?;
+        let response = self
+            .client
+            .get(url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        match response.status() {
+            StatusCode::OK => {
+                let answer = self.read_answer(response).await?;
+                let held = held(&answer, object, id).map_err(|fault| unreadable(&fault))?;
+                held.map(Some).ok_or_else(|| {
+                    TargetError::Unreachable("its answer is about another record".to_owned())
+                })
+            }
+            // Only mOS itself says so in the contract's words; a wrong address says 404 too.
+            StatusCode::NOT_FOUND => {
+                let body = self.read_answer(response).await?;
+                match serde_json::from_slice::<Refusal>(&body) {
+                    Ok(Refusal { error }) if error.code == "not_found" => Ok(None),
+                    _ => Err(wrong_address(StatusCode::NOT_FOUND)),
+                }
+            }
+            _ => Err(refusal(response).await),
+        }
+    }
+}
+
+/// A whole record, if it is the one that was asked for.
+fn held(
+    answer: &[u8],
+    object: ObjectKind,
+    id: &SalesforceId,
+) -> Result<Option<Held>, serde_json::Error> {
+    let record: wire::WholeRecord = serde_json::from_slice(answer)?;
+    let is_it = record.kind == object.mos_type() && record.external_id == id.as_str();
+    let version = record.version.parse().map(Timestamp::from_micros);
+    Ok(version.ok().filter(|_| is_it).map(|read| Held {
+        version: Version::at(read),
+        fields: record.fields,
+    }))
 }
 
 /// An answer that is no 200.
@@ -205,12 +258,7 @@ async fn refusal(response: Response) -> TargetError {
             "HTTP {}, a redirect, which is not followed; check mos.url",
             status.as_u16()
         )),
-        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => {
-            TargetError::Unreachable(format!(
-                "HTTP {}: that address is not mOS's ingest API; check mos.url",
-                status.as_u16()
-            ))
-        }
+        StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => wrong_address(status),
         // 5xx, and whatever the contract does not speak of: nothing is known about the records.
         _ => TargetError::Unreachable(format!("HTTP {}", status.as_u16())),
     }
@@ -251,12 +299,21 @@ fn authorization(api_key: &SecretString) -> Result<HeaderValue, ConfigError> {
     Ok(value)
 }
 
-fn upsert_url(mut base: Url) -> Result<Url, ConfigError> {
-    base.path_segments_mut()
+fn wrong_address(status: StatusCode) -> TargetError {
+    TargetError::Unreachable(format!(
+        "HTTP {}: that address is not mOS's ingest API; check mos.url",
+        status.as_u16()
+    ))
+}
+
+/// An address below another.
+fn below(base: &Url, path: &[&str]) -> Result<Url, ConfigError> {
+    let mut url = base.clone();
+    url.path_segments_mut()
         .map_err(|()| ConfigError::NotAWebAddress)?
         .pop_if_empty()
-        .extend(["v1", "records", "upsert"]);
-    Ok(base)
+        .extend(path);
+    Ok(url)
 }
 
 fn text<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {

@@ -3,6 +3,7 @@
 use ports::target::Upsert;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// Most records of one request.
 pub(crate) const MAX_RECORDS: usize = 500;
@@ -58,6 +59,16 @@ pub(crate) struct RecordResult {
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) error: Option<Fault>,
+}
+
+/// One whole record.
+#[derive(Deserialize)]
+pub(crate) struct WholeRecord {
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+    pub(crate) external_id: String,
+    pub(crate) version: String,
+    pub(crate) fields: Map<String, Value>,
 }
 
 /// The body of an answer that is no 200.

@@ -13,11 +13,11 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::State;
 use axum::http::{HeaderMap, Response};
-use axum::routing::post;
+use axum::routing::{get, post};
 use bytes::Bytes;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use mos::{Config, ConfigError, Mos};
-use ports::target::{Outcome, RejectCode, Target as _, TargetError, Upsert};
+use ports::target::{Held, Outcome, RejectCode, Target as _, TargetError, Upsert};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -43,6 +43,8 @@ async fn server(reply: impl Fn() -> Response<Body> + Send + Sync + 'static) -> S
     let app = Router::new()
         .route("/v1/records/upsert", post(handle))
         .route("/tenant/7/v1/records/upsert", post(handle))
+        .route("/tenant/7/v1/records/opportunity/{id}", get(handle))
+        .route("/v1/records/opportunity/{id}", get(handle))
         .with_state((Arc::clone(&seen), reply));
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -467,5 +469,62 @@ fn debug_shows_no_key() {
     assert!(
         text.contains("mos.example") && !text.contains(KEY),
         "{text}"
+    );
+}
+
+fn second() -> SalesforceId {
+    SalesforceId::parse(SECOND).unwrap()
+}
+
+async fn held(status_code: u16, body: impl Into<String>) -> Result<Option<Held>, TargetError> {
+    let body = body.into();
+    let server = server(move || status(status_code, &[], body.clone())).await;
+    let mos = server.mos_at("/tenant/7", Duration::from_secs(30));
+    let answer = mos.record(ObjectKind::Opportunity, &second()).await;
+    let seen = server.seen.lock().unwrap();
+    let (headers, body) = seen.first().unwrap();
+    assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
+    assert!(body.is_empty());
+    answer
+}
+
+#[tokio::test]
+async fn what_mos_holds_is_read_whole() {
+    let record = json!({
+        "type": "opportunity", "external_id": SECOND, "version": "0001732276800123456",
+        "fields": {"name": "Deal", "amount": "12.50"},
+    });
+    let found = held(200, record.to_string()).await.unwrap().unwrap();
+    assert_eq!(
+        found.version,
+        Version::at(Timestamp::from_micros(1_732_276_800_123_456))
+    );
+    assert_eq!(found.fields["amount"], "12.50");
+    assert_eq!(found.fields.len(), 2);
+}
+
+#[tokio::test]
+async fn only_mos_itself_says_that_it_holds_nothing() {
+    let none = json!({"error": {"code": "not_found", "message": "mOS has no such opportunity"}});
+    assert_eq!(held(404, none.to_string()).await, Ok(None));
+    for (code, body) in [(404, "<html>Not here</html>"), (503, ""), (200, "{}")] {
+        let answer = held(code, body).await;
+        assert!(
+            matches!(answer, Err(TargetError::Unreachable(_))),
+            "{code}: {answer:?}"
+        );
+    }
+    let other = json!({
+        "type": "opportunity", "external_id": FIRST, "version": "1", "fields": {},
+    });
+    let answer = held(200, other.to_string()).await;
+    assert!(
+        matches!(answer, Err(TargetError::Unreachable(_))),
+        "{answer:?}"
+    );
+    let answer = held(401, "").await;
+    assert!(
+        matches!(answer, Err(TargetError::Forbidden(_))),
+        "{answer:?}"
     );
 }

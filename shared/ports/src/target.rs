@@ -5,6 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{ObjectKind, SalesforceId, Version};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// mOS's ingest contract.
 #[async_trait]
@@ -23,6 +24,22 @@ pub trait Target: Send + Sync {
 
     /// Whether mOS answers at all (the circuit breaker's probe): an upsert of nothing.
     async fn probe(&self) -> Result<(), TargetError>;
+
+    /// What mOS holds of a record; `None` when it does not have it.
+    async fn record(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Held>, TargetError>;
+}
+
+/// A record as mOS holds it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// The version last written.
+    pub version: Version,
+    /// mOS field name to value; an empty field is absent, decimals are texts (ingest contract).
+    pub fields: Map<String, Value>,
 }
 
 /// One record to write.

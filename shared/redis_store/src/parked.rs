@@ -68,6 +68,18 @@ impl ParkedStore for Link {
         self.run(script!("clear"), &arguments).await
     }
 
+    async fn get(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Parked>, StoreError> {
+        let only = format!("[{}", member(object, id));
+        let arguments = question(&ParkedFilter::default(), only.clone(), only, 1);
+        let (_last, entries): (String, Vec<Entry>) =
+            self.run(script!("list_parked"), &arguments).await?;
+        entries.into_iter().next().map(read).transpose()
+    }
+
     async fn list(
         &self,
         filter: &ParkedFilter,

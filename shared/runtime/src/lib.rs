@@ -17,5 +17,6 @@ pub mod org;
 pub mod profile;
 pub mod readback;
 pub mod telemetry;
+pub mod through;
 pub mod time;
 pub mod worker;

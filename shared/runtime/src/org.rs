@@ -45,7 +45,9 @@ pub async fn settle(
     }
 }
 
-fn refusal(current: &SettingsRevision, org: &Organization) -> Option<String> {
+/// Why nothing may run with this org under these settings, and what to do; `None` when it may.
+#[must_use]
+pub fn refusal(current: &SettingsRevision, org: &Organization) -> Option<String> {
     match current.settings.org {
         Some(pinned) if pinned != org.id => Some(format!(
             "the connected org is {} ({}), but the settings are for {pinned}, so nothing runs; if mosync is to serve the connected org from now on, confirm it with `mosync settings confirm-org {}`, otherwise correct the address and the sign-in of Salesforce in the configuration",

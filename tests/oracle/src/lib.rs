@@ -18,6 +18,7 @@ mod ledger;
 mod mapping;
 mod number;
 mod org;
+mod reason;
 mod settings;
 mod timeline;
 
@@ -30,6 +31,7 @@ pub use judge::{
 pub use ledger::{Kind, LedgerEntry, LedgerRecord, MosLedger, MosRecord, MosState, Outcome};
 pub use mapping::{MappingRow, TermType};
 pub use org::{Currencies, Fiscal, OrgProfile, Period};
+pub use reason::{Reason, Reasons};
 pub use settings::{
     Blanks, Condition, Filter, Operator, PermissionConfig, Settings, SettingsError, WhoseZone,
 };

@@ -176,6 +176,19 @@ impl<'h> Timeline<'h> {
         versions
     }
 
+    /// A record that exists at the end.
+    pub(crate) fn row(&self, entity: Entity, id: &str) -> Option<&'h Row> {
+        self.rows.get(&(entity, id)).copied()
+    }
+
+    /// The records of an object that exist at the end.
+    pub(crate) fn rows_of(&self, entity: Entity) -> impl Iterator<Item = &'h Row> + '_ {
+        self.rows
+            .range((entity, "")..)
+            .take_while(move |((other, _), _)| *other == entity)
+            .map(|(_, row)| *row)
+    }
+
     /// The records in scope at the end, with their rows.
     pub(crate) fn scope(&self) -> impl Iterator<Item = (Key<'h>, &'h Row)> + '_ {
         let enabled = !self.is_disabled();
@@ -497,6 +510,8 @@ impl<'h> Player<'h> {
             .filter(|(_, row)| {
                 let name = history.text(row, "Name");
                 name.is_some_and(|name| wanted.iter().any(|set| set == name))
+                    // In force in a session that activates it, and nobody acts in one.
+                    && !history.flag(row, "HasActivationRequired")
             })
             .map(|(id, _)| id)
             .collect();
@@ -711,7 +726,7 @@ fn kind_of(entity: Entity) -> Option<Kind> {
     }
 }
 
-fn entity_of(kind: Kind) -> Entity {
+pub(crate) fn entity_of(kind: Kind) -> Entity {
     match kind {
         Kind::User => Entity::User,
         Kind::Company => Entity::Account,

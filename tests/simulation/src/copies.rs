@@ -19,7 +19,7 @@ use fake_salesforce::pubsub::EventLog;
 use ports::Clock;
 use ports::queue::Queue;
 use ports::stores::Stores;
-use ports::target::{Outcome, Target, TargetError, Upsert};
+use ports::target::{Held, Outcome, Target, TargetError, Upsert};
 use runtime::gate::Gates;
 use runtime::worker::Worker;
 use serde_json::json;
@@ -76,6 +76,14 @@ impl Target for Stuck {
 
     async fn probe(&self) -> Result<(), TargetError> {
         self.inner.probe().await
+    }
+
+    async fn record(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Held>, TargetError> {
+        self.inner.record(object, id).await
     }
 }
 

@@ -115,7 +115,7 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
 }
 
 /// What was saved, in the org as its own rows were then.
-fn settings_of(world: &World, history: &History, epoch: &Epoch) -> Settings {
+pub(crate) fn settings_of(world: &World, history: &History, epoch: &Epoch) -> Settings {
     Settings::from_json(&serde_json::to_string(&epoch.revision.settings).unwrap())
         .unwrap()
         .in_org(OrgProfile::at(history, world.org.admin_id(), epoch.from))
@@ -128,7 +128,7 @@ fn oracle_kind(object: ObjectKind) -> Kind {
         .unwrap()
 }
 
-fn state(world: &World) -> MosState {
+pub(crate) fn state(world: &World) -> MosState {
     RecordType::ALL
         .into_iter()
         .flat_map(|kind| world.mos.records(kind))
@@ -136,6 +136,17 @@ fn state(world: &World) -> MosState {
             serde_json::from_value::<MosRecord>(serde_json::to_value(record).unwrap()).unwrap()
         })
         .collect()
+}
+
+/// What mOS was sent; a repeated answer wrote nothing.
+pub(crate) fn ledger(world: &World) -> MosLedger {
+    let requests = world.mos.ledger_since(0);
+    let entries = requests.iter().filter(|entry| !entry.replayed);
+    MosLedger {
+        entries: entries
+            .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
+            .collect(),
+    }
 }
 
 /// I12: what was sent had been in scope a moment before, as far as can have been heard by then; and
@@ -149,15 +160,7 @@ fn out_of_scope(
     let now = world.clock.micros();
     let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap();
     let slack = micros(POLL + REQUEST);
-    let requests = world.mos.ledger_since(0);
-    let ledger = MosLedger {
-        // A repeated answer wrote nothing.
-        entries: requests
-            .iter()
-            .filter(|entry| !entry.replayed)
-            .map(|entry| serde_json::from_value(serde_json::to_value(&**entry).unwrap()).unwrap())
-            .collect(),
-    };
+    let ledger = ledger(world);
     // Permissions are polled: a record that came to somebody who had just lost his was not in scope
     // at any moment, and is excused as well.
     let timeline = Timeline::with_lag(history, rules, now, slack).unwrap();

@@ -20,6 +20,8 @@ mod copies;
 #[cfg(test)]
 mod entering;
 #[cfg(test)]
+mod explain;
+#[cfg(test)]
 mod invisible;
 #[cfg(test)]
 mod jobs;

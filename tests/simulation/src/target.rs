@@ -6,8 +6,9 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use fake_mos::{Fault, Mos, RejectCode as MosCode};
-use ports::target::{Outcome, RejectCode, Target, TargetError, Upsert};
+use ports::target::{Held, Outcome, RejectCode, Target, TargetError, Upsert};
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
@@ -124,6 +125,19 @@ impl Target for SimTarget {
             return Err(TargetError::Unreachable("simulated".to_owned()));
         }
         Ok(())
+    }
+
+    async fn record(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Held>, TargetError> {
+        let kind = object.mos_type().parse().unwrap();
+        let record = self.mos.record(kind, id.as_str());
+        Ok(record.map(|record| Held {
+            version: Version::at(Timestamp::from_micros(record.version.parse().unwrap())),
+            fields: record.fields,
+        }))
     }
 }
 

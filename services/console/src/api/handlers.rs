@@ -9,7 +9,7 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, Format, GroupSearch, Groups, JobList, JobSearch, JobView, LogPageView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, GroupSearch, Groups, JobList, JobSearch, JobView, LogPageView,
     LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, Reason, RevertSettings,
     SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
     SyncAllView, TokenList, TokenView, Touched, UsersView, ValidationView,
@@ -59,6 +59,13 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
 
 pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
+}
+
+pub(super) async fn explain(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<ExplainView> {
+    answer(ops.explain(&id).await)
 }
 
 pub(super) async fn sync_all(

@@ -276,7 +276,7 @@ fn kind_of(name: &str) -> Result<FailureKind, OpsError> {
     })
 }
 
-fn view(parked: Parked) -> ParkedView {
+pub(super) fn view(parked: Parked) -> ParkedView {
     let group = group_of(&parked);
     ParkedView::of(parked, group)
 }

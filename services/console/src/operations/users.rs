@@ -63,11 +63,21 @@ impl Operations {
     }
 
     /// What Salesforce calls them.
-    async fn named(
+    pub(super) async fn named(
         &self,
         ids: &BTreeSet<SalesforceId>,
     ) -> Result<BTreeMap<SalesforceId, UserView>, OpsError> {
-        let frozen = self.frozen(ids).await?;
+        let (frozen, mut users) = tokio::try_join!(self.frozen(ids), self.user_rows(ids))?;
+        for (id, user) in &mut users {
+            user.is_frozen = frozen.as_ref().map(|frozen| frozen.contains(id));
+        }
+        Ok(users)
+    }
+
+    async fn user_rows(
+        &self,
+        ids: &BTreeSet<SalesforceId>,
+    ) -> Result<BTreeMap<SalesforceId, UserView>, OpsError> {
         let fields = ["Id", "IsActive", "Name", "Username"].map(str::to_owned);
         let mut users = BTreeMap::new();
         let ids: Vec<SalesforceId> = ids.iter().copied().collect();
@@ -78,7 +88,6 @@ impl Operations {
                 .await?;
             for (id, row) in chunk.iter().zip(rows) {
                 let mut user = unknown(*id);
-                user.is_frozen = frozen.as_ref().map(|frozen| frozen.contains(id));
                 if let Some(fields) = row.as_ref().and_then(|row| row.fields().ok()) {
                     user.name = fields.text("Name");
                     user.username = fields.text("Username");
@@ -203,13 +212,13 @@ fn other(
     }
 }
 
-fn misses(snapshot: &PermissionSnapshot, id: &SalesforceId) -> Vec<NearMiss> {
+pub(super) fn misses(snapshot: &PermissionSnapshot, id: &SalesforceId) -> Vec<NearMiss> {
     let misses = snapshot.near_misses.get(id);
     misses.into_iter().flatten().cloned().collect()
 }
 
 /// The evidence, with what the snapshot does not know because it decides nothing.
-fn words(evidence: &[String], user: &UserView, permitted: bool) -> Vec<String> {
+pub(super) fn words(evidence: &[String], user: &UserView, permitted: bool) -> Vec<String> {
     let mut words = evidence.to_vec();
     if permitted && user.is_frozen == Some(true) {
         words.push("is frozen, and counts all the same: only deactivation ends it".to_owned());
@@ -217,7 +226,7 @@ fn words(evidence: &[String], user: &UserView, permitted: bool) -> Vec<String> {
     words
 }
 
-const fn unknown(id: SalesforceId) -> UserView {
+pub(super) const fn unknown(id: SalesforceId) -> UserView {
     UserView {
         id,
         name: None,

@@ -201,7 +201,7 @@ fn its_records(context: &PageContext, records: &[RecordId]) -> Markup {
         vec![
             html! { (record.object.api_name()) },
             record::id(context, &record.id),
-            html! { @if let Some(link) = explain::link(&record.id.to_string()) { (link) } },
+            html! { (explain::link(&record.id.to_string())) },
         ]
     });
     table::table("Records of the message", &["Object", "Record", ""], rows)

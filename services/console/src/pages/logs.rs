@@ -176,7 +176,7 @@ fn of_record(context: &PageContext, record: Option<&str>) -> Markup {
     html! {
         @if let Some(id) = id {
             (record::id(context, &id))
-            @if let Some(link) = explain::link(&id.to_string()) { " " (link) }
+            " " (explain::link(&id.to_string()))
         }
     }
 }
@@ -273,7 +273,7 @@ fn about(context: &PageContext, line: &LogLine) -> Markup {
             @if let Some(object) = line.object { (object.api_name()) " " }
             (record::id(context, id))
             " " a href=(pager::address(PATH, &[("record", &id.to_string())])) { "Timeline" }
-            @if let Some(link) = explain::link(&id.to_string()) { " " (link) }
+            " " (explain::link(&id.to_string()))
         }
         @if let Some(id) = &line.job { " " (job::link(id, id)) }
     }

@@ -2,7 +2,7 @@
 
 use axum::routing::{get, post};
 
-use super::{Route, dead, job, jobs, live, logs, parked, sync_status};
+use super::{Route, dead, explain, job, jobs, live, logs, parked, sync_status};
 use crate::rights::Right;
 
 /// Each with what it needs.
@@ -120,5 +120,11 @@ pub(super) const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Read,
         answers: || get(logs::export),
+    },
+    Route {
+        path: explain::PATH,
+        methods: &["get"],
+        needs: Right::Read,
+        answers: || get(explain::show),
     },
 ];

@@ -465,7 +465,7 @@ fn record_row(
         },
         html! {
             ul.links {
-                @if let Some(link) = explain::link(&id) { li { (link) } }
+                li { (explain::link(&id)) }
                 li { a href=(address(logs::PATH, &[("record", &id)])) { "Timeline" } }
                 @if let Some(job) = &parked.job { li { (job::link(job, "Job")) } }
                 @if may { li {

@@ -189,6 +189,54 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     assert!(!org.records("Opportunity").is_empty());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_is_explained_to_whoever_pastes_its_id_or_address() {
+    let mut world = Embedded::prepare().await;
+    world.start();
+    let load = world.mosync(&["sync-all", "--wait"]).await;
+    assert_eq!(load.code, Some(0), "{load:?}");
+    let held = world.mos.mos.records(RecordType::Opportunity);
+    let held = held.first().unwrap();
+    let id = held.external_id.as_str();
+    let page = format!("https://acme.lightning.force.com/lightning/r/Opportunity/{id}/view");
+    for asked in [id, &id[..15], &page] {
+        let told = world.mosync(&["explain", asked]).await;
+        assert_eq!(told.code, Some(0), "{told:?}");
+        assert_eq!(first_line(&told), format!("Opportunity {id}"));
+        for words in [
+            "mOS holds it as it is in Salesforce",
+            &format!("(version {})", held.version),
+            "holds mOS_",
+            "every mapped field is as it is",
+            "event stream heard",
+        ] {
+            assert!(told.stdout.contains(words), "{words}: {}", told.stdout);
+        }
+    }
+    let json = world.mosync(&["explain", id, "--json"]).await;
+    let json: Value = serde_json::from_str(&json.stdout).unwrap();
+    assert_eq!(json["code"], "in_scope_and_current");
+    assert_eq!(json["mos"]["fields"]["name"], held.fields["name"]);
+    let possible = json["possible_jobs"].as_array().unwrap();
+    let load = first_line(&load);
+    assert!(possible.iter().any(|job| job == load), "{json:#}");
+
+    let unseen = world.mosync(&["explain", "001zzzzzzzzz001"]).await;
+    assert_eq!(unseen.code, Some(0), "{unseen:?}");
+    assert!(unseen.stdout.contains("never existed"), "{unseen:?}");
+    let other = world.mosync(&["explain", "500000000000001"]).await;
+    assert_eq!(other.code, Some(0), "{other:?}");
+    assert!(other.stdout.contains("syncs no other object"), "{other:?}");
+    for (asked, words) in [
+        ("Acme", "15 or 18 characters"),
+        ("https://acme.my.salesforce.com/", "no Salesforce id"),
+    ] {
+        let refused = world.mosync(&["explain", asked]).await;
+        assert_eq!((refused.code, refused.stdout.as_str()), (Some(2), ""));
+        assert!(refused.stderr.contains(words), "{refused:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_token_is_shown_once_with_its_hash() {
     let answer = mosync(&["console-token"]).await;

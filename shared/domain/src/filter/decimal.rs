@@ -9,7 +9,7 @@ const EXPONENT_LIMIT: i64 = 1_000_000_000_000;
 /// An exact decimal number: `0.d1d2d3... * 10^exponent`, with no leading and no trailing zero
 /// among the digits. Zero has no digits. One number has one form, so equality is derived.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     negative: bool,
     exponent: i64,
     digits: Vec<u8>,
@@ -18,7 +18,7 @@ pub(super) struct Decimal {
 impl Decimal {
     /// Reads `-12`, `+.5`, `12.`, `0.10`, `1.5E3`, `9e-2`; everything else is not a number here,
     /// thousands separators and currency codes included.
-    pub(super) fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let (negative, unsigned) = match text.strip_prefix('-') {
             Some(rest) => (true, rest),
             None => (false, text.strip_prefix('+').unwrap_or(text)),

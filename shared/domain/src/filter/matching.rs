@@ -64,8 +64,9 @@ pub struct ConditionResult {
     pub operator: Operator,
     /// The row's value as text, for people; `None` when the row has none.
     pub met: Option<String>,
-    /// Whether the condition holds.
-    pub matched: bool,
+    /// Whether the condition holds; `None` where nobody can say, which is so with blank fields
+    /// alone, and only where they are dropped.
+    pub holds: Option<bool>,
 }
 
 impl CompiledFilter {
@@ -107,7 +108,7 @@ impl CompiledFilter {
                 field: condition.field.clone(),
                 operator: condition.operator,
                 met: met_text(row, &condition.field).map(Cow::into_owned),
-                matched: condition.truth(row, now) == Some(true),
+                holds: condition.truth(row, now),
             })
             .collect()
     }

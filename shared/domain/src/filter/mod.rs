@@ -46,6 +46,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 pub use compile::FilterFault;
+pub(crate) use decimal::Decimal;
 pub use kinds::{FieldType, Operator, operators};
 pub use logic::LogicFault;
 pub use matching::{CompiledFilter, ConditionResult};

@@ -464,9 +464,9 @@ fn explanation_names_each_condition() {
     assert_eq!(
         explained,
         json!([
-            {"field": "Amount", "operator": "greater_than", "met": "50.5", "matched": false},
-            {"field": "Name", "operator": "contains", "met": "Acme \"1\"", "matched": true},
-            {"field": "CloseDate", "operator": "not_equal", "met": null, "matched": false},
+            {"field": "Amount", "operator": "greater_than", "met": "50.5", "holds": false},
+            {"field": "Name", "operator": "contains", "met": "Acme \"1\"", "holds": true},
+            {"field": "CloseDate", "operator": "not_equal", "met": null, "holds": false},
         ])
     );
     assert_eq!(&saved.fields(), compiled.fields());
@@ -789,7 +789,7 @@ proptest! {
         let answers: Vec<bool> = worlds.iter().map(naive::World::expected).collect();
         let expected = if logic.is_some() { answers.contains(&true) } else { !answers.contains(&false) };
         prop_assert_eq!(compiled.matches(&fields, AT), expected);
-        prop_assert_eq!(compiled.explain(&fields, AT).iter().map(|result| result.matched).collect::<Vec<_>>(), answers);
+        prop_assert_eq!(compiled.explain(&fields, AT).iter().map(|result| result.holds).collect::<Vec<_>>(), answers.iter().copied().map(Some).collect::<Vec<_>>());
     }
 
     #[test]
@@ -809,7 +809,7 @@ proptest! {
                 let key = field.split('.').next().unwrap();
                 let row = Row::of(&json!({ key: met })).unwrap();
                 let fields = row.fields().unwrap();
-                let alone = compiled.explain(&fields, AT)[0].matched;
+                let alone = compiled.explain(&fields, AT)[0].holds == Some(true);
                 prop_assert_eq!(compiled.matches(&fields, AT), alone);
             }
             Err(faults) => prop_assert!(faults.iter().all(|fault| fault.to_string().len() > 20)),

@@ -95,6 +95,17 @@ impl Evidence {
         matches!(self.standing, Standing::Permitted { .. })
     }
 
+    /// The groups through which anything is held, what counts and what does not.
+    #[must_use]
+    pub fn groups(&self) -> BTreeSet<&str> {
+        let (grants, reasons): (&[Grant], &[NearMiss]) = match &self.standing {
+            Standing::Permitted { grants, .. } => (grants, &[]),
+            Standing::Not { reasons, .. } => (&[], reasons),
+        };
+        let held = grants.iter().chain(reasons.iter().map(|miss| &miss.grant));
+        held.filter_map(|grant| grant.group.as_deref()).collect()
+    }
+
     /// In words, a line for each grant, then the remarks.
     #[must_use]
     pub fn words(&self) -> Vec<String> {
@@ -186,6 +197,7 @@ mod tests {
                 "the group Sales is Updating in Salesforce, not Updated; its members count all the same",
             ]
         );
+        assert_eq!(evidence.groups(), ["Sales"].into());
         let Standing::Permitted { until, .. } = evidence.standing else {
             panic!("{evidence:?}")
         };

@@ -63,6 +63,12 @@ pub trait ParkedStore: Send + Sync {
         records: &[(ObjectKind, SalesforceId)],
         version: Version,
     ) -> Result<(), StoreError>;
+    /// The entry of a record.
+    async fn get(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Parked>, StoreError>;
     /// Entries that match, in the order of object and id, after the given one.
     async fn list(
         &self,

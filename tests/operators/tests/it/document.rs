@@ -342,6 +342,7 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         book.ask(&door, post.clone(), path, &real, "").await;
     }
 
+    explanations(&mut book, &desk, &door).await;
     settings(&mut book, &desk, &door, &long).await;
     let reader = tokens(&mut book, &door, &long).await;
 
@@ -415,6 +416,26 @@ async fn tokens(book: &mut Notebook, door: &Door, long: &str) -> String {
     }
     book.ask(door, Method::GET, path, path, "").await;
     secret
+}
+
+/// Records of every object, and what is none.
+async fn explanations(book: &mut Notebook, desk: &Desk, door: &Door) {
+    let path = "/api/v1/explain/{id}";
+    let mut asked: Vec<String> = ["User", "Opportunity"]
+        .into_iter()
+        .flat_map(|entity| desk.salesforce.records(entity))
+        .map(|record| record.id().to_owned())
+        .collect();
+    // Parked, and never seen.
+    asked.extend(
+        [1, 4, 77].map(|number| crate::desk::record(ObjectKind::Contact, number).to_string()),
+    );
+    asked.push("%3F".to_owned());
+    asked.push("500000000000001".to_owned());
+    for id in asked {
+        let real = path.replace("{id}", &id);
+        book.ask(door, Method::GET, path, &real, "").await;
+    }
 }
 
 /// A holder who leaves soon, with a deal, and another whose assignment does not count.

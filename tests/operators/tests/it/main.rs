@@ -8,6 +8,7 @@
 mod desk;
 mod document;
 mod doors;
+mod explain;
 mod exports;
 mod jobs;
 mod live;

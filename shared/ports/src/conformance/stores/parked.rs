@@ -80,7 +80,16 @@ pub async fn parked_entry_keeps_since_and_retries(harness: &dyn StoreHarness) {
     let stores = harness.stores().await;
     second.since = first.since;
     second.retries = first.retries;
-    assert_eq!(stores.parked.list(&ALL, None, 10).await, Ok(vec![second]));
+    assert_eq!(
+        stores.parked.list(&ALL, None, 10).await,
+        Ok(vec![second.clone()])
+    );
+    // One alone, of its object.
+    let (object, same) = second.record();
+    assert_eq!(stores.parked.get(object, &same).await, Ok(Some(second)));
+    let next = id(ObjectKind::Account, 2);
+    assert_eq!(stores.parked.get(object, &next).await, Ok(None));
+    assert_eq!(stores.parked.get(ObjectKind::User, &same).await, Ok(None));
 }
 
 async fn parked_ids(stores: &Stores) -> Vec<(ObjectKind, SalesforceId)> {
