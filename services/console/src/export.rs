@@ -4,8 +4,8 @@ use axum::body::{Body, Bytes};
 use domain::ObjectKind;
 use futures::{StreamExt as _, TryStreamExt as _};
 
-use crate::{Operations, OpsError};
 use crate::views::{Format, LogLine, LogSearch};
+use crate::{Operations, OpsError};
 
 /// The headings of the CSV.
 const HEADINGS: [&str; 7] = [

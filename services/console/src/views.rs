@@ -22,16 +22,16 @@ pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncA
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub use org::OrgView;
 pub use parked::{
-    DismissalView, GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
-    Touched,
+    DismissalView, GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId,
+    Selection, Touched,
 };
 pub use settings::{
     ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
     SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
-    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
-    WindowsView,
+    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView,
+    Verdict, WindowsView,
 };
 pub use users::{HolderView, OtherView, UserView, UsersView};
 

@@ -9,10 +9,11 @@ use serde::Deserialize;
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, GroupSearch, Groups, JobList, JobSearch, JobView, LogPageView,
-    LogSearch, MakeToken, NewTokenView, OrgView, ParkedList, ParkedSearch, Reason, RevertSettings,
-    SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
-    SyncAllView, TokenList, TokenView, Touched, UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, GroupSearch, Groups, JobList,
+    JobSearch, JobView, LogPageView, LogSearch, MakeToken, NewTokenView, OrgView, ParkedList,
+    ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff,
+    SettingsHistory, SettingsView, StatusView, SyncAllView, TokenList, TokenView, Touched,
+    UsersView, ValidationView,
 };
 use crate::{Operations, OpsError, export};
 use domain::settings::Settings;

@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::{About, Caller, Operations, object_of, page_size, reason_of, record_of};
 use crate::OpsError;
 use crate::views::{
-    GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection, Touched,
+    GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
+    Touched,
 };
 
 /// Entries read, or something is done about, at a time.
@@ -87,8 +88,7 @@ impl Operations {
             let page = self.stores.parked.list(&filter, after, wanted).await?;
             let is_last = page.len() < wanted;
             after = page.last().map(Parked::record);
-            let is_of_group =
-                |parked: &Parked| group.is_none_or(|group| group_of(parked) == group);
+            let is_of_group = |parked: &Parked| group.is_none_or(|group| group_of(parked) == group);
             records.extend(page.into_iter().filter(is_of_group));
             if is_last {
                 break;

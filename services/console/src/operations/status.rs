@@ -17,8 +17,8 @@ use runtime::{expiring, figures, in_hand};
 use super::Operations;
 use crate::OpsError;
 use crate::views::{
-    ApiView, ExpiryView, HourView, JobView, PollView, StageView, StatusView, StreamView, UnreadableView,
-    Verdict, WindowsView,
+    ApiView, ExpiryView, HourView, JobView, PollView, StageView, StatusView, StreamView,
+    UnreadableView, Verdict, WindowsView,
 };
 
 /// A worker that has not reported for so long is not running.

@@ -12,9 +12,9 @@ use super::layout::Page;
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
+use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
-use crate::OpsError;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/access";

@@ -5,9 +5,9 @@ use axum::response::IntoResponse as _;
 use http::request::Parts;
 
 use super::{Desk, PageFault};
-use crate::{Caller, OpsError};
 use crate::rights::{Right, Role};
 use crate::views::{OrgView, StatusView};
+use crate::{Caller, OpsError};
 
 /// Who looks at a page. Put among the request's extensions by whoever let the request in.
 #[derive(Debug, Clone)]

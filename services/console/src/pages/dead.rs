@@ -119,7 +119,10 @@ pub(super) async fn discard(
     sent: Sent,
 ) -> Response {
     let reason = sent.get("reason");
-    let done = desk.operations.discard_dead(&id, reason, context.caller()).await;
+    let done = desk
+        .operations
+        .discard_dead(&id, reason, context.caller())
+        .await;
     let said = done.map(|outcome| {
         format!(
             "The message was discarded. {} of its records are counted as cancelled and named in the log.",
@@ -137,9 +140,11 @@ async fn after(
     done: Result<String, OpsError>,
 ) -> Response {
     let page = match done {
-        Ok(said) => desk.operations.dead(Some(LISTED)).await.map(|list| {
-            list_page(&list).notice(notice::done(&html! { (said) }))
-        }),
+        Ok(said) => desk
+            .operations
+            .dead(Some(LISTED))
+            .await
+            .map(|list| list_page(&list).notice(notice::done(&html! { (said) }))),
         Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
             let status = error.status();
             let said = fault::sentence(&error.to_string());
@@ -171,7 +176,10 @@ fn message_page(context: &PageContext, message: &DeadView, written: &Written) ->
             html! { (message.queue.as_deref().unwrap_or("none: it never was in one")) },
         ),
         ("Set aside", time::or_never(message.since, "not known")),
-        ("Deliveries", html! { (number(u64::from(message.deliveries))) }),
+        (
+            "Deliveries",
+            html! { (number(u64::from(message.deliveries))) },
+        ),
         ("Type", html! { code { (message.message_type) } }),
         ("Size", html! { (number(message.bytes)) " bytes" }),
         ("Job", job),
@@ -263,6 +271,9 @@ fn cells(message: &DeadView) -> [String; 9] {
         message.message_type.clone(),
         message.bytes.to_string(),
         message.job.clone().unwrap_or_default(),
-        message.index.map(|index| index.to_string()).unwrap_or_default(),
+        message
+            .index
+            .map(|index| index.to_string())
+            .unwrap_or_default(),
     ]
 }

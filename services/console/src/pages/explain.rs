@@ -58,10 +58,9 @@ pub(super) async fn show(
             let failed = notice::failed(&html! { (said) });
             let status = error.status();
             match error {
-                OpsError::Invalid(_) | OpsError::OutOfReach(_) => page(body)
-                    .notice(failed)
-                    .status(status)
-                    .response(&context),
+                OpsError::Invalid(_) | OpsError::OutOfReach(_) => {
+                    page(body).notice(failed).status(status).response(&context)
+                }
                 other => PageFault::within(&context, other).into_response(),
             }
         }
@@ -228,7 +227,11 @@ fn of_opportunity(context: &PageContext, opportunity: &ExplainOpportunity) -> Ma
             }
         }
     };
-    step("Opportunity filter", Some(opportunity.matches && !closed), &body)
+    step(
+        "Opportunity filter",
+        Some(opportunity.matches && !closed),
+        &body,
+    )
 }
 
 fn condition(condition: &ExplainCondition) -> Vec<Markup> {
@@ -301,7 +304,9 @@ fn of_through(context: &PageContext, through: &ExplainThrough) -> Markup {
 }
 
 fn of_mos(view: &ExplainView, mos: &ExplainMos) -> Markup {
-    let passes = mos.held.map(|held| held && mos.differs.as_ref().is_none_or(Vec::is_empty));
+    let passes = mos
+        .held
+        .map(|held| held && mos.differs.as_ref().is_none_or(Vec::is_empty));
     let body = html! {
         p {
             @match (mos.held, mos.as_of) {

@@ -17,9 +17,9 @@ use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, pager, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, fault, logs, parked, stages, words};
+use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{GroupSearch, Groups, JobView, LogPageView, LogSearch};
-use crate::OpsError;
 
 /// Lines of its log on the page.
 const LINES: usize = 50;
@@ -71,7 +71,10 @@ pub(super) async fn show(
     context: PageContext,
     Path(id): Path<String>,
 ) -> Response {
-    answer(&context, page(&desk, &context, &id, &Written::default()).await)
+    answer(
+        &context,
+        page(&desk, &context, &id, &Written::default()).await,
+    )
 }
 
 pub(super) async fn pause(
@@ -81,7 +84,9 @@ pub(super) async fn pause(
     sent: Sent,
 ) -> Response {
     let reason = sent.get("reason");
-    let ordered = desk.operations.pause_job(&id, reason.clone(), context.caller());
+    let ordered = desk
+        .operations
+        .pause_job(&id, reason.clone(), context.caller());
     let done = ordered.await.map(|_| "The job is paused. What is on the way is finished; nothing more is read until it is resumed.");
     ordered_page(&desk, &context, &id, reason, done).await
 }
@@ -106,10 +111,13 @@ pub(super) async fn cancel(
     // Not to be taken back: somebody who reads the log later has to know why.
     let done = if reason.is_none() {
         Err(OpsError::Invalid(
-            "write down why the job is cancelled, so that somebody who finds it later knows".to_owned(),
+            "write down why the job is cancelled, so that somebody who finds it later knows"
+                .to_owned(),
         ))
     } else {
-        let ordered = desk.operations.cancel_job(&id, reason.clone(), context.caller());
+        let ordered = desk
+            .operations
+            .cancel_job(&id, reason.clone(), context.caller());
         ordered.await.map(|_| "The job is cancelled. Nothing more is read for it, what is in hand is finished, and nothing is undone in mOS.")
     };
     ordered_page(&desk, &context, &id, reason, done).await
@@ -144,7 +152,10 @@ async fn ordered_page(
     let page = page(desk, context, id, &written).await;
     answer(
         context,
-        page.map(|page| page.notice(notice::failed(&html! { (said) })).status(status)),
+        page.map(|page| {
+            page.notice(notice::failed(&html! { (said) }))
+                .status(status)
+        }),
     )
 }
 
@@ -199,7 +210,11 @@ fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
     let reason = Field::new("reason", "Reason")
         .help("It is written to the integration log. A cancellation needs one.")
         .error(written.error.as_deref());
-    let first = if job.paused.is_some() { "/resume" } else { "/pause" };
+    let first = if job.paused.is_some() {
+        "/resume"
+    } else {
+        "/pause"
+    };
     html! {
         (form::order(context, &address(&job.id, first), html! {
             (reason.input("text", &written.reason))
@@ -216,7 +231,11 @@ fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
 fn tally(job: &JobView) -> Markup {
     let objects: Vec<ObjectKind> = ObjectKind::ALL
         .into_iter()
-        .filter(|object| job.objects.get(object).is_some_and(|view| !view.tally.is_empty()))
+        .filter(|object| {
+            job.objects
+                .get(object)
+                .is_some_and(|view| !view.tally.is_empty())
+        })
         .collect();
     if objects.is_empty() {
         return html! { p.quiet { "Nothing is counted yet. A unit of up to 200 records is counted when its last record is done." } };
@@ -224,7 +243,10 @@ fn tally(job: &JobView) -> Markup {
     let of = |object: &ObjectKind, counts: &dyn Fn(Count) -> bool| -> u64 {
         let tally: Option<&BTreeMap<Count, u64>> = job.objects.get(object).map(|view| &view.tally);
         let counted = tally.into_iter().flatten();
-        counted.filter(|(count, _)| counts(**count)).map(|(_, records)| records).sum()
+        counted
+            .filter(|(count, _)| counts(**count))
+            .map(|(_, records)| records)
+            .sum()
     };
     let line = |name: &str, counts: &dyn Fn(Count) -> bool, is_sum: bool| {
         let each: Vec<u64> = objects.iter().map(|object| of(object, counts)).collect();
@@ -232,11 +254,19 @@ fn tally(job: &JobView) -> Markup {
         let cell = |records: u64| html! { @if is_sum { strong { (number(records)) } } @else { (number(records)) } };
         let name = html! { @if is_sum { strong { (name) } } @else { (name) } };
         let cells = each.into_iter().map(cell);
-        (all, std::iter::once(name).chain(cells).chain([cell(all)]).collect::<Vec<_>>())
+        (
+            all,
+            std::iter::once(name)
+                .chain(cells)
+                .chain([cell(all)])
+                .collect::<Vec<_>>(),
+        )
     };
     let mut rows = Vec::new();
     let ways = |is_way_in: bool| {
-        Count::ALL.into_iter().filter(move |count| count.is_way_in() == is_way_in)
+        Count::ALL
+            .into_iter()
+            .filter(move |count| count.is_way_in() == is_way_in)
     };
     let mut sums = Vec::new();
     for (is_way_in, sum) in [(true, "In, together"), (false, "Out, together")] {

@@ -47,7 +47,8 @@ pub(super) async fn show(
         // Of the first page, so that there is something to look at.
         Err(error @ OpsError::Invalid(_)) => {
             let status = error.status();
-            let said = html! { p { (fault::sentence(&error.to_string())) } p { "All jobs are shown." } };
+            let said =
+                html! { p { (fault::sentence(&error.to_string())) } p { "All jobs are shown." } };
             let all = JobSearch {
                 limit: Some(PAGE),
                 ..JobSearch::default()

@@ -252,7 +252,10 @@ mod tests {
             ]
         };
         let all = live.after(None, 7, read).await;
-        assert_eq!(content(&all), serde_json::json!({"a": "a0", "b": "b0", "c": "c"}));
+        assert_eq!(
+            content(&all),
+            serde_json::json!({"a": "a0", "b": "b0", "c": "c"})
+        );
         let next = live.after(Some(all.seen), 7, read).await;
         assert_eq!(content(&next), serde_json::json!({"a": "a1", "b": "b1"}));
         let last = live.after(Some(next.seen), 7, read).await;
@@ -268,10 +271,8 @@ mod tests {
         }
         assert!("x".parse::<Seen>().is_err() && "7-".parse::<Seen>().is_err());
         // Somebody who waits for more and leaves does not keep others from their turn.
-        let left = tokio::time::timeout(
-            Duration::from_secs(5),
-            live.after(Some(last.seen), 7, read),
-        );
+        let left =
+            tokio::time::timeout(Duration::from_secs(5), live.after(Some(last.seen), 7, read));
         assert!(left.await.is_err());
         assert_eq!(content(&live.after(None, 7, read).await), everything);
     }
@@ -279,11 +280,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_store_that_does_not_answer_leaves_what_was_there() {
         let live = Live::default();
-        let all = live.after(None, 7, || async { vec![("a", "1".to_owned()), ("trouble", String::new())] });
+        let all = live.after(None, 7, || async {
+            vec![("a", "1".to_owned()), ("trouble", String::new())]
+        });
         let all = all.await;
-        let trouble = live.after(Some(all.seen), 7, || async { vec![("trouble", "gone".to_owned())] });
-        assert_eq!(content(&trouble.await), serde_json::json!({"trouble": "gone"}));
+        let trouble = live.after(Some(all.seen), 7, || async {
+            vec![("trouble", "gone".to_owned())]
+        });
+        assert_eq!(
+            content(&trouble.await),
+            serde_json::json!({"trouble": "gone"})
+        );
         let new = live.after(None, 7, || async { Vec::new() }).await;
-        assert_eq!(content(&new), serde_json::json!({"a": "1", "trouble": "gone"}));
+        assert_eq!(
+            content(&new),
+            serde_json::json!({"a": "1", "trouble": "gone"})
+        );
     }
 }

@@ -81,7 +81,11 @@ impl Asked {
     fn address(&self, path: &str, further: &[(&str, &str)]) -> String {
         let search = &self.search;
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
-        let (record, job, object) = (text(&search.record), text(&search.job), text(&search.object));
+        let (record, job, object) = (
+            text(&search.record),
+            text(&search.job),
+            text(&search.object),
+        );
         let (level, topic) = (text(&search.level), text(&search.topic));
         let mut values = vec![
             ("record", record.as_str()),
@@ -111,11 +115,41 @@ fn moment(text: &str) -> String {
 fn faults(search: &LogSearch) -> BTreeMap<&'static str, String> {
     let none = LogSearch::default;
     let alone = [
-        ("record", LogSearch { record: search.record.clone(), ..none() }),
-        ("object", LogSearch { object: search.object.clone(), ..none() }),
-        ("level", LogSearch { level: search.level.clone(), ..none() }),
-        ("since", LogSearch { since: search.since.clone(), ..none() }),
-        ("until", LogSearch { until: search.until.clone(), ..none() }),
+        (
+            "record",
+            LogSearch {
+                record: search.record.clone(),
+                ..none()
+            },
+        ),
+        (
+            "object",
+            LogSearch {
+                object: search.object.clone(),
+                ..none()
+            },
+        ),
+        (
+            "level",
+            LogSearch {
+                level: search.level.clone(),
+                ..none()
+            },
+        ),
+        (
+            "since",
+            LogSearch {
+                since: search.since.clone(),
+                ..none()
+            },
+        ),
+        (
+            "until",
+            LogSearch {
+                until: search.until.clone(),
+                ..none()
+            },
+        ),
     ];
     let wrong = alone.into_iter().filter_map(|(name, search)| {
         let error = query_of(&search).err()?;
@@ -145,7 +179,11 @@ pub(super) async fn show(
 }
 
 fn page(context: &PageContext, asked: &Asked, found: &LogPageView) -> Page {
-    let record = asked.search.record.as_deref().filter(|_| asked.error("record").is_none());
+    let record = asked
+        .search
+        .record
+        .as_deref()
+        .filter(|_| asked.error("record").is_none());
     let heading = record.map_or_else(
         || "Lines, newest first".to_owned(),
         |record| format!("Timeline of {record}"),
@@ -204,7 +242,9 @@ fn form(asked: &Asked) -> Markup {
         } else {
             "datetime-local"
         };
-        Field::new(name, label).error(asked.error(name)).input(kind, value)
+        Field::new(name, label)
+            .error(asked.error(name))
+            .input(kind, value)
     };
     html! {
         form.filters method="get" action=(PATH) {
@@ -230,7 +270,11 @@ fn result(context: &PageContext, asked: &Asked, found: &LogPageView, is_timeline
         let is_everything = asked.address(PATH, &[]) == PATH;
         return empty::empty(
             Icon::Logs,
-            if is_everything { "Nothing is logged yet." } else { "No line is like that." },
+            if is_everything {
+                "Nothing is logged yet."
+            } else {
+                "No line is like that."
+            },
             &html! {
                 @if is_everything { "Lines come as soon as something happens." }
                 @else { "Lines are kept for a limited time; take a condition away, or " a href=(PATH) { "see all lines" } "." }
@@ -241,7 +285,11 @@ fn result(context: &PageContext, asked: &Asked, found: &LogPageView, is_timeline
         .next
         .as_deref()
         .map(|next| asked.address(PATH, &[("before", next)]));
-    let first = asked.search.before.as_ref().map(|_| asked.address(PATH, &[]));
+    let first = asked
+        .search
+        .before
+        .as_ref()
+        .map(|_| asked.address(PATH, &[]));
     html! {
         @if is_timeline { (timeline(&found.entries)) }
         @else { (lines(context, &found.entries)) }

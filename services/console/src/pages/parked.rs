@@ -68,7 +68,11 @@ fn filter(search: &ParkedSearch) -> [(&'static str, &str); 6] {
         ("group", search.group.as_deref().unwrap_or_default()),
         (
             "dismissed",
-            if search.dismissed == Some(true) { "yes" } else { "" },
+            if search.dismissed == Some(true) {
+                "yes"
+            } else {
+                ""
+            },
         ),
     ]
 }
@@ -97,11 +101,7 @@ enum Deed {
     Dismiss,
 }
 
-pub(super) async fn retry(
-    State(desk): State<Desk>,
-    context: PageContext,
-    sent: Sent,
-) -> Response {
+pub(super) async fn retry(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
     order(&desk, &context, &sent, Deed::Retry).await
 }
 
@@ -141,7 +141,10 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
             };
             let page = page(desk, context, &search, &written).await;
             let status = error.status();
-            page.map(|page| page.notice(notice::failed(&html! { (sentence) })).status(status))
+            page.map(|page| {
+                page.notice(notice::failed(&html! { (sentence) }))
+                    .status(status)
+            })
         }
         Err(error) => Err(error),
     };
@@ -215,7 +218,10 @@ async fn page(
     search: &ParkedSearch,
     written: &Written,
 ) -> Result<Page, OpsError> {
-    let groups = desk.operations.parked_groups(&GroupSearch::default()).await?;
+    let groups = desk
+        .operations
+        .parked_groups(&GroupSearch::default())
+        .await?;
     let (list, refused) = match desk.operations.parked(search).await {
         Ok(list) => (list, None),
         Err(error @ OpsError::Invalid(_)) => {
@@ -331,7 +337,11 @@ fn filters(search: &ParkedSearch) -> Markup {
     let mut kinds = vec![("", "All reasons")];
     kinds.extend(words::FAILURES.map(|kind| (kind.name(), words::failure(kind))));
     let states = [("", "Open"), ("yes", "Dismissed")];
-    let dismissed = if search.dismissed == Some(true) { "yes" } else { "" };
+    let dismissed = if search.dismissed == Some(true) {
+        "yes"
+    } else {
+        ""
+    };
     let object = search.object.as_deref().unwrap_or_default();
     let kind = search.kind.as_deref().unwrap_or_default();
     html! {

@@ -13,7 +13,11 @@ use crate::views::{JobView, ObjectView};
 
 /// What has become of records, as the bars show it: class, word, and what is counted.
 const OUTCOMES: [(&str, &str, &[Count]); 4] = [
-    ("in-mos", "Created or updated", &[Count::Created, Count::Updated]),
+    (
+        "in-mos",
+        "Created or updated",
+        &[Count::Created, Count::Updated],
+    ),
     ("same", "Unchanged", &[Count::Unchanged, Count::Stale]),
     (
         "left-out",
@@ -152,7 +156,12 @@ fn writing(job: &JobView) -> Markup {
 }
 
 fn written(object: ObjectKind, view: &ObjectView) -> Markup {
-    let of = |counts: &[Count]| -> u64 { counts.iter().filter_map(|count| view.tally.get(count)).sum() };
+    let of = |counts: &[Count]| -> u64 {
+        counts
+            .iter()
+            .filter_map(|count| view.tally.get(count))
+            .sum()
+    };
     let outcomes = OUTCOMES.map(|(class, word, counts)| (class, word, of(counts)));
     let done: u64 = outcomes.iter().map(|(.., records)| records).sum();
     let came = of(&[Count::Read, Count::Added]);
@@ -180,10 +189,7 @@ fn written(object: ObjectKind, view: &ObjectView) -> Markup {
     }
 }
 
-fn sum(
-    objects: &std::collections::BTreeMap<ObjectKind, ObjectView>,
-    counts: &[Count],
-) -> u64 {
+fn sum(objects: &std::collections::BTreeMap<ObjectKind, ObjectView>, counts: &[Count]) -> u64 {
     let tallies = objects.values().map(|view| &view.tally);
     tallies
         .flat_map(|tally| counts.iter().filter_map(|count| tally.get(count)))

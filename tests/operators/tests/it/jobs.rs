@@ -22,7 +22,15 @@ async fn a_second_sync_all_is_the_first_one() {
     let second = desk.ops.sync_all(Caller::CommandLine).await.unwrap();
     assert!(!second.started);
     assert_eq!(second.job.id, first.job.id);
-    assert_eq!(desk.ops.jobs(&JobSearch::default()).await.unwrap().jobs.len(), 1);
+    assert_eq!(
+        desk.ops
+            .jobs(&JobSearch::default())
+            .await
+            .unwrap()
+            .jobs
+            .len(),
+        1
+    );
     let log = desk.log().await;
     assert_eq!(log.len(), 2);
     assert!(log[0].message.contains("no second one"), "{log:?}");

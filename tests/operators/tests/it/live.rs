@@ -22,8 +22,7 @@ struct Event {
 
 impl Events {
     async fn open(browser: &Browser, path: &str, last: Option<&str>) -> Self {
-        let headers: Vec<(&str, &str)> =
-            last.map(|id| ("last-event-id", id)).into_iter().collect();
+        let headers: Vec<(&str, &str)> = last.map(|id| ("last-event-id", id)).into_iter().collect();
         let response = browser.listen(path, &headers).await;
         assert_eq!(response.status(), 200);
         let media = response.headers()["content-type"].to_str().unwrap();
@@ -79,10 +78,22 @@ async fn what_changes_is_told_and_nothing_is_missed_by_whoever_was_away() {
     let job = desk.job(JobKind::SyncAll, "a").await;
     let second = events.next().await;
     let shown = second.parts["job"].as_str().unwrap();
-    assert!(shown.contains(job.id.as_str()) && shown.contains("Queued"), "{shown}");
-    assert!(second.parts["said"].as_str().unwrap().contains("Sync all data"));
+    assert!(
+        shown.contains(job.id.as_str()) && shown.contains("Queued"),
+        "{shown}"
+    );
+    assert!(
+        second.parts["said"]
+            .as_str()
+            .unwrap()
+            .contains("Sync all data")
+    );
     // What has not changed is not sent again.
-    assert!(!has(&second, "hours") && !has(&second, "stream"), "{}", second.parts);
+    assert!(
+        !has(&second, "hours") && !has(&second, "stream"),
+        "{}",
+        second.parts
+    );
     drop(events);
 
     // Away, while something else changes.
@@ -127,7 +138,10 @@ async fn strangers_hear_nothing() {
     let browser = Browser::of(&desk, "nils@example.com").await;
     let answer = browser.get("/events").await;
     assert_eq!(answer.status, 403);
-    let nobody = browser.door.ask(http::Method::GET, "/events", None, "").await;
+    let nobody = browser
+        .door
+        .ask(http::Method::GET, "/events", None, "")
+        .await;
     let media = nobody.headers.get("content-type");
     let is_stream = media.is_some_and(|media| media.as_bytes().starts_with(b"text/event-stream"));
     assert!(!is_stream, "{nobody:?}");

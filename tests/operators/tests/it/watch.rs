@@ -37,14 +37,18 @@ async fn half_done(desk: &Desk) -> Job {
             ..Extracted::default()
         },
     );
-    jobs.advance(&job.id, &progress, None, desk.now()).await.unwrap();
+    jobs.advance(&job.id, &progress, None, desk.now())
+        .await
+        .unwrap();
     let mut tally = Tally::default();
     tally.add_many(ObjectKind::Account, Count::Read, 1_000);
     tally.add_many(ObjectKind::Account, Count::Created, 777);
     tally.add_many(ObjectKind::Account, Count::Filtered, 220);
     tally.add_many(ObjectKind::Account, Count::Parked, 3);
     desk.pass(10);
-    jobs.count(&job.id, 0, None, &tally, desk.now()).await.unwrap();
+    jobs.count(&job.id, 0, None, &tally, desk.now())
+        .await
+        .unwrap();
     desk.stored(&job.id).await
 }
 
@@ -76,15 +80,28 @@ async fn sync_status_shows_the_numbers_of_the_api() {
         state: WorkerState::Running,
         figures: told.map(|(name, value)| (name.to_owned(), value)).into(),
     };
-    desk.stores.reports.report("listener", &report).await.unwrap();
+    desk.stores
+        .reports
+        .report("listener", &report)
+        .await
+        .unwrap();
     let live = JobId::live(desk.now());
-    let index = desk.stores.jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let index = desk
+        .stores
+        .jobs
+        .open_live_unit(&live, desk.now())
+        .await
+        .unwrap();
     let mut tally = Tally::default();
     tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
     tally.add_many(ObjectKind::Contact, Count::Updated, 321);
     tally.add_many(ObjectKind::Contact, Count::Skipped, 4_000);
     desk.pass(10);
-    desk.stores.jobs.count(&live, index, None, &tally, desk.now()).await.unwrap();
+    desk.stores
+        .jobs
+        .count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
 
     let browser = Browser::of(&desk, VIEWER).await;
     let page = browser.page("/sync-status").await;
@@ -94,17 +111,31 @@ async fn sync_status_shows_the_numbers_of_the_api() {
     let account = &of_job["objects"]["Account"];
     assert_eq!(
         figure(&page, "Records read"),
-        format!("{} of {}", thousands(&account["read"]), thousands(&account["total"]))
+        format!(
+            "{} of {}",
+            thousands(&account["read"]),
+            thousands(&account["total"])
+        )
     );
     assert_eq!(
         figure(&page, "Records done"),
-        format!("{} of {}", thousands(&of_job["done"]), thousands(&of_job["total"]))
+        format!(
+            "{} of {}",
+            thousands(&of_job["done"]),
+            thousands(&of_job["total"])
+        )
     );
     assert_eq!(figure(&page, "Done"), format!("{} %", of_job["percent"]));
-    assert_eq!(figure(&page, "Records/s"), format!("{:.1}", of_job["per_second"].as_f64().unwrap()));
+    assert_eq!(
+        figure(&page, "Records/s"),
+        format!("{:.1}", of_job["per_second"].as_f64().unwrap())
+    );
     let seconds = of_job["remaining_s"].as_u64().unwrap();
     assert_eq!(figure(&page, "Time left"), format!("{seconds} s"));
-    assert_eq!(figure(&page, "Created or updated"), thousands(&account["tally"]["created"]));
+    assert_eq!(
+        figure(&page, "Created or updated"),
+        thousands(&account["tally"]["created"])
+    );
     let hours = api["hours"].as_array().unwrap();
     assert_eq!(hours.len(), 24);
     let now = &hours[23];
@@ -113,7 +144,9 @@ async fn sync_status_shows_the_numbers_of_the_api() {
     assert!(page.contains("4,321 changes came, 321 records were created or updated"));
     let live = &api["jobs"][0];
     assert_eq!(live["kind"], "live");
-    let rate = live["per_second"].as_f64().map_or("0.0".to_owned(), |rate| format!("{rate:.1}"));
+    let rate = live["per_second"]
+        .as_f64()
+        .map_or("0.0".to_owned(), |rate| format!("{rate:.1}"));
     assert_eq!(figure(&page, "Changes/s this hour"), rate);
     assert_eq!(figure(&page, "Parked records"), "1");
     let allowance = &api["api"];
@@ -122,10 +155,16 @@ async fn sync_status_shows_the_numbers_of_the_api() {
         thousands(&allowance["used"]),
         thousands(&allowance["max"])
     )));
-    assert!(page.contains(&format!("{} of them by mosync", thousands(&allowance["ours"]))));
+    assert!(page.contains(&format!(
+        "{} of them by mosync",
+        thousands(&allowance["ours"])
+    )));
     // Advice with what is wrong.
     assert!(page.contains(FailureKind::ValueTooLong.advice()));
-    assert!(page.contains("&lt;script&gt;") && !page.contains("<script>"), "{page}");
+    assert!(
+        page.contains("&lt;script&gt;") && !page.contains("<script>"),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -195,7 +234,10 @@ async fn every_page_stands_empty_and_full_and_escapes_what_comes_from_outside() 
             assert!(!page.contains(raw), "{raw} in {path}: {page}");
         }
         // Nothing that the policy of the pages would not run or draw.
-        assert!(!page.contains(" style=") && !page.contains(" onclick="), "{path}");
+        assert!(
+            !page.contains(" style=") && !page.contains(" onclick="),
+            "{path}"
+        );
     }
     let page = browser.page("/parked").await;
     let link = format!("href=\"{INSTANCE}/lightning/r/{}/view\"", parked.id);
@@ -210,13 +252,20 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
     let path = format!("/jobs/{}", job.id);
     let order = |deed: &str| format!("{path}/{deed}");
     let page = browser.page(&path).await;
-    assert!(page.contains("Every record that came in has gone out"), "{page}");
+    assert!(
+        page.contains("Every record that came in has gone out"),
+        "{page}"
+    );
     assert!(page.contains(">777<") && page.contains(">1,000<"));
 
     let reason = [("reason", "for <b>lunch</b>")];
     let paused = browser.send(&path, &order("pause"), &reason).await;
     assert_eq!(paused.status, 200, "{}", paused.text());
-    assert!(paused.text().contains("for &lt;b&gt;lunch"), "{}", paused.text());
+    assert!(
+        paused.text().contains("for &lt;b&gt;lunch"),
+        "{}",
+        paused.text()
+    );
     let pause = desk.stored(&job.id).await.paused.unwrap();
     assert_eq!(pause.why, "paused by otto@example.com: for <b>lunch</b>");
     let resumed = browser.send(&path, &order("resume"), &[]).await;
@@ -227,15 +276,31 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
     assert_eq!(again.status, 409);
     assert!(again.text().contains("is not paused"), "{}", again.text());
 
-    let no_reason = browser.send(&path, &order("cancel"), &[("reason", " ")]).await;
+    let no_reason = browser
+        .send(&path, &order("cancel"), &[("reason", " ")])
+        .await;
     assert_eq!(no_reason.status, 400);
     let text = no_reason.text();
-    assert!(text.contains("id=\"reason-error\"") && text.contains("aria-invalid"), "{text}");
-    assert_ne!(desk.stored(&job.id).await.salesforce, SalesforceStatus::Cancelled);
-    let cancelled = browser.send(&path, &order("cancel"), &[("reason", "enough")]).await;
+    assert!(
+        text.contains("id=\"reason-error\"") && text.contains("aria-invalid"),
+        "{text}"
+    );
+    assert_ne!(
+        desk.stored(&job.id).await.salesforce,
+        SalesforceStatus::Cancelled
+    );
+    let cancelled = browser
+        .send(&path, &order("cancel"), &[("reason", "enough")])
+        .await;
     assert_eq!(cancelled.status, 200);
-    assert_eq!(desk.stored(&job.id).await.salesforce, SalesforceStatus::Cancelled);
-    assert_eq!(desk.log().await[0].message, "cancelled by otto@example.com: enough");
+    assert_eq!(
+        desk.stored(&job.id).await.salesforce,
+        SalesforceStatus::Cancelled
+    );
+    assert_eq!(
+        desk.log().await[0].message,
+        "cancelled by otto@example.com: enough"
+    );
     assert_eq!(browser.get("/jobs/nobody").await.status, 404);
 }
 
@@ -261,7 +326,10 @@ async fn who_may_only_look_sees_no_orders_and_is_refused() {
         (format!("{of_job}/pause"), vec![]),
         (format!("{of_job}/cancel"), vec![("reason", "x")]),
         ("/parked/retry".to_owned(), vec![("record", id.as_str())]),
-        ("/parked/dismiss".to_owned(), vec![("which", "all"), ("reason", "x")]),
+        (
+            "/parked/dismiss".to_owned(),
+            vec![("which", "all"), ("reason", "x")],
+        ),
         (format!("{of_dead}/replay"), vec![]),
         (format!("{of_dead}/discard"), vec![("reason", "x")]),
     ] {
@@ -274,7 +342,9 @@ async fn who_may_only_look_sees_no_orders_and_is_refused() {
     assert!(desk.log().await.is_empty());
     // And nobody without the session's token.
     let operator = Browser::of(&desk, OPERATOR).await;
-    let forged = operator.send_as(&token, &format!("{of_job}/pause"), &[]).await;
+    let forged = operator
+        .send_as(&token, &format!("{of_job}/pause"), &[])
+        .await;
     assert_eq!(forged.status, 403);
     assert_eq!(desk.stored(&job.id).await.paused, None);
 }
@@ -303,8 +373,15 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
     let mut text = page;
     while text.contains("rel=\"next\"") {
         let links = text.split("<a class=\"button\" href=\"").skip(1);
-        let link = links.map(|rest| rest.split('>').next().unwrap()).find(|link| link.contains("rel=\"next\""));
-        let path = link.unwrap().split('"').next().unwrap().replace("&amp;", "&");
+        let link = links
+            .map(|rest| rest.split('>').next().unwrap())
+            .find(|link| link.contains("rel=\"next\""));
+        let path = link
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .replace("&amp;", "&");
         text = browser.page(&path).await;
         seen += text.matches("name=\"record\"").count();
         next = path;
@@ -315,21 +392,47 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
     let one = record(ObjectKind::Contact, 3).to_string();
     let two = record(ObjectKind::Contact, 4).to_string();
     let retried = browser
-        .send("/parked", "/parked/retry", &[("record", &one), ("record", &two), ("which", "records")])
+        .send(
+            "/parked",
+            "/parked/retry",
+            &[("record", &one), ("record", &two), ("which", "records")],
+        )
         .await;
-    assert!(retried.text().contains("2 records will be read back"), "{}", retried.text());
-    let only = browser.send("/parked", "/parked/retry", &[("only", &one), ("which", "all")]).await;
-    assert!(only.text().contains("1 record will be read back"), "{}", only.text());
-    let none = browser.send("/parked", "/parked/retry", &[("which", "records")]).await;
+    assert!(
+        retried.text().contains("2 records will be read back"),
+        "{}",
+        retried.text()
+    );
+    let only = browser
+        .send(
+            "/parked",
+            "/parked/retry",
+            &[("only", &one), ("which", "all")],
+        )
+        .await;
+    assert!(
+        only.text().contains("1 record will be read back"),
+        "{}",
+        only.text()
+    );
+    let none = browser
+        .send("/parked", "/parked/retry", &[("which", "records")])
+        .await;
     assert_eq!(none.status, 400);
     assert!(none.text().contains("Tick the records"), "{}", none.text());
-    let strange = browser.send("/parked", "/parked/retry", &[("record", "<b>x")]).await;
+    let strange = browser
+        .send("/parked", "/parked/retry", &[("record", "<b>x")])
+        .await;
     assert_eq!(strange.status, 400);
     assert!(strange.text().contains("&lt;b&gt;x"), "{}", strange.text());
 
     // A dismissal without a reason is refused in place, and what was ticked stays ticked.
     let unreasoned = browser
-        .send("/parked", "/parked/dismiss", &[("record", &one), ("which", "records")])
+        .send(
+            "/parked",
+            "/parked/dismiss",
+            &[("record", &one), ("which", "records")],
+        )
         .await;
     assert_eq!(unreasoned.status, 400);
     let text = unreasoned.text();
@@ -344,17 +447,54 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
         .send(
             "/parked",
             "/parked/dismiss",
-            &[("which", "group"), ("group", &frozen), ("reason", "a <b>test</b> account")],
+            &[
+                ("which", "group"),
+                ("group", &frozen),
+                ("reason", "a <b>test</b> account"),
+            ],
         )
         .await;
-    assert!(dismissed.text().contains("3 records dismissed"), "{}", dismissed.text());
+    assert!(
+        dismissed.text().contains("3 records dismissed"),
+        "{}",
+        dismissed.text()
+    );
     let gone = browser.page("/parked?dismissed=yes").await;
     assert!(gone.contains("a &lt;b&gt;test&lt;/b&gt; account"), "{gone}");
-    let group = browser.send("/parked", "/parked/retry", &[("in_group", groups["groups"][0]["id"].as_str().unwrap())]).await;
-    assert!(group.text().contains("120 records will be"), "{}", group.text());
-    let all = browser.send("/parked", "/parked/dismiss", &[("which", "all"), ("reason", "x")]).await;
-    assert!(all.text().contains("120 records dismissed"), "{}", all.text());
-    assert_eq!(desk.stores.parked.counts().await.unwrap().values().sum::<u64>(), 0);
+    let group = browser
+        .send(
+            "/parked",
+            "/parked/retry",
+            &[("in_group", groups["groups"][0]["id"].as_str().unwrap())],
+        )
+        .await;
+    assert!(
+        group.text().contains("120 records will be"),
+        "{}",
+        group.text()
+    );
+    let all = browser
+        .send(
+            "/parked",
+            "/parked/dismiss",
+            &[("which", "all"), ("reason", "x")],
+        )
+        .await;
+    assert!(
+        all.text().contains("120 records dismissed"),
+        "{}",
+        all.text()
+    );
+    assert_eq!(
+        desk.stores
+            .parked
+            .counts()
+            .await
+            .unwrap()
+            .values()
+            .sum::<u64>(),
+        0
+    );
 }
 
 #[tokio::test]
@@ -365,33 +505,65 @@ async fn dead_messages_are_shown_sent_back_and_discarded() {
     let id = desk.die(&unit.id.to_string(), unit.encode().unwrap()).await;
     let browser = Browser::of(&desk, OPERATOR).await;
     let list = browser.page("/parked/dead").await;
-    assert!(list.contains("nobody can process it") && list.contains("load.bulk"), "{list}");
+    assert!(
+        list.contains("nobody can process it") && list.contains("load.bulk"),
+        "{list}"
+    );
     let path = between(&list, "<td data-column=\"Message\"><a href=\"", "\"");
     let page = browser.page(&path).await;
     let contact = record(ObjectKind::Contact, 1).to_string();
-    assert!(page.contains(&contact) && page.contains(job.id.as_str()), "{page}");
+    assert!(
+        page.contains(&contact) && page.contains(job.id.as_str()),
+        "{page}"
+    );
     let sent_back = browser.send(&path, &format!("{path}/replay"), &[]).await;
-    assert!(sent_back.text().contains("was sent back"), "{}", sent_back.text());
+    assert!(
+        sent_back.text().contains("was sent back"),
+        "{}",
+        sent_back.text()
+    );
     assert_eq!(desk.queue.dead_count().await.unwrap(), 0);
-    let gone = browser.send("/parked/dead", &format!("{path}/replay"), &[]).await;
+    let gone = browser
+        .send("/parked/dead", &format!("{path}/replay"), &[])
+        .await;
     assert_eq!(gone.status, 404);
 
     let mut subscription = desk
         .queue
-        .subscribe(domain::unit::QueueName::new(Stage::Load, domain::unit::Lane::Bulk), 1)
+        .subscribe(
+            domain::unit::QueueName::new(Stage::Load, domain::unit::Lane::Bulk),
+            1,
+        )
         .await
         .unwrap();
     let back = subscription.next().await.unwrap();
     back.delivery.dead_letter("again").await.unwrap();
     let no_reason = browser.send(&path, &format!("{path}/discard"), &[]).await;
     assert_eq!(no_reason.status, 400);
-    assert!(no_reason.text().contains("id=\"reason-error\""), "{}", no_reason.text());
+    assert!(
+        no_reason.text().contains("id=\"reason-error\""),
+        "{}",
+        no_reason.text()
+    );
     let discarded = browser
-        .send(&path, &format!("{path}/discard"), &[("reason", "a broken import")])
+        .send(
+            &path,
+            &format!("{path}/discard"),
+            &[("reason", "a broken import")],
+        )
         .await;
-    assert!(discarded.text().contains("2 of its records are counted"), "{}", discarded.text());
+    assert!(
+        discarded.text().contains("2 of its records are counted"),
+        "{}",
+        discarded.text()
+    );
     assert_eq!(desk.queue.dead_count().await.unwrap(), 0);
-    assert!(desk.log().await.iter().any(|line| line.message.contains(&id)));
+    assert!(
+        desk.log()
+            .await
+            .iter()
+            .any(|line| line.message.contains(&id))
+    );
 }
 
 #[tokio::test]
@@ -402,7 +574,11 @@ async fn the_log_is_searched_paged_and_exported() {
         let is_contact = number % 50 == 0;
         let line = LogEntry {
             at: desk.now(),
-            level: if is_contact { LogLevel::Error } else { LogLevel::Info },
+            level: if is_contact {
+                LogLevel::Error
+            } else {
+                LogLevel::Info
+            },
             topic: if is_contact { "mos" } else { "job" }.to_owned(),
             job: None,
             record: is_contact.then_some((ObjectKind::Contact, contact)),
@@ -417,14 +593,26 @@ async fn the_log_is_searched_paged_and_exported() {
     loop {
         let page = browser.page(&path).await;
         seen += page.matches("<td data-column=\"Level\">").count();
-        let Some((before, _)) = page.split_once("\" rel=\"next\"") else { break };
-        path = before.rsplit("href=\"").next().unwrap().replace("&amp;", "&");
+        let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
+            break;
+        };
+        path = before
+            .rsplit("href=\"")
+            .next()
+            .unwrap()
+            .replace("&amp;", "&");
     }
     assert_eq!(seen, 250);
     let timeline = browser.page(&format!("/logs?record={contact}")).await;
-    assert_eq!(timeline.matches("<li class=\"error\">").count(), 5, "{timeline}");
+    assert_eq!(
+        timeline.matches("<li class=\"error\">").count(),
+        5,
+        "{timeline}"
+    );
     assert!(timeline.contains(&format!("Timeline of {contact}")));
-    let errors = browser.page("/logs?level=error&topic=mos&object=Contact").await;
+    let errors = browser
+        .page("/logs?level=error&topic=mos&object=Contact")
+        .await;
     assert_eq!(errors.matches("<td data-column=\"Level\">").count(), 5);
     // The word says it, not the colour alone.
     assert!(errors.contains("<span class=\"badge bad\">Error</span>"));
@@ -436,22 +624,36 @@ async fn the_log_is_searched_paged_and_exported() {
     let since = browser.page(&format!("/logs?since={day}T00:00:00")).await;
     assert!(since.contains("line 249"), "{since}");
 
-    let wrong = browser.get("/logs?record=x&since=yesterday&level=loud&topic=job").await;
+    let wrong = browser
+        .get("/logs?record=x&since=yesterday&level=loud&topic=job")
+        .await;
     assert_eq!(wrong.status, 400);
     let text = wrong.text();
     for field in ["record", "since", "level"] {
-        assert!(text.contains(&format!("id=\"{field}-error\"")), "{field}: {text}");
+        assert!(
+            text.contains(&format!("id=\"{field}-error\"")),
+            "{field}: {text}"
+        );
     }
-    assert!(text.contains("value=\"yesterday") && !text.contains("id=\"topic-error\""), "{text}");
+    assert!(
+        text.contains("value=\"yesterday") && !text.contains("id=\"topic-error\""),
+        "{text}"
+    );
 
     let csv = browser.get("/logs/export?format=csv&topic=mos").await;
-    assert_eq!(csv.headers["content-disposition"], "attachment; filename=\"mosync-log.csv\"");
+    assert_eq!(
+        csv.headers["content-disposition"],
+        "attachment; filename=\"mosync-log.csv\""
+    );
     let csv = csv.text();
     assert_eq!(csv.lines().count(), 6, "{csv}");
     assert!(csv.contains(",'=line 200"), "{csv}");
     let json = browser.get("/logs/export?format=jsonl").await.text();
     assert_eq!(json.lines().count(), 250);
-    assert!(json.lines().all(|line| serde_json::from_str::<Value>(line).is_ok()));
+    assert!(
+        json.lines()
+            .all(|line| serde_json::from_str::<Value>(line).is_ok())
+    );
     let refused = browser.get("/logs/export?since=yesterday").await;
     assert_eq!(refused.status, 400);
     assert!(refused.text().contains("yesterday"), "{}", refused.text());
@@ -486,21 +688,35 @@ async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
     loop {
         let page = browser.page(&path).await;
         seen += rows(&page);
-        let Some((before, _)) = page.split_once("\" rel=\"next\"") else { break };
-        path = before.rsplit("href=\"").next().unwrap().replace("&amp;", "&");
+        let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
+            break;
+        };
+        path = before
+            .rsplit("href=\"")
+            .next()
+            .unwrap()
+            .replace("&amp;", "&");
     }
     assert_eq!(seen, 600);
     let wrong = browser.get("/jobs?kind=nonsense").await;
     assert_eq!(wrong.status, 400);
-    assert!(wrong.text().contains("Kind `nonsense` is not known"), "{}", wrong.text());
+    assert!(
+        wrong.text().contains("Kind `nonsense` is not known"),
+        "{}",
+        wrong.text()
+    );
     let csv = browser.get("/jobs/export").await.text();
     assert_eq!(csv.lines().count(), 602);
     assert!(csv.contains(",'=why"), "a formula");
-    let csv = browser.get("/jobs/export?kind=retry&state=failed").await.text();
+    let csv = browser
+        .get("/jobs/export?kind=retry&state=failed")
+        .await
+        .text();
     assert_eq!(csv.lines().count(), 7, "{csv}");
 
     for number in 0..700 {
-        desk.park(number, |parked| parked.message = "-1+1".to_owned()).await;
+        desk.park(number, |parked| parked.message = "-1+1".to_owned())
+            .await;
     }
     let csv = browser.get("/parked/export").await;
     assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");

@@ -43,9 +43,15 @@ mod tests {
 
     #[test]
     fn parts_stand_side_by_side_and_fill_no_more_than_the_whole() {
-        let bar = stack(&[("a", 1), ("b", 0), ("c", 499_999), ("d", u64::MAX / 2)], 10);
+        let bar = stack(
+            &[("a", 1), ("b", 0), ("c", 499_999), ("d", u64::MAX / 2)],
+            10,
+        );
         let bar = bar.into_string();
-        assert!(bar.contains("class=\"a\" x=\"0\" y=\"0\" width=\"1\""), "{bar}");
+        assert!(
+            bar.contains("class=\"a\" x=\"0\" y=\"0\" width=\"1\""),
+            "{bar}"
+        );
         assert!(!bar.contains("class=\"b\""), "{bar}");
         let half = stack(&[("a", 5)], 10).into_string();
         assert!(half.contains("width=\"500\""), "{half}");

@@ -118,6 +118,9 @@ mod tests {
     #[test]
     fn nothing_is_said_in_words() {
         let empty = chart(&[hour(13, 0, 0)]).into_string();
-        assert!(!empty.contains("<svg") && empty.contains("No change"), "{empty}");
+        assert!(
+            !empty.contains("<svg") && empty.contains("No change"),
+            "{empty}"
+        );
     }
 }

@@ -93,7 +93,10 @@ fn content(name: &str, status: &StatusView) -> Markup {
         "job" => main_job(status),
         "attention" => now::attention(status),
         "way" => card::card("On the way to mOS", &now::way(status)),
-        "hours" => card::card("Live changes of the last 24 hours", &chart::chart(&status.hours)),
+        "hours" => card::card(
+            "Live changes of the last 24 hours",
+            &chart::chart(&status.hours),
+        ),
         "stream" => card::card("Where changes come from", &now::sources(status)),
         "jobs" => card::with_actions(
             "Newest jobs",

@@ -20,7 +20,11 @@ pub(super) fn figures(status: &StatusView) -> Markup {
         job.kind == JobKind::Live && hour.is_some_and(|hour| job.requested >= hour.from)
     });
     let rate = live.and_then(|job| job.per_second);
-    let lag = status.stages.iter().filter_map(|stage| stage.oldest_age_s).max();
+    let lag = status
+        .stages
+        .iter()
+        .filter_map(|stage| stage.oldest_age_s)
+        .max();
     let queued: u64 = status.queues.values().sum();
     html! {
         (card::figures(&[
@@ -63,11 +67,14 @@ fn allowance(api: &ApiView) -> Markup {
 
 /// What a person should look at, with what to do.
 pub(super) fn attention(status: &StatusView) -> Markup {
-    let troubled = status.workers.iter().filter_map(|(worker, report)| match &report.state {
-        WorkerState::Running => None,
-        WorkerState::Paused(why) => Some(format!("The {worker} is paused: {why}")),
-        WorkerState::Failing(why) => Some(format!("The {worker} fails: {why}")),
-    });
+    let troubled = status
+        .workers
+        .iter()
+        .filter_map(|(worker, report)| match &report.state {
+            WorkerState::Running => None,
+            WorkerState::Paused(why) => Some(format!("The {worker} is paused: {why}")),
+            WorkerState::Failing(why) => Some(format!("The {worker} fails: {why}")),
+        });
     let troubled: Vec<String> = troubled.collect();
     let nothing = troubled.is_empty()
         && status.parked.is_empty()
