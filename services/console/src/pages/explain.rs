@@ -81,7 +81,7 @@ fn form(asked: &str, error: Option<&String>) -> Markup {
         form.filters method="get" action=(PATH) {
             div.row {
                 (field.input("search", asked))
-                div.field { button.brand-button type="submit" { "Explain" } }
+                div.field.go { button.brand-button type="submit" { "Explain" } }
             }
         }
     }
@@ -197,7 +197,7 @@ fn of_settings(settings: &ExplainSettings) -> Markup {
     let body = html! {
         p {
             "Revision " (settings.revision) ", saved " (time::at(settings.saved)) " by " (settings.author)
-            "; changes are taken " (settings.frequency.replace('_', " ")) "."
+            "; changes are taken: " (settings.frequency.replace('_', " ")) "."
         }
     };
     step("Settings", None, &body)

@@ -96,7 +96,7 @@ fn filters(search: &JobSearch) -> Markup {
             div.row {
                 (Field::new("kind", "Kind").select(&kinds, search.kind.as_deref().unwrap_or_default()))
                 (Field::new("state", "Status, on either side").select(&shown, search.state.as_deref().unwrap_or_default()))
-                div.field { button.button type="submit" { "Show" } }
+                div.field.go { button.button type="submit" { "Show" } }
             }
         }
     }

@@ -256,7 +256,7 @@ fn form(asked: &Asked) -> Markup {
                 (Field::new("topic", "Topic").select(&topics, &topic))
                 (time("since", "From (UTC)", &asked.since))
                 (time("until", "Until (UTC)", &asked.until))
-                div.field {
+                div.field.go {
                     button.brand-button type="submit" { "Search" } " "
                     a.button href=(PATH) { "Clear" }
                 }

@@ -351,7 +351,7 @@ fn filters(search: &ParkedSearch) -> Markup {
                 (Field::new("kind", "Reason").select(&kinds, kind))
                 (Field::new("job", "Job").input("text", search.job.as_deref().unwrap_or_default()))
                 (Field::new("dismissed", "State").select(&states, dismissed))
-                div.field {
+                div.field.go {
                     button.button type="submit" { "Show" }
                     @if search.group.is_some() || search.parent.is_some() { " " a.button href=(PATH) { "Show all" } }
                 }

@@ -19,6 +19,8 @@ use domain::job::JobKind;
 /// Where it is.
 pub(crate) const PATH: &str = "/sync-status";
 
+/// How much of what keeps it from rest is named.
+const WAITING: usize = 3;
 /// How many of the newest jobs are shown here.
 const JOBS: usize = 8;
 
@@ -107,14 +109,15 @@ fn content(name: &str, status: &StatusView) -> Markup {
     }
 }
 
-/// The job that runs, else the last one; live changes only where there is no other.
+/// The job that runs, a sync-all first, else the last one; live changes only where there is no
+/// other.
 pub(super) fn main_of(status: &StatusView) -> Option<&JobView> {
     let is_load = |job: &&JobView| job.kind != JobKind::Live;
     let loads = || status.jobs.iter().filter(is_load);
     let last_sync_all = status.last_sync_all.as_ref();
-    loads()
-        .find(|job| job.over.is_none())
-        .or_else(|| last_sync_all.filter(|job| job.over.is_none()))
+    last_sync_all
+        .filter(|job| job.over.is_none())
+        .or_else(|| loads().find(|job| job.over.is_none()))
         .or_else(|| loads().next())
         .or(last_sync_all)
         .or_else(|| status.jobs.first())
@@ -143,7 +146,12 @@ fn main_job(status: &StatusView) -> Markup {
 fn rest(status: &StatusView) -> Markup {
     html! {
         @if status.at_rest { "At rest: everything heard from Salesforce is in mOS or parked." }
-        @else { "Waiting for " (status.waiting_for.join(", ")) "." }
+        @else {
+            @let shown: Vec<&str> = status.waiting_for.iter().take(WAITING).map(String::as_str).collect();
+            "Waiting for " (shown.join(", "))
+            @if status.waiting_for.len() > WAITING { " and " (status.waiting_for.len() - WAITING) " more" }
+            "."
+        }
     }
 }
 

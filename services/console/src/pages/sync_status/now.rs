@@ -11,7 +11,7 @@ use crate::pages::parts::pager::address;
 use crate::pages::parts::table::number;
 use crate::pages::parts::{badge, bar, card, empty, table, time};
 use crate::pages::{fault, job, words};
-use crate::views::{ApiView, StatusView};
+use crate::views::{ApiView, StatusView, Verdict};
 
 /// What moves all the time.
 pub(super) fn figures(status: &StatusView) -> Markup {
@@ -76,7 +76,14 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             WorkerState::Failing(why) => Some(format!("The {worker} fails: {why}")),
         });
     let troubled: Vec<String> = troubled.collect();
-    let nothing = troubled.is_empty()
+    // What has no entry of its own, such as a worker that is not heard of, is in the reason.
+    let is_explained = !troubled.is_empty()
+        || !status.parked.is_empty()
+        || status.dead > 0
+        || !status.open_gaps.is_empty();
+    let reason = (status.verdict == Verdict::Degraded && !is_explained).then_some(&status.reason);
+    let nothing = reason.is_none()
+        && troubled.is_empty()
         && status.parked.is_empty()
         && status.dead == 0
         && status.open_gaps.is_empty()
@@ -86,6 +93,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             (empty::empty(Icon::Status, "Nothing needs attention.", &html! { "No record is parked, no gap is open." }))
         }
         ul.attention {
+            @if let Some(reason) = reason { li.bad { p { strong { (fault::sentence(reason)) } } } }
             @for trouble in &troubled { li.bad { p { strong { (fault::sentence(trouble)) } } } }
             @for gap in &status.open_gaps {
                 li {
