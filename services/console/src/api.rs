@@ -113,6 +113,24 @@ const ROUTES: &[Route] = &[
         || post(handlers::validate_settings),
     ),
     (
+        "/api/v1/settings/preview",
+        &["post"],
+        Right::Administer,
+        || post(handlers::preview_settings),
+    ),
+    (
+        "/api/v1/settings/preview/{preview}/opportunities",
+        &["get"],
+        Right::Administer,
+        || get(handlers::previewed),
+    ),
+    (
+        "/api/v1/settings/preview/{preview}/export",
+        &["get"],
+        Right::Administer,
+        || get(handlers::export_previewed),
+    ),
+    (
         "/api/v1/settings/history",
         &["get"],
         Right::Administer,
@@ -164,6 +182,30 @@ const ROUTES: &[Route] = &[
     ("/api/v1/logs/export", &["get"], Right::Read, || {
         get(handlers::export)
     }),
+    ("/api/v1/left", &["get"], Right::Read, || {
+        get(handlers::left)
+    }),
+    (
+        "/api/v1/settings/import-mapping",
+        &["post"],
+        Right::Administer,
+        || post(handlers::import_mapping),
+    ),
+    ("/api/v1/notifications", &["get"], Right::Administer, || {
+        get(handlers::notifications)
+    }),
+    (
+        "/api/v1/notifications/{notification}",
+        &["get"],
+        Right::Administer,
+        || get(handlers::notification),
+    ),
+    (
+        "/api/v1/notifications/test",
+        &["post"],
+        Right::Administer,
+        || post(handlers::test_notification),
+    ),
 ];
 
 /// Every path with its methods, as the document must have them.

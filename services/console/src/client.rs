@@ -16,10 +16,11 @@ use tower::ServiceExt as _;
 
 use crate::access::Access;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, JobList, JobView,
-    LogPageView, LogSearch, ParkedList, ParkedSearch, Reason, RevertSettings, SavedView, Selection,
-    SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, Touched, UsersView,
-    ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, ImportMapping,
+    ImportedView, JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList,
+    ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings, SavedView,
+    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView,
+    Touched, UsersView, ValidationView,
 };
 use crate::{Author, Caller, Operations, OpsError};
 use crate::{api, entry};
@@ -93,6 +94,15 @@ impl Client {
     /// [`OpsError`].
     pub async fn users(&self) -> Result<UsersView, OpsError> {
         self.get("/users").await
+    }
+
+    /// What left the scope and is still in mOS, in the stretch of mOS's records after this one.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn left(&self, after: Option<&str>) -> Result<LeftView, OpsError> {
+        let after = after.map(|after| ("after".to_owned(), after.to_owned()));
+        self.get(&with("/left", after)).await
     }
 
     /// Why a record is in mOS, or is not; by its id or the address of its page in Salesforce.
@@ -224,11 +234,37 @@ impl Client {
     /// # Errors
     /// [`OpsError`], also in the middle.
     pub async fn export_logs(&self, search: &LogSearch) -> Result<Export, OpsError> {
-        let path = with("/logs/export", pairs(search)?);
-        let body = self.ask(Method::GET, &path, Body::empty()).await?;
+        self.export(&with("/logs/export", pairs(search)?)).await
+    }
+
+    async fn export(&self, path: &str) -> Result<Export, OpsError> {
+        let body = self.ask(Method::GET, path, Body::empty()).await?;
         Ok(Box::pin(body.into_data_stream().map(|piece| {
             piece.map_err(|error| OpsError::OutOfReach(format!("the export broke off: {error}")))
         })))
+    }
+
+    /// A page of notifications, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn notifications(
+        &self,
+        before: Option<&str>,
+        limit: usize,
+    ) -> Result<NotificationList, OpsError> {
+        let before = before.map(|before| ("before".to_owned(), before.to_owned()));
+        let limit = ("limit".to_owned(), limit.to_string());
+        let page = before.into_iter().chain([limit]);
+        self.get(&with("/notifications", page)).await
+    }
+
+    /// Sends a test notification.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn test_notification(&self) -> Result<TestView, OpsError> {
+        self.post("/notifications/test", &()).await
     }
 
     /// The settings in force.
@@ -282,6 +318,48 @@ impl Client {
         self.post("/settings/validate", &told).await
     }
 
+    /// What saving a document would do that was made from revision `base`.
+    ///
+    /// # Errors
+    /// Those of [`Self::save_settings`].
+    pub async fn preview_settings(
+        &self,
+        base: u64,
+        document: &RawValue,
+    ) -> Result<PreviewView, OpsError> {
+        let told = Written {
+            base,
+            settings: document,
+        };
+        self.post("/settings/preview", &told).await
+    }
+
+    /// A page of the opportunities that a previewed save does something to.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] for a preview that is kept no more.
+    pub async fn previewed(
+        &self,
+        preview: &str,
+        search: &PreviewedSearch,
+    ) -> Result<PreviewedList, OpsError> {
+        let path = format!("/settings/preview/{}/opportunities", escaped(preview));
+        self.get(&with(&path, pairs(search)?)).await
+    }
+
+    /// All of them as a file, piece by piece.
+    ///
+    /// # Errors
+    /// [`OpsError`], also in the middle.
+    pub async fn export_previewed(
+        &self,
+        preview: &str,
+        search: &PreviewedSearch,
+    ) -> Result<Export, OpsError> {
+        let path = format!("/settings/preview/{}/export", escaped(preview));
+        self.export(&with(&path, pairs(search)?)).await
+    }
+
     /// The saves, newest first.
     ///
     /// # Errors
@@ -319,6 +397,14 @@ impl Client {
     /// [`OpsError`].
     pub async fn revert_settings(&self, revert: &RevertSettings) -> Result<SavedView, OpsError> {
         self.post("/settings/revert", revert).await
+    }
+
+    /// Takes the field mapping of the org's custom metadata, or says what that would change.
+    ///
+    /// # Errors
+    /// [`OpsError`].
+    pub async fn import_mapping(&self, import: &ImportMapping) -> Result<ImportedView, OpsError> {
+        self.post("/settings/import-mapping", import).await
     }
 
     /// Serves the connected org from now on.

@@ -4,6 +4,7 @@ use http::StatusCode;
 use ports::queue::LinkLost;
 use ports::source::SourceError;
 use ports::stores::StoreError;
+use ports::target::TargetError;
 use runtime::worker::Outage;
 
 use crate::journal::JournalError;
@@ -155,6 +156,18 @@ impl From<SourceError> for OpsError {
             | SourceError::PositionRejected(_)
             | SourceError::Expired(_) => Self::OutOfReach(message),
             SourceError::Refused { .. } | SourceError::Garbled(_) => Self::Broken(message),
+        }
+    }
+}
+
+impl From<TargetError> for OpsError {
+    fn from(error: TargetError) -> Self {
+        let message = error.to_string();
+        match error {
+            TargetError::Unreachable(_) | TargetError::Throttled(_) | TargetError::Forbidden(_) => {
+                Self::OutOfReach(message)
+            }
+            TargetError::TooLarge | TargetError::Unprocessable(_) => Self::Broken(message),
         }
     }
 }

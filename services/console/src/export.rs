@@ -1,32 +1,84 @@
-//! Lists as CSV, and lines of the log as JSON lines, too.
+//! Lines of the log, and of other lists, as CSV or JSON lines.
 
 use axum::body::{Body, Bytes};
-use domain::ObjectKind;
-use futures::{StreamExt as _, TryStreamExt as _};
+use domain::{ObjectKind, SalesforceId};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use serde::Serialize;
 
-use crate::views::{Format, LogLine, LogSearch};
-use crate::{Operations, OpsError};
+use crate::OpsError;
+use crate::views::{Format, LeftRecord, LogLine, PreviewedView};
 
-/// The headings of the CSV.
-const HEADINGS: [&str; 7] = [
-    "time", "level", "topic", "job", "object", "record", "message",
-];
+/// A line of an export.
+pub trait Line: Serialize {
+    /// The headings of the CSV.
+    const HEADINGS: &'static [&'static str];
 
-/// The log as a file: a page of lines is in memory at a time. When a page cannot be read, the answer
-/// breaks off without its regular end, so that nobody takes it for whole.
-///
-/// # Errors
-/// [`OpsError::Invalid`] before anything is read.
-pub(crate) fn log(operations: &Operations, search: &LogSearch) -> Result<Body, OpsError> {
-    let format = search.format.unwrap_or(Format::Csv);
-    let pages = operations.all_logs(search)?;
-    let head = futures::stream::once(std::future::ready(format.head()));
+    /// What stands under them.
+    fn cells(&self) -> Vec<String>;
+}
+
+impl Line for LogLine {
+    const HEADINGS: &'static [&'static str] = &[
+        "time", "level", "topic", "job", "object", "record", "message",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let object = self.object.map(ObjectKind::api_name).unwrap_or_default();
+        let record = self.record.map(|id| id.to_string()).unwrap_or_default();
+        vec![
+            self.time.clone(),
+            self.level.name().to_owned(),
+            self.topic.clone(),
+            self.job.clone().unwrap_or_default(),
+            object.to_owned(),
+            record,
+            self.message.clone(),
+        ]
+    }
+}
+
+impl Line for PreviewedView {
+    const HEADINGS: &'static [&'static str] = &["effect", "id", "name", "owner", "owner_name"];
+
+    fn cells(&self) -> Vec<String> {
+        let owner = self.owner.as_ref().map(SalesforceId::to_string);
+        vec![
+            self.effect.name().to_owned(),
+            self.id.to_string(),
+            self.name.clone().unwrap_or_default(),
+            owner.unwrap_or_default(),
+            self.owner_name.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+impl Line for LeftRecord {
+    const HEADINGS: &'static [&'static str] = &["id", "why", "owner", "name"];
+
+    fn cells(&self) -> Vec<String> {
+        let owner = self.owner.map(|owner| owner.to_string());
+        vec![
+            self.id.clone(),
+            self.why.name().to_owned(),
+            owner.unwrap_or_default(),
+            self.name.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+/// A file: a page of lines is in memory at a time. When a page cannot be read, the answer breaks off
+/// without its regular end, so that nobody takes it for whole.
+pub(crate) fn file<L: Line + Send + Sync + 'static>(
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Body {
+    let head = futures::stream::once(std::future::ready(format.head::<L>()));
     let lines = pages.map(move |page| format.lines(&page?));
     let body = head.chain(lines).try_filter(|bytes: &Bytes| {
         let something = !bytes.is_empty();
         std::future::ready(something)
     });
-    Ok(Body::from_stream(body))
+    Body::from_stream(body)
 }
 
 impl Format {
@@ -42,9 +94,9 @@ impl Format {
     ///
     /// # Errors
     /// Never for this text; handed on for the caller to report.
-    pub(crate) fn head(self) -> Result<Bytes, OpsError> {
+    pub fn head<L: Line>(self) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => csv([HEADINGS.map(str::to_owned)]),
+            Self::Csv => rows([L::HEADINGS.iter().map(|heading| (*heading).to_owned())]),
             Self::Jsonl => Ok(Bytes::new()),
         }
     }
@@ -53,9 +105,9 @@ impl Format {
     ///
     /// # Errors
     /// Never for these texts; handed on for the caller to report.
-    pub(crate) fn lines(self, lines: &[LogLine]) -> Result<Bytes, OpsError> {
+    pub fn lines<L: Line>(self, lines: &[L]) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => csv(lines.iter().map(cells)),
+            Self::Csv => rows(lines.iter().map(|line| line.cells().into_iter())),
             Self::Jsonl => {
                 let mut text = Vec::new();
                 for line in lines {
@@ -68,27 +120,18 @@ impl Format {
     }
 }
 
-fn cells(line: &LogLine) -> [String; 7] {
-    let object = line.object.map(ObjectKind::api_name).unwrap_or_default();
-    let record = line.record.map(|id| id.to_string()).unwrap_or_default();
-    [
-        line.time.clone(),
-        line.level.name().to_owned(),
-        line.topic.clone(),
-        line.job.clone().unwrap_or_default(),
-        object.to_owned(),
-        record,
-        line.message.clone(),
-    ]
-}
-
-/// RFC 4180: quotes where needed, lines end with CR LF. No cell is a formula.
+/// Rows of a list that is CSV alone.
 ///
 /// # Errors
 /// Never for texts; handed on for the caller to report.
 pub(crate) fn csv<const N: usize>(
-    rows: impl IntoIterator<Item = [String; N]>,
+    list: impl IntoIterator<Item = [String; N]>,
 ) -> Result<Bytes, OpsError> {
+    rows(list.into_iter().map(IntoIterator::into_iter))
+}
+
+/// RFC 4180: quotes where needed, lines end with CR LF. No cell is a formula.
+fn rows(rows: impl IntoIterator<Item = impl Iterator<Item = String>>) -> Result<Bytes, OpsError> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
@@ -110,7 +153,7 @@ fn harmless(cell: &str) -> String {
 }
 
 fn broken(error: &dyn std::error::Error) -> OpsError {
-    OpsError::Broken(format!("the list could not be written out: {error}"))
+    OpsError::Broken(format!("the file could not be written out: {error}"))
 }
 
 #[cfg(test)]
@@ -140,7 +183,7 @@ mod tests {
 
     #[test]
     fn csv_is_as_rfc_4180_wants_it() {
-        let head = String::from_utf8(Format::Csv.head().unwrap().to_vec()).unwrap();
+        let head = String::from_utf8(Format::Csv.head::<LogLine>().unwrap().to_vec()).unwrap();
         assert_eq!(head, "time,level,topic,job,object,record,message\r\n");
         assert_eq!(
             written("he said \"a, b\"\nand left"),
@@ -157,6 +200,25 @@ mod tests {
         let quoted = written("\r=1");
         assert!(quoted.contains("\"'\r=1\""), "{quoted:?}");
         assert!(written("1=1").contains(",1=1\r\n"));
+    }
+
+    #[test]
+    fn what_left_is_a_row_each() {
+        let record = LeftRecord {
+            id: "006000000000001AAA".to_owned(),
+            name: Some("=1, and more".to_owned()),
+            owner: None,
+            why: crate::views::LeftWhy::OwnerWithoutPermission,
+        };
+        let text = Format::Csv.lines(&[record]).unwrap();
+        assert_eq!(
+            text,
+            "006000000000001AAA,owner_without_permission,,\"'=1, and more\"\r\n"
+        );
+        assert_eq!(
+            Format::Csv.head::<LeftRecord>().unwrap(),
+            "id,why,owner,name\r\n"
+        );
     }
 
     #[test]

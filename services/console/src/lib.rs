@@ -22,4 +22,5 @@ pub use client::{Client, Export};
 pub use document::Document;
 pub use entry::{Console, Web};
 pub use error::OpsError;
-pub use operations::{Author, Caller, Operations};
+pub use export::Line;
+pub use operations::{Author, Caller, Notifier, Operations};

@@ -4,7 +4,9 @@ pub(crate) mod access;
 mod dead;
 mod explain;
 pub(crate) mod jobs;
+mod left;
 pub(crate) mod logs;
+mod notifications;
 mod org;
 mod parked;
 mod settings;
@@ -18,19 +20,25 @@ use domain::Timestamp;
 use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
 use ports::Clock;
+use ports::courier::Courier;
 use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
 use runtime::readback::RulesInForce;
 
+pub use notifications::Notifier;
+
 use crate::OpsError;
 use crate::journal::{Journal, JournalError};
+use settings::preview::Previews;
 
 /// Lines or entries of a page, when the caller does not say.
 const PAGE: usize = 100;
 /// At most.
 const MAX_PAGE: usize = 1000;
+/// Rows from which a statement is read by the Bulk API, where nothing is configured.
+const BULK_FROM: u64 = 10_000;
 
 /// Who asks; named in the integration log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -109,8 +117,11 @@ pub struct Operations {
     polled: BTreeSet<ObjectKind>,
     journal: Option<Journal>,
     org_memory: org::OrgMemory,
-    target: Option<Arc<dyn Target>>,
+    bulk_from: u64,
+    previews: Arc<Previews>,
     rules: Arc<RulesInForce>,
+    courier: Option<Arc<dyn Courier>>,
+    target: Option<Arc<dyn Target>>,
 }
 
 impl std::fmt::Debug for Operations {
@@ -144,13 +155,23 @@ impl Operations {
             polled: BTreeSet::new(),
             journal: None,
             org_memory: org::OrgMemory::default(),
+            bulk_from: BULK_FROM,
+            previews: Arc::default(),
+            courier: None,
         }
     }
 
-    /// Asks mOS there what it holds, for who wants a record explained.
+    /// Asks mOS there what it holds, for who wants a record explained or to know what left the scope.
     #[must_use]
     pub fn asking(mut self, target: Arc<dyn Target>) -> Self {
         self.target = Some(target);
+        self
+    }
+
+    /// Statements with more rows are read by Bulk API jobs, as the listener does.
+    #[must_use]
+    pub const fn with_bulk_from(mut self, rows: u64) -> Self {
+        self.bulk_from = rows;
         self
     }
 

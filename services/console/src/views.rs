@@ -5,9 +5,12 @@ mod access;
 mod dead;
 mod explain;
 mod jobs;
+mod left;
 mod logs;
+mod notifications;
 mod org;
 mod parked;
+mod preview;
 mod settings;
 mod status;
 mod users;
@@ -19,15 +22,22 @@ pub use explain::{
     ExplainSeen, ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
 };
 pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
+pub(crate) use notifications::by_and_to;
+pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
 pub use org::OrgView;
 pub use parked::{
     DismissalView, GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId,
     Selection, Touched,
 };
+pub use preview::{
+    CallsView, CostView, EffectView, PreviewView, PreviewedList, PreviewedSearch, PreviewedView,
+    RateView,
+};
 pub use settings::{
-    ConfirmOrg, FaultView, PastSave, RevertSettings, SaveSettings, SavedView, SettingsConflict,
-    SettingsDiff, SettingsHistory, SettingsView, ValidationView,
+    ConfirmOrg, FaultView, ImportMapping, ImportedView, PastSave, RevertSettings, SaveSettings,
+    SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
     ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView,

@@ -1,137 +1,138 @@
-//! The org around the records, looked at once a day: its calendars and currencies, and which fields
-//! the integration user can see. What differs is told in words; where the rules depend on it they
-//! are saved anew, together with the job that reads everything in scope again.
+//! The org around the records, looked at once a day: its calendars and currencies, which fields with
+//! which picklist values and which objects the integration user can see, and what the permission sets
+//! are. What differs is told in words; where the rules depend on it they are saved anew, together
+//! with the job that reads everything in scope again.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod access;
+mod fields;
+mod sets;
+
+use std::collections::BTreeSet;
 
 use domain::ObjectKind;
-use domain::filter::FieldType;
 use domain::job::JobScope;
 use domain::org::OrgProfile;
 use domain::rule::Rules;
 use domain::settings::{MOSYNC, SettingsRevision};
-use ports::stores::LogLevel;
+use ports::source::SourceError;
+use ports::stores::{LOST_FIELDS, LogLevel};
 use runtime::worker::Outage;
-use serde::{Deserialize, Serialize};
 
 use crate::Active;
 use crate::refresh::{self, keep, note};
 
+use access::Access;
+pub(crate) use fields::Described;
+use fields::{How, Lost, Moved, wanted};
+use sets::Definitions;
+pub use sets::PermissionSets;
+
 const FIELDS: &str = "fields";
 const PROFILE: &str = "org";
-/// Fields that are read by the rules and were lost.
-const LOST: &str = "lost_fields";
-
-/// The fields of each object that can be seen.
-pub(crate) type Described = BTreeMap<ObjectKind, BTreeMap<String, Seen>>;
-
-/// What is to be noticed of a field.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Seen {
-    /// Absent for kinds that cannot be used.
-    kind: Option<FieldType>,
-    pub(crate) calculated: bool,
-}
+/// What the integration user may read.
+const ACCESS: &str = "access";
+/// Whether one of the objects could not be seen.
+const UNSEEN: &str = "unseen_objects";
+const SETS: &str = "permission_sets";
+/// Permission sets that the configuration names and that were lost.
+const LOST_SETS: &str = "lost_permission_sets";
 
 /// Looks at everything; answers the fields.
 pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
-    let described = describe(active).await?;
-    let profile = runtime::profile::read(&*active.listener.source).await?;
-    let (_, rules) = active.rules.ticket().await?;
+    let (_, rules) = see(active, active.rules.ticket().await).await?;
+    let source = &*active.listener.source;
+    let described = fields::describe(source, &rules).await.map_err(Outage::from);
+    let described = see(active, described).await?;
+    let profile = runtime::profile::read(source).await?;
     let fields: Option<Described> = note(active, FIELDS).await?;
-    let moved = fields.map_or_else(Vec::new, |fields| moved_fields(&rules, &fields, &described));
+    let lost: Lost = note(active, LOST_FIELDS).await?.unwrap_or_default();
+    let moved = fields.map_or_else(Vec::new, |fields| {
+        fields::moved(&rules, &fields, &described, &lost)
+    });
     let mut said = moved.iter().map(Moved::words).collect::<Vec<_>>();
     if let Some(before) = note::<OrgProfile>(active, PROFILE).await? {
         said.extend(moved_profile(&before, &profile));
     }
+    if note::<bool>(active, UNSEEN).await? == Some(true) {
+        said.push("the integration user can see all objects again".to_owned());
+    }
+    let access = access::read(source).await?;
+    if let (Some(before), Some(access)) = (note::<Access>(active, ACCESS).await?, &access) {
+        said.extend(access::moved(&before, access));
+    }
+    let sets = look_at_sets(active, &mut said).await?;
     for line in &said {
         let logged = active.log(LogLevel::Warning, "org", None, line.clone());
         logged.await?;
     }
-    act(
-        active,
-        &described,
-        &profile,
-        !moved.is_empty(),
-        !said.is_empty(),
-    )
-    .await?;
-    alarm(active, &rules, &moved, &described).await?;
+    let rules_move = moved.iter().any(Moved::moves_rules);
+    act(active, &described, &profile, rules_move, !said.is_empty()).await?;
+    alarm(active, &rules, lost, &moved, &described).await?;
     // Last: what was not acted upon is found again.
     keep(active, FIELDS, &described).await?;
     keep(active, PROFILE, &profile).await?;
+    if let Some(access) = &access {
+        keep(active, ACCESS, access).await?;
+    }
+    if let Some(sets) = &sets {
+        keep(active, SETS, sets).await?;
+    }
+    keep(active, UNSEEN, &false).await?;
     Ok(described)
 }
 
-async fn describe(active: &Active) -> Result<Described, Outage> {
-    let mut described = Described::new();
-    for object in ObjectKind::ALL {
-        let fields = active.listener.source.describe(object.api_name()).await?;
-        let fields = fields.into_iter().map(|field| {
-            let seen = Seen {
-                kind: field.field_type,
-                calculated: field.calculated,
-            };
-            (field.name, seen)
-        });
-        described.insert(object, fields.collect());
+/// An answer that describes the objects. That one of them cannot be seen at all stops whoever reads
+/// it, and somebody has to know why.
+async fn see<T>(active: &Active, answer: Result<T, Outage>) -> Result<T, Outage> {
+    let unseen = if let Err(Outage::Source(SourceError::Refused { code, message })) = &answer
+        && (code == "NOT_FOUND" || code == "INVALID_TYPE")
+    {
+        Some(format!(
+            "the integration user can no longer see one of the five objects ({code}: {message}); give the user Read of User, Account, Contact and Opportunity"
+        ))
+    } else {
+        None
+    };
+    if let Some(why) = &unseen
+        && note::<bool>(active, UNSEEN).await? != Some(true)
+    {
+        let logged = active.log(LogLevel::Error, "org", None, why.clone());
+        logged.await?;
+        keep(active, UNSEEN, &true).await?;
     }
-    Ok(described)
+    active.listener.alarm("objects", unseen).await;
+    answer
 }
 
-/// A field that the rules read and that is not what it was.
-struct Moved {
-    object: ObjectKind,
-    field: String,
-    how: How,
-}
-
-#[derive(PartialEq, Eq)]
-enum How {
-    Lost,
-    Found,
-    OfAnotherType,
-}
-
-impl Moved {
-    fn words(&self) -> String {
-        let what = match self.how {
-            How::Lost => {
-                "can no longer be seen by the integration user: mOS keeps what it has; restore the access or change the mapping or filter"
-            }
-            How::Found => "can be seen by the integration user now",
-            How::OfAnotherType => "is of another type now",
-        };
-        format!("{}.{} {what}", self.object, self.field)
+/// What became of the permission sets; an alarm while one that was there is not.
+async fn look_at_sets(
+    active: &Active,
+    said: &mut Vec<String>,
+) -> Result<Option<Definitions>, Outage> {
+    let wanted = &active.listener.permission_sets;
+    if wanted.names.is_empty() {
+        return Ok(None);
     }
-}
-
-fn moved_fields(rules: &Rules, before: &Described, now: &Described) -> Vec<Moved> {
-    let none = BTreeMap::new();
-    let mut moved = Vec::new();
-    for object in ObjectKind::ALL {
-        let old = before.get(&object).unwrap_or(&none);
-        let new = now.get(&object).unwrap_or(&none);
-        for field in wanted(rules, object) {
-            let how = match (old.get(&field), new.get(&field)) {
-                (Some(_), None) => How::Lost,
-                (None, Some(_)) => How::Found,
-                (Some(old), Some(new)) if old.kind != new.kind => How::OfAnotherType,
-                (Some(_), Some(_)) | (None, None) => continue,
-            };
-            moved.push(Moved { object, field, how });
-        }
+    let before: Option<Definitions> = note(active, SETS).await?;
+    let now = sets::read(&*active.listener.source, wanted, before.as_ref()).await?;
+    let mut lost: BTreeSet<String> = note(active, LOST_SETS).await?.unwrap_or_default();
+    let known = lost.clone();
+    if let Some(before) = &before {
+        said.extend(now.moved(before, wanted));
+        lost.extend(now.lost(before, wanted));
     }
-    moved
-}
-
-/// The fields that the rules would read, whether they can be seen or not.
-fn wanted(rules: &Rules, object: ObjectKind) -> BTreeSet<String> {
-    let mut fields = rules.mapping().salesforce_fields(object);
-    if object == ObjectKind::Opportunity {
-        fields.extend(rules.judged_fields());
+    lost.retain(|name| wanted.names.contains(name) && !now.has(name));
+    if lost != known {
+        keep(active, LOST_SETS, &lost).await?;
     }
-    fields
+    let alarm = (!lost.is_empty()).then(|| {
+        let names = lost.iter().cloned().collect::<Vec<_>>().join(", ");
+        format!(
+            "the org has no permission set {names} any more, which gave mOS permission; deploy or rename it, or change salesforce.permission_sets"
+        )
+    });
+    active.listener.alarm("permission sets", alarm).await;
+    Ok(Some(now))
 }
 
 /// What is different about the org, in sentences.
@@ -219,10 +220,10 @@ fn types(current: &SettingsRevision, described: &Described) -> domain::filter::F
 async fn alarm(
     active: &Active,
     rules: &Rules,
+    mut lost: Lost,
     moved: &[Moved],
     described: &Described,
 ) -> Result<(), Outage> {
-    let mut lost: BTreeSet<(ObjectKind, String)> = note(active, LOST).await?.unwrap_or_default();
     let known = lost.clone();
     let newly = moved.iter().filter(|moved| moved.how == How::Lost);
     lost.extend(newly.map(|moved| (moved.object, moved.field.clone())));
@@ -233,7 +234,7 @@ async fn alarm(
                 .is_some_and(|fields| !fields.contains_key(field))
     });
     if lost != known {
-        keep(active, LOST, &lost).await?;
+        keep(active, LOST_FIELDS, &lost).await?;
     }
     let names = lost
         .iter()

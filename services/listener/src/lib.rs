@@ -31,6 +31,7 @@ use runtime::readback::RulesInForce;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::around::PermissionSets;
 use crate::switches::Switches;
 
 const LEASE: &str = "listener";
@@ -64,6 +65,7 @@ pub struct Listener {
     polling: Polling,
     state: Mutex<WorkerState>,
     refreshed_every: Duration,
+    permission_sets: PermissionSets,
     /// Why objects cannot be polled, and what else somebody should look at.
     alarms: Mutex<BTreeMap<&'static str, String>>,
     /// By their names in [`figures`].
@@ -122,6 +124,7 @@ impl Listener {
             },
             state,
             refreshed_every: REFRESHED_EVERY,
+            permission_sets: PermissionSets::default(),
             alarms: Mutex::default(),
             figures: Mutex::default(),
         }
@@ -138,6 +141,13 @@ impl Listener {
     #[must_use]
     pub const fn refreshing(mut self, every: Duration) -> Self {
         self.refreshed_every = every;
+        self
+    }
+
+    /// Looks once a day what became of these permission sets, and not of none.
+    #[must_use]
+    pub fn watching(mut self, permission_sets: PermissionSets) -> Self {
+        self.permission_sets = permission_sets;
         self
     }
 

@@ -63,6 +63,18 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// What left the scope and is still in mOS: how many opportunities, which and why; asks mOS and
+    /// Salesforce
+    Left {
+        #[command(flatten)]
+        configured: Configured,
+        /// text counts them and names the first, the others write all of them
+        #[arg(long, value_enum, default_value_t = LogsFormat::Text)]
+        format: LogsFormat,
+        /// How many are named in the text
+        #[arg(long, value_name = "N", default_value_t = 20)]
+        limit: u16,
+    },
     /// Why a record is in mOS, or is not, and what would bring it there
     Explain {
         #[command(flatten)]
@@ -80,6 +92,9 @@ pub(crate) enum Command {
     Logs(Box<LogsArguments>),
     /// Ask the service that runs with this configuration whether it is ready; exit code 0 when it is
     Health(Configured),
+    /// Notifications: what was told to whom, and a test
+    #[command(subcommand)]
+    Notify(NotifyCommand),
     /// Settings: what is synced
     #[command(subcommand)]
     Settings(Box<SettingsCommand>),
@@ -115,6 +130,30 @@ pub(crate) struct Configured {
 }
 
 #[derive(Debug, Subcommand)]
+pub(crate) enum NotifyCommand {
+    /// The newest notifications, and whether they arrived
+    List {
+        #[command(flatten)]
+        configured: Configured,
+        /// How many
+        #[arg(long, value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        limit: u16,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+    /// Send a test to everybody who would be told, and say what each server answers; exit code 1
+    /// when somebody's did not take it
+    Test {
+        #[command(flatten)]
+        configured: Configured,
+        /// As JSON, for programs
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
 pub(crate) enum SettingsCommand {
     /// Show the settings in force, or an older revision
     Get {
@@ -137,6 +176,29 @@ pub(crate) enum SettingsCommand {
         /// on or off; addresses; anything else as JSON
         #[arg(required = true, value_name = "VALUE")]
         values: Vec<String>,
+        /// Only show what the save would do, as `mosync settings preview` does
+        #[arg(long)]
+        preview: bool,
+    },
+    /// Show what saving a document (JSON) would do: which opportunities enter, leave and are sent
+    /// again, with how many API requests and in what time
+    Preview {
+        #[command(flatten)]
+        configured: Configured,
+        /// The document
+        file: PathBuf,
+        /// The revision that the document was made from; without it, the one in force
+        #[arg(long, value_name = "N")]
+        base: Option<u64>,
+        /// Every opportunity, as a list instead of the summary
+        #[arg(long, value_enum)]
+        format: Option<PreviewedFormat>,
+        /// Only the opportunities of which this becomes
+        #[arg(long, value_enum, requires = "format")]
+        effect: Option<PreviewedEffect>,
+        /// The summary as JSON, for programs
+        #[arg(long, conflicts_with = "format")]
+        json: bool,
     },
     /// The saves, newest first: who, when, what changed
     History {
@@ -164,7 +226,8 @@ pub(crate) enum SettingsCommand {
         #[arg(long)]
         json: bool,
     },
-    /// Save an older revision as a new one; shows first what that changes, and asks at a terminal
+    /// Save an older revision as a new one; shows first what that changes and does, and asks at a
+    /// terminal
     Revert {
         #[command(flatten)]
         configured: Configured,
@@ -205,6 +268,21 @@ pub(crate) enum SettingsCommand {
         #[arg(long, conflicts_with = "merge")]
         dry_run: bool,
     },
+    /// Take over the field mapping that the org keeps as custom metadata of the mOS package; shows
+    /// first what that changes, and asks at a terminal
+    ImportMapping {
+        #[command(flatten)]
+        configured: Configured,
+        /// API name of the custom metadata type, where it is not that of the mOS package
+        #[arg(long = "type", value_name = "NAME")]
+        metadata_type: Option<String>,
+        /// Only show what would change, and what is wrong
+        #[arg(long)]
+        dry_run: bool,
+        /// Do not ask
+        #[arg(long)]
+        yes: bool,
+    },
     /// Serve the connected org from now on, though the settings were for another one
     ConfirmOrg {
         #[command(flatten)]
@@ -212,6 +290,43 @@ pub(crate) enum SettingsCommand {
         /// The id of the connected org, 00D...; `mosync status` names it
         org: String,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PreviewedFormat {
+    /// For spreadsheets; a cell that would be a formula there begins with an apostrophe
+    Csv,
+    /// A JSON object a line, for programs
+    Jsonl,
+}
+
+impl PreviewedFormat {
+    pub(crate) const fn of(self) -> boot::console::views::Format {
+        match self {
+            Self::Csv => boot::console::views::Format::Csv,
+            Self::Jsonl => boot::console::views::Format::Jsonl,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum PreviewedEffect {
+    /// They qualify then and do not now
+    Enters,
+    /// They qualify now and do not then
+    Leaves,
+    /// They qualify now and then, and the mapping differs
+    SentAgain,
+}
+
+impl PreviewedEffect {
+    pub(crate) const fn of(self) -> domain::rule::Effect {
+        match self {
+            Self::Enters => domain::rule::Effect::Enters,
+            Self::Leaves => domain::rule::Effect::Leaves,
+            Self::SentAgain => domain::rule::Effect::SentAgain,
+        }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -275,7 +390,7 @@ pub(crate) struct LogsArguments {
     /// At least this bad: info, warning or error
     #[arg(long)]
     pub(crate) level: Option<String>,
-    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead
+    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead, notify
     #[arg(long)]
     pub(crate) topic: Option<String>,
     /// Written since then: 2026-11-22T15:04:05Z, or how long ago, such as 30m, 2h or 7d

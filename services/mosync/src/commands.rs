@@ -6,7 +6,9 @@ mod decode_event;
 mod explain;
 mod health;
 mod jobs;
+mod left;
 mod logs;
+mod notify;
 mod parked;
 pub(crate) mod serve;
 mod settings;
@@ -58,6 +60,11 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         } => status::run(reach(&configured)?, job.as_deref(), watch, json).await,
         Command::SyncAll { configured, wait } => sync_all::run(reach(&configured)?, wait).await,
         Command::Users { configured, json } => users::run(&configured, json).await,
+        Command::Left {
+            configured,
+            format,
+            limit,
+        } => left::run(&configured, format, limit.into()).await,
         Command::Explain {
             configured,
             asked,
@@ -66,6 +73,7 @@ pub(crate) async fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Command::Jobs(arguments) => jobs::run(arguments).await,
         Command::Logs(arguments) => logs::run(&arguments).await,
         Command::Health(configured) => health::run(&load(&configured)?).await,
+        Command::Notify(command) => notify::run(command).await,
         Command::Settings(command) => settings::run(*command).await,
         Command::Parked(command) => parked::run(command).await,
         Command::Dead(command) => dead::run(command).await,

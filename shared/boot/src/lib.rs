@@ -2,6 +2,7 @@
 //! adapters, and the only one that services do not.
 
 mod adapters;
+mod notifications;
 mod operators;
 mod services;
 

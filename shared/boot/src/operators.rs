@@ -40,7 +40,12 @@ impl Adapters {
         Ok(operations
             .asking(crate::target(config)?)
             .polling(config.salesforce.polled_objects.clone())
-            .journaling(journal(config)))
+            .with_bulk_from(config.salesforce.bulk_from)
+            .journaling(journal(config))
+            .telling(crate::notifications::courier(
+                config,
+                Arc::clone(&self.clock),
+            )?))
     }
 }
 
@@ -121,11 +126,12 @@ pub async fn start_console(
         keep_journal(keeping, stop).await;
         Ok::<_, Infallible>(())
     });
+    crate::notifications::start(config, adapters, &operations, lifecycle)?;
     let mut console = Console::new(operations, keys);
     match own_url(config, address) {
         Some(url) => console = console.with_pages(web(config, url)?),
         None => tracing::warn!(
-            "console.url is not configured, so there are no pages for people, only the API"
+            "console.public_url is not configured, so there are no pages for people, only the API"
         ),
     }
     let stop = lifecycle.soft().clone();
@@ -141,7 +147,7 @@ pub async fn start_console(
 /// The address that people open the console at: as configured, else where it listens, on this machine.
 fn own_url(config: &Config, address: SocketAddr) -> Option<Url> {
     let own = || Url::parse(&format!("http://{address}")).ok();
-    let configured = config.console.url.clone();
+    let configured = config.console.public_url.clone();
     configured.or_else(|| own().filter(|_| address.ip().is_loopback()))
 }
 

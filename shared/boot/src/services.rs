@@ -102,6 +102,10 @@ pub fn start(
                 .with_bulk_from(config.salesforce.bulk_from)
                 .keeping(config.retention)
                 .refreshing(config.salesforce.refreshed_every)
+                .watching(listener::PermissionSets {
+                    names: config.salesforce.permission_sets.clone(),
+                    namespace: config.salesforce.namespace.clone(),
+                })
                 .polling(listener::Polling {
                     objects: config.salesforce.polled_objects.clone(),
                     every: config.salesforce.polled_every,

@@ -71,6 +71,24 @@ impl FailureKind {
         }
     }
 
+    /// Why, for a person.
+    #[must_use]
+    pub const fn cause(self) -> &'static str {
+        match self {
+            Self::RetryLater => "mOS was busy or did not answer, three times",
+            Self::ParentMissing => "a record that they refer to is not in mOS",
+            Self::InvalidField => "mOS does not accept the value of a field",
+            Self::ValueTooLong => "a text is longer than mOS takes",
+            Self::DeletedInMos => "an mOS administrator deleted them in mOS",
+            Self::UnknownType => "mOS does not know their type",
+            Self::Refused => "mOS refuses them with a code that mosync does not know",
+            Self::Unprocessable => "mOS cannot read them, or they are too large",
+            Self::Unmappable => "a value does not fit its mapping",
+            Self::Poison => "mosync itself fails over them",
+            Self::Unreadable => "Salesforce does not show them to the integration user",
+        }
+    }
+
     /// What to do, for a person.
     #[must_use]
     pub const fn advice(self) -> &'static str {

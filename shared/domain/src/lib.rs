@@ -11,6 +11,7 @@ pub mod id;
 pub mod job;
 pub mod load_soql;
 pub mod mapping;
+pub mod notification;
 pub mod object;
 pub mod org;
 pub mod parked;

@@ -138,6 +138,25 @@ pub fn statement(rules: &Rules, object: ObjectKind, narrowed: Narrowed<'_>) -> S
     }
 }
 
+/// The statements that together ask for the opportunities of these owners that satisfy a condition
+/// (`None`: all of theirs), as many owners in each as it has room for.
+#[must_use]
+pub fn of_owners(
+    select: &[String],
+    condition: Option<&str>,
+    owners: &[SalesforceId],
+) -> Vec<Statement> {
+    let statement = |owners| Statement {
+        select: select.to_vec(),
+        from: ObjectKind::Opportunity,
+        condition: all_of([condition.map(str::to_owned), among("OwnerId", Some(owners))]),
+    };
+    owners
+        .chunks(owners_in_one(&statement(&[])))
+        .map(statement)
+        .collect()
+}
+
 /// Whether the object's statements narrow it to owners.
 const fn names_owners(object: ObjectKind, form: Form) -> bool {
     match (object, form) {
@@ -380,6 +399,23 @@ mod tests {
             statement.page_soql(None, 5),
             "SELECT Id, Name FROM Account ORDER BY Id LIMIT 5"
         );
+    }
+
+    #[test]
+    fn opportunities_are_asked_for_by_their_owners() {
+        let many = owners(1_001);
+        let select = ["Id".to_owned()];
+        let all = of_owners(&select, Some("Amount > 1"), &many);
+        assert_eq!(all.len(), 3);
+        for statement in &all {
+            let page = statement.page_soql(many.first().copied(), 2_000);
+            assert!(soql::length_in_url(&page) <= MAX_IN_URL);
+        }
+        assert_eq!(
+            of_owners(&select, None, &many[..1])[0].count_soql(),
+            "SELECT COUNT() FROM Opportunity WHERE OwnerId IN ('005000000000000AAA')"
+        );
+        assert!(of_owners(&select, None, &[]).is_empty());
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod contract;
 mod convert;
 mod fits;
 mod held;
+pub mod metadata;
 mod term;
 mod touches;
 

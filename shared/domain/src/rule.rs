@@ -4,6 +4,8 @@
 //! matches it, and it is open or "sync closed" is on. In scope are the qualifying opportunities and
 //! their owners, accounts, contact roles and the contacts on those roles.
 
+mod effect;
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::change::ChangeType;
@@ -16,6 +18,8 @@ use crate::row::Fields;
 use crate::settings::SettingsRevision;
 use crate::time::Timestamp;
 use crate::unit::Cause;
+
+pub use effect::{Effect, Effects};
 
 /// Everything an administrator decided that the rule depends on, ready to be applied.
 #[derive(Debug, Clone)]

@@ -19,6 +19,9 @@ use domain::job::{
     Progress, SalesforceStatus, Statement, Way,
 };
 use domain::mapping::{ContractTermType, Mapping, MappingRow};
+use domain::notification::{
+    self, Board, Event, Finding, Matter, Notice, Notification, Settled, notice_id,
+};
 use domain::org::{Currencies, DatedRate, Fiscal, OrgProfile, Period, PeriodKind, Weekday};
 use domain::parked::{Dismissal, Parked};
 use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
@@ -640,4 +643,56 @@ fn permission_snapshot() {
             ..snapshot
         },
     );
+}
+
+fn condition() -> notification::Condition {
+    notification::Condition {
+        key: "gap/overflow".to_owned(),
+        matter: Matter::Gap,
+        object: "the event stream".to_owned(),
+        count: 2,
+        cause: "an overflow".to_owned(),
+        advice: "Nothing to do.".to_owned(),
+        page: "/status".to_owned(),
+        details: vec!["a line".to_owned()],
+    }
+}
+
+#[test]
+fn notification() {
+    let (at, sent) = (at(1_795_270_000_000_000), at(1_795_270_001_000_000));
+    let notice = Notice {
+        id: notice_id("an incident", "2 closed"),
+        incident: "an incident".to_owned(),
+        matter: Matter::Gap,
+        event: Event::Closed,
+        at,
+        object: "the event stream".to_owned(),
+        count: 2,
+        cause: "an overflow".to_owned(),
+        advice: "Nothing to do.".to_owned(),
+        page: "/status".to_owned(),
+        details: vec!["a line".to_owned()],
+        lasted_s: Some(90),
+    };
+    let ada = "ada@acme.example".to_owned();
+    let ways = [
+        notification::Way::Mail { to: ada.clone() },
+        notification::Way::Folder { to: vec![ada] },
+        notification::Way::Webhook,
+    ];
+    let sending = Notification::new(notice, ways).begun(0, at).begun(1, at);
+    let settled = sending.settled(0, Settled::Sent("250 taken".to_owned()), sent);
+    golden("notification.json", &settled);
+}
+
+#[test]
+fn board() {
+    let finding = Finding {
+        conditions: vec![condition()],
+        ..Finding::default()
+    };
+    let began = at(1_795_270_000_000_000);
+    let (board, _) = Board::new(began).after(&finding, at(1_795_270_001_000_000));
+    golden("board.json", &board);
 }

@@ -13,6 +13,7 @@ mod jobs;
 mod last_words;
 mod log;
 mod notes;
+mod outbox;
 mod parked;
 mod queue;
 mod schema;
@@ -89,6 +90,7 @@ impl Embedded {
             calls: tables(),
             sessions: tables(),
             tokens: tables(),
+            outbox: tables(),
         }
     }
 

@@ -137,4 +137,20 @@ CREATE TABLE tokens (
 ) WITHOUT ROWID;
 -- hour: when it began.
 CREATE TABLE calls (hour INTEGER PRIMARY KEY, calls INTEGER NOT NULL);
+-- What has been told of which incident: one row, or none.
+CREATE TABLE board (
+    only INTEGER PRIMARY KEY CHECK (only = 1), revision INTEGER NOT NULL, doc TEXT NOT NULL
+);
+-- found: when. due: when something is to be done about it. failed: when a way of it last failed.
+CREATE TABLE outbox (
+    id TEXT PRIMARY KEY,
+    found INTEGER NOT NULL,
+    step INTEGER NOT NULL,
+    due INTEGER,
+    failed INTEGER,
+    doc TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX outbox_found ON outbox (found, id);
+CREATE INDEX outbox_due ON outbox (due) WHERE due IS NOT NULL;
+CREATE INDEX outbox_failed ON outbox (failed) WHERE failed IS NOT NULL;
 ";

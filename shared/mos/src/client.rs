@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
-use ports::target::{Held, Outcome, Target, TargetError, Upsert};
+use ports::target::{Held, Listed, Outcome, Target, TargetError, Upsert};
 use reqwest::header::{
     AUTHORIZATION, CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER,
 };
@@ -191,6 +191,31 @@ impl Target for Mos {
         }
     }
 
+    async fn list(
+        &self,
+        object: ObjectKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Listed>, TargetError> {
+        let mut url = below(&self.records_url, &[object.mos_type()])
+            .map_err(|error| TargetError::Unprocessable(error.to_string()))?;
+        url.query_pairs_mut()
+            .append_pair("after", after)
+            .append_pair("limit", &limit.to_string());
+        let response = self
+            .client
+            .get(url)
+            .header(AUTHORIZATION, self.authorization.clone())
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if response.status() != StatusCode::OK {
+            return Err(refusal(response).await);
+        }
+        let answer = self.read_answer(response).await?;
+        listed(&answer, after)
+    }
+
     async fn record(
         &self,
         object: ObjectKind,
@@ -224,6 +249,23 @@ impl Target for Mos {
             _ => Err(refusal(response).await),
         }
     }
+}
+
+/// A page of a listing. One that is not in order would be read for ever, or not to its end.
+fn listed(answer: &[u8], after: &str) -> Result<Vec<Listed>, TargetError> {
+    let page: wire::Page = serde_json::from_slice(answer).map_err(|fault| unreadable(&fault))?;
+    let mut last = after.to_owned();
+    let mut records = Vec::new();
+    for wire::PageRecord { external_id } in page.records {
+        if external_id <= last {
+            return Err(TargetError::Unreachable(
+                "its listing is not in the order of the external ids".to_owned(),
+            ));
+        }
+        last.clone_from(&external_id);
+        records.push(Listed { external_id });
+    }
+    Ok(records)
 }
 
 /// A whole record, if it is the one that was asked for.

@@ -61,6 +61,18 @@ pub(crate) struct RecordResult {
     pub(crate) error: Option<Fault>,
 }
 
+/// A page of a listing; versions and digests are left unread.
+#[derive(Deserialize)]
+pub(crate) struct Page {
+    pub(crate) records: Vec<PageRecord>,
+}
+
+/// One record of it.
+#[derive(Deserialize)]
+pub(crate) struct PageRecord {
+    pub(crate) external_id: String,
+}
+
 /// One whole record.
 #[derive(Deserialize)]
 pub(crate) struct WholeRecord {

@@ -17,7 +17,7 @@ use axum::routing::{get, post};
 use bytes::Bytes;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use mos::{Config, ConfigError, Mos};
-use ports::target::{Held, Outcome, RejectCode, Target as _, TargetError, Upsert};
+use ports::target::{Held, Listed, Outcome, RejectCode, Target as _, TargetError, Upsert};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -43,6 +43,7 @@ async fn server(reply: impl Fn() -> Response<Body> + Send + Sync + 'static) -> S
     let app = Router::new()
         .route("/v1/records/upsert", post(handle))
         .route("/tenant/7/v1/records/upsert", post(handle))
+        .route("/tenant/7/v1/records/opportunity", get(handle_query))
         .route("/tenant/7/v1/records/opportunity/{id}", get(handle))
         .route("/v1/records/opportunity/{id}", get(handle))
         .with_state((Arc::clone(&seen), reply));
@@ -50,6 +51,17 @@ async fn server(reply: impl Fn() -> Response<Body> + Send + Sync + 'static) -> S
     let address = listener.local_addr().unwrap();
     TaskTracker::new().spawn(async move { axum::serve(listener, app).await });
     Server { address, seen }
+}
+
+/// Keeps what was asked after `?` in the place of a body.
+async fn handle_query(
+    State((seen, reply)): State<(Seen, Reply)>,
+    headers: HeaderMap,
+    uri: axum::http::Uri,
+) -> Response<Body> {
+    let query = uri.query().unwrap_or_default().to_owned();
+    seen.lock().unwrap().push((headers, query.into()));
+    reply()
 }
 
 async fn handle(
@@ -523,6 +535,51 @@ async fn only_mos_itself_says_that_it_holds_nothing() {
         "{answer:?}"
     );
     let answer = held(401, "").await;
+    assert!(
+        matches!(answer, Err(TargetError::Forbidden(_))),
+        "{answer:?}"
+    );
+}
+
+async fn listed(status_code: u16, body: String) -> Result<Vec<Listed>, TargetError> {
+    let server = server(move || status(status_code, &[], body.clone())).await;
+    let mos = server.mos_at("/tenant/7", Duration::from_secs(30));
+    let answer = mos.list(ObjectKind::Opportunity, FIRST, 2).await;
+    let seen = server.seen.lock().unwrap();
+    let (headers, query) = seen.first().unwrap();
+    assert_eq!(headers["authorization"], format!("Bearer {KEY}"));
+    assert_eq!(*query, format!("after={FIRST}&limit=2"));
+    answer
+}
+
+#[tokio::test]
+async fn what_mos_holds_is_listed_in_order() {
+    let page = |ids: &[&str]| {
+        let record = |id: &&str| json!({"external_id": id, "version": "1", "digest": "00"});
+        json!({"records": ids.iter().map(record).collect::<Vec<_>>()}).to_string()
+    };
+    let answer = listed(200, page(&[SECOND, "not of Salesforce"]))
+        .await
+        .unwrap();
+    let ids: Vec<&str> = answer.iter().map(|held| &*held.external_id).collect();
+    assert_eq!(ids, [SECOND, "not of Salesforce"]);
+    assert_eq!(listed(200, page(&[])).await, Ok(Vec::new()));
+    // Else it would be asked for the same page for ever, or miss some.
+    for ids in [&[SECOND, SECOND][..], &[FIRST], &["b", "a"]] {
+        let answer = listed(200, page(ids)).await;
+        assert!(
+            matches!(&answer, Err(TargetError::Unreachable(why)) if why.contains("order")),
+            "{answer:?}"
+        );
+    }
+    for (code, body) in [(404, ""), (503, ""), (200, "{}")] {
+        let answer = listed(code, body.to_owned()).await;
+        assert!(
+            matches!(answer, Err(TargetError::Unreachable(_))),
+            "{answer:?}"
+        );
+    }
+    let answer = listed(401, String::new()).await;
     assert!(
         matches!(answer, Err(TargetError::Forbidden(_))),
         "{answer:?}"

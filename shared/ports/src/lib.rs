@@ -4,6 +4,7 @@
 
 pub mod clock;
 pub mod conformance;
+pub mod courier;
 pub mod queue;
 pub mod sign_in;
 pub mod source;

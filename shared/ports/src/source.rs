@@ -259,6 +259,8 @@ pub struct FieldDescription {
     pub calculated: bool,
     /// The objects a reference points to.
     pub reference_to: BTreeSet<String>,
+    /// The active values of a picklist, by their API names; none for other kinds.
+    pub values: BTreeSet<String>,
     /// What a path through a reference calls the record it points to: `Account` of `AccountId`.
     pub relationship: Option<String>,
 }

@@ -25,12 +25,32 @@ pub trait Target: Send + Sync {
     /// Whether mOS answers at all (the circuit breaker's probe): an upsert of nothing.
     async fn probe(&self) -> Result<(), TargetError>;
 
+    /// The records of an object that mOS holds, in the order of their external ids by bytes, from
+    /// the first one greater than `after` on, at most `limit` of them (contract: up to 2,000).
+    /// Fewer than `limit` are the last. What an mOS administrator removed is not among them.
+    async fn list(
+        &self,
+        object: ObjectKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Listed>, TargetError>;
+
     /// What mOS holds of a record; `None` when it does not have it.
     async fn record(
         &self,
         object: ObjectKind,
         id: &SalesforceId,
     ) -> Result<Option<Held>, TargetError>;
+}
+
+/// The most records of one page of [`Target::list`] (ingest contract).
+pub const MAX_LISTED: usize = 2_000;
+
+/// A record that mOS holds, as it is listed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// As mOS has it; of what mosync wrote, Salesforce's id with 18 characters.
+    pub external_id: String,
 }
 
 /// A record as mOS holds it.

@@ -152,3 +152,16 @@ local function make_due(member, due)
   redis.call('HSET', prefix .. 'parked:' .. member, 'due', due)
   redis.call('ZADD', prefix .. 'parked:due', due, member)
 end
+
+-- Replaces a notification, with when something is due of it and when a way of it failed.
+local function put_notification(id, document, step, due, failed)
+  redis.call('HSET', prefix .. 'outbox', id, document)
+  redis.call('HSET', prefix .. 'outbox:steps', id, step)
+  for name, at in pairs({due = due, failed = failed}) do
+    if at == '' then
+      redis.call('ZREM', prefix .. 'outbox:' .. name, id)
+    else
+      redis.call('ZADD', prefix .. 'outbox:' .. name, at, id)
+    end
+  end
+end

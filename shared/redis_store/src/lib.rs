@@ -10,6 +10,7 @@ mod last_words;
 mod link;
 mod log;
 mod notes;
+mod outbox;
 mod parked;
 mod sessions;
 mod tables;
@@ -50,7 +51,8 @@ impl RedisStore {
             notes: Arc::clone(&link) as Arc<_>,
             calls: Arc::clone(&link) as Arc<_>,
             sessions: Arc::clone(&link) as Arc<_>,
-            tokens: link,
+            tokens: Arc::clone(&link) as Arc<_>,
+            outbox: link,
         })
     }
 

@@ -3,6 +3,7 @@
 
 mod faults;
 mod keys;
+mod notify;
 mod reader;
 mod values;
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub http: Http,
     /// The console: pages and the API.
     pub console: Console,
+    /// How notifications leave.
+    pub notify: Notify,
     /// How long history is kept.
     pub retention: Retention,
     /// Log lines.
@@ -166,8 +169,6 @@ pub struct Console {
     /// The file in which every revision of the settings is written down; `None`: in the embedded
     /// folder, or, with servers, nowhere.
     pub journal: Option<PathBuf>,
-    /// Its address as browsers know it, without a path; `None`: where it listens.
-    pub url: Option<Url>,
     /// The consumer key of the connected app that people sign in through; `None`: the same app as
     /// mosync's own.
     pub client_id: Option<String>,
@@ -181,6 +182,65 @@ pub struct Console {
     pub viewers: BTreeSet<String>,
     /// Origins whose pages may show the console in a frame, such as the org's Lightning domain.
     pub frame_ancestors: Vec<String>,
+    /// Where people open it: for the sign-in and for links in notifications; `None`: where it
+    /// listens, and no links.
+    pub public_url: Option<Url>,
+}
+
+/// How notifications leave.
+#[derive(Debug, Clone)]
+pub struct Notify {
+    /// Where mails come from.
+    pub from: String,
+    /// The mail server; `None`: mails are files in the folder.
+    pub smtp: Option<Smtp>,
+    /// The folder of mails; `None`: notifications are kept in the store alone.
+    pub folder: Option<PathBuf>,
+    /// The webhook.
+    pub webhook: Option<Webhook>,
+    /// For one mail, or one request to the webhook.
+    pub timeout: Duration,
+}
+
+/// A mail server.
+#[derive(Debug, Clone)]
+pub struct Smtp {
+    /// Its name.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How it is encrypted.
+    pub tls: SmtpTls,
+    /// PEM certificates that are trusted beside the system's.
+    pub ca: Option<Vec<u8>>,
+    /// User and password.
+    pub login: Option<(String, SecretString)>,
+}
+
+/// How a mail server's connection is encrypted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmtpTls {
+    /// By STARTTLS.
+    StartTls,
+    /// From the first byte.
+    Implicit,
+    /// Not at all.
+    Off,
+}
+
+/// A webhook.
+#[derive(Clone)]
+pub struct Webhook {
+    /// Where it goes; it may hold a secret.
+    pub url: Url,
+    /// What it is signed with.
+    pub secret: SecretString,
+}
+
+impl std::fmt::Debug for Webhook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Webhook")
+    }
 }
 
 /// The SHA-256 of a token.
@@ -301,6 +361,7 @@ impl Config {
         if let (Some(salesforce), Some(console)) = (&salesforce, &console) {
             values::admin_is_read(reader, salesforce, console);
         }
+        let notify = notify::notify(reader, allow_plaintext, transport.as_ref());
         let retention = values::retention(reader);
         let log = values::log(reader);
         Some(Self {
@@ -312,6 +373,7 @@ impl Config {
             permissions: permissions?,
             http: http?,
             console: console?,
+            notify: notify?,
             retention: retention?,
             log: log?,
         })

@@ -126,6 +126,12 @@ impl Core {
                 filterable: field.filterable,
                 calculated: field.calculated,
                 reference_to: field.reference_to,
+                values: field
+                    .picklist_values
+                    .into_iter()
+                    .filter(|value| value.active)
+                    .map(|value| value.value)
+                    .collect(),
                 relationship: field.relationship_name,
             })
             .collect())
@@ -417,8 +423,18 @@ pub(crate) struct FieldAnswer {
     calculated: bool,
     #[serde(default)]
     pub(crate) reference_to: BTreeSet<String>,
+    #[serde(default)]
+    picklist_values: Vec<PicklistValue>,
     /// What SOQL calls the record that a reference points to.
     pub(crate) relationship_name: Option<String>,
+}
+
+/// One value of a picklist; `value` is what rows and events carry, its label is translated.
+#[derive(Debug, Clone, Deserialize)]
+struct PicklistValue {
+    value: String,
+    #[serde(default)]
+    active: bool,
 }
 
 /// `Remaining` can fall below zero, as the limit is soft.

@@ -9,8 +9,11 @@
 # openssl. PATH_TO_MOSYNC is an executable built with the stand-ins; `target/debug/mosync` where not
 # given. The stand-in runs twice on free ports of the loopback: in plain text and with TLS.
 #
-# What these clients also can, the stand-in does not have: sign-in over SOAP or by OAuth with a
-# password, CometD, publishing events and managed subscriptions.
+# At the end mosync itself runs between the stand-in org and the stand-in mOS, and what a loader
+# writes to the one must arrive in the other.
+#
+# What these clients also can, the stand-in does not have: sign-in by OAuth with a password, CometD,
+# publishing events and managed subscriptions.
 #
 # Prints `ok CLIENT: what` or `FAIL CLIENT: what` for each check.
 # Exit codes: 0 all good, 1 a check failed, 2 something is missing or could not be installed.
@@ -43,12 +46,12 @@ for tool in python3 node npm openssl timeout; do
 done
 
 folder=$(mktemp -d)
-fakes=()
+servers=()
 end() {
-    local fake
-    for fake in "${fakes[@]}"; do
-        kill "$fake" 2>/dev/null || true
-        wait "$fake" 2>/dev/null || true
+    local server
+    for server in "${servers[@]}"; do
+        kill "$server" 2>/dev/null || true
+        wait "$server" 2>/dev/null || true
     done
     rm -rf "$folder"
 }
@@ -95,6 +98,14 @@ make_keys() {
         -extfile tls.ext -out tls.pem
 }
 
+# Waits until the process $2, whose output is in $3, says $1.
+until_it_says() {
+    until grep -q "$1" "$3"; do
+        kill -0 "$2" 2>/dev/null || { cat "$3" >&2 && stop "$4 did not start; see above"; }
+        sleep 0.1
+    done
+}
+
 # Starts the stand-in as $1, with the options that follow, and exports where it listens.
 start_fake() {
     local name=$1 log=$folder/$1.log
@@ -105,16 +116,39 @@ start_fake() {
         --opportunities "$FAKE_OPPORTUNITIES" --client-id "$FAKE_CLIENT_ID" \
         --client-secret "$FAKE_CLIENT_SECRET" --username "$FAKE_USERNAME" \
         --jwt-public-key "$folder/jwt.pub" "$@" >"$log" 2>&1 &
-    local fake=$!
-    fakes+=("$fake")
+    servers+=($!)
     # What it prints once both of its ports are open.
-    until grep -q '^  Pub/Sub ' "$log"; do
-        kill -0 "$fake" 2>/dev/null || { cat "$log" >&2 && stop "the stand-in org ($name) did not start; see above"; }
-        sleep 0.1
-    done
+    until_it_says '^  Pub/Sub ' $! "$log" "the stand-in org ($name)"
     FAKE_URL=$(sed -n 's/^  HTTP .*(instance URL \(.*\))$/\1/p' "$log")
     FAKE_GRPC=$(sed -n 's/^  Pub\/Sub *//p' "$log")
     export FAKE_URL FAKE_GRPC
+}
+
+# Starts the stand-in mOS, and mosync between it and the stand-in org that was started last.
+start_mosync() {
+    export FAKE_MOS_KEY=clients-run
+    "$mosync" fake mos --http 127.0.0.1:0 --api-key "$FAKE_MOS_KEY" >"$folder/mos.log" 2>&1 &
+    servers+=($!)
+    until_it_says 'listening on http://' $! "$folder/mos.log" "the stand-in mOS"
+    FAKE_MOS_URL=$(grep -o 'http://127.0.0.1:[0-9]*' "$folder/mos.log" | head -n 1)
+    export FAKE_MOS_URL
+    cat >"$folder/mosync.toml" <<TOML
+allow_plaintext = true
+[salesforce]
+login_url = "$FAKE_URL"
+client_id = "$FAKE_CLIENT_ID"
+client_secret = "$FAKE_CLIENT_SECRET"
+pubsub_endpoint = "http://$FAKE_GRPC"
+[mos]
+url = "$FAKE_MOS_URL"
+api_key = "$FAKE_MOS_KEY"
+[permissions]
+poll_s = 1
+[embedded]
+folder = "$folder/embedded"
+TOML
+    "$mosync" all --config "$folder/mosync.toml" >"$folder/mosync.log" 2>&1 &
+    servers+=($!)
 }
 
 failed=0
@@ -141,6 +175,8 @@ start_fake plain
 client "$python" "$here/grpc_python.py"
 client node "$here/jsforce.js"
 client node "$here/jsforce_bulk2.js"
+start_mosync
+client "$python" "$here/flows_on.py"
 
 start_fake tls --tls-cert "$folder/tls.pem" --tls-key "$folder/tls.key"
 client "$python" "$here/simple_salesforce_client.py"

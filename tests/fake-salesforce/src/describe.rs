@@ -47,7 +47,13 @@ impl Org {
 
     fn field(&self, entity: &Entity, field: &Field) -> Value {
         let (relationship, targets) = match field.reference {
-            Some((target, relationship)) => (Some(relationship), vec![target]),
+            Some((target, relationship)) => {
+                let also = field.also_leads_to(entity);
+                (
+                    Some(relationship),
+                    also.into_iter().chain([target]).collect(),
+                )
+            }
             None => (None, Vec::new()),
         };
         let name_field = field.name == name_field(entity);
@@ -152,7 +158,7 @@ fn summary(entity: &Entity, version: &str) -> Value {
         "associateEntityType": null,
         "associateParentEntity": null,
         "createable": can.create,
-        "custom": entity.name.ends_with("__c"),
+        "custom": entity.name.ends_with("__c") || entity.name.ends_with("__mdt"),
         "customSetting": false,
         "deepCloneable": false,
         "deletable": can.delete,
@@ -234,6 +240,7 @@ fn name_field(entity: &Entity) -> &'static str {
         "PermissionSet" | "PermissionSetAssignment" | "OpportunityContactRole" => "",
         "PermissionSetGroup" | "PermissionSetLicense" => "DeveloperName",
         "OpportunityStage" => "MasterLabel",
+        name if name.ends_with("__mdt") => "MasterLabel",
         _ => "Name",
     }
 }

@@ -26,6 +26,7 @@ pub mod schema;
 pub mod server;
 pub mod setup;
 pub mod setup_fields;
+pub mod setup_mapping;
 pub mod setup_org;
 mod sharing;
 mod soap;

@@ -158,6 +158,13 @@ pub struct Field {
 }
 
 impl Field {
+    /// The other object that a reference may lead to: a component of a permission set group is a
+    /// permission set or a muting one. The relationship reaches the former alone.
+    pub fn also_leads_to(&self, entity: &Entity) -> Option<&'static str> {
+        let is_component = entity.name == "PermissionSetGroupComponent";
+        (is_component && self.name == "PermissionSetId").then_some("MutingPermissionSet")
+    }
+
     /// A formula or roll-up: a custom field that nobody can write.
     pub fn is_calculated(&self) -> bool {
         self.name.ends_with("__c") && !self.createable && !self.updateable

@@ -58,6 +58,18 @@ pub struct Recalculation {
     pub values: Row,
 }
 
+/// The values that a custom picklist has from now on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PicklistValues {
+    /// API name of the object.
+    pub entity: String,
+    /// API name of the field.
+    pub field: String,
+    /// All of them.
+    pub values: Vec<String>,
+}
+
 /// A custom field's type, by describe's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -202,6 +214,30 @@ impl Org {
         Ok(())
     }
 
+    /// Gives a custom picklist other values: describe lists these from now on. Records keep what they
+    /// have.
+    ///
+    /// # Errors
+    /// An unknown object, or no custom picklist of it.
+    pub fn set_picklist_values(&self, wanted: &PicklistValues) -> Result<(), ApiError> {
+        let writer = self.writer();
+        let entity = self.known(&wanted.entity)?;
+        let mut fields = entity.fields.clone();
+        let position = entity.position(&wanted.field);
+        let field = position.and_then(|position| fields.get_mut(position));
+        let is_list = |field: &&mut Field| {
+            field.name.ends_with("__c")
+                && matches!(field.kind, FieldType::Picklist | FieldType::MultiPicklist)
+        };
+        let Some(field) = field.filter(is_list) else {
+            return Err(no_field(entity, &wanted.field));
+        };
+        field.values = leaked(&wanted.values);
+        self.describe_anew(entity, fields);
+        drop(writer);
+        Ok(())
+    }
+
     /// Deletes a custom field: nobody sees it or its values any more.
     ///
     /// # Errors
@@ -324,6 +360,11 @@ fn no_field(entity: &Entity, name: &str) -> ApiError {
     )
 }
 
+fn leaked(values: &[String]) -> &'static [&'static str] {
+    let values = values.iter();
+    Vec::leak(values.map(|value| &*String::leak(value.clone())).collect())
+}
+
 /// Names live as long as the process: descriptions are few, and records point to them.
 fn field(wanted: &CustomField) -> Field {
     let kind = wanted.kind.field_type();
@@ -338,8 +379,6 @@ fn field(wanted: &CustomField) -> Field {
             | FieldType::Phone
             | FieldType::Url
     );
-    let values = wanted.values.iter();
-    let values: Vec<&'static str> = values.map(|value| &*String::leak(value.clone())).collect();
     Field {
         name: String::leak(wanted.name.clone()),
         kind,
@@ -355,7 +394,7 @@ fn field(wanted: &CustomField) -> Field {
         default: (kind == FieldType::Boolean).then_some("false"),
         external_id: wanted.external_id,
         unique: wanted.unique,
-        values: Vec::leak(values),
+        values: leaked(&wanted.values),
         hidden: false,
         removed: false,
     }

@@ -183,7 +183,7 @@ impl Org {
     }
 
     /// Gives the org an object that it did not have.
-    fn turn_on(&self, object: &str) -> Result<(), ApiError> {
+    pub(crate) fn turn_on(&self, object: &str) -> Result<(), ApiError> {
         let writer = self.writer();
         let known = schema::entity(object).filter(|_| self.entity(object).is_none());
         let Some(entity) = known else {

@@ -149,7 +149,8 @@ fn reference(entity: &Entity, field: &Field, value: &Value) -> Result<Cell, ApiE
     let whole = id::to_18(given).ok_or_else(malformed)?;
     let belongs_to = id::entity_of(&whole).map(|found| found.name);
     let expected = field.reference.map_or(entity.name, |(target, _)| target);
-    if belongs_to == Some(expected) {
+    let leads_there = |target| target == expected || field.also_leads_to(entity) == Some(target);
+    if belongs_to.is_some_and(leads_there) {
         Ok(Cell::from(whole.as_str()))
     } else {
         Err(malformed())

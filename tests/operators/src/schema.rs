@@ -77,6 +77,12 @@ fn check(document: &Value, schema: &Value, value: &Value, at: &str, faults: &mut
                     }
                 }
             }
+            "pattern" => {
+                let pattern = regex_lite::Regex::new(wanted.as_str().unwrap()).unwrap();
+                if value.as_str().is_some_and(|text| !pattern.is_match(text)) {
+                    add(faults, at, format!("{value} does not match {wanted}"));
+                }
+            }
             "maxItems" => {
                 if value.as_array().is_some_and(|items| {
                     items.len() > usize::try_from(wanted.as_u64().unwrap()).unwrap()
@@ -152,7 +158,7 @@ fn is(name: &str, value: &Value) -> bool {
 
 #[test]
 fn a_value_that_does_not_fit_is_found() {
-    let document = serde_json::json!({"S": {"type": "string", "maxLength": 2}});
+    let document = serde_json::json!({"S": {"type": "string", "maxLength": 2, "pattern": "^x"}});
     let schema = serde_json::json!({
         "type": "object", "required": ["a"], "additionalProperties": false,
         "properties": {"a": {"oneOf": [{"$ref": "#/S"}, {"type": "null"}]}, "b": {"type": "array", "items": {"type": ["integer", "null"], "minimum": 1}}},
@@ -166,6 +172,7 @@ fn a_value_that_does_not_fit_is_found() {
     }
     for bad in [
         serde_json::json!({"a": "xyz"}),
+        serde_json::json!({"a": "y"}),
         serde_json::json!({}),
         serde_json::json!([]),
         serde_json::json!({"a": null, "b": [0]}),

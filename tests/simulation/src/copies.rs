@@ -19,7 +19,7 @@ use fake_salesforce::pubsub::EventLog;
 use ports::Clock;
 use ports::queue::Queue;
 use ports::stores::Stores;
-use ports::target::{Held, Outcome, Target, TargetError, Upsert};
+use ports::target::{Held, Listed, Outcome, Target, TargetError, Upsert};
 use runtime::gate::Gates;
 use runtime::worker::Worker;
 use serde_json::json;
@@ -76,6 +76,15 @@ impl Target for Stuck {
 
     async fn probe(&self) -> Result<(), TargetError> {
         self.inner.probe().await
+    }
+
+    async fn list(
+        &self,
+        object: ObjectKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Listed>, TargetError> {
+        self.inner.list(object, after, limit).await
     }
 
     async fn record(

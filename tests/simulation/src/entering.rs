@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use domain::filter::{Condition, FieldType, FieldTypes, Filter, Operator};
 use domain::job::{Job, JobKind, MosStatus};
+use domain::mapping::{Mapping, MappingRow};
 use domain::org::OrgProfile;
 use domain::settings::{MOSYNC, Settings};
 use domain::tally::Count;
@@ -528,4 +529,317 @@ async fn an_org_in_another_zone_moves_rules_that_depend_on_it() {
     assert_eq!(after.rule_revision, before.rule_revision + 1);
     assert_ne!(after.org, OrgProfile::default());
     assert!(open_on(&world, 1).await.is_subset(&in_mos(&world)));
+}
+
+/// What the integration log has of a topic.
+async fn told(world: &World, topic: &str) -> Vec<String> {
+    let log = &world.stores.log;
+    let page = log.search(&LogQuery::default(), None, 1_000).await;
+    let lines = page.unwrap().entries.into_iter().map(|(_, line)| line);
+    lines
+        .filter(|line| line.topic == topic)
+        .map(|line| line.message)
+        .collect()
+}
+
+/// The org around the records is looked at once a day, and when the listener starts.
+async fn look_around(world: &mut World) {
+    world.kill(Service::Listener).await;
+    world.start(Service::Listener);
+}
+
+async fn alarm(world: &World) -> Option<String> {
+    let reports = world.stores.reports.reports().await.unwrap();
+    match &reports["listener"].state {
+        WorkerState::Failing(why) => Some(why.clone()),
+        _ => None,
+    }
+}
+
+/// Waits until the org was looked at and something about it was told, with the refresh that is
+/// begun for it; nothing is told the next time.
+async fn noticed(world: &mut World, words: &str) {
+    let refreshes = of_kind(world, JobKind::Refresh).await.len();
+    look_around(world).await;
+    until(words, async || {
+        let lines = told(world, "org").await;
+        lines.iter().any(|line| line.contains(words))
+    })
+    .await;
+    until("the refresh", async || {
+        of_kind(world, JobKind::Refresh).await.len() == refreshes + 1
+    })
+    .await;
+    quiet(world).await;
+    let lines = told(world, "org").await.len();
+    look_around(world).await;
+    quiet(world).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(told(world, "org").await.len(), lines, "once");
+    assert_eq!(of_kind(world, JobKind::Refresh).await.len(), refreshes + 1);
+}
+
+fn add_field(world: &World, field: &Value) {
+    let field = serde_json::from_value(field.clone()).unwrap();
+    world.org.add_field(&field).unwrap();
+}
+
+fn map(settings: &mut Settings, mos_field: &str, salesforce_field: &str) {
+    let mut rows = settings.mapping.rows().to_vec();
+    rows.retain(|row| (row.object, row.mos_field.as_str()) != (ObjectKind::Opportunity, mos_field));
+    rows.push(MappingRow {
+        object: ObjectKind::Opportunity,
+        mos_field: mos_field.to_owned(),
+        salesforce_field: salesforce_field.to_owned(),
+        active: true,
+        contract_term_type: None,
+    });
+    settings.mapping = Mapping::new(rows).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn other_values_of_a_mapped_picklist_begin_a_refresh_and_are_told() {
+    let mut world = world(41);
+    for name in ["Region__c", "Colour__c"] {
+        add_field(
+            &world,
+            &json!({ "entity": "Opportunity", "name": name, "type": "picklist", "values": ["North", "South"] }),
+        );
+    }
+    let mut epochs = at_rest(&mut world).await;
+    save(&world, &mut epochs, |settings| {
+        map(settings, "next_step", "Region__c")
+    })
+    .await;
+    quiet(&world).await;
+    // From now on the values of the mapped field are known.
+    look_around(&mut world).await;
+    quiet(&world).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let values = |field: &str| {
+        let wanted =
+            json!({ "entity": "Opportunity", "field": field, "values": ["South", "East", "West"] });
+        let wanted = serde_json::from_value(wanted).unwrap();
+        world.org.set_picklist_values(&wanted).unwrap();
+    };
+    values("Colour__c");
+    values("Region__c");
+    noticed(
+        &mut world,
+        "Opportunity.Region__c has other picklist values now: 2 new, 1 gone",
+    )
+    .await;
+    let lines = told(&world, "org").await;
+    assert!(
+        lines.iter().all(|line| !line.contains("Colour__c")),
+        "no rule reads it: {lines:?}"
+    );
+    assert!(
+        lines.iter().all(|line| !line.contains("North")),
+        "no values: {lines:?}"
+    );
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
+fn update_one(world: &World, entity: &str, name: &str, what: &Value) {
+    let rows = world.org.records(entity);
+    let row = rows.iter().find(|row| row.text("Name") == Some(name));
+    let update = Dml::Update {
+        entity: entity.to_owned(),
+        id: row.unwrap().id().to_owned(),
+        fields: fields(what),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "entering", vec![update]).unwrap();
+}
+
+fn insert_one(world: &World, entity: &str, what: &Value) -> String {
+    let insert = Dml::Insert {
+        entity: entity.to_owned(),
+        fields: fields(what),
+    };
+    let user = world.org.admin_id();
+    let made = world.org.transact(user, "entering", vec![insert]).unwrap();
+    made.into_iter().find_map(|made| made.id).unwrap()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_permission_set_of_another_name_alarms_until_it_is_back() {
+    let mut world = world(42);
+    at_rest(&mut world).await;
+    update_one(
+        &world,
+        "PermissionSet",
+        "mOS_User",
+        &json!({ "Name": "mOS_Seller" }),
+    );
+    noticed(
+        &mut world,
+        "the permission set mOS_User is called mOS_Seller now",
+    )
+    .await;
+    let why = alarm(&world).await.expect("an alarm");
+    assert!(why.contains("no permission set mOS_User any more"), "{why}");
+    update_one(
+        &world,
+        "PermissionSet",
+        "mOS_Seller",
+        &json!({ "Name": "mOS_User" }),
+    );
+    noticed(&mut world, "there is a permission set mOS_User now").await;
+    assert_eq!(alarm(&world).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_takes_a_permission_set_in_is_told() {
+    let mut world = world(43);
+    at_rest(&mut world).await;
+    let sets = world.org.records("PermissionSet");
+    let set = sets.iter().find(|set| set.text("Name") == Some("mOS_User"));
+    let group = insert_one(
+        &world,
+        "PermissionSetGroup",
+        &json!({ "DeveloperName": "Late" }),
+    );
+    insert_one(
+        &world,
+        "PermissionSetGroupComponent",
+        &json!({ "PermissionSetGroupId": group, "PermissionSetId": set.unwrap().id() }),
+    );
+    noticed(&mut world, "the permission set group Late has mOS_User now").await;
+    assert_eq!(alarm(&world).await, None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_integration_user_may_read_is_watched() {
+    let mut world = world(44);
+    let set = insert_one(&world, "PermissionSet", &json!({ "Name": "Integration" }));
+    let rights = insert_one(
+        &world,
+        "ObjectPermissions",
+        &json!({ "ParentId": set, "SobjectType": "Account", "PermissionsRead": true, "PermissionsViewAllRecords": true }),
+    );
+    let assigned = json!({ "AssigneeId": world.org.admin_id(), "PermissionSetId": set });
+    insert_one(&world, "PermissionSetAssignment", &assigned);
+    at_rest(&mut world).await;
+    let change = |world: &World, view_all: bool| {
+        let update = Dml::Update {
+            entity: "ObjectPermissions".to_owned(),
+            id: rights.clone(),
+            fields: fields(&json!({ "PermissionsViewAllRecords": view_all })),
+        };
+        let user = world.org.admin_id();
+        world.org.transact(user, "entering", vec![update]).unwrap();
+    };
+    change(&world, false);
+    noticed(&mut world, "no longer has View All Records of Account").await;
+    change(&world, true);
+    noticed(&mut world, "has View All Records of Account now").await;
+    update_one(
+        &world,
+        "PermissionSet",
+        "Integration",
+        &json!({ "PermissionsViewAllData": true }),
+    );
+    noticed(&mut world, "has View All Data of all data now").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_object_that_cannot_be_seen_alarms_and_everything_is_read_when_it_can() {
+    let mut world = world(45);
+    let epochs = at_rest(&mut world).await;
+    world.salesforce.hide_object("Contact");
+    look_around(&mut world).await;
+    until("the alarm", async || {
+        let why = alarm(&world).await;
+        why.is_some_and(|why| why.contains("one of the five objects"))
+    })
+    .await;
+    let refreshes = of_kind(&world, JobKind::Refresh).await.len();
+    world.salesforce.hide_nothing();
+    until("the refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() == refreshes + 1
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(alarm(&world).await, None);
+    let lines = told(&world, "org").await;
+    assert!(
+        lines
+            .iter()
+            .any(|line| line.contains("can see all objects again")),
+        "{lines:?}"
+    );
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
+fn industries(world: &World, industry: &str) {
+    let accounts = world.org.records("Account");
+    let update = accounts.iter().map(|account| Dml::Update {
+        entity: "Account".to_owned(),
+        id: account.id().to_owned(),
+        fields: fields(&json!({ "Industry": industry })),
+    });
+    let user = world.org.admin_id();
+    world
+        .org
+        .transact(user, "entering", update.collect())
+        .unwrap();
+}
+
+/// A field of a parent is looked up by its path, and lost with the field.
+#[tokio::test(start_paused = true)]
+async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
+    let mut world = world(46);
+    world.refreshed_every = Duration::from_secs(1_800);
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    save(&world, &mut epochs, |settings| {
+        map(settings, "next_step", "Account.Industry")
+    })
+    .await;
+    industries(&world, "Energy");
+    touch_deals(&world, &json!({ "StageName": "Prospecting" }));
+    quiet(&world).await;
+    look_around(&mut world).await;
+    quiet(&world).await;
+    let before = next_steps(&world);
+    assert!(before.contains("\"Energy\""), "{before:?}");
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+    // The account alone changes: its deals are read again at the interval of formulas.
+    industries(&world, "Media");
+    let refreshes = of_kind(&world, JobKind::Refresh).await.len();
+    until("the refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() > refreshes
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+    let before = next_steps(&world);
+    assert!(before.contains("\"Media\""), "{before:?}");
+
+    world.org.hide_field("Account", "Industry", true).unwrap();
+    touch_deals(&world, &json!({ "Description": "seen" }));
+    quiet(&world).await;
+    assert_eq!(next_steps(&world), before, "neither nulls nor news");
+    look_around(&mut world).await;
+    until("the alarm", async || {
+        let why = alarm(&world).await;
+        why.is_some_and(|why| why.contains("Opportunity.Account.Industry"))
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(next_steps(&world), before, "the refresh sends no nulls");
+
+    world.org.hide_field("Account", "Industry", false).unwrap();
+    industries(&world, "Retail");
+    let refreshes = of_kind(&world, JobKind::Refresh).await.len();
+    look_around(&mut world).await;
+    until("the refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() > refreshes
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(alarm(&world).await, None);
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }

@@ -46,6 +46,8 @@ mod poison;
 #[cfg(test)]
 mod polls;
 #[cfg(test)]
+mod preview;
+#[cfg(test)]
 mod queue;
 #[cfg(test)]
 mod reader;

@@ -43,6 +43,9 @@ pub(crate) struct SimSource {
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
 }
 
+/// Stands for all fields of an object.
+const WHOLE: &str = "";
+
 impl SimSource {
     pub(crate) fn new(org: Arc<Org>, log: Arc<EventLog>, chance: Arc<Chance>) -> Self {
         let bulk = Arc::new(BulkJobs::new(Arc::clone(&org), Arc::clone(&chance)));
@@ -93,6 +96,26 @@ impl SimSource {
         hidden.unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// The integration user loses Read of a whole object.
+    pub(crate) fn hide_object(&self, object: &str) {
+        self.hide(object, WHOLE);
+    }
+
+    /// The active values of an object's picklists.
+    fn picklists(&self, object: &str) -> BTreeMap<String, BTreeSet<String>> {
+        let described = self.org.describe(object).unwrap();
+        let fields = described["fields"].as_array().unwrap().iter();
+        fields
+            .map(|field| {
+                let values = field["picklistValues"].as_array().unwrap().iter();
+                let values = values.filter(|value| value["active"] == true);
+                let values = values.map(|value| value["value"].as_str().unwrap().to_owned());
+                let name = field["name"].as_str().unwrap().to_owned();
+                (name, values.collect())
+            })
+            .collect()
+    }
+
     fn is_hidden(&self, object: &str, field: &str) -> bool {
         let hidden = self.hidden.lock();
         let hidden = hidden.unwrap_or_else(PoisonError::into_inner);
@@ -105,6 +128,12 @@ impl SimSource {
         object: &str,
         mut fields: impl Iterator<Item = &'f str>,
     ) -> Result<(), SourceError> {
+        if self.is_hidden(object, WHOLE) {
+            return Err(SourceError::Refused {
+                code: "INVALID_TYPE".to_owned(),
+                message: format!("sObject type '{object}' is not supported."),
+            });
+        }
         match fields.find(|field| self.is_hidden(object, field)) {
             None => Ok(()),
             Some(field) => Err(SourceError::Refused {
@@ -275,7 +304,13 @@ impl Source for SimSource {
 
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
         self.asked().await?;
+        self.refuse_hidden(object, std::iter::empty())
+            .map_err(|_hidden| SourceError::Refused {
+                code: "NOT_FOUND".to_owned(),
+                message: "The requested resource does not exist".to_owned(),
+            })?;
         let entity = self.org.entity(object).unwrap();
+        let mut values = self.picklists(object);
         Ok(entity
             .fields
             .iter()
@@ -297,6 +332,7 @@ impl Source for SimSource {
                     .iter()
                     .map(|(target, _)| (*target).to_owned())
                     .collect(),
+                values: values.remove(field.name).unwrap_or_default(),
                 relationship: field.reference.map(|(_, name)| name.to_owned()),
             })
             .collect())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use fake_mos::{Fault, Mos, RejectCode as MosCode};
-use ports::target::{Held, Outcome, RejectCode, Target, TargetError, Upsert};
+use ports::target::{Held, Listed, Outcome, RejectCode, Target, TargetError, Upsert};
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
@@ -125,6 +125,23 @@ impl Target for SimTarget {
             return Err(TargetError::Unreachable("simulated".to_owned()));
         }
         Ok(())
+    }
+
+    async fn list(
+        &self,
+        object: ObjectKind,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Listed>, TargetError> {
+        self.chance.delay(50).await;
+        let records = self.mos.records(object.mos_type().parse().unwrap());
+        let records = records.into_iter().map(|record| Listed {
+            external_id: record.external_id,
+        });
+        Ok(records
+            .filter(|record| record.external_id.as_str() > after)
+            .take(limit)
+            .collect())
     }
 
     async fn record(

@@ -154,6 +154,7 @@ impl World {
             Arc::clone(&self.source),
             TOPIC,
         )
+        .with_bulk_from(self.bulk_from)
     }
 
     /// Takes these objects out of the event stream, and lets the listener poll them from its next
@@ -237,6 +238,10 @@ impl World {
         );
         let listener = listener
             .with_bulk_from(self.bulk_from)
+            .watching(listener::PermissionSets {
+                names: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
+                namespace: String::new(),
+            })
             .refreshing(self.refreshed_every);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),

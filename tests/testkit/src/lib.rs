@@ -1,4 +1,5 @@
-//! Real servers as child processes, and a proxy that breaks links. What is missing on the machine
+//! Real servers as child processes, a proxy that breaks links, and a mail server that can be told to
+//! misbehave. What is missing on the machine
 //! is a panic that says what to install, never a test that silently does nothing.
 #![expect(
     clippy::expect_used,
@@ -6,11 +7,13 @@
     reason = "a test tool: it panics where a test would, and waits for real processes in real time"
 )]
 
+pub mod mail;
 mod process;
 pub mod proxy;
 pub mod rabbit;
 pub mod redis;
 
+pub use mail::MailServer;
 pub use proxy::TcpProxy;
 pub use rabbit::Rabbit;
 pub use redis::Redis;

@@ -3,22 +3,41 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
+use futures::Stream;
 use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
 use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
+use crate::export::Line;
 use crate::views::{
-    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, GroupSearch, Groups, JobList,
-    JobSearch, JobView, LogPageView, LogSearch, MakeToken, NewTokenView, OrgView, ParkedList,
-    ParkedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff,
-    SettingsHistory, SettingsView, StatusView, SyncAllView, TokenList, TokenView, Touched,
-    UsersView, ValidationView,
+    ConfirmOrg, DeadList, DeadOutcome, DeadView, ExplainView, Format, GroupSearch, Groups,
+    ImportMapping, ImportedView, JobList, JobSearch, JobView, LeftView, LogPageView, LogSearch,
+    MakeToken, NewTokenView, NotificationList, NotificationView, OrgView, ParkedList, ParkedSearch,
+    PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView,
+    Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView, SyncAllView, TestView,
+    TokenList, TokenView, Touched, UsersView, ValidationView,
 };
 use crate::{Operations, OpsError, export};
 use domain::settings::Settings;
 
 type Answer<T> = Result<Json<T>, Refused>;
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    before: Option<String>,
+    limit: Option<usize>,
+}
+
+/// A stretch of what mOS holds.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stretch {
+    after: Option<String>,
+    limit: Option<usize>,
+}
 
 /// The beginning of a list.
 #[derive(Debug, Deserialize)]
@@ -60,6 +79,13 @@ pub(super) async fn status(State(ops): State<Operations>) -> Answer<StatusView> 
 
 pub(super) async fn users(State(ops): State<Operations>) -> Answer<UsersView> {
     answer(ops.users().await)
+}
+
+pub(super) async fn left(
+    State(ops): State<Operations>,
+    Asked(stretch): Asked<Stretch>,
+) -> Answer<LeftView> {
+    answer(ops.left(stretch.after.as_deref(), stretch.limit).await)
 }
 
 pub(super) async fn explain(
@@ -111,6 +137,27 @@ pub(super) async fn cancel(
     Told(told): Told<Reason>,
 ) -> Answer<JobView> {
     answer(ops.cancel_job(&job, told.reason, caller).await)
+}
+
+pub(super) async fn notifications(
+    State(ops): State<Operations>,
+    Asked(page): Asked<Page>,
+) -> Answer<NotificationList> {
+    answer(ops.notifications(page.before.as_deref(), page.limit).await)
+}
+
+pub(super) async fn notification(
+    State(ops): State<Operations>,
+    Named(id): Named,
+) -> Answer<NotificationView> {
+    answer(ops.notification(&id).await)
+}
+
+pub(super) async fn test_notification(
+    State(ops): State<Operations>,
+    CalledBy(caller): CalledBy,
+) -> Answer<TestView> {
+    answer(ops.test_notification(caller).await)
 }
 
 pub(super) async fn parked(
@@ -193,6 +240,30 @@ pub(super) async fn validate_settings(
     answer(ops.validate_settings(&told).await)
 }
 
+pub(super) async fn preview_settings(
+    State(ops): State<Operations>,
+    Told(told): Told<SaveSettings>,
+) -> Answer<PreviewView> {
+    answer(ops.preview_settings(&told).await)
+}
+
+pub(super) async fn previewed(
+    State(ops): State<Operations>,
+    Named(preview): Named,
+    Asked(search): Asked<PreviewedSearch>,
+) -> Answer<PreviewedList> {
+    answer(ops.previewed(&preview, &search).await)
+}
+
+pub(super) async fn export_previewed(
+    State(ops): State<Operations>,
+    Named(preview): Named,
+    Asked(search): Asked<PreviewedSearch>,
+) -> Result<Response, Refused> {
+    let format = search.format.unwrap_or(Format::Csv);
+    streamed(format, ops.all_previewed(&preview, &search)?)
+}
+
 pub(super) async fn settings_history(
     State(ops): State<Operations>,
     Asked(page): Asked<Saves>,
@@ -227,6 +298,14 @@ pub(super) async fn revert_settings(
     answer(ops.revert_settings(&told, &author).await)
 }
 
+pub(super) async fn import_mapping(
+    State(ops): State<Operations>,
+    SignedBy(author): SignedBy,
+    Told(told): Told<ImportMapping>,
+) -> Answer<ImportedView> {
+    answer(ops.import_mapping(&told, &author).await)
+}
+
 pub(super) async fn confirm_org(
     State(ops): State<Operations>,
     SignedBy(author): SignedBy,
@@ -249,14 +328,21 @@ pub(super) async fn logs(
     answer(ops.logs(&search).await)
 }
 
-/// Streamed.
 pub(super) async fn export(
     State(ops): State<Operations>,
     Asked(search): Asked<LogSearch>,
 ) -> Result<Response, Refused> {
     let format = search.format.unwrap_or(Format::Csv);
+    streamed(format, ops.all_logs(&search)?)
+}
+
+/// Streamed.
+fn streamed<L: Line + Send + Sync + 'static>(
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Result<Response, Refused> {
     let content_type = (header::CONTENT_TYPE, format.media_type());
-    Ok(([content_type], export::log(&ops, &search)?).into_response())
+    Ok(([content_type], export::file(format, pages)).into_response())
 }
 
 pub(super) async fn document() -> Response {

@@ -1,6 +1,8 @@
 //! Settings: looked at, saved, compared, taken back.
 
 mod checks;
+mod import;
+pub(super) mod preview;
 mod save;
 
 use domain::settings::{SettingsRevision, diff};
@@ -104,9 +106,10 @@ impl Operations {
             base: base.revision,
             changes: diff(&base.settings, &parsed.settings),
             faults: Vec::new(),
+            warnings: Vec::new(),
         };
         match self.checked(parsed, &base).await {
-            Ok(_) => {}
+            Ok(checked) => view.warnings = checked.warnings,
             Err(OpsError::Refused(faults)) => view.faults = faults,
             Err(error) => return Err(error),
         }

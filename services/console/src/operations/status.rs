@@ -22,17 +22,17 @@ use crate::views::{
 };
 
 /// A worker that has not reported for so long is not running.
-const SILENT: Duration = Duration::from_secs(15);
+pub(super) const SILENT: Duration = Duration::from_secs(15);
 /// The jobs that are shown.
 const JOBS: usize = 20;
 /// How many jobs are looked through for the newest sync-all and those that failed.
-const HISTORY: usize = 500;
+pub(super) const HISTORY: usize = 500;
 /// How many unreadable records are told apart by object.
 const UNREADABLE: usize = 1_000;
 /// Who must report.
-const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
+pub(super) const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
 /// How long nothing may be heard of the stream: Salesforce keeps events for 72 hours.
-const LATE: Duration = Duration::from_secs(48 * 3_600);
+pub(super) const LATE: Duration = Duration::from_secs(48 * 3_600);
 /// In microseconds.
 const HOUR: i64 = 3_600_000_000;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
@@ -100,6 +100,7 @@ impl Operations {
         let permissions = stores.permissions.latest().await?;
         let permitted = permissions.permitted(now).len();
         let expiring = expiry_view(&permissions, workers.get("permission"), now);
+        let undelivered = stores.outbox.failed(now.before(DAY)).await?;
         let unreadable = self.unreadable(&parked).await?;
         let told_apart = unreadable.values().map(|view| view.records).sum();
         let unreadable_left_off = parked
@@ -124,7 +125,11 @@ impl Operations {
                 .collect(),
             permissions_polled,
             permitted_users: u64::try_from(permitted).unwrap_or(u64::MAX),
-            warnings: expiring.iter().map(warning).collect(),
+            warnings: expiring
+                .iter()
+                .map(warning)
+                .chain(super::notifications::undelivered(undelivered))
+                .collect(),
             expiring,
             settings_revision: revision.revision,
             stages: STAGES

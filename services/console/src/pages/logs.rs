@@ -357,8 +357,11 @@ pub(super) async fn export(
         format: Some(format),
         ..Asked::of(query.as_deref()).search
     };
-    match export::log(&desk.operations, &search) {
-        Ok(body) => download::attached(file, format.media_type(), body),
+    match desk.operations.all_logs(&search) {
+        Ok(pages) => {
+            let body = export::file(format, pages);
+            download::attached(file, format.media_type(), body)
+        }
         Err(error) => PageFault::within(&context, error).into_response(),
     }
 }

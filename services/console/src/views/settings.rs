@@ -90,6 +90,31 @@ pub struct RevertSettings {
     pub dry_run: bool,
 }
 
+/// The field mapping of the org's custom metadata, to be saved, or looked at before.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ImportMapping {
+    /// API name of the custom metadata type; that of the mOS package when left out.
+    pub metadata_type: Option<String>,
+    /// The revision that is in force, as the caller has seen it.
+    pub base: Option<u64>,
+    /// Only say what it would change.
+    pub dry_run: bool,
+}
+
+/// What has become of a field mapping that was taken from the org's custom metadata.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImportedView {
+    /// API name of the custom metadata type that was read.
+    pub metadata_type: String,
+    /// How many records it has.
+    pub records: u64,
+    /// What is to be known of some of them, each by its name: those that are not active.
+    pub remarks: Vec<String>,
+    /// The save.
+    pub outcome: SavedView,
+}
+
 /// The org to serve from now on.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -108,6 +133,9 @@ pub struct SavedView {
     pub revision: u64,
     /// What the save changes.
     pub changes: Vec<Change>,
+    /// What is to be known of what it newly names, such as that a formula changes without an event.
+    #[serde(default)]
+    pub warnings: Vec<String>,
     /// The job that brings what is newly let in.
     pub job: Option<String>,
 }
@@ -121,6 +149,9 @@ pub struct ValidationView {
     pub faults: Vec<FaultView>,
     /// What it would change, as far as it can be read.
     pub changes: Vec<Change>,
+    /// What is to be known of what it newly names; only for a document without faults.
+    #[serde(default)]
+    pub warnings: Vec<String>,
 }
 
 /// One thing that is wrong with a document.

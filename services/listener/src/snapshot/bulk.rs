@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use domain::ObjectKind;
-use domain::job::{Cursor, Statement};
+use domain::job::{BULK_PAGE, Cursor, Statement};
 use domain::unit::{Cause, UnitRecord};
 use domain::{Row, Ticket};
 use ports::source::{BulkPage, BulkQueryId, BulkState, Source, SourceError};
@@ -21,8 +21,6 @@ use super::plan;
 use super::publish::{BATCH, Batch, Reading};
 use super::trouble::Trouble;
 
-/// Rows asked for with a page.
-const PAGE: u32 = 10_000;
 /// Rows taken from a page at a time: they may be large.
 const PIECE: usize = 50;
 /// Batches published in a turn.
@@ -291,7 +289,7 @@ impl Results {
         rows: Rows,
     ) -> Result<Self, SourceError> {
         let locator = place.locator.as_deref();
-        let page = source.bulk_results(&place.query, &place.columns, locator, PAGE);
+        let page = source.bulk_results(&place.query, &place.columns, locator, BULK_PAGE);
         let mut results = Self {
             page: page.await?,
             query: place.query.clone(),
@@ -393,7 +391,7 @@ impl Results {
             self.ended = true;
             return Ok(());
         };
-        let page = source.bulk_results(&self.query, &self.columns, Some(&locator), PAGE);
+        let page = source.bulk_results(&self.query, &self.columns, Some(&locator), BULK_PAGE);
         self.page = page.await?;
         self.at = Arc::new(PageAt {
             locator: Some(locator),

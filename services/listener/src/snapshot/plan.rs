@@ -17,7 +17,6 @@ use ports::source::SourceError;
 use runtime::worker::Outage;
 
 use super::before::Before;
-use super::rest::PAGE;
 use crate::Active;
 
 /// The phases of a full load. What is in one phase does not refer to one another.
@@ -122,20 +121,11 @@ async fn count_one(
         }
         Err(error) => return Err(error.into()),
     };
-    let in_url = soql::length_in_url(&query.page_soql(None, PAGE)) + ROOM_FOR_ID;
-    let few = total.is_some_and(|total| total <= active.listener.bulk_from);
     statement.total = total;
-    statement.way = if few && in_url <= soql::MAX_IN_URL {
-        Way::Rest
-    } else {
-        Way::Bulk
-    };
+    statement.way = Way::of(&query, total, active.listener.bulk_from);
     *counted += 1;
     Ok(())
 }
-
-/// `Id > '...' AND `, written for a URL.
-const ROOM_FOR_ID: usize = 60;
 
 /// The statements under the rules and permissions of this moment. What later rules or permissions
 /// let in has a job of its own.

@@ -1,6 +1,6 @@
 //! Statements with few rows: REST pages in the order of ids, each under a ticket of its own.
 
-use domain::job::{Cursor, Statement};
+use domain::job::{Cursor, REST_PAGE, Statement};
 use domain::soql;
 use domain::unit::{Cause, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket};
@@ -10,9 +10,6 @@ use runtime::worker::Outage;
 use super::cut::{self, Cutter};
 use super::plan;
 use super::publish::{BATCH, Batch, Reading};
-
-/// The rows of a page, SOQL's own largest.
-pub(super) const PAGE: usize = 2_000;
 
 /// Reads the next page and publishes it; whether it was the last.
 pub(super) async fn read(
@@ -80,13 +77,13 @@ pub(super) async fn page(
             None => bound,
         });
     }
-    let soql = query.page_soql(after, PAGE);
+    let soql = query.page_soql(after, REST_PAGE);
     let cause = plan::cause(reading.job, statement.object);
     let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
     let mut records = active
         .rules
         .seen_anew_if_refused(rows.map_err(Outage::from))?;
-    let full = records.len() >= PAGE;
+    let full = records.len() >= REST_PAGE;
     let end = records.last().map(|last| last.id).filter(|_| full);
     if let Some(before) = &reading.before {
         records.retain(|record| record.row.as_ref().is_none_or(|row| !before.had(row)));

@@ -4,9 +4,10 @@ use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use boot::console::OpsError;
 use boot::console::views::{Format, LogLine, LogSearch};
 use domain::Timestamp;
-use futures::StreamExt as _;
+use futures::{Stream, StreamExt as _};
 use ports::Clock as _;
 use runtime::time::SystemClock;
 
@@ -34,12 +35,8 @@ pub(crate) async fn run(arguments: &LogsArguments) -> Result<ExitCode, Failure> 
         LogsFormat::Jsonl => Some(Format::Jsonl),
     };
     if format.is_some() {
-        let mut pieces = client.export_logs(&LogSearch { format, ..search }).await?;
-        let mut out = std::io::stdout().lock();
-        while let Some(piece) = pieces.next().await {
-            out.write_all(&piece?).map_err(unwritten)?;
-        }
-        out.flush().map_err(unwritten)?;
+        let pieces = client.export_logs(&LogSearch { format, ..search }).await?;
+        write_out(pieces).await?;
         return Ok(ExitCode::SUCCESS);
     }
     let limit = Some(usize::from(arguments.limit));
@@ -56,8 +53,19 @@ pub(crate) async fn run(arguments: &LogsArguments) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
+/// Writes an export to the standard output as it comes.
+pub(super) async fn write_out(
+    mut pieces: impl Stream<Item = Result<impl AsRef<[u8]>, OpsError>> + Unpin,
+) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    while let Some(piece) = pieces.next().await {
+        out.write_all(piece?.as_ref()).map_err(unwritten)?;
+    }
+    out.flush().map_err(unwritten)
+}
+
 fn unwritten(error: std::io::Error) -> Failure {
-    Failure::failed(format!("the log cannot be written out: {error}"))
+    Failure::failed(format!("the list cannot be written out: {error}"))
 }
 
 fn tell(line: &LogLine) {

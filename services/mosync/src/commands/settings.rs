@@ -1,16 +1,21 @@
 //! `mosync settings`.
 
+mod preview;
+
 use std::io::{BufRead as _, IsTerminal as _};
 use std::path::Path;
 use std::process::ExitCode;
 
-use boot::console::views::{PastSave, RevertSettings, SavedView, SettingsView, ValidationView};
+use boot::console::views::{
+    ImportMapping, PastSave, RevertSettings, SavedView, SettingsView, ValidationView,
+};
 use boot::console::{Client, Document, OpsError};
 use domain::settings::{Change, Settings, diff};
 use serde::Serialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
+use self::preview::Shown;
 use crate::cli::{Configured, SettingsCommand};
 use crate::exit::{Failure, print, say};
 
@@ -26,7 +31,26 @@ pub(crate) async fn run(command: SettingsCommand) -> Result<ExitCode, Failure> {
             configured,
             key,
             values,
-        } => set(&client(&configured).await?, &key, &values).await?,
+            preview,
+        } => set(&client(&configured).await?, &key, &values, preview).await?,
+        SettingsCommand::Preview {
+            configured,
+            file,
+            base,
+            effect,
+            format,
+            json,
+        } => {
+            let document = read(&file)?;
+            let client = client(&configured).await?;
+            let base = base_of(&client, base).await?;
+            let shown = Shown {
+                json,
+                format,
+                effect,
+            };
+            preview::show(&client, base, &document, shown).await?;
+        }
         SettingsCommand::History {
             configured,
             limit,
@@ -61,6 +85,12 @@ pub(crate) async fn run(command: SettingsCommand) -> Result<ExitCode, Failure> {
             let client = client(&configured).await?;
             import(&client, &document, base, merge, dry_run).await?;
         }
+        SettingsCommand::ImportMapping {
+            configured,
+            metadata_type,
+            dry_run,
+            yes,
+        } => import_mapping(&client(&configured).await?, metadata_type, dry_run, yes).await?,
         SettingsCommand::ConfirmOrg { configured, org } => {
             told(&client(&configured).await?.confirm_org(&org).await?);
         }
@@ -121,13 +151,16 @@ fn parts(settings: &Settings) -> Result<Map<String, Value>, Failure> {
 }
 
 /// One key changed in the document in force. What the value must be, the API knows.
-async fn set(client: &Client, key: &str, values: &[String]) -> Result<(), Failure> {
+async fn set(client: &Client, key: &str, values: &[String], preview: bool) -> Result<(), Failure> {
     let current = client.settings().await?;
     let mut document = parts(&current.settings)?;
     let key = key.replace('-', "_");
     let value = typed(document.get(&key), values);
     document.insert(key, value);
     let document = raw(&Value::Object(document))?;
+    if preview {
+        return preview::show(client, current.revision, &document, Shown::default()).await;
+    }
     told(&client.save_settings(current.revision, &document).await?);
     Ok(())
 }
@@ -221,6 +254,7 @@ async fn revert(client: &Client, to: u64, dry_run: bool, yes: bool) -> Result<()
     }
     print(&format!("going back to revision {to} changes"));
     list(&effect.changes);
+    tell_effects(client, to, effect.revision).await?;
     if dry_run {
         print("nothing was changed");
         return Ok(());
@@ -236,6 +270,73 @@ async fn revert(client: &Client, to: u64, dry_run: bool, yes: bool) -> Result<()
     };
     told(&client.revert_settings(&revert).await?);
     Ok(())
+}
+
+async fn import_mapping(
+    client: &Client,
+    metadata_type: Option<String>,
+    dry_run: bool,
+    yes: bool,
+) -> Result<(), Failure> {
+    let mut asked = ImportMapping {
+        metadata_type,
+        base: None,
+        dry_run: true,
+    };
+    let effect = client.import_mapping(&asked).await?;
+    print(&format!(
+        "{} has {} records",
+        effect.metadata_type, effect.records
+    ));
+    for remark in &effect.remarks {
+        print(&format!("    {remark}"));
+    }
+    let SavedView {
+        revision, changes, ..
+    } = &effect.outcome;
+    if changes.is_empty() {
+        print(&format!(
+            "nothing differs from revision {revision}, so nothing was saved"
+        ));
+        return Ok(());
+    }
+    print(&format!("against revision {revision} it changes"));
+    list(changes);
+    if dry_run {
+        print("nothing was changed");
+        return Ok(());
+    }
+    if !yes && std::io::stdin().is_terminal() && !agreed()? {
+        print("nothing was changed");
+        return Ok(());
+    }
+    asked.base = Some(*revision);
+    asked.dry_run = false;
+    told(&client.import_mapping(&asked).await?.outcome);
+    Ok(())
+}
+
+/// What going back does. That this cannot be told, because Salesforce does not answer, keeps nobody
+/// from going back.
+async fn tell_effects(client: &Client, to: u64, base: u64) -> Result<(), Failure> {
+    let mut older = client.settings_revision(to).await?.settings;
+    // Which org is served is confirmed, not reverted.
+    older.org = None;
+    match client.preview_settings(base, &raw(&older)?).await {
+        Ok(view) => {
+            print("and does");
+            preview::effects(&view, false);
+        }
+        Err(error) => print(&format!("what it does cannot be told now: {error}")),
+    }
+    Ok(())
+}
+
+async fn base_of(client: &Client, base: Option<u64>) -> Result<u64, Failure> {
+    match base {
+        Some(base) => Ok(base),
+        None => Ok(client.settings().await?.revision),
+    }
 }
 
 fn agreed() -> Result<bool, Failure> {
@@ -286,10 +387,7 @@ async fn import(
     merge: bool,
     dry_run: bool,
 ) -> Result<(), Failure> {
-    let base = match base {
-        Some(base) => base,
-        None => client.settings().await?.revision,
-    };
+    let base = base_of(client, base).await?;
     if dry_run {
         return foresee(&client.validate_settings(base, document).await?);
     }
@@ -332,7 +430,14 @@ fn foresee(view: &ValidationView) -> Result<(), Failure> {
         print("    nothing");
     }
     list(&view.changes);
+    warn(&view.warnings);
     Ok(())
+}
+
+fn warn(warnings: &[String]) {
+    for warning in warnings {
+        print(&format!("warning: {warning}"));
+    }
 }
 
 fn told(saved: &SavedView) {
@@ -345,6 +450,7 @@ fn told(saved: &SavedView) {
     }
     print(&format!("settings revision {} saved", saved.revision));
     list(&saved.changes);
+    warn(&saved.warnings);
     if let Some(job) = &saved.job {
         print(&format!("{job} brings what is newly let in"));
     }

@@ -1,5 +1,6 @@
 //! What a person at the command line gets: exit codes and sentences.
 
+use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -21,7 +22,7 @@ fn configuration(folder: &Path, more: &str) -> PathBuf {
     file
 }
 
-fn embedded(folder: &Path, more: &str) -> PathBuf {
+pub(crate) fn embedded(folder: &Path, more: &str) -> PathBuf {
     let home = folder.join("data");
     configuration(folder, &format!("[embedded]\nfolder = {home:?}\n{more}"))
 }
@@ -233,6 +234,24 @@ async fn a_filter_narrows_and_widens_what_is_synced() {
     for record in sent {
         assert!(!outside(&record.external_id), "{}", record.external_id);
     }
+
+    // And is counted and named.
+    let held = world.mos.mos.records(fake_mos::RecordType::Opportunity);
+    let stayed = held.iter().map(|record| record.external_id.clone());
+    let stayed = stayed.filter(|id| outside(id)).collect::<BTreeSet<_>>();
+    assert!(!stayed.is_empty());
+    let left = world.mosync(&["left", "--format", "jsonl"]).await;
+    assert_eq!(left.code, Some(0), "{left:?}");
+    let lines = left.stdout.lines();
+    let lines = lines.map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let filtered = lines.filter(|line| line["why"] == "filter");
+    let filtered = filtered.map(|line| line["id"].as_str().unwrap().to_owned());
+    assert_eq!(filtered.collect::<BTreeSet<_>>(), stayed);
+    let left = world.mosync(&["left", "--limit", "1"]).await;
+    let counted = format!("of the {} opportunities in mOS", held.len());
+    assert!(left.stdout.contains(&counted), "{left:?}");
+    let counted = format!("    {}: the filter does not match", stayed.len());
+    assert!(left.stdout.contains(&counted), "{left:?}");
 
     // Refused as a whole, with a sentence for each fault.
     let file = world.folder.path().join("bad.json");

@@ -166,11 +166,18 @@ async fn settings_are_changed_compared_and_taken_back_while_mosync_runs_and_whil
             .mosync(&["settings", "export", "--output", file])
             .await;
         assert_eq!(exported.code, Some(0), "{exported:?}");
+        preview(&world, running).await;
         let old = base.to_string();
         let effect = world
             .mosync(&["settings", "revert", &old, "--dry-run"])
             .await;
         assert!(effect.stdout.contains("nothing was changed"), "{effect:?}");
+        let does = if running {
+            "opportunities leave"
+        } else {
+            "what it does cannot be told now"
+        };
+        assert!(effect.stdout.contains(does), "{effect:?}");
         let reverted = world.mosync(&["settings", "revert", &old]).await;
         assert_eq!(reverted.code, Some(0), "{reverted:?}");
         assert!(reverted.stdout.contains("removed: Amount"), "{reverted:?}");
@@ -234,6 +241,54 @@ async fn settings_are_changed_compared_and_taken_back_while_mosync_runs_and_whil
     let log = world.mosync(&["logs", "--topic", "settings"]).await;
     assert!(log.stdout.contains("(command line)"), "{log:?}");
     assert!(!log.stdout.contains("example.com"), "{log:?}");
+}
+
+/// What a save would do is told once it is known who holds permission, and nothing is saved.
+async fn preview(world: &Embedded, running: bool) {
+    let set = ["settings", "set", "sync-closed", "off", "--preview"];
+    let deadline = Instant::now() + Options::default().patience;
+    let told = loop {
+        let told = world.mosync(&set).await;
+        if told.code == Some(0) {
+            break told;
+        }
+        assert_eq!(told.code, Some(1), "{told:?}");
+        assert!(
+            told.stderr.contains("permissions have been read"),
+            "{told:?}"
+        );
+        if !running {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{told:?}");
+    };
+    assert!(running, "nobody has read permissions: {told:?}");
+    for words in [
+        "opportunities leave",
+        "closed opportunities are synced no more",
+        "API requests",
+    ] {
+        assert!(told.stdout.contains(words), "{words}: {told:?}");
+    }
+    let shown = world.mosync(&["settings", "get"]).await;
+    assert!(shown.stdout.contains("sync-closed: on"), "{shown:?}");
+    let file = world.folder.path().join("previewed.json");
+    std::fs::write(&file, "{}").unwrap();
+    let file = file.to_str().unwrap();
+    let summary = world.mosync(&["settings", "preview", file, "--json"]).await;
+    let summary = parsed(&summary);
+    let count = |effect: &str| summary[effect]["count"].as_u64().unwrap();
+    assert!(count("leaves") > 0, "{summary}");
+    let arguments = ["settings", "preview", file, "--format", "jsonl"];
+    let all = world.mosync(&arguments).await;
+    assert_eq!(
+        all.stdout.lines().count() as u64,
+        count("enters") + count("leaves"),
+        "{summary}: {all:?}"
+    );
+    let arguments = [&arguments[..], &["--effect", "leaves"]].concat();
+    let leaving = world.mosync(&arguments).await;
+    assert_eq!(leaving.stdout.lines().count() as u64, count("leaves"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

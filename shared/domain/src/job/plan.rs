@@ -5,7 +5,14 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use crate::id::SalesforceId;
+use crate::load_soql;
 use crate::object::ObjectKind;
+use crate::soql;
+
+/// The rows of a REST page, SOQL's own largest.
+pub const REST_PAGE: usize = 2_000;
+/// The rows asked for with a page of a bulk query's results.
+pub const BULK_PAGE: u32 = 10_000;
 
 /// The statements of a job. Fixed when the counting ends, so that a reader that begins anew in the
 /// middle of the job cuts the same units from the same rows, whatever was saved or granted
@@ -60,4 +67,22 @@ pub enum Way {
     Rest,
     /// Bulk API 2.0.
     Bulk,
+}
+
+impl Way {
+    /// The way for a statement with so many rows: many are read by the Bulk API, and so are those of
+    /// which nobody knows how many, and those whose pages are asked for with too many words for a
+    /// URL.
+    #[must_use]
+    pub fn of(query: &load_soql::Statement, total: Option<u64>, bulk_from: u64) -> Self {
+        /// `Id > '...' AND `, written for a URL.
+        const ROOM_FOR_ID: usize = 60;
+        let in_url = soql::length_in_url(&query.page_soql(None, REST_PAGE)) + ROOM_FOR_ID;
+        let few = total.is_some_and(|total| total <= bulk_from);
+        if few && in_url <= soql::MAX_IN_URL {
+            Self::Rest
+        } else {
+            Self::Bulk
+        }
+    }
 }

@@ -61,6 +61,24 @@ pub enum MappingFit {
     },
 }
 
+impl MappingFit {
+    /// The mOS field that it is about.
+    #[must_use]
+    pub fn fills(&self) -> (ObjectKind, &str) {
+        match self {
+            Self::UnknownField {
+                object, mos_field, ..
+            }
+            | Self::OtherType {
+                object, mos_field, ..
+            } => (*object, mos_field),
+            Self::RequiredMissing {
+                object, mos_field, ..
+            } => (*object, mos_field),
+        }
+    }
+}
+
 impl Mapping {
     /// What keeps this mapping from being used in an org; `describe` answers for a field's API
     /// name or a path to a parent's field. Inactive rows may name what does not exist.

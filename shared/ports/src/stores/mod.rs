@@ -6,6 +6,7 @@ mod last_words;
 mod lease;
 mod log;
 mod notes;
+mod outbox;
 mod parked;
 mod permissions;
 mod position;
@@ -23,7 +24,8 @@ pub use jobs::{HistoryPosition, JobStore, Moved, Sending, Standing};
 pub use last_words::{LAST_WORD_KEPT, LastWordStore};
 pub use lease::LeaseStore;
 pub use log::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore};
-pub use notes::NoteStore;
+pub use notes::{LOST_FIELDS, NoteStore};
+pub use outbox::{OutboxPosition, OutboxStore};
 pub use parked::{ParkedFilter, ParkedStore};
 pub use permissions::PermissionStore;
 pub use position::{Gap, GapCause, PollState, PollUnderWay, PositionStore, StreamState};
@@ -92,6 +94,8 @@ pub struct Stores {
     pub sessions: Arc<dyn SessionStore>,
     /// Tokens of the API.
     pub tokens: Arc<dyn TokenStore>,
+    /// Notifications.
+    pub outbox: Arc<dyn OutboxStore>,
 }
 
 impl std::fmt::Debug for Stores {

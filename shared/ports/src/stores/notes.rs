@@ -4,6 +4,10 @@ use async_trait::async_trait;
 
 use super::StoreError;
 
+/// The note of fields that the settings name and the integration user can no longer see: a list of
+/// objects, each with a field.
+pub const LOST_FIELDS: &str = "lost_fields";
+
 /// Documents by name: up to when was swept, how the org looked.
 #[async_trait]
 pub trait NoteStore: Send + Sync {

@@ -605,3 +605,196 @@ fn the_example_has_every_key_with_its_default() {
         }
     }
 }
+
+#[test]
+fn notifications_go_into_the_embedded_folder_when_nothing_is_said() {
+    let notify = with(&[]).unwrap().notify;
+    assert_eq!(
+        notify.folder.as_deref(),
+        Some(Path::new("/var/lib/mosync/mail"))
+    );
+    assert!(notify.smtp.is_none() && notify.webhook.is_none());
+    assert_eq!(notify.from, "mosync@localhost");
+    assert_eq!(notify.timeout, Duration::from_secs(30));
+    let notify = with(&[("MOSYNC_NOTIFY_FOLDER", "/var/mail")])
+        .unwrap()
+        .notify;
+    assert_eq!(notify.folder.as_deref(), Some(Path::new("/var/mail")));
+}
+
+#[test]
+fn a_mail_server_and_a_webhook_are_read_with_their_secrets() {
+    let folder = tempfile::tempdir().unwrap();
+    let ca = folder.path().join("ca.pem");
+    std::fs::write(&ca, "PEM").unwrap();
+    let config = with(&[
+        ("MOSYNC_NOTIFY_SMTP_HOST", "smtp.acme.example"),
+        ("MOSYNC_NOTIFY_SMTP_PORT", "465"),
+        ("MOSYNC_NOTIFY_SMTP_TLS", "implicit"),
+        ("MOSYNC_NOTIFY_SMTP_USER", "mosync"),
+        ("MOSYNC_NOTIFY_SMTP_PASSWORD", "s3cret-of-mail"),
+        ("MOSYNC_NOTIFY_SMTP_CA_FILE", ca.to_str().unwrap()),
+        ("MOSYNC_NOTIFY_FROM", "mosync@acme.example"),
+        ("MOSYNC_NOTIFY_TIMEOUT_S", "5"),
+        (
+            "MOSYNC_NOTIFY_WEBHOOK_URL",
+            "https://hooks.acme.example/a?token=s3cret",
+        ),
+        ("MOSYNC_NOTIFY_WEBHOOK_SECRET", "s3cret-of-hook"),
+        ("MOSYNC_CONSOLE_PUBLIC_URL", "https://mosync.acme.example"),
+    ])
+    .unwrap();
+    assert!(!format!("{config:?}").contains("s3cret"), "{config:?}");
+    let smtp = config.notify.smtp.unwrap();
+    assert_eq!((smtp.host.as_str(), smtp.port), ("smtp.acme.example", 465));
+    assert_eq!(
+        (smtp.tls, smtp.ca.unwrap()),
+        (SmtpTls::Implicit, b"PEM".to_vec())
+    );
+    let (user, password) = smtp.login.unwrap();
+    assert_eq!(
+        (user.as_str(), password.expose_secret()),
+        ("mosync", "s3cret-of-mail")
+    );
+    let webhook = config.notify.webhook.unwrap();
+    assert_eq!(webhook.secret.expose_secret(), "s3cret-of-hook");
+    assert_eq!(config.notify.from, "mosync@acme.example");
+    assert_eq!(config.notify.timeout, Duration::from_secs(5));
+    let public = config.console.public_url.unwrap();
+    assert_eq!(public.as_str(), "https://mosync.acme.example/");
+}
+
+#[test]
+fn each_wrong_way_out_has_its_sentence() {
+    const HOST: (&str, &str) = ("MOSYNC_NOTIFY_SMTP_HOST", "smtp.acme.example");
+    const FROM: (&str, &str) = ("MOSYNC_NOTIFY_FROM", "mosync@acme.example");
+    const HOOK: (&str, &str) = ("MOSYNC_NOTIFY_WEBHOOK_SECRET", "s3cret");
+    for (given, word) in [
+        (&[HOST][..], "notify.from: is missing"),
+        (
+            &[HOST, ("MOSYNC_NOTIFY_FROM", "mosync")],
+            "not a bare mail address",
+        ),
+        (
+            &[("MOSYNC_NOTIFY_SMTP_PORT", "25")],
+            "without notify.smtp_host",
+        ),
+        (
+            &[("MOSYNC_NOTIFY_SMTP_PASSWORD", "s3cret")],
+            "without notify.smtp_host",
+        ),
+        (
+            &[HOST, FROM, ("MOSYNC_NOTIFY_SMTP_USER", "u")],
+            "notify.smtp_password: is missing",
+        ),
+        (
+            &[HOST, FROM, ("MOSYNC_NOTIFY_SMTP_PASSWORD", "s3cret")],
+            "notify.smtp_user: is missing",
+        ),
+        (
+            &[HOST, FROM, ("MOSYNC_NOTIFY_SMTP_TLS", "none")],
+            "not encrypted",
+        ),
+        (
+            &[HOST, FROM, ("MOSYNC_NOTIFY_SMTP_TLS", "ssl")],
+            "`ssl` is not known",
+        ),
+        (
+            &[HOST, FROM, ("MOSYNC_NOTIFY_SMTP_PORT", "70000")],
+            "from 1 to 65535",
+        ),
+        (
+            &[HOST, FROM, ("MOSYNC_NOTIFY_SMTP_CA_FILE", "/no/such")],
+            "cannot be read",
+        ),
+        (
+            &[("MOSYNC_NOTIFY_SMTP_HOST", "169.254.1.1"), FROM],
+            "link-local",
+        ),
+        (
+            &[("MOSYNC_NOTIFY_SMTP_HOST", "smtp://x.example"), FROM],
+            "not a host's name",
+        ),
+        (
+            &[("MOSYNC_NOTIFY_SMTP_HOST", "x.example:25"), FROM],
+            "not a host's name",
+        ),
+        (&[("MOSYNC_NOTIFY_TIMEOUT_S", "61")], "from 1 to 60"),
+        (&[HOOK], "notify.webhook_url: is missing"),
+        (
+            &[("MOSYNC_NOTIFY_WEBHOOK_URL", "https://x.example")],
+            "notify.webhook_secret: is missing",
+        ),
+        (
+            &[
+                HOOK,
+                ("MOSYNC_NOTIFY_WEBHOOK_URL", "http://x.example/s3cret"),
+            ],
+            "not encrypted",
+        ),
+        (
+            &[
+                HOOK,
+                ("MOSYNC_ALLOW_PLAINTEXT", "true"),
+                ("MOSYNC_NOTIFY_WEBHOOK_URL", "http://x.example/"),
+            ],
+            "not encrypted",
+        ),
+        (
+            &[
+                HOOK,
+                ("MOSYNC_NOTIFY_WEBHOOK_URL", "https://169.254.169.254/"),
+            ],
+            "link-local",
+        ),
+        (
+            &[HOOK, ("MOSYNC_NOTIFY_WEBHOOK_URL", "https://0.0.0.0/")],
+            "no address of a service",
+        ),
+        (
+            &[
+                HOOK,
+                ("MOSYNC_NOTIFY_WEBHOOK_URL", "https://a:s3cret@x.example/"),
+            ],
+            "user name or a password",
+        ),
+        (
+            &[HOOK, ("MOSYNC_NOTIFY_WEBHOOK_URL", "hooks")],
+            "is not an address",
+        ),
+        (
+            &[("MOSYNC_CONSOLE_PUBLIC_URL", "http://mosync.acme.example")],
+            "not encrypted",
+        ),
+        (
+            &[(
+                "MOSYNC_CONSOLE_PUBLIC_URL",
+                "https://mosync.acme.example/?a",
+            )],
+            "more than a host",
+        ),
+        (
+            &[("MOSYNC_CONSOLE_PUBLIC_URL", "mosync")],
+            "is not an address",
+        ),
+    ] {
+        let found = faults(given);
+        let by_key = |line: &String| {
+            let name = word.split(':').next().unwrap_or_default();
+            line.contains(word)
+                || (word.contains(": ")
+                    && line.contains(&keys::variable(name))
+                    && line.contains(word.split(": ").nth(1).unwrap()))
+        };
+        assert!(found.iter().any(by_key), "{given:?}: {found:#?}");
+    }
+    // An unencrypted one of this machine is fine, for mails and for the webhook.
+    with(&[
+        ("MOSYNC_NOTIFY_SMTP_HOST", "127.0.0.1"),
+        ("MOSYNC_NOTIFY_SMTP_TLS", "none"),
+        FROM,
+        HOOK,
+        ("MOSYNC_NOTIFY_WEBHOOK_URL", "http://127.0.0.1:8080/hook"),
+    ])
+    .unwrap();
+}

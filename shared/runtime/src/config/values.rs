@@ -9,6 +9,7 @@ use domain::ObjectKind;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
+use super::notify;
 use super::reader::Reader;
 use super::{
     Console, Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn,
@@ -200,12 +201,12 @@ pub(super) fn http(reader: &mut Reader) -> Option<Http> {
 pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Console> {
     let listen = listen(reader, "console.listen", 8090);
     let token_sha256 = token_sha256(reader);
+    let public_url = notify::public_url(reader, allow_plaintext);
     let journal = reader
         .text("console.journal")
         .filter(|path| !path.is_empty());
     let people = people(reader);
     let app = console_app(reader);
-    let url = console_url(reader, allow_plaintext);
     let frame_ancestors = frame_ancestors(reader);
     let listen = listen?;
     if listen.is_some_and(|address| !address.ip().is_loopback()) && !allow_plaintext {
@@ -221,8 +222,8 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
     Some(Console {
         listen,
         token_sha256: token_sha256?,
+        public_url: public_url?,
         journal: journal.map(PathBuf::from),
-        url: url?,
         client_id,
         client_secret,
         admin_permission_set,
@@ -284,31 +285,6 @@ fn console_app(reader: &mut Reader) -> Option<(Option<String>, Option<SecretStri
         return None;
     }
     Some((id, secret))
-}
-
-/// `None`: a fault; `Some(None)`: not given.
-fn console_url(reader: &mut Reader, allow_plaintext: bool) -> Option<Option<Url>> {
-    let name = "console.url";
-    let Some(text) = reader.text(name).filter(|text| !text.is_empty()) else {
-        return Some(None);
-    };
-    let fault = match Url::parse(&text) {
-        Ok(url) => match url_fault(&url, ["https", "http"], allow_plaintext) {
-            Some(fault) => fault,
-            None if is_origin(&url) => return Some(Some(url)),
-            None => (
-                "has more than scheme, host and port".to_owned(),
-                "write it as https://mosync.example.com".to_owned(),
-            ),
-        },
-        Err(error) => (
-            format!("is no address ({error})"),
-            "write the address that people open the console at, such as https://mosync.example.com"
-                .to_owned(),
-        ),
-    };
-    reader.fault(name, fault.0, fault.1);
-    None
 }
 
 /// Nothing after scheme, host and port.
@@ -646,7 +622,7 @@ fn server_address(
 }
 
 /// Fault and fix of an address whose schemes are `[encrypted, unencrypted]`.
-fn url_fault(
+pub(super) fn url_fault(
     url: &Url,
     [tls, plain]: [&str; 2],
     allow_plaintext: bool,
@@ -684,7 +660,7 @@ fn ip(url: &Url) -> Option<IpAddr> {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
+pub(super) fn is_loopback(url: &Url) -> bool {
     match ip(url) {
         Some(ip) => ip.is_loopback(),
         None => url.host_str() == Some("localhost"),

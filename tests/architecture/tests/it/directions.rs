@@ -6,17 +6,25 @@ use architecture::{Dependency, Kind, Workspace};
 use super::{finds, holds};
 
 const CORE: [&str; 3] = ["domain", "ports", "runtime"];
-const ADAPTERS: [&str; 5] = ["amqp", "embedded", "mos", "redis_store", "salesforce"];
+const ADAPTERS: [&str; 6] = [
+    "amqp",
+    "embedded",
+    "mos",
+    "notify",
+    "redis_store",
+    "salesforce",
+];
 const JUDGES: [&str; 3] = ["fake-mos", "fake-salesforce", "oracle"];
 /// The executable, and the feature through which alone it links stand-ins and judge.
 const EXECUTABLE: &str = "mosync";
 const DEMO: &str = "demo";
 
 /// The libraries that speak to the outside, each with the crates of the product that may.
-const CLIENTS: [(&str, &[&str]); 5] = [
+const CLIENTS: [(&str, &[&str]); 6] = [
     ("lapin", &["amqp"]),
+    ("lettre", &["notify"]),
     ("redis", &["redis_store"]),
-    ("reqwest", &["mos", "salesforce"]),
+    ("reqwest", &["mos", "notify", "salesforce"]),
     ("rusqlite", &["embedded"]),
     ("tonic", &["pubsub_proto", "salesforce"]),
 ];

@@ -233,7 +233,7 @@ fn an_answer_of_200_is_repeated_for_its_key_for_a_day() {
         .iter()
         .map(|entry| entry.replayed)
         .collect();
-    assert_eq!(replayed, [false, true, false, false]);
+    assert_eq!(replayed, [false, true, false, false, false, false]);
     assert_eq!(
         desk.mos.ledger_since(1)[0].records[0].outcome,
         Some(Outcome::Created)

@@ -17,7 +17,8 @@ use crate::faults::Fault;
 use crate::org::Org;
 use crate::record::Record;
 use crate::schema::{self, Entity};
-use crate::setup_fields::{CustomField, Recalculation};
+use crate::setup_fields::{CustomField, PicklistValues, Recalculation};
+use crate::setup_mapping::FieldMapping;
 use crate::setup_org::{NewFiscalYear, NewRecordType, OrgCurrencies};
 use crate::table::Key;
 
@@ -115,6 +116,10 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
             done(body::<CustomField>(incoming).and_then(|field| app.org.add_field(&field)))
         }
         (&Method::DELETE, ["fields", entity, field]) => done(app.org.remove_field(entity, field)),
+        (&Method::POST, ["picklist-values"]) => done(
+            body::<PicklistValues>(incoming)
+                .and_then(|wanted| app.org.set_picklist_values(&wanted)),
+        ),
         (&Method::POST, ["field-security"]) => done(
             body::<FieldSecurity>(incoming)
                 .and_then(|wish| app.org.hide_field(&wish.entity, &wish.field, wish.hidden)),
@@ -137,6 +142,10 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
                 body::<NewRecordType>(incoming).and_then(|wanted| app.org.add_record_type(&wanted));
             made.map_or_else(Reply::from, |id| Reply::json(200, &json!({"id": id})))
         }
+        (&Method::POST, ["field-mapping"]) => done(
+            body::<Vec<FieldMapping>>(incoming)
+                .and_then(|wanted| app.org.deploy_field_mapping(&wanted)),
+        ),
         (&Method::POST, ["fiscal-years"]) => done(
             body::<Vec<NewFiscalYear>>(incoming)
                 .and_then(|years| app.org.define_fiscal_years(&years)),

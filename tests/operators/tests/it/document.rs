@@ -90,8 +90,23 @@ impl Notebook {
 /// An org's worth of everything that can be shown.
 async fn furnished() -> Desk {
     let mut desk = Desk::open();
+    let (_mos, target) = crate::left::open_mos().await;
+    let owner = crate::desk::record(ObjectKind::User, 7).to_string();
+    crate::left::hold(
+        &*target,
+        ObjectKind::User,
+        &owner,
+        r#"{"name": "Somebody"}"#,
+    )
+    .await;
+    for number in 1..3 {
+        let deal = crate::desk::record(ObjectKind::Opportunity, number).to_string();
+        let fields = json!({"name": "Gone", "owner_id": owner}).to_string();
+        crate::left::hold(&*target, ObjectKind::Opportunity, &deal, &fields).await;
+    }
     desk.ops = desk
         .ops
+        .asking(target)
         .polling([ObjectKind::User, ObjectKind::Contact].into());
     let now = desk.now();
     let stores = &desk.stores;
@@ -272,13 +287,18 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let nobody = nobody.to_string();
     let reason = json!({"reason": "a test"}).to_string();
 
-    let path = "/api/v1/users";
-    book.ask(&door, get.clone(), path, path, "").await;
+    for path in ["/api/v1/users", "/api/v1/left"] {
+        book.ask(&door, get.clone(), path, path, "").await;
+    }
+    let told = notifications(&mut book, &desk).await;
     store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
         ("/api/v1/org", "", ""),
         ("/api/v1/users", "", ""),
+        ("/api/v1/left", "", ""),
+        ("/api/v1/left", "?limit=1", ""),
+        ("/api/v1/left", "?limit=0", ""),
         ("/api/v1/jobs", "?limit=2", ""),
         ("/api/v1/jobs", "?before=x", ""),
         ("/api/v1/parked", "?limit=1&dismissed=false", ""),
@@ -287,6 +307,9 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/parked/groups", "", ""),
         ("/api/v1/dead", "", ""),
         ("/api/v1/dead", "?limit=0", ""),
+        ("/api/v1/notifications", "", ""),
+        ("/api/v1/notifications", "?limit=1", ""),
+        ("/api/v1/notifications", "?before=nobody", ""),
         ("/api/v1/logs", "?limit=1", ""),
         ("/api/v1/logs", "?since=x", ""),
         ("/api/v1/logs/export", "", ""),
@@ -303,8 +326,11 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/dead/{message}", "unit"),
         ("/api/v1/dead/{message}", "garbage"),
         ("/api/v1/dead/{message}", "nobody"),
+        ("/api/v1/notifications/{notification}", told.as_str()),
+        ("/api/v1/notifications/{notification}", "nobody"),
     ] {
         let real = path.replace("{job}", name).replace("{message}", name);
+        let real = real.replace("{notification}", name);
         book.ask(&door, get.clone(), path, &real, "").await;
     }
     for (path, name, body) in [
@@ -442,8 +468,41 @@ async fn explanations(book: &mut Notebook, desk: &Desk, door: &Door) {
     }
 }
 
+/// Notifications on every way, and a test of them; answers the id of one.
+async fn notifications(book: &mut Notebook, desk: &Desk) -> String {
+    let folder = tempfile::tempdir().unwrap();
+    let config = notify::Config {
+        from: "mosync@acme.example".to_owned(),
+        public_url: None,
+        smtp: None,
+        folder: Some(folder.path().to_owned()),
+        webhook: None,
+        timeout: std::time::Duration::from_secs(20),
+    };
+    let courier: Arc<dyn ports::courier::Courier> =
+        Arc::new(notify::Notify::new(config, desk.clock()).unwrap());
+    let path = "/api/v1/notifications/test";
+    let post = Method::POST;
+    let door = desk.door().await;
+    book.ask(&door, post.clone(), path, path, "").await;
+    let door = desk
+        .door_of(desk.ops.clone().telling(Arc::clone(&courier)))
+        .await;
+    book.ask(&door, post, path, path, "").await;
+    let keep = std::time::Duration::from_secs(86_400);
+    let ops = desk.ops.clone();
+    let mut notifier = console::Notifier::new(ops, courier, "a test".to_owned(), keep);
+    notifier
+        .round(&tokio_util::sync::CancellationToken::new())
+        .await
+        .unwrap();
+    let told = desk.stores.outbox.list(None, 9).await.unwrap();
+    assert!(told.len() > 1, "{told:?}");
+    told[0].id().to_owned()
+}
+
 /// A holder who leaves soon, with a deal, and another whose assignment does not count.
-async fn store_permissions(desk: &Desk) {
+pub(crate) async fn store_permissions(desk: &Desk) {
     let user = |name: &str| {
         let username = format!("{name}@example.com");
         let fields = json!({"LastName": name, "Username": username, "Email": username});
@@ -521,6 +580,13 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
         ("/validate", save(99, &full)),
         ("/validate", "{}".to_owned()),
         ("/validate", long.to_owned()),
+        ("/preview", save(first + 2, &full)),
+        ("/preview", json!({"settings": mixed}).to_string()),
+        ("/preview", save(first + 2, &json!({"disabled": 1}))),
+        ("/preview", save(first + 1, &mixed)),
+        ("/preview", save(99, &full)),
+        ("/preview", "{}".to_owned()),
+        ("/preview", long.to_owned()),
         (
             "/revert",
             json!({"to": first + 1, "dry_run": true}).to_string(),
@@ -547,6 +613,9 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     let gone = json!({"to": first + 1, "base": first + 2}).to_string();
     book.ask(door, post, &path("/revert"), &path("/revert"), &gone)
         .await;
+    import_mapping(book, desk, door, long).await;
+    desk.org.shows_amount();
+    previewed(book, desk, door, &full).await;
     for (name, query) in [
         ("", ""),
         ("/history", ""),
@@ -569,6 +638,78 @@ async fn settings(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
     for number in ["0", "1", "99", "x"] {
         let real = one.replace("{revision}", number);
         book.ask(door, get.clone(), &one, &real, "").await;
+    }
+}
+
+/// The org's own field mapping, rightly and wrongly.
+async fn import_mapping(book: &mut Notebook, desk: &Desk, door: &Door, long: &str) {
+    let path = "/api/v1/settings/import-mapping";
+    let deploy = |name: &str, salesforce_field: &str| {
+        let record = json!({
+            "developer_name": name, "object": "Opportunity", "mos_field": name,
+            "salesforce_field": salesforce_field, "is_active": true,
+        });
+        let records = [serde_json::from_value(record).unwrap()];
+        desk.salesforce.deploy_field_mapping(&records).unwrap();
+    };
+    let now = desk.stores.settings.current().await.unwrap().revision;
+    let (look, save) = (json!({"dry_run": true}), json!({"base": now}));
+    // No such type, then a record, then one more that does not fit, then all well but late.
+    for (name, salesforce_field, asked) in [
+        (None, "", look.to_string()),
+        (Some("type"), "LeadSource", look.to_string()),
+        (Some("type"), "StageName", look.to_string()),
+        (Some("type"), "StageName", save.to_string()),
+        (Some("type"), "Name", save.to_string()),
+        (None, "", "{}".to_owned()),
+        (None, "", long.to_owned()),
+    ] {
+        if let Some(name) = name {
+            deploy(name, salesforce_field);
+        }
+        book.ask(door, Method::POST, path, path, &asked).await;
+    }
+}
+
+/// What a previewed save does something to.
+async fn previewed(book: &mut Notebook, desk: &Desk, door: &Door, full: &Value) {
+    let of = async |settings: Value| {
+        let asked = serde_json::from_value(json!({ "settings": settings })).unwrap();
+        desk.ops.preview_settings(&asked).await.unwrap().id
+    };
+    let (seen, nobody) = (of(full.clone()).await, "nobody".to_owned());
+    // What its filter names is hidden, so nobody can tell what it let in.
+    let by_amount = json!({ "base": desk.ops.settings().await.unwrap().revision, "settings": {
+        "filter": { "conditions": [{"field": "Amount", "operator": "less_than", "values": ["2"]}] },
+    } });
+    let by_amount = serde_json::from_value(by_amount).unwrap();
+    let author = console::Author::of(console::Caller::Api, None);
+    let saved = desk.ops.save_settings(&by_amount, &author).await.unwrap();
+    desk.org.hides("Amount");
+    let unseen = of(json!({})).await;
+    desk.org.shows_amount();
+    let back = json!({ "base": saved.revision, "settings": full });
+    let back = serde_json::from_value(back).unwrap();
+    desk.ops.save_settings(&back, &author).await.unwrap();
+
+    for (preview, part, query) in [
+        (&seen, "opportunities", "?effect=enters&limit=1"),
+        (&seen, "opportunities", "?effect=leaves"),
+        (&seen, "opportunities", ""),
+        (&seen, "opportunities", "?effect=stays"),
+        (&unseen, "opportunities", "?effect=enters"),
+        (&unseen, "opportunities", "?effect=leaves"),
+        (&nobody, "opportunities", "?effect=leaves"),
+        (&seen, "export", ""),
+        (&seen, "export", "?format=jsonl&effect=enters"),
+        (&seen, "export", "?format=xml"),
+        (&unseen, "export", ""),
+        (&unseen, "export", "?effect=leaves"),
+        (&nobody, "export", ""),
+    ] {
+        let path = format!("/api/v1/settings/preview/{{preview}}/{part}");
+        let real = path.replace("{preview}", preview) + query;
+        book.ask(door, Method::GET, &path, &real, "").await;
     }
 }
 

@@ -5,18 +5,23 @@
     reason = "harness and tests panic where a test would"
 )]
 
+mod blind;
 mod desk;
 mod document;
 mod doors;
 mod explain;
 mod exports;
+mod import_mapping;
 mod jobs;
 mod journal;
+mod left;
 mod live;
 mod messages;
+mod notifications;
 mod org;
 mod parked;
 mod pinned;
+mod preview;
 mod salesforce;
 mod settings;
 mod status;

@@ -13,7 +13,7 @@ use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, EventStream, FieldDescription, Organization,
     Page, Source, SourceError, StreamStart,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 pub(crate) const ORG: &str = "00D000000000001EAA";
 
@@ -28,18 +28,21 @@ struct State {
     is_sandbox: bool,
 }
 
+fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
+    FieldDescription {
+        name: name.to_owned(),
+        label: format!("The {name}"),
+        field_type,
+        filterable,
+        calculated: false,
+        reference_to: BTreeSet::new(),
+        relationship: None,
+    }
+}
+
 impl DeskOrg {
     /// With the rows of this one.
     pub(crate) fn of(salesforce: Arc<Org>) -> Self {
-        let field = |name: &str, field_type, filterable| FieldDescription {
-            name: name.to_owned(),
-            label: format!("The {name}"),
-            field_type,
-            filterable,
-            calculated: false,
-            reference_to: BTreeSet::new(),
-            relationship: None,
-        };
         let state = State {
             id: SalesforceId::parse(ORG).unwrap(),
             fields: vec![
@@ -75,6 +78,20 @@ impl DeskOrg {
         self.state().fields.retain(|known| known.name != field);
     }
 
+    /// From now on this field is a formula.
+    pub(crate) fn calculates(&self, field: &str) {
+        let mut state = self.state();
+        let known = state.fields.iter_mut().find(|known| known.name == field);
+        known.unwrap().calculated = true;
+    }
+
+    /// It sees the amount again.
+    pub(crate) fn shows_amount(&self) {
+        self.state()
+            .fields
+            .insert(0, field("Amount", Some(FieldType::Currency), true));
+    }
+
     fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
         let state = self.state();
         if state.answers {
@@ -85,30 +102,19 @@ impl DeskOrg {
     }
 }
 
-impl DeskOrg {
-    /// From the stand-in org.
-    fn rows(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
-        let rows = self.1.query(soql, deleted).map_err(refused)?;
-        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
-        if let Some(count) = count {
-            return Ok(Page {
-                total: count["expr0"].as_u64().unwrap(),
-                rows: Vec::new(),
-                next: None,
-            });
-        }
-        Ok(Page {
-            total: rows.len() as u64,
-            rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
-            next: None,
-        })
-    }
-}
-
 fn refused(error: ApiError) -> SourceError {
     SourceError::Refused {
         code: error.code.to_owned(),
         message: error.message,
+    }
+}
+
+/// What a `COUNT()` answers: no row, and how many there are.
+const fn counted(total: u64) -> Page {
+    Page {
+        total,
+        rows: Vec::new(),
+        next: None,
     }
 }
 
@@ -128,21 +134,27 @@ impl Source for DeskOrg {
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        let fields = self.asked()?.fields.clone();
+        let own = self.asked()?.fields.clone();
         if object == "Opportunity" {
-            return Ok(fields);
+            return Ok(own);
         }
-        // Of the stand-in org, by name alone.
-        let entity = self.1.entity(object).unwrap().fields.iter();
-        let seen = entity.filter(|field| !field.hidden && !field.removed);
-        Ok(seen
+        let described = self
+            .1
+            .describe(object)
+            .map_err(|_no_such| SourceError::Refused {
+                code: "NOT_FOUND".to_owned(),
+                message: "The requested resource does not exist".to_owned(),
+            })?;
+        let fields = described["fields"].as_array().unwrap().iter();
+        Ok(fields
             .map(|field| FieldDescription {
-                name: field.name.to_owned(),
-                label: field.name.to_owned(),
-                field_type: None,
-                filterable: false,
+                name: field["name"].as_str().unwrap().to_owned(),
+                label: field["label"].as_str().unwrap().to_owned(),
+                field_type: Some(FieldType::Text),
+                filterable: true,
                 calculated: false,
                 reference_to: BTreeSet::new(),
+                values: BTreeSet::new(),
                 relationship: None,
             })
             .collect())
@@ -154,20 +166,34 @@ impl Source for DeskOrg {
         let _answers = self.asked()?;
         Ok(crate::desk::record(ObjectKind::User, 1))
     }
-    /// The org's own record and the integration user's calendar are the desk's.
+    /// The org's own record and the user's; everything else is the stand-in org's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let id = self.asked()?.id;
-        let row = if soql.contains("FROM Organization") {
-            json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
-                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1})
-        } else if soql.contains("FROM User ") {
-            json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})
+        let rows = if soql.contains("FROM Organization") {
+            vec![
+                json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
+                "DefaultLocaleSidKey": "en_US", "FiscalYearStartMonth": 1}),
+            ]
+        } else if soql.contains("SELECT TimeZoneSidKey, LocaleSidKey FROM User ") {
+            vec![json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})]
         } else {
-            return self.rows(soql, deleted);
+            let rows = self.1.query(soql, deleted).map_err(refused)?;
+            if soql.starts_with("SELECT COUNT() ") {
+                return Ok(counted(rows[0]["expr0"].as_u64().unwrap()));
+            }
+            rows.into_iter().map(Value::Object).collect()
         };
+        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
+        if let Some(count) = count {
+            return Ok(Page {
+                total: count["expr0"].as_u64().unwrap(),
+                rows: Vec::new(),
+                next: None,
+            });
+        }
         Ok(Page {
-            total: 1,
-            rows: vec![Row::of(&row).unwrap()],
+            total: rows.len() as u64,
+            rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
             next: None,
         })
     }

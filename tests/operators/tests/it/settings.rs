@@ -136,6 +136,10 @@ async fn whatever_is_wrong_is_refused_with_its_sentence_and_nothing_changes() {
         json!({"conditions": [row, row, row], "logic": logic})
     };
     let one = |row: Value| json!({"filter": {"conditions": [row]}});
+    let mapped = |mos_field: &str, salesforce_field: &str| {
+        json!({"mapping": [{"object": "Opportunity", "mos_field": mos_field,
+            "salesforce_field": salesforce_field, "active": true}]})
+    };
     for (settings, sentences) in [
         (
             json!({"filter": {"conditions": eleven.collect::<Vec<_>>()}}),
@@ -195,6 +199,18 @@ async fn whatever_is_wrong_is_refused_with_its_sentence_and_nothing_changes() {
                 "address 2 (`y@z`)",
                 "address 4 (`ada@example.com`) is the same as address 3",
             ],
+        ),
+        (
+            mapped("arr", "Name"),
+            &["fills `arr` of Opportunity from `Name`, a text field, but mOS wants a number"],
+        ),
+        (
+            mapped("arr", "ARR__c"),
+            &["fills `arr` of Opportunity from `ARR__c`, which Opportunity does not have"],
+        ),
+        (
+            mapped("colour", "Amount"),
+            &["fills `colour` of Opportunity, but mOS has no such field there"],
         ),
         (json!({"sync_close": true}), &["`sync_close` is no setting"]),
         (
@@ -530,4 +546,36 @@ async fn a_command_is_signed_by_its_user_and_the_api_by_its_token() {
     assert_eq!(answer.status, 200);
     let author = desk.stores.settings.current().await.unwrap().author;
     assert_eq!(author, "the API token");
+}
+
+/// A formula changes without an event, in the filter and in the mapping.
+#[tokio::test]
+async fn whoever_names_a_formula_is_warned_and_nobody_twice() {
+    let desk = Desk::open();
+    let door = desk.door().await;
+    desk.org.calculates("Amount");
+    let row = json!({"object": "Opportunity", "mos_field": "arr", "salesforce_field": "Amount", "active": true});
+    let document = json!({"filter": above("1"), "mapping": [row]});
+    let body = json!({"base": 0, "settings": document});
+    let before = door.post("/api/v1/settings/validate", &body).await.json();
+    let answer = saved(&door, 0, document.clone()).await;
+    assert_eq!(
+        answer["warnings"], before["warnings"],
+        "told before the save"
+    );
+    let warnings = answer["warnings"].as_array().unwrap();
+    assert_eq!(warnings.len(), 2, "{warnings:?}");
+    for (warning, words) in warnings.iter().zip([
+        "the filter names Amount, a formula",
+        "the field mapping names Amount of Opportunity, a formula",
+    ]) {
+        assert!(warning.as_str().unwrap().contains(words), "{warning}");
+    }
+    let mut more = document;
+    more["sync_closed"] = json!(true);
+    let answer = saved(&door, 1, more).await;
+    assert_eq!(answer["warnings"], json!([]), "nothing is newly named");
+    let plain =
+        json!({"filter": {"conditions": [condition("StageName", "equals", "Prospecting")]}});
+    assert_eq!(saved(&door, 2, plain).await["warnings"], json!([]));
 }

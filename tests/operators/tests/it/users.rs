@@ -19,14 +19,14 @@ use crate::salesforce::{insert, update};
 
 const DAY: u64 = 86_400;
 
-struct Office {
-    desk: Desk,
-    poll: Poll,
+pub(crate) struct Office {
+    pub(crate) desk: Desk,
+    pub(crate) poll: Poll,
     set: String,
 }
 
 impl Office {
-    fn open() -> Self {
+    pub(crate) fn open() -> Self {
         let desk = Desk::open();
         let set = insert(
             &desk.salesforce,
@@ -50,11 +50,11 @@ impl Office {
         Self { desk, poll, set }
     }
 
-    fn insert(&self, entity: &str, fields: &Value) -> String {
+    pub(crate) fn insert(&self, entity: &str, fields: &Value) -> String {
         insert(&self.desk.salesforce, entity, fields)
     }
 
-    fn user(&self, name: &str) -> String {
+    pub(crate) fn user(&self, name: &str) -> String {
         let username = format!("{name}@example.com");
         self.insert(
             "User",
@@ -62,7 +62,7 @@ impl Office {
         )
     }
 
-    fn grant(&self, user: &str, more: &Value) {
+    pub(crate) fn grant(&self, user: &str, more: &Value) {
         let mut fields = json!({"AssigneeId": user});
         for (name, value) in more.as_object().unwrap() {
             fields[name] = value.clone();
@@ -88,7 +88,7 @@ impl Office {
         )
     }
 
-    async fn users(&self) -> UsersView {
+    pub(crate) async fn users(&self) -> UsersView {
         self.poll.once().await.unwrap();
         self.desk.ops.users().await.unwrap()
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use domain::filter::{BlankRule, FieldType, Filter, Operator, ZoneOf};
 use domain::load_soql::{Form, Narrowed, Statement, statements};
-use domain::rule::{Match, Rules};
+use domain::rule::{Effect, Effects, Match, Rules};
 use domain::settings::{Settings, SettingsRevision};
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use fake_salesforce::schema;
@@ -47,6 +47,7 @@ struct Seen {
     relative: usize,
     entering: usize,
     entering_exactly: usize,
+    effects: BTreeSet<Effect>,
 }
 
 struct Case {
@@ -166,6 +167,30 @@ fn ask_entering(case: &Case, seen: &mut Seen) {
     case.compare("what enters", &soql, &found, &expected, pushed.exact);
     seen.entering += usize::from(!expected.is_empty());
     seen.entering_exactly += usize::from(!expected.is_empty() && pushed.exact);
+}
+
+/// What a change of the rules does at one moment: each effect as it is judged and as it is asked for.
+fn ask_effects(case: &Case, seen: &mut Seen) {
+    let effects = Effects {
+        before: &case.before,
+        after: &case.rules,
+        at: case.filled.now,
+    };
+    for effect in Effect::ALL {
+        let rows = case.filled.rows.iter().map(|row| row.fields().unwrap());
+        let rows = rows.filter(|fields| effects.has(effect, fields));
+        let expected: Ids = rows.map(|fields| fields.id("Id").unwrap()).collect();
+        let pushed = effects.condition(effect);
+        let soql = format!(
+            "SELECT Id FROM Opportunity{}",
+            clause(pushed.condition.as_deref())
+        );
+        let found: Ids = case.filled.found(&soql, "Id").into_iter().collect();
+        case.compare(effect.name(), &soql, &found, &expected, pushed.exact);
+        if !expected.is_empty() && pushed.exact {
+            seen.effects.insert(effect);
+        }
+    }
 }
 
 fn clause(condition: Option<&str>) -> String {
@@ -356,6 +381,7 @@ fn soql_lets_through_what_the_filter_matches() {
         ask_condition(&case, &mut seen);
         ask_statements(&mut case);
         ask_entering(&case, &mut seen);
+        ask_effects(&case, &mut seen);
     }
     if replayed.is_some() {
         return;
@@ -371,6 +397,7 @@ fn soql_lets_through_what_the_filter_matches() {
         seen.entering,
         seen.entering_exactly
     );
+    assert_eq!(seen.effects, Effect::ALL.into());
     assert!(seen.undefined > 0 && seen.relative > 0 && seen.entering_exactly > 0);
     for field_type in seen.types {
         for operator in field_type.operators() {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use domain::ObjectKind;
 use domain::filter::{Condition, FieldType, FieldTypes, FilterFault};
-use domain::mapping;
+use domain::mapping::{self, Mapping, MappingFit};
 use domain::org::OrgProfile;
 use domain::settings::{Settings, SettingsRevision};
 use ports::source::{FieldDescription, SourceError};
@@ -21,6 +22,8 @@ pub(super) struct Checked {
     pub(super) types: FieldTypes,
     /// The org's calendars and currencies.
     pub(super) profile: OrgProfile,
+    /// What whoever saves them has to know of what is new in them.
+    pub(super) warnings: Vec<String>,
 }
 
 /// The fields of Opportunity, by their names.
@@ -45,6 +48,7 @@ impl Operations {
         let mut checked = Checked {
             types: base.field_types.clone(),
             profile: base.org.clone(),
+            warnings: Vec::new(),
             settings,
         };
         let mut answer = self.check_filter(&mut checked, base, &mut faults).await;
@@ -55,6 +59,9 @@ impl Operations {
         }
         if answer.is_ok() {
             answer = self.check_org(&checked.settings, base, &mut faults).await;
+        }
+        if answer.is_ok() && faults.is_empty() {
+            answer = self.warn(&mut checked, base).await;
         }
         match answer {
             Ok(()) if faults.is_empty() => Ok(checked),
@@ -81,6 +88,7 @@ impl Operations {
             settings,
             types,
             profile,
+            ..
         } = checked;
         let before = &base.settings;
         let filter = &settings.filter;
@@ -147,6 +155,16 @@ impl Operations {
         if *mapping == base.settings.mapping {
             return Ok(());
         }
+        let misfits = self.misfits(mapping).await?;
+        faults.extend(misfits.into_iter().map(|fault| FaultView {
+            at: "mapping".to_owned(),
+            message: fault.to_string(),
+        }));
+        Ok(())
+    }
+
+    /// What keeps a mapping from being used in the org.
+    pub(super) async fn misfits(&self, mapping: &Mapping) -> Result<Vec<MappingFit>, SourceError> {
         let mut described = runtime::describe::Fields::new(&*self.source);
         let mut answers = BTreeMap::new();
         for row in mapping.deviations().iter().filter(|row| row.active) {
@@ -159,11 +177,46 @@ impl Operations {
                 answers.insert((row.object, row.salesforce_field.clone()), field);
             }
         }
-        let fit = mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned());
-        faults.extend(fit.into_iter().map(|fault| FaultView {
-            at: "mapping".to_owned(),
-            message: fault.to_string(),
-        }));
+        Ok(mapping.fit(|object, field| answers.get(&(object, field.to_owned())).cloned()))
+    }
+
+    /// Says which fields that the filter or the mapping newly names change without an event.
+    async fn warn(
+        &self,
+        checked: &mut Checked,
+        base: &SettingsRevision,
+    ) -> Result<(), SourceError> {
+        let (now, before) = (&checked.settings, &base.settings);
+        let mut described = runtime::describe::Fields::new(&*self.source);
+        let known = before.filter.fields();
+        let filtered = now.filter.fields();
+        for field in filtered.difference(&known) {
+            let opportunity = ObjectKind::Opportunity.api_name();
+            let found = described.find(opportunity, field).await?;
+            if found.is_some_and(|found| found.calculated) {
+                checked.warnings.push(format!(
+                    "the filter names {field}, a formula or roll-up, which changes without being heard of: deals that enter or leave by it are noticed when they themselves are saved, and else {NOTICED}"
+                ));
+            }
+        }
+        let known = before.mapping.deviations();
+        for row in now.mapping.deviations() {
+            if !row.active || known.contains(&row) {
+                continue;
+            }
+            let (object, field) = (row.object, &row.salesforce_field);
+            let found = described.find(object.api_name(), field).await?;
+            let what = if field.contains('.') {
+                "a field of another record"
+            } else if found.is_some_and(|found| found.calculated) {
+                "a formula or roll-up"
+            } else {
+                continue;
+            };
+            checked.warnings.push(format!(
+                "the field mapping names {field} of {object}, {what}, which changes without being heard of: mOS gets its new value when the record itself is saved, and else {NOTICED}"
+            ));
+        }
         Ok(())
     }
 
@@ -190,6 +243,10 @@ impl Operations {
         Ok(())
     }
 }
+
+/// When what is not heard of is noticed.
+const NOTICED: &str =
+    "once a day, or as often as salesforce.refreshed_every_s in the configuration says";
 
 /// Nothing is saved that was not compared with the org.
 fn out_of_reach(error: &SourceError) -> OpsError {

@@ -11,6 +11,16 @@ use crate::journal::Turn;
 use crate::operations::{Author, Operations};
 use crate::views::{ConfirmOrg, RevertSettings, SaveSettings, SavedView, SettingsConflict};
 
+/// A document that can be saved.
+pub(super) struct Ready {
+    /// What is in force.
+    pub(super) current: SettingsRevision,
+    /// What would take its place.
+    pub(super) checked: Checked,
+    /// What they differ in.
+    pub(super) changes: Vec<Change>,
+}
+
 impl Operations {
     /// Saves a document that was made from the revision in force. What it newly lets in is brought
     /// to mOS by the job that is answered.
@@ -69,6 +79,7 @@ impl Operations {
                 saved: false,
                 revision: base.revision,
                 changes: diff(&base.settings, &settings),
+                warnings: Vec::new(),
                 job: None,
             });
         }
@@ -107,12 +118,38 @@ impl Operations {
         self.save_parsed(parsed, &base, author).await
     }
 
-    async fn save_parsed(
+    pub(super) async fn save_parsed(
         &self,
-        mut parsed: Parsed,
+        parsed: Parsed,
         base: &SettingsRevision,
         author: &Author,
     ) -> Result<SavedView, OpsError> {
+        let Ready {
+            current,
+            checked,
+            changes,
+        } = self.ready(parsed, base).await?;
+        if changes.is_empty() {
+            return Ok(SavedView {
+                saved: false,
+                revision: current.revision,
+                changes,
+                warnings: Vec::new(),
+                job: None,
+            });
+        }
+        self.commit(&current, checked, changes, author).await
+    }
+
+    /// What can be saved, against what is in force.
+    ///
+    /// # Errors
+    /// Those of [`Self::save_settings`].
+    pub(super) async fn ready(
+        &self,
+        mut parsed: Parsed,
+        base: &SettingsRevision,
+    ) -> Result<Ready, OpsError> {
         let current = self.stores.settings.current().await?;
         if current.revision != base.revision {
             if !parsed.faults.is_empty() {
@@ -130,15 +167,11 @@ impl Operations {
         }
         let checked = self.checked(parsed, &current).await?;
         let changes = diff(&current.settings, &checked.settings);
-        if changes.is_empty() {
-            return Ok(SavedView {
-                saved: false,
-                revision: current.revision,
-                changes,
-                job: None,
-            });
-        }
-        self.commit(&current, checked, changes, author).await
+        Ok(Ready {
+            current,
+            checked,
+            changes,
+        })
     }
 
     /// Whether nobody but mosync itself has saved since.
@@ -164,6 +197,7 @@ impl Operations {
             settings,
             types,
             profile,
+            warnings,
         } = checked;
         let next = current.next(settings, types, profile, author.name(), self.now());
         let job = caused(current, &next);
@@ -184,6 +218,7 @@ impl Operations {
             saved: true,
             revision: next.revision,
             changes,
+            warnings,
             job: job.map(|job| job.id.to_string()),
         })
     }
@@ -278,7 +313,7 @@ fn conflict(
 }
 
 /// The job that a save causes: another org is read as a whole, other rules for what they let in.
-fn caused(current: &SettingsRevision, next: &SettingsRevision) -> Option<Job> {
+pub(super) fn caused(current: &SettingsRevision, next: &SettingsRevision) -> Option<Job> {
     let other_org = current.settings.org.is_some() && current.settings.org != next.settings.org;
     if !other_org {
         return Job::of_save(current, next);

@@ -6,6 +6,7 @@ mod lease;
 mod live;
 mod log;
 mod notes;
+mod outbox;
 mod parked;
 mod pauses;
 mod permissions;
@@ -37,6 +38,7 @@ pub use lease::*;
 pub use live::*;
 pub use log::*;
 pub use notes::*;
+pub use outbox::*;
 pub use parked::*;
 pub use pauses::*;
 pub use permissions::*;
@@ -145,6 +147,12 @@ macro_rules! store_conformance {
             tokens_are_known_by_their_hash
             tokens_remember_their_last_use
             tokens_are_revoked_for_ever
+            outbox_and_board_are_one_step
+            outbox_takes_a_notification_once
+            outbox_step_is_made_by_one
+            outbox_finds_what_is_due
+            outbox_is_listed_newest_first
+            outbox_counts_failures_and_forgets
         );
     };
     (@ $harness:expr; $($promise:ident)*) => {

@@ -1,0 +1,158 @@
+//! Notifications: what was told, to whom, and whether it arrived. What is told is found by
+//! [`watch`], and taken to its receivers by [`send`]; [`Notifier`] does both for as long as the
+//! console runs.
+
+mod send;
+mod watch;
+
+use domain::notification::{
+    Delivery, Event, Matter, Notice, Notification, Settled, Way, notice_id,
+};
+use ports::stores::OutboxPosition;
+
+use super::{About, Caller, Operations, page_size};
+use crate::OpsError;
+use crate::views::{NotificationList, NotificationView, TestView, TriedView};
+
+pub use send::Notifier;
+
+impl Operations {
+    /// Has notifications leave this way; without it, none can be tried.
+    #[must_use]
+    pub fn telling(mut self, courier: std::sync::Arc<dyn ports::courier::Courier>) -> Self {
+        self.courier = Some(courier);
+        self
+    }
+
+    /// A page of notifications, newest first.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] names the value that cannot be understood.
+    pub async fn notifications(
+        &self,
+        before: Option<&str>,
+        limit: Option<usize>,
+    ) -> Result<NotificationList, OpsError> {
+        let max = page_size(limit)?;
+        let before = match before {
+            Some(id) => Some(self.position(id).await?),
+            None => None,
+        };
+        let outbox = &self.stores.outbox;
+        let mut found = outbox.list(before.as_ref(), max.saturating_add(1)).await?;
+        let more = found.len() > max;
+        found.truncate(max);
+        let next = found.last().filter(|_| more);
+        Ok(NotificationList {
+            next: next.map(|last| last.id().to_owned()),
+            notifications: found.iter().map(NotificationView::of).collect(),
+        })
+    }
+
+    async fn position(&self, id: &str) -> Result<OutboxPosition, OpsError> {
+        let found = self.stores.outbox.notification(id).await?;
+        let found = found.ok_or_else(|| {
+            OpsError::Invalid(format!(
+                "before `{id}` is not `next` of a page; begin with the first page, which has no `before`"
+            ))
+        })?;
+        Ok((found.notice.at, found.notice.id))
+    }
+
+    /// One notification.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`].
+    pub async fn notification(&self, id: &str) -> Result<NotificationView, OpsError> {
+        let found = self.stores.outbox.notification(id).await?;
+        found.as_ref().map(NotificationView::of).ok_or_else(|| {
+            OpsError::NotFound(format!(
+                "there is no notification `{id}`; `mosync notify list` shows them, and old ones are forgotten"
+            ))
+        })
+    }
+
+    /// Sends a test to everybody who would be told, at once, and says what each receiver answers.
+    ///
+    /// # Errors
+    /// [`OpsError::Conflict`] when there is nobody to tell.
+    pub async fn test_notification(&self, caller: Caller) -> Result<TestView, OpsError> {
+        let settings = self.stores.settings.current().await?.settings;
+        let now = self.now();
+        let ways = self.courier.as_ref().map(|courier| {
+            let ways = courier.ways(&settings.admin_emails);
+            (courier, ways)
+        });
+        let Some((courier, ways)) = ways.filter(|(_, ways)| !ways.is_empty()) else {
+            return Err(OpsError::Conflict(
+                "there is nobody to send a test to; write addresses into the settings (`mosync settings set admin-emails ada@example.com`) and a mail server, a folder or a webhook into section [notify] of the configuration".to_owned(),
+            ));
+        };
+        let incident = format!("test {}", now.as_micros());
+        let notice = Notice {
+            id: notice_id(&incident, Event::Happened.name()),
+            incident: notice_id(&incident, "incident"),
+            matter: Matter::Test,
+            event: Event::Happened,
+            at: now,
+            object: "notifications of mosync".to_owned(),
+            count: 1,
+            cause: "somebody has ordered a test".to_owned(),
+            advice: "Nothing to do: notifications arrive.".to_owned(),
+            page: "/notifications".to_owned(),
+            details: Vec::new(),
+            lasted_s: None,
+        };
+        let notification = Notification::new(notice, ways);
+        let try_way = async |way: &Way| {
+            let (taken, said) = match courier.deliver(&notification, way).await {
+                Settled::Sent(said) => (true, said),
+                Settled::Later(said) | Settled::Never(said) | Settled::Unwanted(said) => {
+                    (false, said)
+                }
+            };
+            let (by, to) = crate::views::by_and_to(way);
+            TriedView {
+                by,
+                to,
+                taken,
+                said,
+            }
+        };
+        let ways = notification.deliveries.iter();
+        let tried = ways.map(|Delivery { way, .. }| try_way(way));
+        let tried = futures::future::join_all(tried).await;
+        let taken = tried.iter().filter(|way| way.taken).count();
+        self.note(
+            About::topic("notify"),
+            &caller,
+            format!(
+                "a test notification was ordered by {}: {taken} of {} receivers have taken it",
+                caller.name(),
+                tried.len()
+            ),
+        )
+        .await?;
+        Ok(TestView {
+            id: notification.notice.id,
+            tried,
+        })
+    }
+}
+
+/// What the status warns of.
+pub(super) fn undelivered(failed: u64) -> Option<String> {
+    (failed > 0).then(|| {
+        format!(
+            "{failed} notifications of the last 24 hours did not reach everybody they were for (see `mosync notify list`, and try again with `mosync notify test`)"
+        )
+    })
+}
+
+/// Whether a way is one that the settings no longer ask for.
+fn is_unwanted(way: &Way, addresses: &[String]) -> bool {
+    match way {
+        Way::Mail { to } => !addresses.contains(to),
+        Way::Folder { .. } | Way::Webhook => false,
+    }
+}

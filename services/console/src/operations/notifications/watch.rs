@@ -1,0 +1,243 @@
+//! What is wrong at the moment, as the stores know it. The same things that the status shows; what
+//! comes from Salesforce, mOS or a worker in words is told without anything that may be a value.
+
+mod jobs;
+mod workers;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use domain::error_group::ErrorGroup;
+use domain::failure::FailureKind;
+use domain::notification::{Board, Condition, Finding, Matter, plain};
+use domain::unit::Stage;
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, GapCause, LOST_FIELDS, ParkedFilter, StoreError, StreamState};
+
+use crate::Operations;
+use crate::operations::status::{HISTORY, LATE};
+use jobs::{of_ended_jobs, of_held_jobs};
+use workers::{of_quota, of_workers};
+
+/// Parked records of a reason that are looked at to say which they are.
+const LOOKED_THROUGH: usize = 1_000;
+/// Lines of a list within a notification.
+const LINES: usize = 10;
+
+impl Operations {
+    /// Looks at everything.
+    ///
+    /// # Errors
+    /// [`StoreError`]; a broker that does not answer is a finding.
+    pub(super) async fn finding(
+        &self,
+        board: &Board,
+        now: Timestamp,
+    ) -> Result<Finding, StoreError> {
+        let stores = &self.stores;
+        let settings = stores.settings.current().await?.settings;
+        let workers = stores.reports.reports().await?;
+        let gaps = stores.position.gaps().await?;
+        let stream = stores.position.stream(&self.topic).await?;
+        let parked = stores.parked.counts().await?;
+        let jobs = stores.jobs.list(HISTORY).await?;
+        let permissions = stores.permissions.latest().await?;
+        let lost = self.lost_fields().await?;
+
+        let mut finding = Finding::default();
+        match self.queue.dead_count().await {
+            Ok(dead) => finding.conditions.extend(of_dead(dead)),
+            Err(error) => {
+                finding.unknown.insert(Matter::MessagesSetAside);
+                finding.conditions.push(of_broker(&error.to_string()));
+            }
+        }
+        for (kind, count) in parked {
+            let known = board.incidents.get(&parked_key(kind));
+            let known = known.filter(|known| known.condition.count == count);
+            finding.conditions.push(match known {
+                Some(known) => known.condition.clone(),
+                None => self.of_parked(kind, count).await?,
+            });
+        }
+        finding.conditions.extend(of_gaps(&gaps, board.looked));
+        finding.conditions.extend(of_stream(stream.as_ref(), now));
+        finding.conditions.extend(of_fields(&lost));
+        finding
+            .conditions
+            .extend(of_workers(&workers, &settings, !lost.is_empty(), now));
+        finding.conditions.extend(of_quota(&workers, &jobs));
+        finding.conditions.extend(of_held_jobs(&jobs, now));
+        if let Some(leaving) = permissions.leaving(now) {
+            finding.conditions.push(Condition {
+                key: "permissions_expiring".to_owned(),
+                matter: Matter::PermissionsExpiring,
+                object: "users who hold mOS permission".to_owned(),
+                count: count_of(leaving.users.len()),
+                cause: format!("their permission set assignments end, the first at {}", leaving.first),
+                advice: "Renew the assignments in Salesforce if that is not meant; `mosync users` names them.".to_owned(),
+                page: "/users".to_owned(),
+                details: Vec::new(),
+            });
+        }
+        finding.happened = of_ended_jobs(&jobs, board);
+        Ok(finding)
+    }
+
+    async fn lost_fields(&self) -> Result<Vec<String>, StoreError> {
+        let Some(note) = self.stores.notes.note(LOST_FIELDS).await? else {
+            return Ok(Vec::new());
+        };
+        let lost: BTreeSet<(ObjectKind, String)> = serde_json::from_str(&note)
+            .map_err(|error| StoreError::Corrupt(format!("the note {LOST_FIELDS}: {error}")))?;
+        let named = lost
+            .into_iter()
+            .map(|(object, field)| format!("{object}.{field}"));
+        Ok(named.collect())
+    }
+
+    async fn of_parked(&self, kind: FailureKind, count: u64) -> Result<Condition, StoreError> {
+        let filter = ParkedFilter {
+            kind: Some(kind),
+            dismissed: Some(false),
+            ..ParkedFilter::default()
+        };
+        let records = self
+            .stores
+            .parked
+            .list(&filter, None, LOOKED_THROUGH)
+            .await?;
+        let objects = records
+            .iter()
+            .map(|record| record.object.api_name())
+            .collect::<BTreeSet<_>>();
+        let groups = ErrorGroup::of(&records);
+        let details = groups.iter().take(LINES).map(|group| {
+            let stage = stage_name(group.stage);
+            format!("{} at {stage}: {}", group.count, plain(&group.cause))
+        });
+        Ok(Condition {
+            key: parked_key(kind),
+            matter: Matter::RecordsParked,
+            object: objects.into_iter().collect::<Vec<_>>().join(", "),
+            count,
+            cause: kind.cause().to_owned(),
+            advice: kind.advice().to_owned(),
+            page: "/parked".to_owned(),
+            details: details.collect(),
+        })
+    }
+}
+
+fn parked_key(kind: FailureKind) -> String {
+    format!("parked/{}", kind.name())
+}
+
+const fn stage_name(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Filter => "filter",
+        Stage::Permission => "permission",
+        Stage::Load => "load",
+    }
+}
+
+fn count_of(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
+}
+
+fn of_dead(dead: u64) -> Option<Condition> {
+    (dead > 0).then(|| Condition {
+        key: "messages_set_aside".to_owned(),
+        matter: Matter::MessagesSetAside,
+        object: "messages in the dead queue".to_owned(),
+        count: dead,
+        cause: "no worker could process them".to_owned(),
+        advice: "Look at them with `mosync dead list`, then replay or discard them.".to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    })
+}
+
+fn of_broker(why: &str) -> Condition {
+    Condition {
+        key: "out_of_reach/broker".to_owned(),
+        matter: Matter::OutOfReach,
+        object: "the message broker".to_owned(),
+        count: 1,
+        cause: plain(why),
+        advice: "Start it again, or correct the network. Changes wait in Salesforce meanwhile."
+            .to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    }
+}
+
+/// Gaps by what made them, those included that were closed since the last look.
+fn of_gaps(gaps: &[Gap], looked: Timestamp) -> Vec<Condition> {
+    let mut by_cause = BTreeMap::<GapCause, Vec<&Gap>>::new();
+    for gap in gaps {
+        if gap.closed.is_none_or(|closed| closed > looked) {
+            by_cause.entry(gap.cause).or_default().push(gap);
+        }
+    }
+    let of_cause = |(cause, gaps): (GapCause, Vec<&Gap>)| {
+        let (name, why) = match cause {
+            GapCause::PositionRejected => (
+                "position_rejected",
+                "Salesforce no longer accepts the stored position",
+            ),
+            GapCause::Overflow => (
+                "overflow",
+                "a transaction changed more than the stream carries",
+            ),
+            GapCause::Wildcard => ("wildcard", "an event stands for every record of an object"),
+            GapCause::Undecodable => ("undecodable", "an event could not be decoded"),
+            GapCause::NotHeard => ("not_heard", "an object is polled from now on"),
+        };
+        let details = gaps.iter().take(LINES).map(|gap| {
+            format!(
+                "changes since {} may be missing; {} reads them",
+                gap.since, gap.job
+            )
+        });
+        Condition {
+            key: format!("gap/{name}"),
+            matter: Matter::Gap,
+            object: "the event stream".to_owned(),
+            count: count_of(gaps.len()),
+            cause: why.to_owned(),
+            advice: "Nothing to do: a job reads what may have been missed, and the gap closes when it has.".to_owned(),
+            page: "/sync-status".to_owned(),
+            details: details.collect(),
+        }
+    };
+    by_cause.into_iter().map(of_cause).collect()
+}
+
+fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<Condition> {
+    let silent = now.since(stream?.heard);
+    (silent > LATE).then(|| Condition {
+        key: "stream_late".to_owned(),
+        matter: Matter::StreamLate,
+        object: "the event stream".to_owned(),
+        count: 1,
+        cause: "it was last heard more than 48 hours ago, and Salesforce keeps events for 72"
+            .to_owned(),
+        advice: "Start the listener, or correct what keeps it from Salesforce; `mosync status` says what that is. After 72 hours everything is read anew.".to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    })
+}
+
+fn of_fields(lost: &[String]) -> Option<Condition> {
+    (!lost.is_empty()).then(|| Condition {
+        key: "fields_lost".to_owned(),
+        matter: Matter::FieldsLost,
+        object: lost.join(", "),
+        count: count_of(lost.len()),
+        cause: "the integration user can no longer see what the settings name".to_owned(),
+        advice: "Restore the access, or change mapping or filter. mOS keeps what it has."
+            .to_owned(),
+        page: "/settings".to_owned(),
+        details: Vec::new(),
+    })
+}

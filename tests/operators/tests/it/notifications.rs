@@ -1,0 +1,544 @@
+//! What is told to the administrators: from the stores to a mail server, over crashes.
+
+use std::collections::BTreeSet;
+use std::future::pending;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use console::{Caller, Notifier, OpsError};
+use domain::ObjectKind;
+use domain::failure::FailureKind;
+use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::notification::{
+    Board, DeliveryState, Event, Matter, Notification, SENDING_FOR, Settled, Way,
+};
+use notify::{Config, Notify, Smtp, Tls};
+use ports::courier::Courier;
+use ports::source::ReplayId;
+use ports::stores::{Gap, GapCause, LOST_FIELDS, Report, StreamState, WorkerState};
+use runtime::figures;
+use testkit::MailServer;
+use testkit::mail::{Encryption, Fault};
+use tokio::sync::Notify as Bell;
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::{Desk, TOPIC};
+
+const ADA: &str = "ada@acme.example";
+const DAY: i64 = 86_400;
+
+/// A desk whose notifications go to a mail server of its own.
+struct Office {
+    desk: Desk,
+    server: MailServer,
+    courier: Arc<dyn Courier>,
+}
+
+impl Office {
+    async fn open() -> Self {
+        let server = MailServer::start(Encryption::Off, None).await;
+        let desk = Desk::open();
+        desk.save(|settings| settings.admin_emails = vec![ADA.to_owned()])
+            .await;
+        let smtp = Smtp {
+            host: "127.0.0.1".to_owned(),
+            port: server.port(),
+            tls: Tls::Off,
+            ca: None,
+            login: None,
+        };
+        let courier = Notify::new(config(Some(smtp)), desk.clock()).unwrap();
+        let office = Self {
+            desk,
+            server,
+            courier: Arc::new(courier),
+        };
+        office.workers_run().await;
+        office.round().await;
+        assert_eq!(office.told().await, []);
+        office
+    }
+
+    /// All workers have just said that they run.
+    async fn workers_run(&self) {
+        for worker in ["listener", "filter", "permission", "loader"] {
+            self.worker(worker, WorkerState::Running, &[]).await;
+        }
+    }
+
+    async fn worker(&self, worker: &str, state: WorkerState, figures: &[(&str, i64)]) {
+        let figures = figures
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), *value));
+        let report = Report {
+            at: self.desk.now(),
+            state,
+            figures: figures.collect(),
+        };
+        let reports = &self.desk.stores.reports;
+        reports.report(worker, &report).await.unwrap();
+    }
+
+    fn notifier(&self, holder: &str, courier: &Arc<dyn Courier>) -> Notifier {
+        let keep = std::time::Duration::from_secs(30 * 86_400);
+        let ops = self.desk.ops.clone();
+        Notifier::new(ops, Arc::clone(courier), holder.to_owned(), keep)
+    }
+
+    /// Looks once, and sends what is due.
+    async fn round(&self) {
+        let mut notifier = self.notifier("one", &self.courier);
+        notifier.round(&CancellationToken::new()).await.unwrap();
+    }
+
+    /// Rounds over a time, with workers that go on.
+    async fn rounds(&self, seconds: i64) {
+        for _ in 0..seconds / 10 {
+            self.desk.pass(10);
+            self.workers_run().await;
+            self.round().await;
+        }
+    }
+
+    /// Oldest first.
+    async fn kept(&self) -> Vec<Notification> {
+        let mut kept = self.desk.stores.outbox.list(None, 1_000).await.unwrap();
+        kept.reverse();
+        kept
+    }
+
+    async fn told(&self) -> Vec<(Matter, Event, u64)> {
+        let kept = self.kept().await.into_iter();
+        kept.map(|one| (one.notice.matter, one.notice.event, one.notice.count))
+            .collect()
+    }
+
+    fn subjects(&self) -> Vec<String> {
+        let mails = self.server.mails();
+        let subjects = mails.iter().map(|mail| mail.header("Subject").unwrap());
+        subjects.collect()
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let mails = self.server.mails();
+        let ids = mails.iter().map(|mail| mail.header("Message-ID").unwrap());
+        ids.collect()
+    }
+
+    async fn gap(&self, id: &str) {
+        let job = self.desk.job(JobKind::CatchUp, id).await;
+        let gap = Gap {
+            id: id.to_owned(),
+            cause: GapCause::Overflow,
+            since: self.desk.now(),
+            opened: self.desk.now(),
+            evidence: "seen by a test".to_owned(),
+            job: job.id.clone(),
+            closed: None,
+        };
+        let position = &self.desk.stores.position;
+        position.open_gap(&gap, &job).await.unwrap();
+    }
+}
+
+fn config(smtp: Option<Smtp>) -> Config {
+    Config {
+        from: "mosync@acme.example".to_owned(),
+        public_url: Some("https://mosync.acme.example".parse().unwrap()),
+        smtp,
+        folder: None,
+        webhook: None,
+        timeout: std::time::Duration::from_secs(20),
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_errors_of_a_cause_in_a_minute_are_one_mail() {
+    let office = Office::open().await;
+    for round in 0..6 {
+        for number in 0..167 {
+            office.desk.park(round * 167 + number, |_| {}).await;
+        }
+        office.rounds(10).await;
+    }
+    office.rounds(300).await;
+    let opened = (Matter::RecordsParked, Event::Opened, 1_002);
+    assert_eq!(office.told().await, [opened]);
+    assert_eq!(
+        office.subjects(),
+        ["[mosync] 1002 records are parked (Contact)"]
+    );
+    let data = &office.server.mails()[0].data;
+    for said in [
+        "value_too_long",
+        "Shorten the field",
+        "https://mosync.acme.example/parked",
+    ] {
+        assert!(data.contains(said), "{said}: {data}");
+    }
+    // mOS's own message may name a value.
+    assert!(!data.contains("title is too long"), "{data}");
+    let records = (0..1_002).map(|number| crate::desk::record(ObjectKind::Contact, number));
+    let records = records
+        .map(|id| (ObjectKind::Contact, id))
+        .collect::<Vec<_>>();
+    let parked = &office.desk.stores.parked;
+    let version = domain::Version::at(office.desk.now());
+    parked.clear(&records, version).await.unwrap();
+    office.rounds(120).await;
+    let closed = (Matter::RecordsParked, Event::Closed, 1_002);
+    assert_eq!(office.told().await, [opened, closed]);
+    assert_eq!(office.server.mails().len(), 2);
+}
+
+#[tokio::test]
+async fn everything_that_is_to_be_told_is() {
+    let office = Office::open().await;
+    let desk = &office.desk;
+    let now = desk.now();
+    desk.park(1, |parked| parked.kind = FailureKind::Unreadable)
+        .await;
+    desk.die("garbage", b"?".to_vec()).await;
+    office.gap("overflow").await;
+    let notes = &desk.stores.notes;
+    notes
+        .keep(LOST_FIELDS, "[[\"Opportunity\",\"Term__c\"]]")
+        .await
+        .unwrap();
+    let held = desk.job(JobKind::Backfill, "held").await;
+    let pause = Pause {
+        since: now,
+        by: PausedBy::Person,
+        why: "wait".to_owned(),
+        until: None,
+    };
+    desk.stores.jobs.pause(&held.id, &pause).await.unwrap();
+    let stream = StreamState {
+        position: ReplayId(vec![7]),
+        at_end: true,
+        heard: now.before(std::time::Duration::from_secs(50 * 3_600)),
+        last_event: None,
+    };
+    desk.stores
+        .position
+        .store_stream(TOPIC, &stream)
+        .await
+        .unwrap();
+    crate::document::store_permissions(desk).await;
+    let until = now.as_micros();
+    for _ in 0..40 {
+        desk.pass(10);
+        let failing = WorkerState::Failing("Salesforce says: Name = 'Geheim GmbH'".to_owned());
+        let quota = [(figures::API_LIVE_HELD_UNTIL, until)];
+        office.worker("listener", failing, &quota).await;
+        let paused = WorkerState::Paused("mOS answers 503".to_owned());
+        office.worker("loader", paused, &[]).await;
+        office.worker("permission", WorkerState::Running, &[]).await;
+        // The filter is not heard of any more.
+        office.round().await;
+    }
+    let told = office
+        .told()
+        .await
+        .into_iter()
+        .filter(|(_, event, _)| *event == Event::Opened);
+    let told = told.map(|(matter, ..)| matter);
+    let expected = [
+        Matter::RecordsParked,
+        Matter::MessagesSetAside,
+        Matter::Gap,
+        Matter::FieldsLost,
+        Matter::JobsPaused,
+        Matter::JobStalled,
+        Matter::StreamLate,
+        Matter::PermissionsExpiring,
+        Matter::Quota,
+        Matter::ServiceFailing,
+        Matter::ServiceSilent,
+        Matter::SyncPaused,
+    ];
+    assert_eq!(told.clone().count(), expected.len(), "each once");
+    assert_eq!(told.collect::<BTreeSet<_>>(), expected.into());
+    assert_eq!(office.server.mails().len(), office.kept().await.len());
+    for mail in office.server.mails() {
+        assert!(!mail.data.contains("Geheim"), "{}", mail.data);
+    }
+    // What is disabled by somebody is told as that.
+    desk.save(|settings| settings.disabled = true).await;
+    office.round().await;
+    assert!(
+        office
+            .subjects()
+            .contains(&"[mosync] mOS Sync is disabled".to_owned())
+    );
+    // And everything comes to its end.
+    desk.save(|settings| settings.disabled = false).await;
+    notes.keep(LOST_FIELDS, "[]").await.unwrap();
+    office.rounds(120).await;
+    let closed = office.told().await;
+    for matter in [
+        Matter::FieldsLost,
+        Matter::Quota,
+        Matter::ServiceFailing,
+        Matter::ServiceSilent,
+        Matter::SyncPaused,
+        Matter::SyncDisabled,
+        Matter::PermissionsExpiring,
+    ] {
+        assert!(
+            closed.contains(&(matter, Event::Closed, 1)),
+            "{matter:?}: {closed:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_job_that_ends_is_told_once_with_its_summary() {
+    let office = Office::open().await;
+    let desk = &office.desk;
+    let load = desk.job(JobKind::SyncAll, "load").await;
+    let jobs = &desk.stores.jobs;
+    for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
+        jobs.transition(&load.id, to, desk.now(), None)
+            .await
+            .unwrap();
+    }
+    let mut progress = load.progress.clone();
+    (progress.announced, progress.next_index) = (1, 1);
+    jobs.advance(&load.id, &progress, None, desk.now())
+        .await
+        .unwrap();
+    let unit = desk.unit(&load.id, 0, 0);
+    jobs.count(&load.id, 0, None, &unit.tally, desk.now())
+        .await
+        .unwrap();
+    jobs.transition(&load.id, SalesforceStatus::Sealed, desk.now(), None)
+        .await
+        .unwrap();
+    let failed = desk.job(JobKind::Backfill, "failed").await;
+    let why = Some("INVALID_FIELD at Amount > 4711 near 'Geheim'");
+    jobs.transition(&failed.id, SalesforceStatus::Failed, desk.now(), why)
+        .await
+        .unwrap();
+    // Small and many: nobody wants to hear of each.
+    let small = desk.job(JobKind::Retry, "small").await;
+    jobs.transition(&small.id, SalesforceStatus::Cancelled, desk.now(), None)
+        .await
+        .unwrap();
+    office.rounds(60).await;
+    let told = office.told().await.into_iter().map(|(matter, ..)| matter);
+    let told = told.collect::<Vec<_>>();
+    assert_eq!(told.len(), 2, "{told:?}");
+    assert!(told.contains(&Matter::JobFinished) && told.contains(&Matter::JobFailed));
+    let mails = office.server.mails();
+    let of = |word: &str| {
+        let mail = mails
+            .iter()
+            .find(|mail| mail.header("Subject").unwrap().contains(word));
+        mail.unwrap().data.clone()
+    };
+    assert!(of("has finished").contains("Contact: read 1, filtered 1"));
+    assert!(of("has failed").contains("INVALID_FIELD at Amount"));
+    assert!(!of("has failed").contains("4711") && !of("has failed").contains("Geheim"));
+}
+
+#[tokio::test]
+async fn what_happened_before_the_first_look_is_not_told() {
+    let office = Office::open().await;
+    let desk = &office.desk;
+    let old = desk.job(JobKind::Backfill, "old").await;
+    let jobs = &desk.stores.jobs;
+    jobs.transition(&old.id, SalesforceStatus::Failed, desk.now(), Some("x"))
+        .await
+        .unwrap();
+    desk.pass(DAY);
+    // As if mosync of a version with notifications were started now.
+    let board = Board {
+        revision: 2,
+        ..Board::new(desk.now())
+    };
+    desk.stores.outbox.post(&board, &[]).await.unwrap();
+    office.rounds(60).await;
+    assert_eq!(office.told().await, []);
+}
+
+/// Takes a mail to its server, and is killed before it can say so.
+struct Killed {
+    real: Arc<dyn Courier>,
+    taken: Arc<Bell>,
+    once: AtomicBool,
+}
+
+#[async_trait]
+impl Courier for Killed {
+    fn ways(&self, addresses: &[String]) -> Vec<Way> {
+        self.real.ways(addresses)
+    }
+
+    async fn deliver(&self, notification: &Notification, way: &Way) -> Settled {
+        let settled = self.real.deliver(notification, way).await;
+        if self.once.swap(false, Ordering::SeqCst) {
+            self.taken.notify_one();
+            pending::<()>().await;
+        }
+        settled
+    }
+}
+
+#[tokio::test]
+async fn a_mail_whose_sender_is_killed_is_sent_again_as_the_same() {
+    let office = Office::open().await;
+    office.gap("overflow").await;
+    let taken = Arc::new(Bell::new());
+    let killed: Arc<dyn Courier> = Arc::new(Killed {
+        real: Arc::clone(&office.courier),
+        taken: Arc::clone(&taken),
+        once: AtomicBool::new(true),
+    });
+    let mut notifier = office.notifier("one", &killed);
+    let stop = CancellationToken::new();
+    tokio::select! {
+        done = notifier.round(&stop) => panic!("{done:?}"),
+        () = taken.notified() => {}
+    }
+    drop(notifier);
+    assert_eq!(office.server.mails().len(), 1);
+    let way = |kept: &[Notification]| kept[0].deliveries[0].clone();
+    assert_eq!(way(&office.kept().await).state, DeliveryState::Sending);
+    // Another process takes over: not while the first may still be at it.
+    let mut other = office.notifier("other", &office.courier);
+    other.round(&stop).await.unwrap();
+    assert_eq!(office.server.mails().len(), 1);
+    office
+        .desk
+        .pass(i64::try_from(SENDING_FOR.as_secs()).unwrap());
+    office.workers_run().await;
+    other.round(&stop).await.unwrap();
+    other.round(&stop).await.unwrap();
+    let mails = office.server.mails();
+    assert_eq!(mails.len(), 2, "once more, and not again");
+    assert_eq!(mails[0], mails[1]);
+    let sent = way(&office.kept().await);
+    assert_eq!((sent.state, sent.attempts), (DeliveryState::Sent, 2));
+}
+
+#[tokio::test]
+async fn one_process_of_two_watches_and_sends() {
+    let office = Office::open().await;
+    office.gap("overflow").await;
+    let (one, other) = (
+        office.notifier("one", &office.courier),
+        office.notifier("other", &office.courier),
+    );
+    let stop = CancellationToken::new();
+    let rounds = [one, other].map(|mut notifier| {
+        let stop = stop.clone();
+        async move {
+            for _ in 0..5 {
+                notifier.round(&stop).await.unwrap();
+            }
+        }
+    });
+    futures::future::join_all(rounds).await;
+    // Two that have both seen the same: the second to write it down is refused.
+    let both = [
+        office.notifier("one", &office.courier),
+        office.notifier("one", &office.courier),
+    ];
+    office.gap("another").await;
+    futures::future::try_join_all(both.iter().map(Notifier::look))
+        .await
+        .unwrap();
+    assert_eq!(office.told().await.len(), 1);
+    assert_eq!(office.server.mails().len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_is_away_is_tried_with_growing_pauses_and_failure_is_shown() {
+    let office = Office::open().await;
+    office.server.misbehave(Some(Fault::Greylist));
+    office.gap("overflow").await;
+    office.round().await;
+    let mut tries = Vec::new();
+    while let Some(due) = office.kept().await[0].due() {
+        let wait = due.since(office.desk.now()).as_secs();
+        tries.push(wait);
+        office.desk.pass(i64::try_from(wait).unwrap());
+        office.workers_run().await;
+        office.round().await;
+    }
+    assert_eq!(tries, [30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200]);
+    let kept = office.kept().await;
+    let gap = &kept[0].deliveries[0];
+    assert_eq!((gap.state, gap.attempts), (DeliveryState::Failed, 9));
+    let said = gap.said.as_ref().unwrap();
+    assert!(
+        said.contains("given up after 9 attempts") && said.contains("451"),
+        "{said}"
+    );
+    let warns = |warnings: &[String]| warnings.iter().any(|one| one.contains("did not reach"));
+    assert!(warns(&office.desk.ops.status().await.unwrap().warnings));
+    // A day later it is history.
+    office.desk.pass(DAY + 1);
+    assert!(!warns(&office.desk.ops.status().await.unwrap().warnings));
+    assert_eq!(office.server.mails(), []);
+}
+
+#[tokio::test]
+async fn who_has_left_the_settings_gets_nothing_more_and_nobody_is_an_answer_too() {
+    let office = Office::open().await;
+    office.server.misbehave(Some(Fault::Greylist));
+    office.gap("overflow").await;
+    office.round().await;
+    office.server.misbehave(None);
+    office
+        .desk
+        .save(|settings| settings.admin_emails.clear())
+        .await;
+    office.desk.pass(30);
+    office.workers_run().await;
+    office.round().await;
+    let kept = office.kept().await;
+    assert_eq!(kept[0].deliveries[0].state, DeliveryState::Dropped);
+    // With nobody to tell, it is kept and shown all the same.
+    office.desk.die("garbage", b"?".to_vec()).await;
+    office.rounds(70).await;
+    let kept = office.kept().await;
+    let last = kept.last().unwrap();
+    assert_eq!(last.notice.matter, Matter::MessagesSetAside);
+    assert_eq!((last.deliveries.len(), last.due()), (0, None));
+    assert_eq!(office.server.mails(), []);
+    assert!(office.ids().is_empty());
+}
+
+#[tokio::test]
+async fn a_test_says_what_each_server_answers() {
+    let office = Office::open().await;
+    let nobody = office.desk.ops.test_notification(Caller::Api).await;
+    assert!(matches!(nobody, Err(OpsError::Conflict(why)) if why.contains("[notify]")));
+    let ops = office.desk.ops.clone().telling(Arc::clone(&office.courier));
+    office
+        .desk
+        .save(|settings| settings.admin_emails = vec![ADA.to_owned(), "bo@acme.example".to_owned()])
+        .await;
+    office
+        .server
+        .misbehave(Some(Fault::RefuseReceiver("bo@acme.example".to_owned())));
+    let test = ops.test_notification(Caller::CommandLine).await.unwrap();
+    let tried = test.tried.iter().map(|one| (one.to[0].as_str(), one.taken));
+    assert_eq!(
+        tried.collect::<Vec<_>>(),
+        [(ADA, true), ("bo@acme.example", false)]
+    );
+    assert!(test.tried[0].said.contains("250"), "{test:?}");
+    assert!(test.tried[1].said.contains("550"), "{test:?}");
+    assert_eq!(office.subjects(), ["[mosync] this is a test"]);
+    let line = office.desk.log().await.remove(0);
+    assert!(
+        line.message.contains("1 of 2 receivers"),
+        "{}",
+        line.message
+    );
+    assert!(!line.message.contains('@'), "{}", line.message);
+}

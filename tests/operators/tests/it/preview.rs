@@ -1,0 +1,221 @@
+//! What a save would do, asked over the API before it: in numbers, in words, as a list.
+
+use std::collections::BTreeSet;
+
+use console::views::PreviewView;
+use domain::SalesforceId;
+use domain::permission::{Grant, PermissionSnapshot};
+use serde_json::{Value, json};
+
+use crate::desk::{Answer, Desk, Door};
+use crate::salesforce::insert;
+
+const PATH: &str = "/api/v1/settings/preview";
+
+/// Somebody with permission has deals of these amounts, and somebody without has some too.
+async fn furnished(amounts: &[u32]) -> (Desk, Vec<String>) {
+    let desk = Desk::open();
+    let user = |name: &str| {
+        let username = format!("{name}@example.com");
+        let fields = json!({"LastName": name, "Username": username, "Email": username});
+        insert(&desk.salesforce, "User", &fields)
+    };
+    let (ada, bea) = (user("Ada"), user("Bea"));
+    let deal = |owner: &str, amount: &u32| {
+        let fields = json!({"Name": format!("=Deal of {amount}"), "StageName": "Prospecting",
+            "CloseDate": "2027-01-01", "OwnerId": owner, "Amount": amount});
+        insert(&desk.salesforce, "Opportunity", &fields)
+    };
+    let deals = amounts.iter().map(|amount| deal(&ada, amount)).collect();
+    for amount in amounts {
+        deal(&bea, amount);
+    }
+    let grant = Grant {
+        permission_set: "mOS_User".to_owned(),
+        group: None,
+        expires: None,
+    };
+    let snapshot = PermissionSnapshot {
+        number: 1,
+        taken: desk.now(),
+        holders: [(SalesforceId::parse(&ada).unwrap(), [grant].into())].into(),
+        ..PermissionSnapshot::default()
+    };
+    let permissions = &desk.stores.permissions;
+    permissions.store(&snapshot, None).await.unwrap();
+    (desk, deals)
+}
+
+fn above(amount: &str) -> Value {
+    json!({"filter": {"conditions": [
+        {"field": "Amount", "operator": "greater_than", "values": [amount]},
+    ]}})
+}
+
+async fn preview(door: &Door, settings: &Value) -> PreviewView {
+    let answer = door.post(PATH, &json!({ "settings": settings })).await;
+    assert_eq!(answer.status, 200, "{:?}", answer.body);
+    serde_json::from_value(answer.json()).unwrap()
+}
+
+async fn save(door: &Door, base: u64, settings: &Value) -> Answer {
+    let body = json!({"base": base, "settings": settings});
+    door.post("/api/v1/settings", &body).await
+}
+
+#[tokio::test]
+async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
+    let (desk, deals) = furnished(&[5, 10, 15, 20]).await;
+    let door = desk.door().await;
+    let view = preview(&door, &above("10")).await;
+    assert_eq!((view.base, view.snapshot), (0, Some(1)));
+    assert_eq!(view.enters.count, Some(0));
+    let leaves: Vec<_> = view
+        .leaves
+        .sample
+        .iter()
+        .map(|one| one.id.as_str())
+        .collect();
+    assert_eq!(leaves, deals[..2]);
+    assert_eq!(view.leaves.sample[0].name.as_deref(), Some("=Deal of 5"));
+    assert_eq!(view.leaves.sample[0].owner_name.as_deref(), Some("Ada"));
+    assert!(view.words.iter().any(|one| one.contains("stays in mOS")));
+    assert_eq!(desk.ops.settings().await.unwrap().revision, 0);
+
+    save(&door, 0, &above("10")).await;
+    let view = preview(&door, &json!({})).await;
+    assert_eq!((view.enters.count, view.leaves.count), (Some(2), Some(0)));
+    assert_eq!(view.sent_again.count, Some(0));
+    let cost = view.job.unwrap();
+    // One count, one page, and what belongs to one unit.
+    assert_eq!(cost.records, Some(2));
+    assert_eq!((cost.api_calls.counting, cost.api_calls.reading), (1, 1));
+    assert_eq!((cost.api_calls.around, cost.api_calls.total), (4, 6));
+    assert_eq!(cost.rate, None);
+    let same = preview(&door, &above("10")).await;
+    assert!(same.changes.is_empty() && same.job.is_none(), "{same:?}");
+}
+
+#[tokio::test]
+async fn another_mapping_sends_all_in_scope_again() {
+    let (desk, deals) = furnished(&[5, 10, 15]).await;
+    let door = desk.door().await;
+    let mut document = above("7");
+    document["mapping"] = json!([{"object": "Opportunity", "mos_field": "next_step",
+        "salesforce_field": "Name", "active": true}]);
+    let view = preview(&door, &document).await;
+    assert_eq!(view.leaves.count, Some(1));
+    let again: Vec<_> = view
+        .sent_again
+        .sample
+        .iter()
+        .map(|one| one.id.as_str())
+        .collect();
+    assert_eq!(again, deals[1..]);
+    assert!(
+        view.words
+            .iter()
+            .any(|one| one.contains("the mapping differs"))
+    );
+}
+
+#[tokio::test]
+async fn the_whole_list_is_read_in_pages_and_as_a_file() {
+    let (desk, deals) = furnished(&[1, 2, 3, 4, 5]).await;
+    let door = desk.door().await;
+    let id = preview(&door, &above("4")).await.id;
+    let mut seen = Vec::new();
+    let mut next = String::new();
+    loop {
+        let path = format!("{PATH}/{id}/opportunities?effect=leaves&limit=2{next}");
+        let page = door.get(&path).await.json();
+        for one in page["opportunities"].as_array().unwrap() {
+            seen.push(one["id"].as_str().unwrap().to_owned());
+        }
+        let Some(after) = page["next"].as_str() else {
+            break;
+        };
+        next = format!("&after={after}");
+    }
+    assert_eq!(seen, deals[..4]);
+    let csv = door.get(&format!("{PATH}/{id}/export?effect=leaves")).await;
+    let csv = String::from_utf8(csv.body.to_vec()).unwrap();
+    let lines: Vec<_> = csv.split("\r\n").collect();
+    assert_eq!(lines.len(), 6, "{csv}");
+    assert_eq!(lines[0], "effect,id,name,owner,owner_name");
+    assert!(lines[1].starts_with(&format!("leaves,{},'=Deal of 1,005", deals[0])));
+    let jsonl = door.get(&format!("{PATH}/{id}/export?format=jsonl")).await;
+    let jsonl = String::from_utf8(jsonl.body.to_vec()).unwrap();
+    assert_eq!(jsonl.lines().count(), 4);
+    // The list is of the moment at which it was asked, by the rules of that time.
+    save(&door, 0, &above("1000")).await;
+    let later = door.get(&format!("{PATH}/{id}/export?format=jsonl")).await;
+    assert_eq!(later.body.to_vec(), jsonl.into_bytes());
+    assert_eq!(door.get(&format!("{PATH}/nobody/export")).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_bad_document_is_refused_as_a_save_is() {
+    let (desk, _) = furnished(&[]).await;
+    let door = desk.door().await;
+    for document in [
+        json!({"disabled": 1, "admin_emails": "nobody"}),
+        json!({"filter": {"conditions": [
+            {"field": "Amount", "operator": "contains", "values": ["1"]},
+            {"field": "Amuont", "operator": "equals", "values": ["1"]},
+        ], "logic": "1 AND 2 OR 3"}}),
+    ] {
+        let saved = save(&door, 0, &document).await;
+        let body = json!({"base": 0, "settings": document});
+        let foreseen = door.post(PATH, &body).await;
+        assert_eq!(foreseen.status, 422);
+        assert_eq!(foreseen.json(), saved.json());
+    }
+    // And so is one that was made from another revision than the one in force.
+    save(&door, 0, &json!({"sync_closed": true})).await;
+    let body = json!({"base": 0, "settings": {"disabled": true}});
+    let foreseen = door.post(PATH, &body).await;
+    assert_eq!(foreseen.status, 409);
+    let saved = save(&door, 0, &json!({"disabled": true})).await;
+    assert_eq!(foreseen.json(), saved.json());
+}
+
+#[tokio::test]
+async fn switches_are_told_in_words_without_salesforce() {
+    let desk = Desk::open();
+    let door = desk.door().await;
+    desk.org.answers(false);
+    let document = json!({"disabled": true, "frequency": "every_15_min"});
+    let view = preview(&door, &document).await;
+    assert!(view.job.is_none() && view.snapshot.is_none());
+    for words in ["within two seconds nothing is sent", "every 15 minutes"] {
+        assert!(view.words.iter().any(|one| one.contains(words)), "{view:?}");
+    }
+    let body = json!({ "settings": {"sync_closed": true} });
+    desk.org.answers(true);
+    let answer = door.post(PATH, &body).await;
+    assert_eq!(answer.status, 409, "nobody knows who holds permission");
+    assert!(answer.sentence().contains("permissions"), "{answer:?}");
+    let (desk, _) = furnished(&[1]).await;
+    let door = desk.door().await;
+    desk.org.answers(false);
+    assert_eq!(door.post(PATH, &body).await.status, 503);
+}
+
+#[tokio::test]
+async fn the_newest_previews_are_kept() {
+    let (desk, _) = furnished(&[1]).await;
+    let door = desk.door().await;
+    let mut ids = Vec::new();
+    for amount in 1..=21 {
+        ids.push(preview(&door, &above(&amount.to_string())).await.id);
+    }
+    assert_eq!(ids.iter().collect::<BTreeSet<_>>().len(), 21);
+    let status = async |id: &str| {
+        let path = format!("{PATH}/{id}/opportunities?effect=enters");
+        door.get(&path).await.status.as_u16()
+    };
+    assert_eq!(status(&ids[0]).await, 404);
+    assert_eq!(status(&ids[1]).await, 200);
+    assert_eq!(status(&ids[20]).await, 200);
+}
