@@ -1,7 +1,8 @@
 //! Lines of the log, and of other lists, as CSV or JSON lines.
 
-use axum::body::Bytes;
+use axum::body::{Body, Bytes};
 use domain::{ObjectKind, SalesforceId};
+use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use crate::OpsError;
@@ -136,6 +137,21 @@ pub(crate) fn users(users: &UsersView) -> Result<Vec<u8>, OpsError> {
     Ok(text)
 }
 
+/// A file: a page of lines is in memory at a time. When a page cannot be read, the answer breaks off
+/// without its regular end, so that nobody takes it for whole.
+pub(crate) fn file<L: Line + Send + Sync + 'static>(
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Body {
+    let head = futures::stream::once(std::future::ready(format.head::<L>()));
+    let lines = pages.map(move |page| format.lines(&page?));
+    let body = head.chain(lines).try_filter(|bytes: &Bytes| {
+        let something = !bytes.is_empty();
+        std::future::ready(something)
+    });
+    Body::from_stream(body)
+}
+
 impl Format {
     /// Its media type.
     pub(crate) const fn media_type(self) -> &'static str {
@@ -162,11 +178,7 @@ impl Format {
     /// Never for these texts; handed on for the caller to report.
     pub fn lines<L: Line>(self, lines: &[L]) -> Result<Bytes, OpsError> {
         match self {
-            Self::Csv => rows(
-                lines
-                    .iter()
-                    .map(|line| line.cells().into_iter().map(|cell| harmless(&cell))),
-            ),
+            Self::Csv => rows(lines.iter().map(|line| line.cells().into_iter())),
             Self::Jsonl => {
                 let mut text = Vec::new();
                 for line in lines {
@@ -179,12 +191,23 @@ impl Format {
     }
 }
 
-/// RFC 4180: quotes where needed, lines end with CR LF.
+/// Rows of a list that is CSV alone.
+///
+/// # Errors
+/// Never for texts; handed on for the caller to report.
+pub(crate) fn csv<const N: usize>(
+    list: impl IntoIterator<Item = [String; N]>,
+) -> Result<Bytes, OpsError> {
+    rows(list.into_iter().map(IntoIterator::into_iter))
+}
+
+/// RFC 4180: quotes where needed, lines end with CR LF. No cell is a formula.
 fn rows(rows: impl IntoIterator<Item = impl Iterator<Item = String>>) -> Result<Bytes, OpsError> {
     let mut writer = csv::WriterBuilder::new()
         .terminator(csv::Terminator::CRLF)
         .from_writer(Vec::new());
     for row in rows {
+        let row = row.map(|cell| harmless(&cell));
         writer.write_record(row).map_err(|error| broken(&error))?;
     }
     let text = writer.into_inner().map_err(|error| broken(&error))?;

@@ -26,15 +26,15 @@ pub use explain::{
     ExplainSeen, ExplainSettings, ExplainThrough, ExplainView, Found, ThroughOwner,
 };
 pub use fields::{FieldList, FieldView};
-pub use jobs::{JobList, JobView, ObjectView, PauseView, Reason, SyncAllView};
+pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub(crate) use notifications::by_and_to;
 pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
 pub use org::OrgView;
 pub use parked::{
-    DismissalView, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
-    Touched,
+    DismissalView, GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId,
+    Selection, Touched,
 };
 pub use preview::{
     CallsView, CostView, EffectView, PreviewView, PreviewedList, PreviewedSearch, PreviewedView,
@@ -45,8 +45,8 @@ pub use settings::{
     SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
-    ApiView, ExpiryView, PollView, StageView, StatusView, StreamView, UnreadableView, Verdict,
-    WindowsView,
+    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView,
+    Verdict, WindowsView,
 };
 pub use sync_all::ExpectedSyncAll;
 pub use users::{HolderView, OtherView, UserView, UsersView};

@@ -1,5 +1,5 @@
 //! Signing people in through Salesforce: the OAuth 2.0 authorization code grant with PKCE (RFC 7636)
-//! and an OpenID Connect nonce.
+//! and a nonce of `OpenID` Connect.
 
 use std::fmt;
 

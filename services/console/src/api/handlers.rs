@@ -1,10 +1,9 @@
 //! One function a route.
 
 use axum::Json;
-use axum::body::{Body, Bytes};
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::{Stream, StreamExt as _, TryStreamExt as _};
+use futures::Stream;
 use http::{Method, Uri, header};
 use serde::Deserialize;
 
@@ -13,13 +12,14 @@ use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
 use crate::export::{self, Line};
 use crate::views::{
     ChecklistView, ConfirmOrg, DeadList, DeadOutcome, DeadView, ExpectedSyncAll, ExplainView,
-    FieldList, Format, Groups, ImportMapping, ImportedView, JobList, JobView, LeftView,
-    LogPageView, LogSearch, MakeToken, NewTokenView, NotificationList, NotificationView, OrgView,
-    ParkedList, ParkedSearch, PreviewView, PreviewedList, PreviewedSearch, Reason, RevertSettings,
-    SaveSettings, SavedView, Selection, SettingsDiff, SettingsHistory, SettingsView, StatusView,
-    SyncAllView, TestView, TokenList, TokenView, Touched, UsersView, ValidationView,
+    FieldList, Format, GroupSearch, Groups, ImportMapping, ImportedView, JobList, JobSearch,
+    JobView, LeftView, LogPageView, LogSearch, MakeToken, NewTokenView, NotificationList,
+    NotificationView, OrgView, ParkedList, ParkedSearch, PreviewView, PreviewedList,
+    PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff,
+    SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, TokenList, TokenView,
+    Touched, UsersView, ValidationView,
 };
-use crate::{Operations, OpsError};
+use crate::{Operations, OpsError, export};
 use domain::settings::Settings;
 
 type Answer<T> = Result<Json<T>, Refused>;
@@ -126,9 +126,9 @@ pub(super) async fn sync_all(
 
 pub(super) async fn jobs(
     State(ops): State<Operations>,
-    Asked(page): Asked<Page>,
+    Asked(search): Asked<JobSearch>,
 ) -> Answer<JobList> {
-    answer(ops.jobs(page.before.as_deref(), page.limit).await)
+    answer(ops.jobs(&search).await)
 }
 
 pub(super) async fn job(State(ops): State<Operations>, Named(job): Named) -> Answer<JobView> {
@@ -189,8 +189,11 @@ pub(super) async fn parked(
     answer(ops.parked(&search).await)
 }
 
-pub(super) async fn groups(State(ops): State<Operations>) -> Answer<Groups> {
-    answer(ops.parked_groups().await)
+pub(super) async fn groups(
+    State(ops): State<Operations>,
+    Asked(search): Asked<GroupSearch>,
+) -> Answer<Groups> {
+    answer(ops.parked_groups(&search).await)
 }
 
 pub(super) async fn retry(
@@ -355,20 +358,13 @@ pub(super) async fn export(
     streamed(format, ops.all_logs(&search)?)
 }
 
-/// A page of lines is in memory at a time. When a page cannot be read, the answer breaks off without
-/// its regular end, so that nobody takes it for whole.
+/// Streamed.
 fn streamed<L: Line + Send + Sync + 'static>(
     format: Format,
     pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
 ) -> Result<Response, Refused> {
-    let head = futures::stream::once(std::future::ready(format.head::<L>()));
-    let lines = pages.map(move |page| format.lines(&page?));
-    let body = head.chain(lines).try_filter(|bytes: &Bytes| {
-        let something = !bytes.is_empty();
-        std::future::ready(something)
-    });
     let content_type = (header::CONTENT_TYPE, format.media_type());
-    Ok(([content_type], Body::from_stream(body)).into_response())
+    Ok(([content_type], export::file(format, pages)).into_response())
 }
 
 pub(super) async fn document() -> Response {

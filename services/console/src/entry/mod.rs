@@ -22,7 +22,7 @@ pub use tokens::Keys;
 pub(crate) use tokens::USER;
 
 use crate::limits::Limits;
-use crate::pages::Viewer;
+use crate::pages::{Live, Viewer};
 use crate::people::People;
 use crate::rights::Role;
 use crate::{Operations, OpsError, token};
@@ -76,6 +76,7 @@ pub struct Console {
     pub(crate) keys: Keys,
     pub(crate) limits: Limits,
     pub(crate) web: Option<Arc<Web>>,
+    pub(crate) live: Live,
 }
 
 impl FromRef<Console> for Operations {
@@ -117,6 +118,7 @@ impl Console {
             keys,
             limits: Limits::default(),
             web: None,
+            live: Live::default(),
         }
     }
 

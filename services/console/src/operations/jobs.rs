@@ -1,12 +1,66 @@
 //! Jobs: started, looked at, held, ended.
 
 use domain::Timestamp;
-use domain::job::{Job, JobId, JobKind, JobScope, Pause, PausedBy, SalesforceStatus};
+use domain::job::{
+    Job, JobId, JobKind, JobScope, MosStatus, Pause, PausedBy, SalesforceShown, SalesforceStatus,
+};
 use ports::stores::{HistoryPosition, Moved};
 
-use super::{About, Caller, Operations, page_size, reason_of};
+use super::{About, Caller, Operations, one_of, page_size, reason_of};
 use crate::OpsError;
-use crate::views::{JobList, JobView, SyncAllView};
+use crate::views::{JobList, JobSearch, JobView, SyncAllView};
+
+/// Jobs read at a time.
+const LOOKED_THROUGH: usize = 200;
+
+/// Every name of either status.
+pub(crate) const STATES: [&str; 12] = [
+    SalesforceShown::Queued.name(),
+    SalesforceShown::Counting.name(),
+    SalesforceShown::Extracting.name(),
+    SalesforceShown::Sealed.name(),
+    SalesforceShown::Paused.name(),
+    SalesforceShown::PausedQuota.name(),
+    MosStatus::Loading.name(),
+    MosStatus::Stalled.name(),
+    MosStatus::Completed.name(),
+    MosStatus::CompletedWithErrors.name(),
+    MosStatus::Failed.name(),
+    MosStatus::Cancelled.name(),
+];
+
+/// Which jobs are looked for.
+struct Wanted {
+    kind: Option<JobKind>,
+    state: Option<&'static str>,
+}
+
+impl Wanted {
+    fn of(search: &JobSearch) -> Result<Self, OpsError> {
+        let kind = search.kind.as_deref();
+        let state = search.state.as_deref();
+        Ok(Self {
+            kind: kind
+                .map(|text| one_of("kind", text, JobKind::ALL, |kind| kind.name()))
+                .transpose()?,
+            state: state
+                .map(|text| one_of("state", text, STATES, |state| *state))
+                .transpose()?,
+        })
+    }
+
+    /// A job whose reading failed or was cancelled may still have units under way: what it is on
+    /// either side counts.
+    fn is(&self, job: &Job, now: Timestamp) -> bool {
+        let is_so = |state| {
+            let mos = job.mos(now).name();
+            // Read completely is not yet completed.
+            mos == state
+                || job.salesforce_shown().name() == state && state != MosStatus::Completed.name()
+        };
+        self.kind.is_none_or(|kind| job.kind == kind) && self.state.is_none_or(is_so)
+    }
+}
 
 impl Operations {
     /// Starts a sync-all, unless one runs: answers the one that runs now.
@@ -42,21 +96,28 @@ impl Operations {
     /// The history, newest first.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`] for a place or number that is none.
-    pub async fn jobs(
-        &self,
-        before: Option<&str>,
-        limit: Option<usize>,
-    ) -> Result<JobList, OpsError> {
+    /// [`OpsError::Invalid`] for a place, number, kind or status that is none.
+    pub async fn jobs(&self, search: &JobSearch) -> Result<JobList, OpsError> {
         let now = self.now();
-        let max = page_size(limit)?;
-        let before = before.map(place_of).transpose()?;
-        let mut jobs = self.stores.jobs.page(before, max + 1).await?;
-        let more = jobs.len() > max;
-        jobs.truncate(max);
-        let next = jobs.last().filter(|_| more).map(place);
+        let max = page_size(search.limit)?;
+        let wanted = Wanted::of(search)?;
+        let mut before = search.before.as_deref().map(place_of).transpose()?;
+        let mut found = Vec::new();
+        // One more tells whether there is a next page.
+        while found.len() <= max {
+            let page = self.stores.jobs.page(before, LOOKED_THROUGH).await?;
+            let is_last = page.len() < LOOKED_THROUGH;
+            before = page.last().map(|job| (job.requested, job.id.clone()));
+            found.extend(page.into_iter().filter(|job| wanted.is(job, now)));
+            if is_last {
+                break;
+            }
+        }
+        let more = found.len() > max;
+        found.truncate(max);
+        let next = found.last().filter(|_| more).map(place);
         Ok(JobList {
-            jobs: jobs.iter().map(|job| JobView::of(job, now)).collect(),
+            jobs: found.iter().map(|job| JobView::of(job, now)).collect(),
             next,
         })
     }

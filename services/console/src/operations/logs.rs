@@ -70,7 +70,11 @@ impl Operations {
     }
 }
 
-fn query_of(search: &LogSearch) -> Result<LogQuery, OpsError> {
+/// What is looked for.
+///
+/// # Errors
+/// [`OpsError::Invalid`] names the value that cannot be understood.
+pub(crate) fn query_of(search: &LogSearch) -> Result<LogQuery, OpsError> {
     let time = |name: &str, text: &Option<String>| {
         text.as_deref()
             .map(|text| {

@@ -13,7 +13,8 @@ use sha2::{Digest as _, Sha256};
 use super::{About, Caller, Operations, object_of, page_size, reason_of, record_of};
 use crate::OpsError;
 use crate::views::{
-    GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection, Touched,
+    GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
+    Touched,
 };
 
 /// Entries read, or something is done about, at a time.
@@ -32,11 +33,15 @@ impl Operations {
     ///
     /// # Errors
     /// [`OpsError`].
-    pub async fn parked_groups(&self) -> Result<Groups, OpsError> {
+    pub async fn parked_groups(&self, search: &GroupSearch) -> Result<Groups, OpsError> {
+        let filter = ParkedFilter {
+            job: search.job.as_deref().map(JobId::of),
+            ..ParkedFilter::default()
+        };
         let mut groups = BTreeMap::<(bool, String), GroupView>::new();
         let mut after = None;
         loop {
-            let page = self.parked_page(&ParkedFilter::default(), after).await?;
+            let page = self.parked_page(&filter, after).await?;
             let Some(last) = page.last() else { break };
             after = Some(last.record());
             for group in ErrorGroup::of(&page) {
@@ -74,12 +79,21 @@ impl Operations {
     pub async fn parked(&self, search: &ParkedSearch) -> Result<ParkedList, OpsError> {
         let max = page_size(search.limit)?;
         let filter = filter_of(search)?;
-        let after = search.after.as_deref().map(record_of).transpose()?;
-        let mut records = self
-            .stores
-            .parked
-            .list(&filter, after, max.saturating_add(1))
-            .await?;
+        let mut after = search.after.as_deref().map(record_of).transpose()?;
+        let group = search.group.as_deref();
+        let mut records = Vec::new();
+        // One more tells whether there is a next page.
+        while records.len() <= max {
+            let wanted = if group.is_some() { BATCH } else { max + 1 };
+            let page = self.stores.parked.list(&filter, after, wanted).await?;
+            let is_last = page.len() < wanted;
+            after = page.last().map(Parked::record);
+            let is_of_group = |parked: &Parked| group.is_none_or(|group| group_of(parked) == group);
+            records.extend(page.into_iter().filter(is_of_group));
+            if is_last {
+                break;
+            }
+        }
         let more = records.len() > max;
         records.truncate(max);
         let next = records.last().filter(|_| more);

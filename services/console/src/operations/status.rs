@@ -17,8 +17,8 @@ use runtime::{expiring, figures, in_hand};
 use super::Operations;
 use crate::OpsError;
 use crate::views::{
-    ApiView, ExpiryView, JobView, PollView, StageView, StatusView, StreamView, UnreadableView,
-    Verdict, WindowsView,
+    ApiView, ExpiryView, HourView, JobView, PollView, StageView, StatusView, StreamView,
+    UnreadableView, Verdict, WindowsView,
 };
 
 /// A worker that has not reported for so long is not running.
@@ -33,6 +33,8 @@ const UNREADABLE: usize = 1_000;
 pub(super) const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
 /// How long nothing may be heard of the stream: Salesforce keeps events for 72 hours.
 pub(super) const LATE: Duration = Duration::from_secs(48 * 3_600);
+/// In microseconds.
+const HOUR: i64 = 3_600_000_000;
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// The three stages with the worker of each.
 const STAGES: [(Stage, &str); 3] = [
@@ -151,6 +153,7 @@ impl Operations {
                 .take(JOBS)
                 .map(|job| JobView::of(job, now))
                 .collect(),
+            hours: hours(&jobs, now),
         })
     }
 }
@@ -294,6 +297,32 @@ fn windows(
         records: count_of(listener, figures::WINDOW_RECORDS).unwrap_or_default(),
         reads_saved: recent.map(|job| job.tally.total(Count::Collapsed)).sum(),
     })
+}
+
+/// The live jobs, each of one hour, as the last 24 hours; an hour without a job had no change.
+fn hours(jobs: &[Job], now: Timestamp) -> Vec<HourView> {
+    let hour_of = |at: Timestamp| at.as_micros().div_euclid(HOUR);
+    let this_hour = hour_of(now);
+    let mut hours: BTreeMap<i64, HourView> = (this_hour - 23..=this_hour)
+        .map(|hour| {
+            let empty = HourView {
+                from: Timestamp::from_micros(hour * HOUR),
+                read: 0,
+                sent: 0,
+                parked: 0,
+            };
+            (hour, empty)
+        })
+        .collect();
+    for job in jobs.iter().filter(|job| job.kind == JobKind::Live) {
+        let Some(view) = hours.get_mut(&hour_of(job.requested)) else {
+            continue;
+        };
+        view.read += job.tally.total(Count::Read);
+        view.sent += job.tally.total(Count::Created) + job.tally.total(Count::Updated);
+        view.parked += job.tally.total(Count::Parked);
+    }
+    hours.into_values().collect()
 }
 
 fn api(settings: &Settings, listener: Option<&Report>) -> Option<ApiView> {

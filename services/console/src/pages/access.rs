@@ -12,9 +12,9 @@ use super::layout::Page;
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
+use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
-use crate::{Caller, OpsError};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/access";
@@ -53,7 +53,7 @@ pub(super) async fn make(
     context: PageContext,
     Form(making): Form<Making>,
 ) -> Response {
-    let caller = caller(&context);
+    let caller = context.caller();
     let asked = MakeToken {
         name: making.name.clone(),
         scope: making.scope.clone(),
@@ -85,7 +85,7 @@ pub(super) async fn revoke(
 ) -> Response {
     let revoked = desk
         .operations
-        .revoke_token(&token, &caller(&context))
+        .revoke_token(&token, &context.caller())
         .await;
     let page = match revoked {
         Ok(revoked) => {
@@ -96,10 +96,6 @@ pub(super) async fn revoke(
         Err(error) => Err(error),
     };
     answer(&context, page)
-}
-
-fn caller(context: &PageContext) -> Caller {
-    Caller::Person(context.viewer.username.as_str().into())
 }
 
 fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {

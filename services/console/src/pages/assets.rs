@@ -11,6 +11,10 @@ use crate::token;
 
 /// The style sheet.
 pub(super) const STYLE: &str = "console.css";
+/// What operators' pages have beside it.
+pub(super) const OPERATORS_STYLE: &str = "operators.css";
+/// Keeps what is live on a page up to date.
+pub(super) const LIVE: &str = "live.js";
 /// Shows times in the zone of whoever looks.
 pub(super) const TIMES: &str = "times.js";
 /// The icon of the browser's tab.
@@ -22,6 +26,16 @@ const ASSETS: &[(&str, &str, &str)] = &[
         STYLE,
         "text/css; charset=utf-8",
         include_str!("../../assets/console.css"),
+    ),
+    (
+        OPERATORS_STYLE,
+        "text/css; charset=utf-8",
+        include_str!("../../assets/operators.css"),
+    ),
+    (
+        LIVE,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/live.js"),
     ),
     (
         TIMES,

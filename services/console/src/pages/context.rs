@@ -5,9 +5,9 @@ use axum::response::IntoResponse as _;
 use http::request::Parts;
 
 use super::{Desk, PageFault};
-use crate::OpsError;
 use crate::rights::{Right, Role};
 use crate::views::{OrgView, StatusView};
+use crate::{Caller, OpsError};
 
 /// Who looks at a page. Put among the request's extensions by whoever let the request in.
 #[derive(Debug, Clone)]
@@ -59,6 +59,11 @@ impl FromRequestParts<Desk> for PageContext {
 }
 
 impl PageContext {
+    /// The viewer, as somebody who orders something.
+    pub(super) fn caller(&self) -> Caller {
+        Caller::Person(self.viewer.username.as_str().into())
+    }
+
     /// Asks for what every page shows.
     ///
     /// # Errors

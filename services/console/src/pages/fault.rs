@@ -68,17 +68,20 @@ impl IntoResponse for PageFault {
     }
 }
 
+/// Begins with a capital letter.
+pub(super) fn capital(text: &str) -> String {
+    // The name keeps its small letter.
+    if text.starts_with("mOS") {
+        return text.to_owned();
+    }
+    let mut letters = text.chars();
+    let first = letters.next().map(char::to_uppercase);
+    first.into_iter().flatten().chain(letters).collect()
+}
+
 /// Begins with a capital letter and ends with a full stop.
 pub(super) fn sentence(text: &str) -> String {
-    let mut letters = text.chars();
-    let first = letters.next();
-    // The name keeps its small letter.
-    let keeps = text.starts_with("mOS");
-    let first = first.into_iter().flat_map(|first| {
-        let capitals = first.to_uppercase().filter(move |_| !keeps);
-        capitals.chain(Some(first).filter(move |_| keeps))
-    });
-    let mut sentence: String = first.chain(letters).collect();
+    let mut sentence = capital(text);
     if !sentence.ends_with(['.', '!', '?', ':', ')']) {
         sentence.push('.');
     }

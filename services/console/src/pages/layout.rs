@@ -8,9 +8,9 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::context::PageContext;
 use super::parts::icon::Icon;
 use super::parts::{badge, form, record, time};
-use super::{assets, exists, fault, sync_status};
+use super::{assets, exists, fault, sync_status, words};
 use crate::rights::Right;
-use crate::views::Verdict;
+use crate::views::{StatusView, Verdict};
 
 /// The tabs in their order: name, path, and who sees them. One is shown when its page exists.
 const TABS: &[(&str, &str, Right)] = &[
@@ -133,7 +133,9 @@ fn head(title: &str, scripts: impl Iterator<Item = &'static str>) -> Markup {
             meta name="viewport" content="width=device-width, initial-scale=1";
             title { (title) " | mosync" }
             link rel="icon" type="image/svg+xml" href=(assets::address(assets::ICON));
-            link rel="stylesheet" href=(assets::address(assets::STYLE));
+            @for style in [assets::STYLE, assets::OPERATORS_STYLE] {
+                link rel="stylesheet" href=(assets::address(style));
+            }
             @for script in scripts {
                 script src=(assets::address(script)) defer {}
             }
@@ -187,23 +189,33 @@ fn state_line(context: &PageContext) -> Markup {
             div.state-org {
                 (org(context))
             }
-            div.state-verdict #verdict {
-                (badge::verdict(status.verdict))
-                " "
-                span { (fault::sentence(&status.reason)) }
-            }
-            div.state-sync {
-                @match status.jobs.first() {
-                    Some(job) => {
-                        "Most recent sync: " (job_name(job.kind)) ", "
-                        (badge::mos(job.mos)) ", asked for " (time::at(job.requested))
-                        @if matches!(job.mos, MosStatus::Failed) {
-                            @if let Some(error) = &job.error { ": " (error) }
-                        }
-                    }
-                    None => { "Most recent sync: none yet" }
+            div.state-verdict #verdict data-live-part="verdict" { (verdict(status)) }
+            div.state-sync data-live-part="recent" { (recent(status)) }
+        }
+    }
+}
+
+/// How the sync is, in one sentence.
+pub(super) fn verdict(status: &StatusView) -> Markup {
+    html! {
+        (badge::verdict(status.verdict))
+        " "
+        span { (fault::sentence(&status.reason)) }
+    }
+}
+
+/// The most recent sync with its result.
+pub(super) fn recent(status: &StatusView) -> Markup {
+    html! {
+        @match status.jobs.first() {
+            Some(job) => {
+                "Most recent sync: " (words::job(job.kind)) ", "
+                (badge::mos(job.mos)) ", asked for " (time::at(job.requested))
+                @if matches!(job.mos, MosStatus::Failed) {
+                    @if let Some(error) = &job.error { ": " (error) }
                 }
             }
+            None => "Most recent sync: none yet"
         }
     }
 }
@@ -222,20 +234,6 @@ fn org(context: &PageContext) -> Markup {
             }
             (_, None) => { span { "No org is connected yet" } }
         }
-    }
-}
-
-/// What people call a kind of job.
-pub(super) const fn job_name(kind: domain::job::JobKind) -> &'static str {
-    use domain::job::JobKind;
-    match kind {
-        JobKind::SyncAll => "Sync all data",
-        JobKind::Backfill => "Backfill",
-        JobKind::CatchUp => "Catch up a gap",
-        JobKind::Sweep => "Sweep of relative dates",
-        JobKind::Refresh => "Refresh",
-        JobKind::Retry => "Retry of parked records",
-        JobKind::Live => "Live changes",
     }
 }
 

@@ -9,15 +9,28 @@
 mod access;
 mod assets;
 pub mod context;
+mod dead;
+mod download;
+mod explain;
 mod fault;
 mod home;
+mod job;
+mod jobs;
 pub mod layout;
+mod live;
+mod logs;
 mod mapping;
+mod operators;
+mod parked;
 pub mod parts;
+pub mod parts;
+mod sent;
 mod settings;
 mod sign_in;
+mod stages;
 mod sync_status;
 mod users;
+mod words;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -27,6 +40,7 @@ use http::{HeaderMap, Method, Uri};
 
 pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
+pub(crate) use live::Live;
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use sign_in::ask as ask_to_sign_in;
 
@@ -53,19 +67,13 @@ struct Route {
     answers: fn() -> MethodRouter<Desk>,
 }
 
-/// Every page for somebody who has signed in.
+/// Every page for somebody who has signed in; those of operators have a table of their own.
 const ROUTES: &[Route] = &[
     Route {
         path: "/",
         methods: &["get"],
         needs: Right::Read,
         answers: || get(home::show),
-    },
-    Route {
-        path: sync_status::PATH,
-        methods: &["get"],
-        needs: Right::Read,
-        answers: || get(sync_status::show),
     },
     Route {
         path: settings::PATH,
@@ -173,14 +181,16 @@ const ROUTES: &[Route] = &[
 
 /// Every page with its methods, and the right that it needs.
 pub fn routes() -> impl Iterator<Item = (&'static str, &'static [&'static str], Right)> {
-    ROUTES
-        .iter()
-        .map(|route| (route.path, route.methods, route.needs))
+    all().map(|route| (route.path, route.methods, route.needs))
+}
+
+fn all() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter().chain(operators::ROUTES)
 }
 
 /// Whether there is such a page.
 fn exists(path: &str) -> bool {
-    ROUTES.iter().any(|route| route.path == path)
+    all().any(|route| route.path == path)
 }
 
 /// Whether somebody may be sent to this path: it is that of a page which can be looked at. The part
@@ -207,15 +217,15 @@ fn is_page(address: &str) -> bool {
         }
     };
     address.bytes().all(|byte| byte.is_ascii_graphic())
-        && ROUTES
-            .iter()
+        && all()
+            .filter(|route| route.path != live::PATH)
             .any(|route| route.methods.contains(&"get") && fits(route.path))
 }
 
 /// All pages, guarded, with the way in and out, and their assets.
 pub(crate) fn router(console: &Console) -> Router {
     let mut router = Router::new();
-    for route in ROUTES {
+    for route in all() {
         let watch = Watch {
             console: console.clone(),
             needs: route.needs,
@@ -259,7 +269,14 @@ mod tests {
 
     #[test]
     fn nobody_is_sent_anywhere_but_to_a_page() {
-        for page in ["/", "/sync-status", "/sync-status?x=/y", "/access"] {
+        for page in [
+            "/",
+            "/sync-status",
+            "/sync-status?x=/y",
+            "/access",
+            "/jobs/live-2026",
+            "/logs?topic=job",
+        ] {
             assert!(is_page(page), "{page}");
         }
         for elsewhere in [
@@ -272,6 +289,8 @@ mod tests {
             "/sync-status\r\nset-cookie: a",
             "/access/tokens",
             "/sign-out",
+            "/events",
+            "/jobs/../x",
             "sync-status",
             "/assets/console.css",
             "javascript:alert(1)",

@@ -103,6 +103,24 @@ pub struct JobList {
     pub next: Option<String>,
 }
 
+/// Which jobs of the history.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct JobSearch {
+    /// Of this kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// With this status, on Salesforce's side or on that of mOS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub state: Option<String>,
+    /// The page's beginning: `next` of the page before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<String>,
+    /// Jobs a page.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
 /// What came of asking for a sync-all.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct SyncAllView {

@@ -126,6 +126,9 @@ pub struct ParkedSearch {
     /// Of this job's units.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub job: Option<String>,
+    /// Of this group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
     /// Dismissed ones only, or open ones only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dismissed: Option<bool>,
@@ -135,6 +138,15 @@ pub struct ParkedSearch {
     /// Records a page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limit: Option<usize>,
+}
+
+/// Which groups of parked records.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct GroupSearch {
+    /// Of this job's units.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 /// Which parked records something is to be done about: exactly one of the three.

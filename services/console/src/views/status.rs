@@ -67,6 +67,22 @@ pub struct StatusView {
     pub last_sync_all: Option<JobView>,
     /// The newest jobs.
     pub jobs: Vec<JobView>,
+    /// What the event stream and the polls brought in each of the last 24 hours, the oldest first;
+    /// from the live jobs among the newest 500 jobs.
+    pub hours: Vec<HourView>,
+}
+
+/// What became of the live changes of an hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HourView {
+    /// When it began, in UTC.
+    pub from: Timestamp,
+    /// Changes that were heard or polled.
+    pub read: u64,
+    /// Records that mOS created or updated, companions among them.
+    pub sent: u64,
+    /// Records that were parked.
+    pub parked: u64,
 }
 
 /// The stream, where it is taken in windows.

@@ -19,7 +19,8 @@ use domain::unit::{
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use embedded::{Embedded, Location};
 use fake_salesforce::org::Org;
-use http::{HeaderMap, Method, Request, StatusCode, header};
+use http::{HeaderMap, Method, Request, Response, StatusCode, header};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ports::Clock;
 use ports::queue::{Message, Queue};
@@ -238,7 +239,7 @@ impl Desk {
 
     /// Whatever this console serves.
     pub(crate) async fn door_to(&self, console: Console) -> Door {
-        open_to(console).await
+        serve(|_| console).await
     }
 
     pub(crate) fn source(&self) -> Arc<dyn Source> {
@@ -251,15 +252,16 @@ impl Desk {
 }
 
 async fn open(ops: Operations, keys: Keys) -> Door {
-    open_to(Console::new(ops, keys)).await
+    serve(|_| Console::new(ops, keys)).await
 }
 
-async fn open_to(console: Console) -> Door {
+/// A console that is told its own address.
+pub(crate) async fn serve(console: impl FnOnce(SocketAddr) -> Console) -> Door {
     let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
     let address = server.address();
     let stop = CancellationToken::new();
     let tasks = TaskTracker::new();
-    tasks.spawn(server.run(console, stop.clone()));
+    tasks.spawn(server.run(console(address), stop.clone()));
     Door {
         address,
         tasks,
@@ -328,11 +330,23 @@ impl Door {
         body: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
+        whole(self.send(method, path, token, body, headers).await).await
+    }
+
+    /// The answer as it comes in.
+    pub(crate) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        token: Option<&str>,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Response<Incoming> {
         let mut all = vec![("content-type", "application/json")];
         let bearer = token.map(|token| format!("Bearer {token}"));
         all.extend(bearer.as_deref().map(|bearer| ("authorization", bearer)));
         all.extend(headers);
-        self.ask_as(method, path, body, &all).await
+        self.send_as(method, path, body, &all).await
     }
 
     /// With these headers alone.
@@ -343,6 +357,16 @@ impl Door {
         body: &str,
         headers: &[(&str, &str)],
     ) -> Answer {
+        whole(self.send_as(method, path, body, headers).await).await
+    }
+
+    async fn send_as(
+        &self,
+        method: Method,
+        path: &str,
+        body: &str,
+        headers: &[(&str, &str)],
+    ) -> Response<Incoming> {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake::<_, Body>(TokioIo::new(stream))
@@ -357,14 +381,17 @@ impl Door {
             request = request.header(*name, *value);
         }
         let request = request.body(Body::from(body.to_owned())).unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        let (head, body) = response.into_parts();
-        Answer {
-            status: head.status,
-            headers: head.headers,
-            body: axum::body::to_bytes(Body::new(body), usize::MAX)
-                .await
-                .unwrap(),
-        }
+        sender.send_request(request).await.unwrap()
+    }
+}
+
+async fn whole(response: Response<Incoming>) -> Answer {
+    let (head, body) = response.into_parts();
+    Answer {
+        status: head.status,
+        headers: head.headers,
+        body: axum::body::to_bytes(Body::new(body), usize::MAX)
+            .await
+            .unwrap(),
     }
 }

@@ -272,7 +272,11 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         seen: BTreeSet::new(),
     };
     let (get, post) = (Method::GET, Method::POST);
-    let load = desk.ops.jobs(None, None).await.unwrap();
+    let load = desk
+        .ops
+        .jobs(&console::views::JobSearch::default())
+        .await
+        .unwrap();
     let load = load.jobs.iter().find(|job| job.kind == JobKind::SyncAll);
     let load = load.unwrap().id.clone();
     let contact = crate::desk::record(ObjectKind::Contact, 1);

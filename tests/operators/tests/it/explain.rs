@@ -224,7 +224,7 @@ async fn a_deal_that_mos_holds_as_it_is_is_current_until_it_changes() {
         assert_eq!(owner.words, ["holds mOS_User through the group Sales"]);
         assert_eq!(view.settings.unwrap().author, "Ada");
         let judged = view.opportunity.unwrap();
-        assert_eq!(judged.conditions[0].met.as_deref(), Some("500"));
+        assert_eq!(judged.conditions[0].met.as_deref(), Some("500.0"));
         assert!(judged.matches && judged.conditions[0].holds == Some(true));
     }
     update(
@@ -253,7 +253,7 @@ async fn a_filter_that_does_not_match_is_told_with_the_value_it_met() {
     assert_eq!(view.code, ExplainCode::FilterDoesNotMatch);
     assert_eq!(
         view.verdict,
-        "the opportunity does not match the filter: condition 1 (Amount greater_than 100) met `7`"
+        "the opportunity does not match the filter: condition 1 (Amount greater_than 100) met `7.0`"
     );
     assert_eq!(view.in_scope, Some(false));
     assert_eq!(

@@ -1,5 +1,6 @@
 //! Jobs: one sync-all at a time, steered by people, each order in the log.
 
+use console::views::JobSearch;
 use console::{Caller, OpsError};
 use domain::job::{JobId, JobKind, MosStatus, SalesforceShown, SalesforceStatus};
 use domain::tally::{Count, Tally};
@@ -21,7 +22,15 @@ async fn a_second_sync_all_is_the_first_one() {
     let second = desk.ops.sync_all(Caller::CommandLine).await.unwrap();
     assert!(!second.started);
     assert_eq!(second.job.id, first.job.id);
-    assert_eq!(desk.ops.jobs(None, None).await.unwrap().jobs.len(), 1);
+    assert_eq!(
+        desk.ops
+            .jobs(&JobSearch::default())
+            .await
+            .unwrap()
+            .jobs
+            .len(),
+        1
+    );
     let log = desk.log().await;
     assert_eq!(log.len(), 2);
     assert!(log[0].message.contains("no second one"), "{log:?}");
@@ -127,7 +136,12 @@ async fn the_history_comes_in_pages_without_a_hole() {
     let mut seen = Vec::<(Timestamp, String)>::new();
     let mut before = None;
     loop {
-        let page = desk.ops.jobs(before.as_deref(), Some(3)).await.unwrap();
+        let search = JobSearch {
+            before,
+            limit: Some(3),
+            ..JobSearch::default()
+        };
+        let page = desk.ops.jobs(&search).await.unwrap();
         assert!(page.jobs.len() <= 3);
         seen.extend(page.jobs.iter().map(|job| (job.requested, job.id.clone())));
         before = page.next;
@@ -137,7 +151,12 @@ async fn the_history_comes_in_pages_without_a_hole() {
     }
     assert_eq!(seen, expected);
     for (before, limit) in [(Some("x"), None), (None, Some(0)), (None, Some(1001))] {
-        let refused = desk.ops.jobs(before, limit).await.unwrap_err();
+        let search = JobSearch {
+            before: before.map(str::to_owned),
+            limit,
+            ..JobSearch::default()
+        };
+        let refused = desk.ops.jobs(&search).await.unwrap_err();
         assert!(matches!(refused, OpsError::Invalid(_)), "{refused:?}");
     }
 }

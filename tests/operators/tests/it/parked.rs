@@ -1,6 +1,6 @@
 //! Parked records: grouped by cause, tried again, dismissed with a reason.
 
-use console::views::{ParkedSearch, Selection};
+use console::views::{GroupSearch, ParkedSearch, Selection};
 use console::{Caller, OpsError};
 use domain::ObjectKind;
 use domain::failure::FailureKind;
@@ -46,7 +46,11 @@ async fn a_thousand_records_of_one_cause_are_one_group() {
         })
         .await;
     }
-    let groups = desk.ops.parked_groups().await.unwrap();
+    let groups = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
     assert_eq!((groups.open, groups.dismissed), (1103, 0));
     let [many, children] = &groups.groups[..] else {
         panic!("{groups:?}")
@@ -61,7 +65,11 @@ async fn a_thousand_records_of_one_cause_are_one_group() {
     let dismiss = because(group(&many.id), "an old import");
     let touched = desk.ops.dismiss_parked(&dismiss, BY).await.unwrap();
     assert_eq!(touched.records, 1100);
-    let after = desk.ops.parked_groups().await.unwrap();
+    let after = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
     assert_eq!((after.open, after.dismissed), (3, 1100));
     assert_eq!(after.groups[1].id, many.id);
     assert!(after.groups[1].dismissed);
@@ -108,7 +116,11 @@ async fn named_records_get_a_line_each_and_a_dismissal_can_be_taken_back() {
         .retry_parked(&named(&[id.get(..15).unwrap()]), BY)
         .await
         .unwrap();
-    let open = desk.ops.parked_groups().await.unwrap();
+    let open = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
     assert_eq!((open.open, open.dismissed), (2, 0));
     let all = Selection {
         all: true,
@@ -147,7 +159,14 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
         let refused = desk.ops.dismiss_parked(&selection, BY).await.unwrap_err();
         assert!(refused.to_string().contains("reason"), "{refused}");
     }
-    assert_eq!(desk.ops.parked_groups().await.unwrap().open, 1);
+    assert_eq!(
+        desk.ops
+            .parked_groups(&GroupSearch::default())
+            .await
+            .unwrap()
+            .open,
+        1
+    );
     assert!(desk.log().await.is_empty());
     let search = |kind: &str| ParkedSearch {
         kind: Some(kind.to_owned()),

@@ -1,6 +1,7 @@
 //! What pages are made of, each kind in a file of its own.
 
 pub mod badge;
+pub(super) mod bar;
 pub mod card;
 pub mod empty;
 pub mod form;

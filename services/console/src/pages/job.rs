@@ -1,0 +1,315 @@
+//! One job: both stages, what became of its records, its errors, its log, and orders.
+
+use std::collections::BTreeMap;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse as _, Response};
+use domain::ObjectKind;
+use domain::job::JobKind;
+use domain::tally::Count;
+use maud::{Markup, html};
+
+use super::context::PageContext;
+use super::layout::Page;
+use super::parts::form::{self, Field};
+use super::parts::icon::Icon;
+use super::parts::table::number;
+use super::parts::{badge, card, empty, notice, pager, table, time};
+use super::sent::Sent;
+use super::{Desk, PageFault, fault, logs, parked, stages, words};
+use crate::OpsError;
+use crate::rights::Right;
+use crate::views::{GroupSearch, Groups, JobView, LogPageView, LogSearch};
+
+/// Lines of its log on the page.
+const LINES: usize = 50;
+
+/// The columns of a list of jobs.
+pub(super) const COLUMNS: [&str; 6] = [
+    "Job",
+    "Salesforce Job Status",
+    "mOS Job Status",
+    "Records",
+    "Asked for",
+    "Over",
+];
+
+/// A job in a list.
+pub(super) fn row(job: &JobView) -> Vec<Markup> {
+    vec![
+        html! {
+            (link(&job.id, words::job(job.kind)))
+            br; code { (job.id) }
+        },
+        badge::salesforce(job.salesforce),
+        badge::mos(job.mos),
+        html! { (number(job.done)) @if let Some(total) = job.total { " of " (number(total)) } },
+        time::at(job.requested),
+        html! { @match job.over { Some(over) => (time::at(over)), None => "–" } },
+    ]
+}
+
+/// A link to a job's page.
+pub(super) fn link(id: &str, words: &str) -> Markup {
+    html! { a href=(address(id, "")) { (words) } }
+}
+
+fn address(id: &str, deed: &str) -> String {
+    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    format!("/jobs/{id}{deed}")
+}
+
+/// What was written into the form of orders, and what is wrong with it.
+#[derive(Default)]
+struct Written {
+    reason: String,
+    error: Option<String>,
+}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(id): Path<String>,
+) -> Response {
+    answer(
+        &context,
+        page(&desk, &context, &id, &Written::default()).await,
+    )
+}
+
+pub(super) async fn pause(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let reason = sent.get("reason");
+    let ordered = desk
+        .operations
+        .pause_job(&id, reason.clone(), context.caller());
+    let done = ordered.await.map(|_| "The job is paused. What is on the way is finished; nothing more is read until it is resumed.");
+    ordered_page(&desk, &context, &id, reason, done).await
+}
+
+pub(super) async fn resume(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(id): Path<String>,
+) -> Response {
+    let ordered = desk.operations.resume_job(&id, context.caller()).await;
+    let done = ordered.map(|_| "The job goes on.");
+    ordered_page(&desk, &context, &id, None, done).await
+}
+
+pub(super) async fn cancel(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(id): Path<String>,
+    sent: Sent,
+) -> Response {
+    let reason = sent.get("reason");
+    // Not to be taken back: somebody who reads the log later has to know why.
+    let done = if reason.is_none() {
+        Err(OpsError::Invalid(
+            "write down why the job is cancelled, so that somebody who finds it later knows"
+                .to_owned(),
+        ))
+    } else {
+        let ordered = desk
+            .operations
+            .cancel_job(&id, reason.clone(), context.caller());
+        ordered.await.map(|_| "The job is cancelled. Nothing more is read for it, what is in hand is finished, and nothing is undone in mOS.")
+    };
+    ordered_page(&desk, &context, &id, reason, done).await
+}
+
+/// The page after an order.
+async fn ordered_page(
+    desk: &Desk,
+    context: &PageContext,
+    id: &str,
+    reason: Option<String>,
+    done: Result<&str, OpsError>,
+) -> Response {
+    let error = match done {
+        Ok(words) => {
+            let page = page(desk, context, id, &Written::default()).await;
+            let said = notice::done(&html! { (words) });
+            return answer(context, page.map(|page| page.notice(said)));
+        }
+        Err(error) => error,
+    };
+    let said = fault::sentence(&error.to_string());
+    let status = error.status();
+    let in_place = matches!(error, OpsError::Invalid(_));
+    if !in_place && !matches!(error, OpsError::Conflict(_)) {
+        return answer(context, Err(error));
+    }
+    let written = Written {
+        reason: reason.unwrap_or_default(),
+        error: in_place.then(|| said.clone()),
+    };
+    let page = page(desk, context, id, &written).await;
+    answer(
+        context,
+        page.map(|page| {
+            page.notice(notice::failed(&html! { (said) }))
+                .status(status)
+        }),
+    )
+}
+
+fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
+    match page {
+        Ok(page) => page.response(context),
+        Err(error) => PageFault::within(context, error).into_response(),
+    }
+}
+
+async fn page(
+    desk: &Desk,
+    context: &PageContext,
+    id: &str,
+    written: &Written,
+) -> Result<Page, OpsError> {
+    let job = desk.operations.job(id).await?;
+    let of_job = GroupSearch {
+        job: Some(job.id.clone()),
+    };
+    let groups = desk.operations.parked_groups(&of_job).await?;
+    let lines = LogSearch {
+        job: Some(job.id.clone()),
+        limit: Some(LINES),
+        ..LogSearch::default()
+    };
+    let log = desk.operations.logs(&lines).await?;
+    let may_steer =
+        context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
+    let body = html! {
+        (stages::both(&job))
+        @if may_steer { (card::card("Orders", &orders(context, &job, written))) }
+        (card::card("What became of the records", &tally(&job)))
+        (card::card("Parked records of this job", &errors(context, &job, &groups)))
+        (card::with_actions(
+            "Log of this job",
+            &html! { a.button href=(pager::address(logs::PATH, &[("job", &job.id)])) { "All lines" } },
+            &its_log(context, &log),
+        ))
+    };
+    let hint = html! { (stages::line(&job)) " " code { (job.id) } };
+    let actions = html! {
+        a.button href=(super::jobs::PATH) { "All jobs" }
+        a.button href=(address(&job.id, "")) { "Read again" }
+    };
+    Ok(Page::new(words::job(job.kind), Icon::Jobs, body)
+        .hint(hint)
+        .actions(actions))
+}
+
+fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
+    let reason = Field::new("reason", "Reason")
+        .help("It is written to the integration log. A cancellation needs one.")
+        .error(written.error.as_deref());
+    let first = if job.paused.is_some() {
+        "/resume"
+    } else {
+        "/pause"
+    };
+    html! {
+        (form::order(context, &address(&job.id, first), html! {
+            (reason.input("text", &written.reason))
+            div.actions {
+                @if job.paused.is_some() { button.brand-button type="submit" { "Resume" } }
+                @else { button.button type="submit" { "Pause" } }
+                button.bad-button type="submit" formaction=(address(&job.id, "/cancel")) { "Cancel this job" }
+            }
+        }))
+    }
+}
+
+/// Ways in and ways out, object by object, with the sums.
+fn tally(job: &JobView) -> Markup {
+    let objects: Vec<ObjectKind> = ObjectKind::ALL
+        .into_iter()
+        .filter(|object| {
+            job.objects
+                .get(object)
+                .is_some_and(|view| !view.tally.is_empty())
+        })
+        .collect();
+    if objects.is_empty() {
+        return html! { p.quiet { "Nothing is counted yet. A unit of up to 200 records is counted when its last record is done." } };
+    }
+    let of = |object: &ObjectKind, counts: &dyn Fn(Count) -> bool| -> u64 {
+        let tally: Option<&BTreeMap<Count, u64>> = job.objects.get(object).map(|view| &view.tally);
+        let counted = tally.into_iter().flatten();
+        counted
+            .filter(|(count, _)| counts(**count))
+            .map(|(_, records)| records)
+            .sum()
+    };
+    let line = |name: &str, counts: &dyn Fn(Count) -> bool, is_sum: bool| {
+        let each: Vec<u64> = objects.iter().map(|object| of(object, counts)).collect();
+        let all: u64 = each.iter().sum();
+        let cell = |records: u64| html! { @if is_sum { strong { (number(records)) } } @else { (number(records)) } };
+        let name = html! { @if is_sum { strong { (name) } } @else { (name) } };
+        let cells = each.into_iter().map(cell);
+        (
+            all,
+            std::iter::once(name)
+                .chain(cells)
+                .chain([cell(all)])
+                .collect::<Vec<_>>(),
+        )
+    };
+    let mut rows = Vec::new();
+    let ways = |is_way_in: bool| {
+        Count::ALL
+            .into_iter()
+            .filter(move |count| count.is_way_in() == is_way_in)
+    };
+    let mut sums = Vec::new();
+    for (is_way_in, sum) in [(true, "In, together"), (false, "Out, together")] {
+        for count in ways(is_way_in) {
+            let (all, cells) = line(words::count(count), &|known| known == count, false);
+            if all > 0 {
+                rows.push(cells);
+            }
+        }
+        let (all, cells) = line(sum, &|known| known.is_way_in() == is_way_in, true);
+        sums.push(all);
+        rows.push(cells);
+    }
+    let mut columns = vec!["Records"];
+    columns.extend(objects.iter().map(|object| object.api_name()));
+    columns.push("All");
+    let is_closed = sums.first() == sums.last();
+    html! {
+        (table::table("What became of the records", &columns, rows))
+        p.quiet {
+            @if is_closed { "Every record that came in has gone out: the sums are equal." }
+            @else { "The sums are not equal: please report this with the job's id." }
+        }
+    }
+}
+
+fn errors(context: &PageContext, job: &JobView, groups: &Groups) -> Markup {
+    if groups.groups.is_empty() {
+        return empty::empty(
+            Icon::Parked,
+            "No record of this job is parked.",
+            &html! { "Records that mOS could not take are listed here, by cause." },
+        );
+    }
+    html! {
+        (parked::groups_table(context, groups, false))
+        p { a href=(pager::address(parked::PATH, &[("job", &job.id)])) { "List these records" } }
+    }
+}
+
+fn its_log(context: &PageContext, log: &LogPageView) -> Markup {
+    if log.entries.is_empty() {
+        return html! { p.quiet { "Nothing is logged about it." } };
+    }
+    logs::lines(context, &log.entries)
+}

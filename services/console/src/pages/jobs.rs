@@ -1,0 +1,208 @@
+//! Jobs: the history.
+
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
+use domain::job::JobKind;
+use maud::{Markup, html};
+
+use super::context::PageContext;
+use super::layout::Page;
+use super::parts::form::Field;
+use super::parts::icon::Icon;
+use super::parts::{card, empty, notice, pager, table};
+use super::sent::Sent;
+use super::{Desk, PageFault, download, fault, job, words};
+use crate::operations::jobs::STATES;
+use crate::views::{JobList, JobSearch, JobView};
+use crate::{Operations, OpsError};
+
+/// Where it is.
+pub(super) const PATH: &str = "/jobs";
+/// The same as CSV.
+pub(super) const EXPORT: &str = "/jobs/export";
+
+/// Jobs a page.
+const PAGE: usize = 50;
+/// Jobs read at a time for a file.
+const AT_ONCE: usize = 500;
+
+fn search(query: Option<&str>) -> JobSearch {
+    let asked = Sent::asked(query);
+    JobSearch {
+        kind: asked.get("kind"),
+        state: asked.get("state"),
+        before: asked.get("before"),
+        limit: Some(PAGE),
+    }
+}
+
+pub(super) async fn show(
+    State(desk): State<Desk>,
+    context: PageContext,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let search = search(query.as_deref());
+    match desk.operations.jobs(&search).await {
+        Ok(list) => page(&search, &list).response(&context),
+        // Of the first page, so that there is something to look at.
+        Err(error @ OpsError::Invalid(_)) => {
+            let status = error.status();
+            let said =
+                html! { p { (fault::sentence(&error.to_string())) } p { "All jobs are shown." } };
+            let all = JobSearch {
+                limit: Some(PAGE),
+                ..JobSearch::default()
+            };
+            match desk.operations.jobs(&all).await {
+                Ok(list) => page(&all, &list)
+                    .notice(notice::failed(&said))
+                    .status(status)
+                    .response(&context),
+                Err(error) => PageFault::within(&context, error).into_response(),
+            }
+        }
+        Err(error) => PageFault::within(&context, error).into_response(),
+    }
+}
+
+fn page(search: &JobSearch, list: &JobList) -> Page {
+    let filter = [
+        ("kind", search.kind.as_deref().unwrap_or_default()),
+        ("state", search.state.as_deref().unwrap_or_default()),
+    ];
+    let body = html! {
+        (card::card("Jobs, newest first", &html! {
+            (filters(search))
+            (rows(search, list))
+        }))
+    };
+    let actions = html! { a.button href=(pager::address(EXPORT, &filter)) { "Export CSV" } };
+    Page::new("Jobs", Icon::Jobs, body)
+        .hint(html! { "What was read from Salesforce, and what became of it in mOS. Live changes are one job an hour." })
+        .actions(actions)
+}
+
+fn filters(search: &JobSearch) -> Markup {
+    let mut kinds = vec![("", "All kinds")];
+    kinds.extend(JobKind::ALL.map(|kind| (kind.name(), words::job(kind))));
+    let states: Vec<(&str, String)> = STATES
+        .iter()
+        .map(|state| (*state, words::state(state)))
+        .collect();
+    let mut shown = vec![("", "Any status")];
+    shown.extend(states.iter().map(|(state, words)| (*state, words.as_str())));
+    html! {
+        form.filters method="get" action=(PATH) {
+            div.row {
+                (Field::new("kind", "Kind").select(&kinds, search.kind.as_deref().unwrap_or_default()))
+                (Field::new("state", "Status, on either side").select(&shown, search.state.as_deref().unwrap_or_default()))
+                div.field.go { button.button type="submit" { "Show" } }
+            }
+        }
+    }
+}
+
+fn rows(search: &JobSearch, list: &JobList) -> Markup {
+    let is_filtered = search.kind.is_some() || search.state.is_some();
+    if list.jobs.is_empty() {
+        return if is_filtered || search.before.is_some() {
+            empty::empty(
+                Icon::Jobs,
+                "No job is like that.",
+                &html! { a href=(PATH) { "Show all jobs" } },
+            )
+        } else {
+            empty::empty(
+                Icon::Jobs,
+                "No job has run yet.",
+                &html! { "The first load begins by itself when the listener reaches Salesforce." },
+            )
+        };
+    }
+    let filter = |before: &str| {
+        pager::address(
+            PATH,
+            &[
+                ("kind", search.kind.as_deref().unwrap_or_default()),
+                ("state", search.state.as_deref().unwrap_or_default()),
+                ("before", before),
+            ],
+        )
+    };
+    let next = list.next.as_deref().map(filter);
+    let first = search.before.as_ref().map(|_| filter(""));
+    html! {
+        (table::table("Jobs", &job::COLUMNS, list.jobs.iter().map(job::row)))
+        (pager::pager(next.as_deref(), first.as_deref()))
+    }
+}
+
+pub(super) async fn export(
+    State(desk): State<Desk>,
+    context: PageContext,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let search = JobSearch {
+        limit: Some(AT_ONCE),
+        ..search(query.as_deref())
+    };
+    let operations = desk.operations;
+    let read = move |before: Option<String>| {
+        let search = JobSearch {
+            before,
+            ..search.clone()
+        };
+        let operations = operations.clone();
+        async move { lines(&operations, &search).await }
+    };
+    download::of_pages("mosync-jobs.csv", HEADINGS, read)
+        .await
+        .unwrap_or_else(|error| PageFault::within(&context, error).into_response())
+}
+
+/// The headings of the CSV; the names are those of the API.
+const HEADINGS: [&str; 14] = [
+    "job",
+    "kind",
+    "reads",
+    "salesforce",
+    "mos",
+    "requested",
+    "started",
+    "sealed",
+    "over",
+    "units",
+    "done",
+    "total",
+    "pending",
+    "error",
+];
+
+async fn lines(
+    operations: &Operations,
+    search: &JobSearch,
+) -> Result<download::Rows<14>, OpsError> {
+    let list = operations.jobs(search).await?;
+    let rows = list.jobs.iter().map(cells).collect();
+    Ok((rows, list.next))
+}
+
+fn cells(job: &JobView) -> [String; 14] {
+    let time = |at: Option<domain::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
+    [
+        job.id.clone(),
+        job.kind.name().to_owned(),
+        job.reads.clone(),
+        job.salesforce.name().to_owned(),
+        job.mos.name().to_owned(),
+        job.requested.to_string(),
+        time(job.started),
+        time(job.sealed),
+        time(job.over),
+        job.units.to_string(),
+        job.done.to_string(),
+        job.total.map(|total| total.to_string()).unwrap_or_default(),
+        job.pending.to_string(),
+        job.error.clone().unwrap_or_default(),
+    ]
+}

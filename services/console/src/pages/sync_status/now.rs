@@ -1,0 +1,186 @@
+//! Figures of this moment, what needs attention, and where changes come from.
+
+use std::time::Duration;
+
+use domain::job::JobKind;
+use maud::{Markup, html};
+use ports::stores::WorkerState;
+
+use crate::pages::parts::icon::Icon;
+use crate::pages::parts::pager::address;
+use crate::pages::parts::table::number;
+use crate::pages::parts::{badge, bar, card, empty, table, time};
+use crate::pages::{fault, job, words};
+use crate::views::{ApiView, StatusView, Verdict};
+
+/// What moves all the time.
+pub(super) fn figures(status: &StatusView) -> Markup {
+    let hour = status.hours.last();
+    let live = status.jobs.iter().find(|job| {
+        job.kind == JobKind::Live && hour.is_some_and(|hour| job.requested >= hour.from)
+    });
+    let rate = live.and_then(|job| job.per_second);
+    let lag = status
+        .stages
+        .iter()
+        .filter_map(|stage| stage.oldest_age_s)
+        .max();
+    let queued: u64 = status.queues.values().sum();
+    html! {
+        (card::figures(&[
+            ("Changes/s this hour", rate.map_or_else(|| "0.0".to_owned(), |rate| format!("{rate:.1}"))),
+            ("Changes this hour", number(hour.map_or(0, |hour| hour.read))),
+            ("Lag", lag.map_or_else(|| "none".to_owned(), |lag| time::long(Duration::from_secs(lag)))),
+            ("Units in queues", number(queued)),
+            ("Waiting to be retried", number(status.waiting_to_retry)),
+            ("Parked records", number(status.parked.values().sum())),
+            ("Dead messages", number(status.dead)),
+        ]))
+        @match &status.api {
+            Some(api) => (allowance(api)),
+            None => p.quiet { "The org's API allowance is not known yet." }
+        }
+    }
+}
+
+fn allowance(api: &ApiView) -> Markup {
+    html! {
+        div.allowance {
+            div.bar-name {
+                strong { "Salesforce API requests of the last 24 hours" }
+                span { (number(api.used)) " of " (number(api.max)) " used" }
+            }
+            (bar::progress("API requests used", api.used, api.max))
+            p.bar-note {
+                (number(api.ours)) " of them by mosync, which stops to read in bulk after " (number(api.share))
+                "; " (number(api.reserve)) " are left to others"
+            }
+            @if let Some(until) = api.bulk_held_until {
+                p.wrong { "Bulk reading is held and tried again " (time::at(until)) "." }
+            }
+            @if let Some(until) = api.live_held_until {
+                p.wrong { "Live changes are held and tried again " (time::at(until)) "." }
+            }
+        }
+    }
+}
+
+/// What a person should look at, with what to do.
+pub(super) fn attention(status: &StatusView) -> Markup {
+    let troubled = status
+        .workers
+        .iter()
+        .filter_map(|(worker, report)| match &report.state {
+            WorkerState::Running => None,
+            WorkerState::Paused(why) => Some(format!("The {worker} is paused: {why}")),
+            WorkerState::Failing(why) => Some(format!("The {worker} fails: {why}")),
+        });
+    let troubled: Vec<String> = troubled.collect();
+    // What has no entry of its own, such as a worker that is not heard of, is in the reason.
+    let is_explained = !troubled.is_empty()
+        || !status.parked.is_empty()
+        || status.dead > 0
+        || !status.open_gaps.is_empty();
+    let reason = (status.verdict == Verdict::Degraded && !is_explained).then_some(&status.reason);
+    let nothing = reason.is_none()
+        && troubled.is_empty()
+        && status.parked.is_empty()
+        && status.dead == 0
+        && status.open_gaps.is_empty()
+        && status.warnings.is_empty();
+    let body = html! {
+        @if nothing {
+            (empty::empty(Icon::Status, "Nothing needs attention.", &html! { "No record is parked, no gap is open." }))
+        }
+        ul.attention {
+            @if let Some(reason) = reason { li.bad { p { strong { (fault::sentence(reason)) } } } }
+            @for trouble in &troubled { li.bad { p { strong { (fault::sentence(trouble)) } } } }
+            @for gap in &status.open_gaps {
+                li {
+                    p { strong { "Gap: " (words::gap(gap.cause)) } " " (badge::badge(badge::Tone::Warning, "Open")) }
+                    p {
+                        "Changes since " (time::at(gap.since)) " may be missing; noticed " (time::at(gap.opened)) ". "
+                        (job::link(gap.job.as_str(), "The job that catches them up"))
+                    }
+                    p.quiet { (gap.evidence) }
+                }
+            }
+            @for (kind, records) in status.parked.iter().filter(|(_, records)| **records > 0) {
+                li {
+                    p {
+                        a href=(address("/parked", &[("kind", kind.name())])) {
+                            strong { (number(*records)) " parked: " (words::failure(*kind)) }
+                        }
+                    }
+                    p { (kind.advice()) }
+                    @if *kind == domain::failure::FailureKind::Unreadable {
+                        @for (object, unreadable) in &status.unreadable {
+                            p { strong { (object.api_name()) ": " (number(unreadable.records)) ". " } (unreadable.advice) }
+                        }
+                    }
+                }
+            }
+            @if status.dead > 0 {
+                li {
+                    p { a href=(crate::pages::dead::PATH) { strong { (number(status.dead)) " messages are set aside" } } }
+                    p { "No worker could process them. Look at each, then send it back or discard it." }
+                }
+            }
+            @for warning in &status.warnings { li { p { (fault::sentence(warning)) } } }
+        }
+    };
+    card::card("Needs attention", &body)
+}
+
+/// Stage by stage.
+pub(super) fn way(status: &StatusView) -> Markup {
+    let rows = status.stages.iter().map(|stage| {
+        let age = stage.oldest_age_s.map(Duration::from_secs);
+        vec![
+            html! { (words::stage(stage.stage)) },
+            html! { (number(stage.ready)) },
+            html! { (number(stage.unsettled)) },
+            html! { (age.map_or_else(|| "–".to_owned(), time::long)) },
+        ]
+    });
+    table::table(
+        "Units before each stage",
+        &["Stage", "Ready", "In hand", "Oldest"],
+        rows,
+    )
+}
+
+/// The stream, polls, windows and permissions.
+pub(super) fn sources(status: &StatusView) -> Markup {
+    let stream = html! {
+        @match &status.stream {
+            Some(stream) => {
+                @if stream.at_end { "At its end" } @else { "Being read" }
+                ", last event " (time::or_never(stream.last_event, "none yet"))
+                ", last heard " (time::at(stream.heard))
+            }
+            None => "Not heard yet"
+        }
+    };
+    let permissions = html! {
+        (number(status.permitted_users)) " users hold mOS permission, read "
+        (time::or_never(status.permissions_polled, "never"))
+    };
+    let windows = status.windows.as_ref().map(|windows| {
+        html! {
+            (words::state(&windows.frequency)) ", next "
+            (time::or_never(windows.next, "while one is being taken"))
+            "; the last one brought " (number(windows.changes)) " changes of " (number(windows.records)) " records"
+        }
+    });
+    let polls = status.polls.iter().map(|(object, poll)| {
+        let polled = poll.and_then(|poll| poll.polled);
+        let polled = html! { "polled " (time::or_never(polled, "not yet")) };
+        (object.api_name(), polled)
+    });
+    let mut facts = vec![("Event stream", stream)];
+    facts.extend(windows.map(|windows| ("Windows", windows)));
+    facts.extend(polls);
+    facts.push(("Permissions", permissions));
+    card::facts(&facts)
+}

@@ -1,0 +1,729 @@
+//! The operators' pages: they show what the API says, escape what comes from outside, and order what
+//! may be ordered.
+
+use domain::failure::FailureKind;
+use domain::job::{Extracted, Job, JobId, JobKind, SalesforceStatus};
+use domain::parked::Dismissal;
+use domain::tally::{Count, Tally};
+use domain::unit::Stage;
+use domain::{ObjectKind, Timestamp};
+use ports::stores::{Gap, GapCause, LogEntry, LogLevel, Report, WorkerState};
+use runtime::figures;
+use serde_json::Value;
+
+use crate::desk::{Desk, record};
+use crate::web::{Browser, INSTANCE, OPERATOR, VIEWER, between};
+
+const EVIL: &str = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>";
+
+/// A job that has read some and counted some.
+async fn half_done(desk: &Desk) -> Job {
+    let job = desk.job(JobKind::SyncAll, "half").await;
+    let jobs = &desk.stores.jobs;
+    jobs.transition(&job.id, SalesforceStatus::Extracting, desk.now(), None)
+        .await
+        .unwrap();
+    let mut progress = job.progress.clone();
+    (progress.announced, progress.next_index) = (2, 2);
+    progress.objects.insert(
+        ObjectKind::Account,
+        Extracted {
+            total: Some(3_456),
+            read: 1_234,
+            units: 2,
+            errors: 1,
+            last_error: Some(format!("Salesforce said {EVIL}")),
+            started: Some(desk.now()),
+            ..Extracted::default()
+        },
+    );
+    jobs.advance(&job.id, &progress, None, desk.now())
+        .await
+        .unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Account, Count::Read, 1_000);
+    tally.add_many(ObjectKind::Account, Count::Created, 777);
+    tally.add_many(ObjectKind::Account, Count::Filtered, 220);
+    tally.add_many(ObjectKind::Account, Count::Parked, 3);
+    desk.pass(10);
+    jobs.count(&job.id, 0, None, &tally, desk.now())
+        .await
+        .unwrap();
+    desk.stored(&job.id).await
+}
+
+fn thousands(number: &Value) -> String {
+    let digits = number.as_u64().unwrap().to_string();
+    match digits.len() {
+        0..=3 => digits,
+        len => format!("{},{}", &digits[..len - 3], &digits[len - 3..]),
+    }
+}
+
+/// The value under a figure's name.
+fn figure(page: &str, name: &str) -> String {
+    between(page, &format!("<dt>{name}</dt><dd>"), "</dd>")
+}
+
+#[tokio::test]
+async fn sync_status_shows_the_numbers_of_the_api() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    desk.park(1, |_| {}).await;
+    let told = [
+        (figures::API_MAX, 15_000),
+        (figures::API_USED, 7_123),
+        (figures::API_OURS, 2_001),
+    ];
+    let report = Report {
+        at: desk.now(),
+        state: WorkerState::Running,
+        figures: told.map(|(name, value)| (name.to_owned(), value)).into(),
+    };
+    desk.stores
+        .reports
+        .report("listener", &report)
+        .await
+        .unwrap();
+    let live = JobId::live(desk.now());
+    let index = desk
+        .stores
+        .jobs
+        .open_live_unit(&live, desk.now())
+        .await
+        .unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
+    tally.add_many(ObjectKind::Contact, Count::Updated, 321);
+    tally.add_many(ObjectKind::Contact, Count::Skipped, 4_000);
+    desk.pass(10);
+    desk.stores
+        .jobs
+        .count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
+
+    let browser = Browser::of(&desk, VIEWER).await;
+    let page = browser.page("/sync-status").await;
+    let api = browser.door.get("/api/v1/status").await.json();
+    let of_job = &api["last_sync_all"];
+    assert_eq!(of_job["id"], job.id.as_str());
+    let account = &of_job["objects"]["Account"];
+    assert_eq!(
+        figure(&page, "Records read"),
+        format!(
+            "{} of {}",
+            thousands(&account["read"]),
+            thousands(&account["total"])
+        )
+    );
+    assert_eq!(
+        figure(&page, "Records done"),
+        format!(
+            "{} of {}",
+            thousands(&of_job["done"]),
+            thousands(&of_job["total"])
+        )
+    );
+    assert_eq!(figure(&page, "Done"), format!("{} %", of_job["percent"]));
+    assert_eq!(
+        figure(&page, "Records/s"),
+        format!("{:.1}", of_job["per_second"].as_f64().unwrap())
+    );
+    let seconds = of_job["remaining_s"].as_u64().unwrap();
+    assert_eq!(figure(&page, "Time left"), format!("{seconds} s"));
+    assert_eq!(
+        figure(&page, "Created or updated"),
+        thousands(&account["tally"]["created"])
+    );
+    let hours = api["hours"].as_array().unwrap();
+    assert_eq!(hours.len(), 24);
+    let now = &hours[23];
+    assert_eq!((&now["read"], &now["sent"]), (&4_321.into(), &321.into()));
+    assert_eq!(figure(&page, "Changes this hour"), thousands(&now["read"]));
+    assert!(page.contains("4,321 changes came, 321 records were created or updated"));
+    let live = &api["jobs"][0];
+    assert_eq!(live["kind"], "live");
+    let rate = live["per_second"]
+        .as_f64()
+        .map_or("0.0".to_owned(), |rate| format!("{rate:.1}"));
+    assert_eq!(figure(&page, "Changes/s this hour"), rate);
+    assert_eq!(figure(&page, "Parked records"), "1");
+    let allowance = &api["api"];
+    assert!(page.contains(&format!(
+        "{} of {} used",
+        thousands(&allowance["used"]),
+        thousands(&allowance["max"])
+    )));
+    assert!(page.contains(&format!(
+        "{} of them by mosync",
+        thousands(&allowance["ours"])
+    )));
+    // Advice with what is wrong.
+    assert!(page.contains(FailureKind::ValueTooLong.advice()));
+    assert!(
+        page.contains("&lt;script&gt;") && !page.contains("<script>"),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn every_page_stands_empty_and_full_and_escapes_what_comes_from_outside() {
+    let desk = Desk::open();
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let lists = ["/sync-status", "/jobs", "/parked", "/parked/dead", "/logs"];
+    for path in lists {
+        let page = browser.page(path).await;
+        assert!(page.contains("class=\"empty\""), "{path}: {page}");
+    }
+    let job = half_done(&desk).await;
+    let parked = desk
+        .park(1, |parked| {
+            parked.message = EVIL.to_owned();
+            parked.code = Some(EVIL.to_owned());
+            parked.job = Some(job.id.clone());
+        })
+        .await;
+    desk.park(2, |parked| {
+        parked.dismissed = Some(Dismissal {
+            at: Timestamp::from_micros(0),
+            by: EVIL.to_owned(),
+            reason: EVIL.to_owned(),
+        });
+    })
+    .await;
+    desk.die(EVIL, b"no unit at all".to_vec()).await;
+    let line = LogEntry {
+        at: desk.now(),
+        level: LogLevel::Error,
+        topic: EVIL.to_owned(),
+        job: Some(JobId::of(EVIL)),
+        record: Some((ObjectKind::Contact, parked.id)),
+        message: EVIL.to_owned(),
+    };
+    desk.stores.log.append(&line).await.unwrap();
+    let gap = Gap {
+        id: "a".to_owned(),
+        cause: GapCause::Overflow,
+        since: desk.now(),
+        opened: desk.now(),
+        evidence: EVIL.to_owned(),
+        job: job.id.clone(),
+        closed: None,
+    };
+    desk.stores.position.open_gap(&gap, &job).await.unwrap();
+    let dead = browser.page("/parked/dead").await;
+    let message = between(&dead, "<td data-column=\"Message\"><a href=\"", "\"");
+    let of_job = format!("/jobs/{}", job.id);
+    let of_record = format!("/logs?record={}", parked.id);
+    let evil_search = format!("/logs?topic={}", "%22%3E%3Cscript%3Ealert(1)%3C/script%3E");
+    let evil_group = "/parked?group=%22%3E%3Cscript%3E";
+    let mut full = lists.to_vec();
+    full.extend([
+        of_job.as_str(),
+        of_record.as_str(),
+        message.as_str(),
+        "/parked?dismissed=yes",
+        "/jobs?kind=sync_all",
+        evil_search.as_str(),
+        evil_group,
+    ]);
+    for path in full {
+        let page = browser.page(path).await;
+        for raw in ["<script>", "<img", "onerror=alert(1)>", "<i>Operator"] {
+            assert!(!page.contains(raw), "{raw} in {path}: {page}");
+        }
+        // Nothing that the policy of the pages would not run or draw.
+        assert!(
+            !page.contains(" style=") && !page.contains(" onclick="),
+            "{path}"
+        );
+    }
+    let page = browser.page("/parked").await;
+    let link = format!("href=\"{INSTANCE}/lightning/r/{}/view\"", parked.id);
+    assert!(page.contains(&link), "{page}");
+}
+
+#[tokio::test]
+async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    let order = |deed: &str| format!("{path}/{deed}");
+    let page = browser.page(&path).await;
+    assert!(
+        page.contains("Every record that came in has gone out"),
+        "{page}"
+    );
+    assert!(page.contains(">777<") && page.contains(">1,000<"));
+
+    let reason = [("reason", "for <b>lunch</b>")];
+    let paused = browser.send(&path, &order("pause"), &reason).await;
+    assert_eq!(paused.status, 200, "{}", paused.text());
+    assert!(
+        paused.text().contains("for &lt;b&gt;lunch"),
+        "{}",
+        paused.text()
+    );
+    let pause = desk.stored(&job.id).await.paused.unwrap();
+    assert_eq!(pause.why, "paused by otto@example.com: for <b>lunch</b>");
+    let resumed = browser.send(&path, &order("resume"), &[]).await;
+    assert_eq!(resumed.status, 200, "{}", resumed.text());
+    assert_eq!(desk.stored(&job.id).await.paused, None);
+    // Somebody was faster.
+    let again = browser.send(&path, &order("resume"), &[]).await;
+    assert_eq!(again.status, 409);
+    assert!(again.text().contains("is not paused"), "{}", again.text());
+
+    let no_reason = browser
+        .send(&path, &order("cancel"), &[("reason", " ")])
+        .await;
+    assert_eq!(no_reason.status, 400);
+    let text = no_reason.text();
+    assert!(
+        text.contains("id=\"reason-error\"") && text.contains("aria-invalid"),
+        "{text}"
+    );
+    assert_ne!(
+        desk.stored(&job.id).await.salesforce,
+        SalesforceStatus::Cancelled
+    );
+    let cancelled = browser
+        .send(&path, &order("cancel"), &[("reason", "enough")])
+        .await;
+    assert_eq!(cancelled.status, 200);
+    assert_eq!(
+        desk.stored(&job.id).await.salesforce,
+        SalesforceStatus::Cancelled
+    );
+    assert_eq!(
+        desk.log().await[0].message,
+        "cancelled by otto@example.com: enough"
+    );
+    assert_eq!(browser.get("/jobs/nobody").await.status, 404);
+}
+
+#[tokio::test]
+async fn who_may_only_look_sees_no_orders_and_is_refused() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let parked = desk.park(1, |_| {}).await;
+    let dead = desk.die("m-1", b"x".to_vec()).await;
+    let viewer = Browser::of(&desk, VIEWER).await;
+    let of_job = format!("/jobs/{}", job.id);
+    let of_dead = format!("/parked/dead/message/{dead}");
+    let mut token = String::new();
+    for path in [of_job.as_str(), "/parked", of_dead.as_str()] {
+        let page = viewer.page(path).await;
+        token = between(&page, "name=\"form_token\" value=\"", "\"");
+        // The one that is left signs out.
+        assert_eq!(page.matches("method=\"post\"").count(), 1, "{path}: {page}");
+        assert!(!page.contains("type=\"checkbox\""), "{path}");
+    }
+    let id = parked.id.to_string();
+    for (to, values) in [
+        (format!("{of_job}/pause"), vec![]),
+        (format!("{of_job}/cancel"), vec![("reason", "x")]),
+        ("/parked/retry".to_owned(), vec![("record", id.as_str())]),
+        (
+            "/parked/dismiss".to_owned(),
+            vec![("which", "all"), ("reason", "x")],
+        ),
+        (format!("{of_dead}/replay"), vec![]),
+        (format!("{of_dead}/discard"), vec![("reason", "x")]),
+    ] {
+        let refused = viewer.send_as(&token, &to, &values).await;
+        assert_eq!(refused.status, 403, "{to}");
+        assert!(refused.text().contains("Viewer") || refused.text().contains("viewer"));
+    }
+    assert_eq!(desk.stored(&job.id).await.paused, None);
+    assert_eq!(desk.queue.dead_count().await.unwrap(), 1);
+    assert!(desk.log().await.is_empty());
+    // And nobody without the session's token.
+    let operator = Browser::of(&desk, OPERATOR).await;
+    let forged = operator
+        .send_as(&token, &format!("{of_job}/pause"), &[])
+        .await;
+    assert_eq!(forged.status, 403);
+    assert_eq!(desk.stored(&job.id).await.paused, None);
+}
+
+#[tokio::test]
+async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() {
+    let desk = Desk::open();
+    for number in 0..120 {
+        desk.park(number, |_| {}).await;
+    }
+    for number in 500..503 {
+        desk.park(number, |parked| {
+            parked.kind = FailureKind::Refused;
+            parked.code = Some("frozen".to_owned());
+            parked.stage = Stage::Load;
+        })
+        .await;
+    }
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let page = browser.page("/parked").await;
+    assert!(page.contains("123 open, 0 dismissed"), "{page}");
+    assert_eq!(page.matches("name=\"record\"").count(), 50);
+    // Through all pages.
+    let mut seen = 50;
+    let mut next = between(&page, "rel=\"next\"", ">");
+    let mut text = page;
+    while text.contains("rel=\"next\"") {
+        let links = text.split("<a class=\"button\" href=\"").skip(1);
+        let link = links
+            .map(|rest| rest.split('>').next().unwrap())
+            .find(|link| link.contains("rel=\"next\""));
+        let path = link
+            .unwrap()
+            .split('"')
+            .next()
+            .unwrap()
+            .replace("&amp;", "&");
+        text = browser.page(&path).await;
+        seen += text.matches("name=\"record\"").count();
+        next = path;
+    }
+    assert!(next.contains("after="), "{next}");
+    assert_eq!(seen, 123);
+
+    let one = record(ObjectKind::Contact, 3).to_string();
+    let two = record(ObjectKind::Contact, 4).to_string();
+    let retried = browser
+        .send(
+            "/parked",
+            "/parked/retry",
+            &[("record", &one), ("record", &two), ("which", "records")],
+        )
+        .await;
+    assert!(
+        retried.text().contains("2 records will be read back"),
+        "{}",
+        retried.text()
+    );
+    let only = browser
+        .send(
+            "/parked",
+            "/parked/retry",
+            &[("only", &one), ("which", "all")],
+        )
+        .await;
+    assert!(
+        only.text().contains("1 record will be read back"),
+        "{}",
+        only.text()
+    );
+    let none = browser
+        .send("/parked", "/parked/retry", &[("which", "records")])
+        .await;
+    assert_eq!(none.status, 400);
+    assert!(none.text().contains("Tick the records"), "{}", none.text());
+    let strange = browser
+        .send("/parked", "/parked/retry", &[("record", "<b>x")])
+        .await;
+    assert_eq!(strange.status, 400);
+    assert!(strange.text().contains("&lt;b&gt;x"), "{}", strange.text());
+
+    // A dismissal without a reason is refused in place, and what was ticked stays ticked.
+    let unreasoned = browser
+        .send(
+            "/parked",
+            "/parked/dismiss",
+            &[("record", &one), ("which", "records")],
+        )
+        .await;
+    assert_eq!(unreasoned.status, 400);
+    let text = unreasoned.text();
+    assert!(text.contains("id=\"reason-error\""), "{text}");
+    assert!(text.contains(&format!("value=\"{one}\" checked")), "{text}");
+
+    let groups = browser.door.get("/api/v1/parked/groups").await.json();
+    let frozen = groups["groups"][1]["id"].as_str().unwrap().to_owned();
+    let of_group = browser.page(&format!("/parked?group={frozen}")).await;
+    assert_eq!(of_group.matches("name=\"record\"").count(), 3, "{of_group}");
+    let dismissed = browser
+        .send(
+            "/parked",
+            "/parked/dismiss",
+            &[
+                ("which", "group"),
+                ("group", &frozen),
+                ("reason", "a <b>test</b> account"),
+            ],
+        )
+        .await;
+    assert!(
+        dismissed.text().contains("3 records dismissed"),
+        "{}",
+        dismissed.text()
+    );
+    let gone = browser.page("/parked?dismissed=yes").await;
+    assert!(gone.contains("a &lt;b&gt;test&lt;/b&gt; account"), "{gone}");
+    let group = browser
+        .send(
+            "/parked",
+            "/parked/retry",
+            &[("in_group", groups["groups"][0]["id"].as_str().unwrap())],
+        )
+        .await;
+    assert!(
+        group.text().contains("120 records will be"),
+        "{}",
+        group.text()
+    );
+    let all = browser
+        .send(
+            "/parked",
+            "/parked/dismiss",
+            &[("which", "all"), ("reason", "x")],
+        )
+        .await;
+    assert!(
+        all.text().contains("120 records dismissed"),
+        "{}",
+        all.text()
+    );
+    assert_eq!(
+        desk.stores
+            .parked
+            .counts()
+            .await
+            .unwrap()
+            .values()
+            .sum::<u64>(),
+        0
+    );
+}
+
+#[tokio::test]
+async fn dead_messages_are_shown_sent_back_and_discarded() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let unit = desk.unit(&job.id, 1, 2);
+    let id = desk.die(&unit.id.to_string(), unit.encode().unwrap()).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let list = browser.page("/parked/dead").await;
+    assert!(
+        list.contains("nobody can process it") && list.contains("load.bulk"),
+        "{list}"
+    );
+    let path = between(&list, "<td data-column=\"Message\"><a href=\"", "\"");
+    let page = browser.page(&path).await;
+    let contact = record(ObjectKind::Contact, 1).to_string();
+    assert!(
+        page.contains(&contact) && page.contains(job.id.as_str()),
+        "{page}"
+    );
+    let sent_back = browser.send(&path, &format!("{path}/replay"), &[]).await;
+    assert!(
+        sent_back.text().contains("was sent back"),
+        "{}",
+        sent_back.text()
+    );
+    assert_eq!(desk.queue.dead_count().await.unwrap(), 0);
+    let gone = browser
+        .send("/parked/dead", &format!("{path}/replay"), &[])
+        .await;
+    assert_eq!(gone.status, 404);
+
+    let mut subscription = desk
+        .queue
+        .subscribe(
+            domain::unit::QueueName::new(Stage::Load, domain::unit::Lane::Bulk),
+            1,
+        )
+        .await
+        .unwrap();
+    let back = subscription.next().await.unwrap();
+    back.delivery.dead_letter("again").await.unwrap();
+    let no_reason = browser.send(&path, &format!("{path}/discard"), &[]).await;
+    assert_eq!(no_reason.status, 400);
+    assert!(
+        no_reason.text().contains("id=\"reason-error\""),
+        "{}",
+        no_reason.text()
+    );
+    let discarded = browser
+        .send(
+            &path,
+            &format!("{path}/discard"),
+            &[("reason", "a broken import")],
+        )
+        .await;
+    assert!(
+        discarded.text().contains("2 of its records are counted"),
+        "{}",
+        discarded.text()
+    );
+    assert_eq!(desk.queue.dead_count().await.unwrap(), 0);
+    assert!(
+        desk.log()
+            .await
+            .iter()
+            .any(|line| line.message.contains(&id))
+    );
+}
+
+#[tokio::test]
+async fn the_log_is_searched_paged_and_exported() {
+    let desk = Desk::open();
+    let contact = record(ObjectKind::Contact, 7);
+    for number in 0..250_u32 {
+        let is_contact = number % 50 == 0;
+        let line = LogEntry {
+            at: desk.now(),
+            level: if is_contact {
+                LogLevel::Error
+            } else {
+                LogLevel::Info
+            },
+            topic: if is_contact { "mos" } else { "job" }.to_owned(),
+            job: None,
+            record: is_contact.then_some((ObjectKind::Contact, contact)),
+            message: format!("=line {number}"),
+        };
+        desk.stores.log.append(&line).await.unwrap();
+        desk.pass(1);
+    }
+    let browser = Browser::of(&desk, VIEWER).await;
+    let mut path = "/logs".to_owned();
+    let mut seen = 0;
+    loop {
+        let page = browser.page(&path).await;
+        seen += page.matches("<td data-column=\"Level\">").count();
+        let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
+            break;
+        };
+        path = before
+            .rsplit("href=\"")
+            .next()
+            .unwrap()
+            .replace("&amp;", "&");
+    }
+    assert_eq!(seen, 250);
+    let timeline = browser.page(&format!("/logs?record={contact}")).await;
+    assert_eq!(
+        timeline.matches("<li class=\"error\">").count(),
+        5,
+        "{timeline}"
+    );
+    assert!(timeline.contains(&format!("Timeline of {contact}")));
+    let errors = browser
+        .page("/logs?level=error&topic=mos&object=Contact")
+        .await;
+    assert_eq!(errors.matches("<td data-column=\"Level\">").count(), 5);
+    // The word says it, not the colour alone.
+    assert!(errors.contains("<span class=\"badge bad\">Error</span>"));
+    let began = Timestamp::from_micros(crate::desk::NOW * 1_000_000).to_string();
+    let minute = began.get(..16).unwrap();
+    let day = began.get(..10).unwrap();
+    let early = browser.page(&format!("/logs?until={minute}")).await;
+    assert!(early.contains("No line is like that"), "{early}");
+    let since = browser.page(&format!("/logs?since={day}T00:00:00")).await;
+    assert!(since.contains("line 249"), "{since}");
+
+    let wrong = browser
+        .get("/logs?record=x&since=yesterday&level=loud&topic=job")
+        .await;
+    assert_eq!(wrong.status, 400);
+    let text = wrong.text();
+    for field in ["record", "since", "level"] {
+        assert!(
+            text.contains(&format!("id=\"{field}-error\"")),
+            "{field}: {text}"
+        );
+    }
+    assert!(
+        text.contains("value=\"yesterday") && !text.contains("id=\"topic-error\""),
+        "{text}"
+    );
+
+    let csv = browser.get("/logs/export?format=csv&topic=mos").await;
+    assert_eq!(
+        csv.headers["content-disposition"],
+        "attachment; filename=\"mosync-log.csv\""
+    );
+    let csv = csv.text();
+    assert_eq!(csv.lines().count(), 6, "{csv}");
+    assert!(csv.contains(",'=line 200"), "{csv}");
+    let json = browser.get("/logs/export?format=jsonl").await.text();
+    assert_eq!(json.lines().count(), 250);
+    assert!(
+        json.lines()
+            .all(|line| serde_json::from_str::<Value>(line).is_ok())
+    );
+    let refused = browser.get("/logs/export?since=yesterday").await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains("yesterday"), "{}", refused.text());
+}
+
+#[tokio::test]
+async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
+    let desk = Desk::open();
+    half_done(&desk).await;
+    for number in 0..600 {
+        desk.pass(1);
+        let job = desk.job(JobKind::Retry, &number.to_string()).await;
+        if number % 100 == 0 {
+            let jobs = &desk.stores.jobs;
+            jobs.transition(&job.id, SalesforceStatus::Failed, desk.now(), Some("=why"))
+                .await
+                .unwrap();
+        }
+    }
+    let browser = Browser::of(&desk, VIEWER).await;
+    let rows = |page: &str| page.matches("<td data-column=\"Job\">").count();
+    let first = browser.page("/jobs").await;
+    assert_eq!(rows(&first), 50);
+    let sync_all = browser.page("/jobs?kind=sync_all").await;
+    assert_eq!(rows(&sync_all), 1, "{sync_all}");
+    let failed = browser.page("/jobs?kind=retry&state=failed").await;
+    assert_eq!(rows(&failed), 6, "{failed}");
+    let api = browser.door.get("/api/v1/jobs?state=failed").await.json();
+    assert_eq!(api["jobs"].as_array().unwrap().len(), 6);
+    let mut path = "/jobs?kind=retry".to_owned();
+    let mut seen = 0;
+    loop {
+        let page = browser.page(&path).await;
+        seen += rows(&page);
+        let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
+            break;
+        };
+        path = before
+            .rsplit("href=\"")
+            .next()
+            .unwrap()
+            .replace("&amp;", "&");
+    }
+    assert_eq!(seen, 600);
+    let wrong = browser.get("/jobs?kind=nonsense").await;
+    assert_eq!(wrong.status, 400);
+    assert!(
+        wrong.text().contains("Kind `nonsense` is not known"),
+        "{}",
+        wrong.text()
+    );
+    let csv = browser.get("/jobs/export").await.text();
+    assert_eq!(csv.lines().count(), 602);
+    assert!(csv.contains(",'=why"), "a formula");
+    let csv = browser
+        .get("/jobs/export?kind=retry&state=failed")
+        .await
+        .text();
+    assert_eq!(csv.lines().count(), 7, "{csv}");
+
+    for number in 0..700 {
+        desk.park(number, |parked| parked.message = "-1+1".to_owned())
+            .await;
+    }
+    let csv = browser.get("/parked/export").await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
+    let csv = csv.text();
+    assert_eq!(csv.lines().count(), 701);
+    assert!(csv.contains(",'-1+1,"), "{csv}");
+    desk.die("m-1", b"x".to_vec()).await;
+    let csv = browser.get("/parked/dead/export").await.text();
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+}
