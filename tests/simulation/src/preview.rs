@@ -120,7 +120,7 @@ impl Play {
     }
 
     async fn save(&self) -> Option<JobId> {
-        let author = Author::of(Caller::CommandLine, Some("preview"));
+        let author = Author::of(&Caller::CommandLine, Some("preview"));
         let operations = self.world.operations();
         let saved = operations
             .save_settings(&self.asked().await, &author)

@@ -19,7 +19,7 @@ use crate::views::{
     SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, TokenList, TokenView,
     Touched, UsersView, ValidationView,
 };
-use crate::{Operations, OpsError, export};
+use crate::{Operations, OpsError};
 use domain::settings::Settings;
 
 type Answer<T> = Result<Json<T>, Refused>;

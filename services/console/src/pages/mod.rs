@@ -23,7 +23,6 @@ mod mapping;
 mod operators;
 mod parked;
 pub mod parts;
-pub mod parts;
 mod sent;
 mod settings;
 mod sign_in;

@@ -47,7 +47,7 @@ pub(crate) async fn open(options: Options) -> Door {
 impl Door {
     /// What a person does with a browser: logs in, lets the app in; where the browser is sent then.
     pub(crate) async fn browse(&self, address: &str) -> url::Url {
-        let send = async |request: reqwest::RequestBuilder| request.send().await.unwrap();
+        let send = async |request: RequestBuilder| request.send().await.unwrap();
         let page = send(self.client.get(address)).await;
         assert_eq!(page.status(), StatusCode::OK);
         assert!(page.text().await.unwrap().contains("login_form"));

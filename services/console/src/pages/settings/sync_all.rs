@@ -9,11 +9,12 @@ use maud::{Markup, html};
 use super::{PATH, SYNC_ALL, answer, effect};
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
-use crate::pages::layout::{Page, job_name};
+use crate::pages::layout::Page;
 use crate::pages::parts::form;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
 use crate::pages::parts::{badge, card, notice, table};
+use crate::pages::words;
 use crate::pages::{Desk, sync_status};
 use crate::rights::Right;
 use crate::views::{ExpectedSyncAll, JobView};
@@ -88,7 +89,7 @@ fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
 fn runs(job: &JobView) -> Markup {
     html! {
         p {
-            (job_name(job.kind)) " " a href=(address(job)) { code { (job.id) } } ": "
+            (words::job(job.kind)) " " a href=(address(job)) { code { (job.id) } } ": "
             (badge::salesforce(job.salesforce)) " " (badge::mos(job.mos)) " "
             (number(job.done)) @if let Some(total) = job.total { " of " (number(total)) } " records"
         }
