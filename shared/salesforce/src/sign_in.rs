@@ -191,7 +191,7 @@ impl Door {
     }
 
     /// The answer belongs to the browser that was sent. The id token came over the connection to the
-    /// token endpoint itself, so its signature says nothing more (OpenID Connect Core 1.0, 3.1.3.7).
+    /// token endpoint itself, so its signature says nothing more (`OpenID` Connect Core 1.0, 3.1.3.7).
     fn check_nonce(&self, tokens: &Tokens, nonce: &str) -> Result<(), SignInError> {
         let garbled = |what: &str| SignInError::Garbled(what.to_owned());
         let token = tokens.id_token.as_ref().ok_or_else(|| {
@@ -241,8 +241,8 @@ impl Door {
 }
 
 fn unreachable(fault: Fault) -> SignInError {
-    SignInError::Unreachable(match fault.error {
-        SourceError::Unreachable(why) => why,
-        other => other.to_string(),
-    })
+    let SourceError::Unreachable(why) = fault.error else {
+        return SignInError::Unreachable(fault.error.to_string());
+    };
+    SignInError::Unreachable(why)
 }

@@ -552,7 +552,7 @@ async fn alarm(world: &World) -> Option<String> {
     let reports = world.stores.reports.reports().await.unwrap();
     match &reports["listener"].state {
         WorkerState::Failing(why) => Some(why.clone()),
-        _ => None,
+        WorkerState::Running | WorkerState::Paused(_) => None,
     }
 }
 
@@ -608,7 +608,7 @@ async fn other_values_of_a_mapped_picklist_begin_a_refresh_and_are_told() {
     }
     let mut epochs = at_rest(&mut world).await;
     save(&world, &mut epochs, |settings| {
-        map(settings, "next_step", "Region__c")
+        map(settings, "next_step", "Region__c");
     })
     .await;
     quiet(&world).await;
@@ -795,7 +795,7 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     let mut epochs = at_rest(&mut world).await;
     permit_everybody(&world);
     save(&world, &mut epochs, |settings| {
-        map(settings, "next_step", "Account.Industry")
+        map(settings, "next_step", "Account.Industry");
     })
     .await;
     industries(&world, "Energy");

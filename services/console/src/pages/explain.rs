@@ -57,11 +57,10 @@ pub(super) async fn show(
             let body = card::card("Which record", &form(&asked, is_invalid.then_some(&said)));
             let failed = notice::failed(&html! { (said) });
             let status = error.status();
-            match error {
-                OpsError::Invalid(_) | OpsError::OutOfReach(_) => {
-                    page(body).notice(failed).status(status).response(&context)
-                }
-                other => PageFault::within(&context, other).into_response(),
+            if matches!(error, OpsError::Invalid(_) | OpsError::OutOfReach(_)) {
+                page(body).notice(failed).status(status).response(&context)
+            } else {
+                PageFault::within(&context, error).into_response()
             }
         }
     }
@@ -144,7 +143,21 @@ fn verdict(view: &ExplainView) -> Markup {
             (badge::Tone::Warning, "Held")
         }
         _ if view.in_scope == Some(false) => (badge::Tone::Plain, "Not in scope"),
-        _ => (badge::Tone::Warning, "Not synced"),
+        ExplainCode::NotASyncedObject
+        | ExplainCode::Deleted
+        | ExplainCode::NotVisible
+        | ExplainCode::FilterDoesNotMatch
+        | ExplainCode::Closed
+        | ExplainCode::LastWordSent
+        | ExplainCode::PermissionsNotRead
+        | ExplainCode::OwnerWithoutPermission
+        | ExplainCode::PermissionExpired
+        | ExplainCode::OwnerInactive
+        | ExplainCode::PermissionDoesNotCount
+        | ExplainCode::OpportunityNotVisible
+        | ExplainCode::NoOpportunity
+        | ExplainCode::NoOpportunityMatches
+        | ExplainCode::NoOwnerWithPermission => (badge::Tone::Warning, "Not synced"),
     };
     html! {
         p.answer { (badge::badge(tone, word)) " " strong { (fault::sentence(&view.verdict)) } }

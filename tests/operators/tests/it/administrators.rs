@@ -126,7 +126,7 @@ async fn refused_at(field: &str, word: &str, wrong: impl FnOnce(&mut Fields)) {
 #[tokio::test]
 async fn wrong_addresses_and_numbers_are_refused_at_their_fields() {
     refused_at("emails", "no domain", |form| {
-        write(form, "emails", "ada@example.com, bob")
+        write(form, "emails", "ada@example.com, bob");
     })
     .await;
     for (field, value) in [

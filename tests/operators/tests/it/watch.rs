@@ -54,9 +54,9 @@ async fn half_done(desk: &Desk) -> Job {
 
 fn thousands(number: &Value) -> String {
     let digits = number.as_u64().unwrap().to_string();
-    match digits.len() {
-        0..=3 => digits,
-        len => format!("{},{}", &digits[..len - 3], &digits[len - 3..]),
+    match digits.split_at_checked(digits.len().saturating_sub(3)) {
+        Some((thousands, rest)) if !thousands.is_empty() => format!("{thousands},{rest}"),
+        _ => digits,
     }
 }
 

@@ -38,12 +38,13 @@ mod tests {
     #[test]
     fn an_id_is_found_in_an_address() {
         let id = "006Dp00000H8YVWIA3";
-        let id = SalesforceId::parse(&id[..15]).unwrap();
+        let short = id.chars().take(15).collect::<String>();
+        let id = SalesforceId::parse(&short).unwrap();
         for asked in [
             id.as_str().to_owned(),
-            format!(" {} ", &id.as_str()[..15]),
+            format!(" {short} "),
             format!("https://acme.lightning.force.com/lightning/r/Opportunity/{id}/view"),
-            format!("https://acme.my.salesforce.com/{}", &id.as_str()[..15]),
+            format!("https://acme.my.salesforce.com/{short}"),
             format!("acme.my.salesforce.com/{id}"),
             format!("https://acme.lightning.force.com/lightning/r/{id}/view?ws=%2Flightning%2Fr"),
             format!("https://x.force.com/lightning/r/OpportunityTeam/{id}/related/Roles/view"),

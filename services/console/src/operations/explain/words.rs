@@ -17,7 +17,7 @@ pub(super) fn bad_id(fault: &IdError) -> String {
         IdError::Length(0) => {
             "there is no Salesforce id in this; copy the id, or the whole address of the record's page, from Salesforce".to_owned()
         }
-        fault => fault.to_string(),
+        IdError::Length(_) | IdError::Character | IdError::Checksum => fault.to_string(),
     }
 }
 

@@ -48,7 +48,13 @@ impl Plan {
         };
         let is_read = |object: &ObjectKind| match &job.scope {
             JobScope::Objects { objects } => objects.contains(object),
-            _ => *object == ObjectKind::Opportunity,
+            JobScope::Everything
+            | JobScope::Owners { .. }
+            | JobScope::Since { .. }
+            | JobScope::Entering { .. }
+            | JobScope::Stages { .. }
+            | JobScope::Records { .. }
+            | JobScope::Stream => *object == ObjectKind::Opportunity,
         };
         let objects = ObjectKind::ALL.into_iter().filter(is_read);
         Self {

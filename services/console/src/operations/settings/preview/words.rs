@@ -38,7 +38,7 @@ pub(super) fn of_switches(
             say("the connected org is a sandbox: from then on it is synced with mOS");
         }
         (true, false, Some(false)) | (false, true, Some(false)) => {
-            say("the connected org is no sandbox, so Run In Sandbox makes no difference now")
+            say("the connected org is no sandbox, so Run In Sandbox makes no difference now");
         }
         (true, false, None) | (false, true, None) => say(
             "Salesforce does not say whether the connected org is a sandbox, in which case Run In Sandbox decides whether anything is sent",
