@@ -94,7 +94,7 @@ pub fn in_scope(
         .map(|((kind, id), row)| {
             let fields = timeline.mapping.fields(kind).iter();
             let fields = fields
-                .map(|field| (field.mos.clone(), field.expected(history, row)))
+                .map(|field| (field.mos.clone(), timeline.expected(field, row)))
                 .collect();
             (record(kind, id), fields)
         })
@@ -199,7 +199,7 @@ impl Timeline<'_> {
                 continue;
             };
             for field in self.mapping.fields(kind) {
-                let expected = field.expected(self.history, row);
+                let expected = self.expected(field, row);
                 let got = got.get(&field.mos);
                 if !field.agrees(&expected, got) {
                     audit.stale.push(Mismatch {
@@ -279,6 +279,10 @@ impl Timeline<'_> {
                     .iter()
                     .flat_map(|mapping| mapping.fields(kind));
                 let mapped: Vec<_> = mapped.filter(|field| field.mos == *name).collect();
+                // What a parent said at the time is not looked up.
+                if mapped.iter().any(|field| field.is_path()) {
+                    continue;
+                }
                 let said_so = mapped.iter().any(|field| {
                     let mut said = rows.iter().map(|row| field.expected(self.history, row));
                     said.any(|expected| field.agrees(&expected, Some(got)))

@@ -240,9 +240,19 @@ impl Mapping {
 }
 
 impl Mapped {
-    /// What mOS should hold, as JSON.
+    /// What mOS should hold of a record's own field, as JSON.
     pub(crate) fn expected(&self, history: &History, row: &Row) -> Value {
-        match history.cell(row, &self.salesforce) {
+        self.of_cell(history.cell(row, &self.salesforce))
+    }
+
+    /// Whether the field is a parent's, such as `Account.Industry`.
+    pub(crate) fn is_path(&self) -> bool {
+        self.salesforce.contains('.')
+    }
+
+    /// What mOS should hold where the field says this.
+    pub(crate) fn of_cell(&self, cell: Option<&Cell>) -> Value {
+        match cell {
             None => Value::Null,
             Some(Cell::Flag(flag)) => Value::from(*flag),
             Some(Cell::Number(number)) => {

@@ -2,11 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use serde_json::Value;
+
 use crate::calendar::Day;
 use crate::filter::{Matcher, Today, instant};
 use crate::history::{Entity, History, Moment, Row, Step};
 use crate::ledger::Kind;
-use crate::mapping::Mapping;
+use crate::mapping::{Mapped, Mapping};
 use crate::settings::{Settings, SettingsError};
 
 /// A record in mOS's terms.
@@ -179,6 +181,27 @@ impl<'h> Timeline<'h> {
     /// A record that exists at the end.
     pub(crate) fn row(&self, entity: Entity, id: &str) -> Option<&'h Row> {
         self.rows.get(&(entity, id)).copied()
+    }
+
+    /// What mOS should hold at the end of a field, the record's own or a parent's: `Account.Industry`
+    /// is what the record says to which `AccountId` leads.
+    pub(crate) fn expected(&self, field: &Mapped, row: &Row) -> Value {
+        let (mut row, mut path) = (row, field.salesforce.as_str());
+        while let Some((step, rest)) = path.split_once('.') {
+            let entity = match step {
+                "Owner" | "CreatedBy" | "LastModifiedBy" => Entity::User,
+                "Account" | "Parent" => Entity::Account,
+                "Contact" => Entity::Contact,
+                "Opportunity" => Entity::Opportunity,
+                _ => return Value::Null,
+            };
+            let parent = self.history.text(row, &format!("{step}Id"));
+            let Some(parent) = parent.and_then(|id| self.row(entity, id)) else {
+                return Value::Null;
+            };
+            (row, path) = (parent, rest);
+        }
+        field.of_cell(self.history.cell(row, path))
     }
 
     /// The records of an object that exist at the end.

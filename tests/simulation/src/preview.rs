@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use console::views::{PreviewView, PreviewedSearch, SaveSettings};
-use console::{Author, Caller};
+use console::{Author, Caller, OpsError};
 use domain::job::{JobId, Way};
 use domain::rule::Effect;
 use fake_salesforce::dml::Dml;
@@ -76,6 +76,14 @@ impl Play {
         rest::wait(&self.world, self.world.clock.now())
             .await
             .unwrap();
+        // What is parked would come again by itself, together with its deal.
+        let all = json!({ "all": true, "reason": "the test counts what a save sends" });
+        let all = serde_json::from_value(all).unwrap();
+        let dismissed = self.world.operations();
+        match dismissed.dismiss_parked(&all, Caller::CommandLine).await {
+            Ok(_) | Err(OpsError::NotFound(_)) => {}
+            Err(error) => panic!("{error:?}"),
+        }
     }
 
     /// The document as it would be saved now.

@@ -80,6 +80,8 @@ pub(crate) struct World {
     tracker: TaskTracker,
     processes: Vec<Process>,
     lives: u32,
+    /// Whether any service was ended in the middle of its work.
+    killed: bool,
     /// Statements with more rows are read by bulk queries.
     pub(crate) bulk_from: u64,
     /// How often formulas are read again.
@@ -140,6 +142,7 @@ impl World {
             tracker: TaskTracker::new(),
             processes: Vec::new(),
             lives: 0,
+            killed: false,
             bulk_from,
             refreshed_every: Duration::from_secs(24 * 3_600),
         }
@@ -167,9 +170,10 @@ impl World {
         self.polled = objects;
     }
 
-    /// Whether nothing ever goes wrong in this script.
+    /// Whether nothing has ever gone wrong in this script. After a kill, events that came again may
+    /// be sent again and counted once.
     pub(crate) fn is_faultless(&self) -> bool {
-        self.chance.is_faultless()
+        self.chance.is_faultless() && !self.killed
     }
 
     pub(crate) fn start_all(&mut self) {
@@ -212,6 +216,7 @@ impl World {
             return false;
         };
         self.chance.note(format!("{service:?} is killed"));
+        self.killed = true;
         let process = self.processes.remove(place);
         for task in &process.tasks {
             task.abort();

@@ -136,7 +136,7 @@ impl<'a> Browser<'a> {
         let page = Page {
             status: response.status(),
             headers: response.headers().clone(),
-            text: response.text().await.unwrap(),
+            text: whole(response).await,
             url,
         };
         for line in page.set_cookies() {
@@ -185,4 +185,13 @@ pub(crate) async fn signed_in<'a>(house: &'a House, username: &str) -> Browser<'
     let page = browser.sign_in(username).await;
     assert_eq!(page.status, StatusCode::SEE_OTHER, "{}", page.text);
     browser
+}
+
+/// The body; of a stream that does not end, none.
+async fn whole(response: reqwest::Response) -> String {
+    let kind = response.headers().get(header::CONTENT_TYPE);
+    if kind.is_some_and(|kind| kind == "text/event-stream") {
+        return String::new();
+    }
+    response.text().await.unwrap()
 }

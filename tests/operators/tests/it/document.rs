@@ -308,6 +308,7 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/parked", "", ""),
         ("/api/v1/parked", "?after=x", ""),
         ("/api/v1/parked/groups", "", ""),
+        ("/api/v1/parked/groups", "?jobs=x", ""),
         ("/api/v1/dead", "", ""),
         ("/api/v1/dead", "?limit=0", ""),
         ("/api/v1/notifications", "", ""),
