@@ -103,7 +103,7 @@ async fn another_org_is_refused_until_an_administrator_confirms_it() {
     );
     assert!(first_line(&wrong).contains("nothing differs"), "{wrong:?}");
     let wrong = world
-        .mosync(&["settings", "confirm-org", "00D000000000002"])
+        .mosync(&["settings", "confirm-org", "00D000000000yyy"])
         .await;
     assert_eq!(wrong.code, Some(2), "{wrong:?}");
     assert!(wrong.stderr.contains("only that one"), "{wrong:?}");
@@ -226,7 +226,7 @@ async fn settings_are_changed_compared_and_taken_back_while_mosync_runs_and_whil
         ),
         (&["set", "disable", "on"], "`disable` is no setting"),
         (&["set", "admin-emails", "ada"], "no domain"),
-        (&["set", "org", "00D000000000002"], "only that one"),
+        (&["set", "org", "00D000000000yyy"], "only that one"),
         (&["revert", "99"], "no settings revision 99"),
         (&["diff", "99"], "no settings revision 99"),
         (&["get", "--revision", "99"], "no settings revision 99"),

@@ -119,6 +119,7 @@ fn the_environment_wins_and_empty_counts_as_absent() {
         ("MOSYNC_MOS_REQUEST_TIMEOUT_S", "7"),
         ("MOSYNC_ALLOW_PLAINTEXT", "true"),
         ("MOSYNC_SALESFORCE_PERMISSION_SETS", "One, Two_2"),
+        ("MOSYNC_CONSOLE_ADMIN_PERMISSION_SET", "one"),
         ("MOSYNC_HTTP_LISTEN", "8081"),
         ("MOSYNC_LOG_FORMAT", "json"),
         ("MOSYNC_RETENTION_JOBS_DAYS", "365"),
