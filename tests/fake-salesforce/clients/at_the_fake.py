@@ -18,6 +18,9 @@ class AtTheFake(HTTPAdapter):
         if asked.hostname.endswith(".salesforce.com"):
             request.headers["Host"] = asked.netloc
             request.url = request.url.replace(f"https://{asked.netloc}", URL, 1)
+        elif URL.startswith("http://") and asked.netloc == urlsplit(URL).netloc:
+            # The client says https whatever the instance URL says.
+            request.url = request.url.replace("https://", "http://", 1)
         return super().send(request, **options)
 
 

@@ -51,7 +51,8 @@ pub(crate) fn authorize(app: &App, incoming: &Incoming) -> Reply {
         return refused("unsupported_response_type", "response type not supported");
     }
     let method = incoming.parameter("code_challenge_method");
-    if incoming.parameter("code_challenge").is_some() && method != Some("S256") {
+    // jsforce names no method, and real orgs take its challenge: S256 is the only one there is.
+    if incoming.parameter("code_challenge").is_some() && method.is_some_and(|name| name != "S256") {
         return refused("invalid_request", "code challenge method must be S256");
     }
     let form = auth::form(incoming);
