@@ -47,7 +47,7 @@ def arrive(kind, wanted):
     while left:
         for key, fields in list(left.items()):
             held = in_mos(kind, key)
-            if held is not None and all(held[name] == value for name, value in fields.items()):
+            if held is not None and all(held.get(name) == value for name, value in fields.items()):
                 del left[key]
             else:
                 break
