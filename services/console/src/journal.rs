@@ -130,10 +130,10 @@ impl Journal {
         }
         let mut turn = self.take_turn().await?;
         let done = turn.reconcile(store).await?;
-        let current = store.current().await?;
-        // Of the locked file: what somebody adds later makes it longer.
-        if let Some(length) = self.length() {
-            *self.in_step() = Some((length, current));
+        // What the file says, not what the store says by now: it may have been lost since. The file
+        // is still locked, so what somebody adds later makes it longer.
+        if let (Some(length), Some(newest)) = (self.length(), turn.newest()) {
+            *self.in_step() = Some((length, newest.clone()));
         }
         drop(turn);
         Ok(done)
@@ -247,6 +247,11 @@ impl Turn {
             }
         }
         Ok(())
+    }
+
+    /// The revision in force, as far as the file knows.
+    fn newest(&self) -> Option<&SettingsRevision> {
+        self.kept.values().next_back()
     }
 
     /// Writes a line to the disk.

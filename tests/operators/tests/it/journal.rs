@@ -4,6 +4,7 @@ use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use console::journal::{FILE, Journal};
@@ -240,6 +241,80 @@ async fn killed_after_it_was_saved() {
     let anew = Desk::open();
     kept.ops(&anew).reconcile_settings().await.unwrap();
     assert_eq!(current(&anew).await, current(&desk).await);
+}
+
+/// A store that is emptied between two of the questions that are asked of it.
+struct Lost {
+    before: Arc<dyn SettingsStore>,
+    after: Arc<dyn SettingsStore>,
+    asked: AtomicUsize,
+    at: usize,
+}
+
+impl Lost {
+    fn now(&self) -> &dyn SettingsStore {
+        let asked = self.asked.fetch_add(1, Ordering::SeqCst);
+        if asked < self.at {
+            &*self.before
+        } else {
+            &*self.after
+        }
+    }
+}
+
+#[async_trait]
+impl SettingsStore for Lost {
+    async fn current(&self) -> Result<SettingsRevision, StoreError> {
+        self.now().current().await
+    }
+    async fn save(
+        &self,
+        next: &SettingsRevision,
+        backfill: Option<&Job>,
+    ) -> Result<(), StoreError> {
+        self.now().save(next, backfill).await
+    }
+    async fn revision(&self, number: u64) -> Result<Option<SettingsRevision>, StoreError> {
+        self.now().revision(number).await
+    }
+    async fn history(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SettingsRevision>, StoreError> {
+        self.now().history(before, limit).await
+    }
+    async fn restore(&self, revisions: &[SettingsRevision]) -> Result<(), StoreError> {
+        self.now().restore(revisions).await
+    }
+}
+
+#[tokio::test]
+async fn a_store_lost_while_it_is_written_down_is_restored() {
+    let mut written = 0;
+    for at in 0..8 {
+        let kept = Kept::new();
+        let journal = kept.journal();
+        let desk = Desk::open();
+        let door = desk.door().await;
+        let saved = save(&door, 0, json!({"disabled": true})).await;
+        assert_eq!(saved.status, 200, "{:?}", saved.body);
+        let anew = Desk::open();
+        let lost = Lost {
+            before: Arc::clone(&desk.stores.settings),
+            after: Arc::clone(&anew.stores.settings),
+            asked: AtomicUsize::new(0),
+            at,
+        };
+        journal.reconcile(&lost).await.unwrap();
+        if kept.lines().is_empty() {
+            continue;
+        }
+        written += 1;
+        journal.reconcile(&*anew.stores.settings).await.unwrap();
+        assert_eq!(current(&anew).await, current(&desk).await, "lost at {at}");
+    }
+    assert!(written > 3, "{written} times it was lost after that");
 }
 
 #[tokio::test]
