@@ -9,7 +9,6 @@
 set -eu
 
 SUITE=trixie
-MIRROR=${MOSYNC_DEBIAN_MIRROR:-http://deb.debian.org/debian}
 
 say() { echo "brokers.sh: $*" >&2; }
 
@@ -44,6 +43,13 @@ machine() {
     if [ -n "$wanted" ]; then install $wanted; fi
 }
 
+# Where this machine's own Debian packages come from.
+mirror() {
+    codename=$(. /etc/os-release && echo "${VERSION_CODENAME:-}")
+    apt-get indextargets --format '$(CODENAME) $(COMPONENT) $(SITE)' 'Created-By: Packages' |
+        sed -n "s/^$codename main //p" | head -n 1
+}
+
 mounted() { grep -q " $1 " /proc/mounts; }
 
 # Makes the root under a working name, so that a half-made one is never taken for a whole.
@@ -57,7 +63,7 @@ root4() {
         command -v debootstrap >/dev/null || install debootstrap
         rm -rf "$root.half"
         mkdir -p "$root.half"
-        debootstrap --variant=minbase "$SUITE" "$root.half" "$MIRROR" >&2
+        debootstrap --variant=minbase "$SUITE" "$root.half" "${MOSYNC_DEBIAN_MIRROR:-$(mirror)}" >&2
         printf '#!/bin/sh\nexit 101\n' >"$root.half/usr/sbin/policy-rc.d"
         chmod 755 "$root.half/usr/sbin/policy-rc.d"
         # What the outer system needs to reach its package server.
