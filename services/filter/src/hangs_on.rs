@@ -41,15 +41,7 @@ pub(crate) async fn owners(
     };
     let ids = |object| of(object).map(|record| record.id).collect::<BTreeSet<_>>();
 
-    by_opportunities(
-        source,
-        rules,
-        ObjectKind::User,
-        "OwnerId",
-        &ids(ObjectKind::User),
-        &mut owners,
-    )
-    .await?;
+    by_ownership(source, rules, &ids(ObjectKind::User), &mut owners).await?;
     by_opportunities(
         source,
         rules,
@@ -65,6 +57,76 @@ pub(crate) async fn owners(
         .collect();
     of_roles(source, rules, roles, &mut owners).await?;
     Ok(owners)
+}
+
+/// Users: whether they own a matching opportunity. A semi-join, so that Salesforce need not look at
+/// all that a user owns; by their opportunities where an org refuses that, or SOQL cannot say the
+/// filter.
+async fn by_ownership(
+    source: &dyn Source,
+    rules: RulesAt<'_>,
+    users: &BTreeSet<SalesforceId>,
+    owners: &mut Owners,
+) -> Result<(), SourceError> {
+    let matching = Matching::of(rules, "");
+    let users = users.iter().copied().collect::<Vec<_>>();
+    for chunk in users.chunks(IDS_PER_GROUPING) {
+        if matching.exact {
+            match owning(source, chunk, &matching).await {
+                Ok(owning) => {
+                    let told = owning.into_iter();
+                    owners.extend(told.map(|id| ((ObjectKind::User, id), BTreeSet::from([id]))));
+                    continue;
+                }
+                Err(SourceError::Refused { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        let chunk = chunk.iter().copied().collect();
+        by_opportunities(source, rules, ObjectKind::User, "OwnerId", &chunk, owners).await?;
+    }
+    Ok(())
+}
+
+/// Which of the users own a matching opportunity.
+async fn owning(
+    source: &dyn Source,
+    users: &[SalesforceId],
+    matching: &Matching,
+) -> Result<Vec<SalesforceId>, SourceError> {
+    let condition = match matching.conditions.join(" AND ") {
+        none if none.is_empty() => none,
+        some => format!(" WHERE {some}"),
+    };
+    let soql = format!(
+        "SELECT Id FROM User WHERE Id IN {} AND Id IN (SELECT OwnerId FROM Opportunity{condition})",
+        soql::in_list(users.iter().map(SalesforceId::as_str))
+    );
+    let mut owning = Vec::new();
+    readback::for_each_row(source, &soql, false, |row| {
+        owning.extend(row.fields().ok().and_then(|user| user.id("Id")));
+        true
+    })
+    .await?;
+    Ok(owning)
+}
+
+/// The rule as SOQL says it.
+struct Matching {
+    conditions: Vec<String>,
+    /// Whether that is all of the rule.
+    exact: bool,
+}
+
+impl Matching {
+    fn of(rules: RulesAt<'_>, path: &str) -> Self {
+        let filter = rules.rules.soql_condition(path, rules.at);
+        let open = rules.rules.open_condition(path, None);
+        Self {
+            conditions: filter.condition.into_iter().chain(open).collect(),
+            exact: filter.exact,
+        }
+    }
 }
 
 /// Users and accounts: the opportunities that refer to them.
@@ -124,20 +186,16 @@ impl Asked<'_> {
         ids: &BTreeSet<SalesforceId>,
         owners: &mut Owners,
     ) -> Result<(), SourceError> {
-        let filter = rules.rules.soql_condition(self.path, rules.at);
-        let conditions = [
-            filter.condition,
-            rules.rules.open_condition(self.path, None),
-        ];
-        let and = conditions
+        let matching = Matching::of(rules, self.path);
+        let and = matching
+            .conditions
             .iter()
-            .flatten()
             .map(|condition| format!(" AND {condition}"))
             .collect::<String>();
         let ids = ids.iter().copied().collect::<Vec<_>>();
         for chunk in ids.chunks(IDS_PER_GROUPING) {
             let chunk = chunk.iter().copied().collect::<BTreeSet<_>>();
-            if filter.exact && self.by_groups(source, &chunk, &and, owners).await? {
+            if matching.exact && self.by_groups(source, &chunk, &and, owners).await? {
                 continue;
             }
             self.by_rows(source, rules, &chunk, &and, owners).await?;
