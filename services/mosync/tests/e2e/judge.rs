@@ -10,10 +10,6 @@ use serde_json::Value;
 
 use crate::world::World;
 
-/// Longest that a request takes, a poll interval, and the time without a permission worker, in
-/// which nobody reads permissions.
-const SLACK_MICROS: i64 = 31_000_000;
-
 /// Everything that is wrong, in words; `parked` names what may be missing or stale.
 pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<String> {
     let commits = commits(world);
@@ -40,11 +36,12 @@ pub(crate) fn faults(world: &World, settings: &str, parked: &[String]) -> Vec<St
         faults.push(format!("no last word: {}", found.record.id));
     }
     let ledger = ledger(world);
-    let mut out_of_scope = timeline.out_of_scope(&ledger, SLACK_MICROS);
+    let slack = i64::try_from(world.slack.as_micros()).unwrap();
+    let mut out_of_scope = timeline.out_of_scope(&ledger, slack);
     if !out_of_scope.is_empty() {
-        let late = late_revocations(&commits);
+        let late = late_revocations(&commits, slack);
         let late = Timeline::new(&late, &settings, world.now()).unwrap();
-        let excused = late.out_of_scope(&ledger, SLACK_MICROS);
+        let excused = late.out_of_scope(&ledger, slack);
         out_of_scope.retain(|sent| {
             excused
                 .iter()
@@ -71,12 +68,12 @@ fn history(commits: &[Arc<Commit>]) -> History {
 
 /// The same history, with every loss of permission as late as a poll may notice it: a record that
 /// came to somebody who had just lost his permission was in scope at no moment, and is excused.
-fn late_revocations(commits: &[Arc<Commit>]) -> History {
+fn late_revocations(commits: &[Arc<Commit>], slack: i64) -> History {
     let mut all = Vec::<Value>::new();
     for commit in commits {
         let mut at_once = serde_json::to_value(&**commit).unwrap();
         let mut late = at_once.clone();
-        late["at_micros"] = (commit.at_micros + SLACK_MICROS).into();
+        late["at_micros"] = (commit.at_micros + slack).into();
         let removed = |change: &Value| {
             let entity = change["entity"].as_str().unwrap();
             change["kind"] == "DELETE"

@@ -53,6 +53,8 @@ async fn prepare(size: &Size) -> World {
         // Two of the phases by the Bulk API even in a small org, the others by pages.
         bulk_from: Some(2_000),
         patience: size.patience,
+        // At size as mosync comes: what is read again after a shorter time is a burden of its own.
+        permissions_poll_s: if size.opportunities > 5_000 { 60 } else { 1 },
         ..Options::default()
     };
     World::prepare(options).await

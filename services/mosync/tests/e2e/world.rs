@@ -33,6 +33,8 @@ pub(crate) struct Options {
     /// half records for each opportunity are in scope; without, some 1.4.
     pub(crate) all_in_scope: bool,
     pub(crate) mos_request_timeout_s: u64,
+    /// How often permissions are read.
+    pub(crate) permissions_poll_s: u64,
     /// From how many rows on the Bulk API reads them; `None`: as mosync comes.
     pub(crate) bulk_from: Option<u64>,
     /// No wait takes longer; on a loaded machine most take a second or two.
@@ -46,6 +48,7 @@ impl Default for Options {
             seed: 1,
             all_in_scope: false,
             mos_request_timeout_s: 10,
+            permissions_poll_s: 1,
             bulk_from: None,
             patience: Duration::from_secs(150),
         }
@@ -60,6 +63,9 @@ pub(crate) struct World {
     pub(crate) settings: String,
     pub(crate) rabbitmq: String,
     patience: Duration,
+    /// Longest that a request takes, a poll interval, and the time without a permission worker, in
+    /// which nobody reads permissions.
+    pub(crate) slack: Duration,
     servers: Option<OwnedMutexGuard<Servers>>,
     workers: BTreeMap<&'static str, Worker>,
 }
@@ -180,6 +186,7 @@ impl World {
             settings: "{}".to_owned(),
             rabbitmq: String::new(),
             patience: options.patience,
+            slack: Duration::from_secs(30 + options.permissions_poll_s),
             servers: None,
             workers: BTreeMap::new(),
         };
@@ -190,7 +197,7 @@ impl World {
             "allow_plaintext = true\n\
              [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\nrequest_timeout_s = 10\n{bulk_from}\
              [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {}\n\
-             [permissions]\npoll_s = 1\n",
+             [permissions]\npoll_s = {}\n",
             world.salesforce.http,
             fake_salesforce::server::DEFAULT_CLIENT_ID,
             fake_salesforce::server::DEFAULT_CLIENT_SECRET,
@@ -198,6 +205,7 @@ impl World {
             world.mos.http,
             fake_mos::DEFAULT_API_KEY,
             options.mos_request_timeout_s,
+            options.permissions_poll_s,
         ));
         world
     }
