@@ -12,10 +12,12 @@ use tokio::sync::MutexGuard;
 
 use crate::{Active, in_words};
 
-/// How many units may be on their way in a lane before its source waits.
+/// How many units may wait in a lane before its source waits.
 const LIVE_WINDOW: u64 = 2_000;
-const BULK_WINDOW: u64 = 300;
-const LOOK_AGAIN: Duration = Duration::from_millis(250);
+/// Rows that have waited for long are read again, which makes the others wait for longer: enough to
+/// keep every stage busy until the next look, and no more.
+const BULK_WINDOW: u64 = 40;
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 /// Which place in which job a unit takes.
 pub(crate) struct Place {

@@ -22,7 +22,7 @@ pub(crate) const DELIVERY_LIMIT: i64 = 100;
 const DEAD_DELIVERY_LIMIT: i64 = 2_000_000_000;
 /// Four times the window up to which the sources publish: an alarm, not a brake.
 const MAX_LENGTH_LIVE: i64 = 8_000;
-/// As above.
+/// Far beyond the window of the bulk sources, and an alarm like the other.
 const MAX_LENGTH_BULK: i64 = 1_200;
 
 /// One step of the retry ladder: a fanout exchange and a queue of one name. A fanout exchange keeps

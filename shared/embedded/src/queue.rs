@@ -16,7 +16,7 @@ use crate::core::{Core, Fault, Pending, Tx, limit, of_sql};
 /// Ready messages at which a live queue refuses more: four times the window of 2,000 units above
 /// which the listener holds back.
 pub const MAX_READY_LIVE: u64 = 8_000;
-/// Ready messages at which a bulk queue refuses more: four times the window of 300 units.
+/// Ready messages at which a bulk queue refuses more: far beyond the window of its source.
 pub const MAX_READY_BULK: u64 = 1_200;
 
 /// The queues of a database.

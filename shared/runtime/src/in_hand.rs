@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::unit::Envelope;
+use domain::unit::{Envelope, Lane};
 use ports::Clock;
 
 /// The figure of a report with how many units are not settled.
@@ -18,9 +18,19 @@ pub const OLDEST: &str = "oldest_published";
 /// A unit that was handed back and has not come again for so long has gone to another process.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
+/// Live units come as thick as that while there is live work.
+const LIVE_WITHIN: Duration = Duration::from_secs(1);
+
 /// The units of one worker process, both lanes. Clones share them.
 #[derive(Debug, Clone, Default)]
-pub struct InHand(Arc<Mutex<BTreeMap<u128, Held>>>);
+pub struct InHand(Arc<Mutex<Units>>);
+
+#[derive(Debug, Default)]
+struct Units {
+    held: BTreeMap<u128, Held>,
+    /// When the worker last took a live unit.
+    live: Option<Timestamp>,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Held {
@@ -45,8 +55,14 @@ impl InHand {
             published: unit.published,
             handed_back: None,
         };
-        let unit = unit.id.as_u128();
-        self.change(|units| units.insert(unit, held));
+        let (lane, unit) = (unit.lane, unit.id.as_u128());
+        let now = clock.now();
+        self.change(|units| {
+            units.held.insert(unit, held);
+            if lane == Lane::Live {
+                units.live = Some(now);
+            }
+        });
         Holding {
             units: self.clone(),
             unit,
@@ -54,16 +70,30 @@ impl InHand {
         }
     }
 
+    /// Whether live units are being worked on.
+    #[must_use]
+    pub fn is_live(&self, now: Timestamp) -> bool {
+        self.change(|units| {
+            units
+                .live
+                .is_some_and(|taken| now.since(taken) < LIVE_WITHIN)
+        })
+    }
+
     /// The figures for a report, as of now.
     #[must_use]
     pub fn figures(&self, now: Timestamp) -> BTreeMap<String, i64> {
         self.change(|units| {
-            units.retain(|_, held| {
+            units.held.retain(|_, held| {
                 held.handed_back
                     .is_none_or(|since| now.since(since) < FORGOTTEN_AFTER)
             });
-            let unsettled = i64::try_from(units.len()).unwrap_or(i64::MAX);
-            let oldest = units.values().map(|held| held.published.as_micros()).min();
+            let unsettled = i64::try_from(units.held.len()).unwrap_or(i64::MAX);
+            let oldest = units
+                .held
+                .values()
+                .map(|held| held.published.as_micros())
+                .min();
             [
                 Some((UNSETTLED.to_owned(), unsettled)),
                 oldest.map(|oldest| (OLDEST.to_owned(), oldest)),
@@ -74,7 +104,7 @@ impl InHand {
         })
     }
 
-    fn change<T>(&self, change: impl FnOnce(&mut BTreeMap<u128, Held>) -> T) -> T {
+    fn change<T>(&self, change: impl FnOnce(&mut Units) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
@@ -82,7 +112,7 @@ impl InHand {
 impl Holding {
     /// The unit is done with here.
     pub fn settled(self) {
-        self.units.change(|units| units.remove(&self.unit));
+        self.units.change(|units| units.held.remove(&self.unit));
     }
 }
 
@@ -90,7 +120,7 @@ impl Drop for Holding {
     fn drop(&mut self) {
         let now = self.clock.now();
         self.units.change(|units| {
-            if let Some(held) = units.get_mut(&self.unit) {
+            if let Some(held) = units.held.get_mut(&self.unit) {
                 held.handed_back = Some(now);
             }
         });

@@ -61,7 +61,7 @@ macro_rules! queue_conformance {
 
 const LIVE: QueueName = QueueName::new(Stage::Load, Lane::Live);
 const BULK: QueueName = QueueName::new(Stage::Filter, Lane::Bulk);
-/// Where a bulk queue refuses more: four times the window of its source.
+/// Where a bulk queue refuses more.
 const MAX_READY_BULK: usize = 1_200;
 
 fn message(id: &str) -> Message {
