@@ -1,6 +1,9 @@
 //! Companions: what belongs to an opportunity that may have entered the scope, and must be in mOS
 //! with it: its owner, its account, its contact roles and the contacts on them. A contact role that
 //! may have entered brings its contact, and, where mOS lacked a parent, its opportunity as well.
+//!
+//! Companions are read later than the opportunity by which they come. What happens to them once it has
+//! left the scope is of no concern to mOS, so it is looked at again after them ([`still_belong`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -97,6 +100,46 @@ pub(crate) async fn add(
     Ok(unreadable)
 }
 
+/// Whether the opportunities by which the unit's companions came are in scope at `at`, through the
+/// same owners. To be asked once the companions are read.
+pub(crate) async fn still_belong(
+    source: &dyn Source,
+    unit: &Envelope,
+    rules: &Rules,
+    at: Timestamp,
+) -> Result<bool, SourceError> {
+    let mut through = entering_opportunities(unit);
+    for role in entering_roles(unit) {
+        if let Some(opportunity) = role
+            .row
+            .as_ref()
+            .and_then(|row| row.fields().ok()?.id("OpportunityId"))
+        {
+            through.entry(opportunity).or_default().extend(&role.owners);
+        }
+    }
+    let mut select = rules.judged_fields();
+    select.insert("Id".to_owned());
+    let rows = readback::read(
+        source,
+        ObjectKind::Opportunity,
+        &through.keys().copied().collect(),
+        &select,
+    )
+    .await?;
+    Ok(through.iter().all(|(id, owners)| {
+        let Some(Read::Row(row)) = rows.get(id) else {
+            return false;
+        };
+        row.fields().is_ok_and(|fields| {
+            rules.judge(&fields, at) == Match::Qualifies
+                && fields
+                    .id("OwnerId")
+                    .is_some_and(|owner| owners.contains(&owner))
+        })
+    }))
+}
+
 fn entering_opportunities(unit: &Envelope) -> BTreeMap<SalesforceId, Owners> {
     unit.records
         .iter()
@@ -177,13 +220,7 @@ async fn roles_of(
         select: &select,
         from: "OpportunityContactRole",
         field: "OpportunityId",
-        // A deal that has closed since its row was read has left the scope, and with it the contacts
-        // it may have been given after that.
-        and: if rules.sync_closed() {
-            ""
-        } else {
-            " AND Opportunity.IsClosed = false"
-        },
+        and: "",
     };
     let mut roles = Vec::new();
     readback::for_each_related(

@@ -124,13 +124,19 @@ impl Permission {
         let (now, rules) = self.rules.ticket().await?;
         let at = now.version.time();
         let unreadable = companions::add(&*self.source, &mut unit, &rules, at).await?;
+        let next = if companions::still_belong(&*self.source, &unit, &rules, at).await? {
+            Verdict::pass_on(QueueName::new(Stage::Load, unit.lane), unit)
+        } else {
+            tracing::info!(unit = %unit.id, "an opportunity has left the scope since this unit was read; it is read again");
+            Verdict::read_again(unit)
+        };
         let park = unreadable.into_iter();
         Ok(Verdict {
             unpark: void,
             park: park
                 .map(|(object, id)| readback::unreadable(object, id, Stage::Permission, ticket))
                 .collect(),
-            ..Verdict::pass_on(QueueName::new(Stage::Load, unit.lane), unit)
+            ..next
         })
     }
 }

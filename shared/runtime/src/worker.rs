@@ -41,6 +41,8 @@ const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 /// taken while they weigh less. Each is in memory several times over: as it came, read, and as it
 /// is sent on.
 const MOST_BYTES: usize = 4 << 20;
+/// How many units of the bulk lane run at a time beside live ones.
+const BESIDE_LIVE: u16 = 2;
 /// How long the loop waits for room in a full queue before it hands the unit back.
 const FULL_LIMIT: Duration = Duration::from_secs(120);
 
@@ -70,6 +72,12 @@ impl Verdict {
             count: None,
             settle: Settle::Ack,
         }
+    }
+
+    /// Sends the unit back to where rows are read.
+    #[must_use]
+    pub fn read_again(unit: Envelope) -> Self {
+        Self::pass_on(QueueName::new(Stage::Filter, unit.lane), unit.unread())
     }
 
     /// Nothing is to be done about this copy of a unit: another one is counted.
@@ -181,7 +189,7 @@ pub struct Worker {
     pub handler: Arc<dyn Handler>,
     /// The lane.
     pub lane: Lane,
-    /// How many units at a time.
+    /// How many units at a time; fewer of the bulk lane while there are live units.
     pub concurrency: u16,
     /// What the process has in hand, for the status.
     pub in_hand: InHand,
@@ -271,7 +279,7 @@ impl Worker {
                     }
                     Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),
                 },
-                incoming = subscription.next(), if running.len() < usize::from(self.concurrency) && bytes < MOST_BYTES => match incoming {
+                incoming = subscription.next(), if running.len() < self.at_once() && bytes < MOST_BYTES => match incoming {
                     Ok(incoming) => {
                         let worker = self.clone();
                         let size = incoming.message.body.len();
@@ -288,6 +296,17 @@ impl Worker {
         }
         while running.join_next().await.is_some() {}
         ended
+    }
+
+    /// How many units may run now. What Salesforce, mOS and this machine can do is shared by both
+    /// lanes, so a full load leaves it to live changes while there are any.
+    fn at_once(&self) -> usize {
+        let yields = self.lane == Lane::Bulk && self.in_hand.is_live(self.clock.now());
+        usize::from(if yields {
+            self.concurrency.min(BESIDE_LIVE)
+        } else {
+            self.concurrency
+        })
     }
 
     async fn process(&self, incoming: Incoming) -> Result<Ended, LinkLost> {
