@@ -56,14 +56,9 @@ enum Turn {
 /// Gives a job one turn, a few batches at most, so that no job keeps others waiting. Whether it did
 /// something.
 pub(crate) async fn turn(active: &Active, job: &Job, reader: &mut Reader) -> Result<bool, String> {
-    match job.salesforce {
-        SalesforceStatus::Queued
-        | SalesforceStatus::Counting
-        | SalesforceStatus::Extracting
-        | SalesforceStatus::Sealed => {}
-        SalesforceStatus::Failed | SalesforceStatus::Cancelled => {
-            return end(active, job, reader).await;
-        }
+    // A job that failed is over, and gets no turn.
+    if job.salesforce == SalesforceStatus::Cancelled {
+        return end(active, job, reader).await;
     }
     if is_held(active, job).await? {
         reader.query = bulk::Query::default();
@@ -123,8 +118,8 @@ async fn is_held(active: &Active, job: &Job) -> Result<bool, String> {
     Ok(true)
 }
 
-/// A job that ended before everything was published: nobody waits for what may not have been, nor
-/// for what was lost.
+/// A job that was cancelled before everything was published: nobody waits for what may not have
+/// been, nor for what was lost.
 async fn end(active: &Active, job: &Job, reader: &mut Reader) -> Result<bool, String> {
     let mut reading = Reading::of(active, job);
     reading.abandon_doubtful().await.map_err(in_words)?;

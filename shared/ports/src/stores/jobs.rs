@@ -168,6 +168,7 @@ pub trait JobStore: Send + Sync {
     async fn abandon(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError>;
     /// Forgets jobs that are over since before that time ([`Job::over_since`]), with everything
     /// about them, those requested first first: how many. A unit of a job that is forgotten would
-    /// be counted anew, so nothing is forgotten that may still be on its way.
+    /// be counted anew, so nothing is forgotten that may still be on its way; but what was on its
+    /// way when a job failed is not waited for.
     async fn prune(&self, ended_before: Timestamp, max: usize) -> Result<u64, StoreError>;
 }
