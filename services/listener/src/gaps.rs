@@ -185,10 +185,7 @@ async fn open(
 /// Closes the gaps whose jobs have brought everything.
 pub(crate) async fn close_filled(active: &Active) -> Result<(), String> {
     let stores = &active.listener.stores;
-    for gap in stores.position.gaps().await.map_err(in_words)? {
-        if gap.closed.is_some() {
-            continue;
-        }
+    for gap in stores.position.open_gaps().await.map_err(in_words)? {
         let Some(job) = stores.jobs.get(&gap.job).await.map_err(in_words)? else {
             continue;
         };

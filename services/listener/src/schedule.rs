@@ -134,7 +134,8 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
         .map_err(in_words)
 }
 
-/// What is older than is kept is forgotten: jobs that are over, lines of the log.
+/// What is older than is kept is forgotten: jobs that are over, gaps that are closed, lines of the
+/// log.
 async fn forget(active: &Active) -> Result<(), String> {
     let listener = &active.listener;
     let retention = listener.retention;
@@ -148,6 +149,8 @@ async fn forget(active: &Active) -> Result<(), String> {
         .map_err(in_words)?
         == full
     {}
+    let position = &listener.stores.position;
+    position.forget_gaps(ended_before).await.map_err(in_words)?;
     let log = &listener.stores.log;
     log.trim(retention.log_lines, now.before(retention.log))
         .await

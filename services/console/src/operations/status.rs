@@ -66,8 +66,7 @@ impl Operations {
         let permissions_polled = stores.permissions.last_poll().await?;
         let unfinished = stores.jobs.unfinished().await?;
         let workers = stores.reports.reports().await?;
-        let mut open_gaps = stores.position.gaps().await?;
-        open_gaps.retain(|gap| gap.closed.is_none());
+        let open_gaps = stores.position.open_gaps().await?;
         let parked = stores.parked.counts().await?;
         let jobs = stores.jobs.list(HISTORY).await?;
 

@@ -101,4 +101,8 @@ pub trait PositionStore: Send + Sync {
     async fn close_gap(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
     /// All gaps, oldest first.
     async fn gaps(&self) -> Result<Vec<Gap>, StoreError>;
+    /// Those that are not closed, oldest first.
+    async fn open_gaps(&self) -> Result<Vec<Gap>, StoreError>;
+    /// Forgets those that were closed before that time: how many.
+    async fn forget_gaps(&self, closed_before: Timestamp) -> Result<u64, StoreError>;
 }

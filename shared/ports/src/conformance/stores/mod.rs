@@ -73,6 +73,8 @@ macro_rules! store_conformance {
             gap_opens_once_together_with_its_job
             gap_closes_once
             gaps_are_listed_oldest_first
+            gaps_that_are_open_are_listed
+            gaps_closed_for_long_are_forgotten
             ticket_time_never_goes_back
             ticket_names_rules_and_permissions
             ticket_is_refused_when_the_clock_stepped_back
