@@ -280,7 +280,7 @@ async fn broken(
 ) -> Result<(), Trouble> {
     abandon(reading, lost).await?;
     reading.change(|progress| progress.phase = phase);
-    Err(Trouble::Broken(format!(
+    Err(Trouble::broken(format!(
         "{} units were lost and cannot be published again: {why}",
         lost.len()
     )))
