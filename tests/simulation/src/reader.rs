@@ -628,6 +628,53 @@ async fn results_that_are_refused_say_nothing_about_semi_joins() {
     listener.abort();
 }
 
+/// A job whose status was damaged is given up, and nothing else is.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_job_fails_alone() {
+    let bench = Bench::new(14, 10_000).await;
+    let jobs = &bench.stores.jobs;
+    let now = bench.clock.now();
+    let add = async |number, scope| {
+        let id = JobId::new(JobKind::Backfill, uuid::Uuid::from_u128(number));
+        let job = Job::queued(id.clone(), JobKind::Backfill, scope, now);
+        jobs.create(&job).await.unwrap();
+        id
+    };
+    let without_plan = add(1, JobScope::Everything).await;
+    let extracting = SalesforceStatus::Extracting;
+    let moved = jobs.transition(&without_plan, extracting, now, None).await;
+    moved.unwrap();
+    let entering = JobScope::Entering {
+        before: 77,
+        then: now,
+    };
+    let lost_settings = add(2, entering).await;
+    let plan = Plan {
+        rule_revision: 0,
+        permission_snapshot: 1,
+        phases: Vec::new(),
+        leaves_out: true,
+        notes: Vec::new(),
+    };
+    jobs.set_plan(&lost_settings, &plan, now).await.unwrap();
+    let listener = started(bench.listener());
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    bench.is_complete(&job, false).await;
+    for (id, why) in [
+        (without_plan, "has no plan"),
+        (lost_settings, "settings that are lost"),
+    ] {
+        let job = jobs.get(&id).await.unwrap().unwrap();
+        assert_eq!(job.salesforce, SalesforceStatus::Failed);
+        let error = job.error.unwrap();
+        assert!(error.contains(why), "{error}");
+        assert!(error.contains("start a sync-all"), "{error}");
+    }
+    assert!(bench.log_says("has failed").await);
+    listener.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn units_that_the_queue_loses_are_published_again() {
     // Users and accounts come first, then a contact, then deals, then roles.

@@ -273,10 +273,10 @@ async fn plan_of(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Arc<P
     if plan.leaves_out && reader.before.is_none() {
         let before = Before::of(reading.active, reading.job).await?;
         let before = before.ok_or_else(|| {
-            Outage::Other(format!(
-                "{} reads what has entered since settings that are lost; cancel it and start a sync-all",
-                reading.job.id
-            ))
+            Trouble::Hopeless(
+                "it reads what has entered since settings that are lost; start a sync-all"
+                    .to_owned(),
+            )
         })?;
         reader.before = Some(Arc::new(before));
     }
@@ -292,9 +292,10 @@ async fn stored_plan(reading: &Reading<'_>, reader: &mut Reader) -> Result<Arc<P
     let jobs = &reading.active.listener.stores.jobs;
     let plan = jobs.plan(id).await?;
     let plan = plan.ok_or_else(|| {
-        Outage::Other(format!(
-            "{id} is being read and has no plan: its status store was damaged; cancel it and start a sync-all"
-        ))
+        Trouble::Hopeless(
+            "it is being read and has no plan: its status store was damaged; start a sync-all"
+                .to_owned(),
+        )
     })?;
     let plan = Arc::new(plan);
     reader.plan = Some(Arc::clone(&plan));

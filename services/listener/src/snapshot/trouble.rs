@@ -72,6 +72,8 @@ pub(super) enum Trouble {
         /// The statement may be read without its semi-join, if it has one.
         about_joins: bool,
     },
+    /// The job cannot be read, now or later.
+    Hopeless(String),
 }
 
 impl Trouble {
@@ -133,6 +135,7 @@ pub(super) async fn meet(
             reason,
             about_joins,
         } => return begin_again(reading, reader, &reason, about_joins).await,
+        Trouble::Hopeless(reason) => return fail(reading, &reason).await,
         Trouble::Outage(Outage::Source(error)) => error,
     };
     reader.query = bulk::Query::default();
