@@ -5,6 +5,7 @@
 //! let in at that time has been taken care of. Several midnights that were missed are one sweep.
 
 use domain::Timestamp;
+use domain::filter;
 use domain::job::{Job, JobId, JobKind, JobScope, uuid_of};
 use domain::rule::{Rules, Visible};
 use domain::settings::SettingsRevision;
@@ -89,8 +90,9 @@ async fn catch_up(
 fn turned(revision: &SettingsRevision, from: Timestamp, to: Timestamp) -> Result<bool, String> {
     let rules = Rules::of(revision, Visible::new()).map_err(|faults| {
         format!(
-            "the filter of settings revision {} cannot be used: {faults:?}",
-            revision.revision
+            "the filter of settings revision {} cannot be used: {}",
+            revision.revision,
+            filter::in_words(&faults)
         )
     })?;
     Ok(rules.next_turn(from).is_some_and(|turn| turn <= to))

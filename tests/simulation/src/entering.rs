@@ -843,3 +843,51 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     assert_eq!(alarm(&world).await, None);
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
+
+/// Rules that cannot be used would stop every worker.
+#[tokio::test(start_paused = true)]
+async fn a_filtered_field_of_another_type_alarms_and_nothing_stops() {
+    let mut world = world(44);
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    touch_deals(
+        &world,
+        &json!({ "NextStep": "gold", "StageName": "Prospecting" }),
+    );
+    quiet(&world).await;
+    let gold = filter(vec![condition("NextStep", Operator::Equals, "gold")]);
+    save(&world, &mut epochs, |settings| settings.filter = gold).await;
+    quiet(&world).await;
+    let before = world.stores.settings.current().await.unwrap();
+
+    world.salesforce.retype("NextStep", FieldType::Number);
+    look_around(&mut world).await;
+    let mut why = None;
+    until("the alarm", async || {
+        why = alarm(&world).await.filter(|why| why.contains("NextStep"));
+        why.is_some()
+    })
+    .await;
+    let why = why.unwrap();
+    let fault = "condition 1: value 1 for the number field `NextStep` cannot be read";
+    assert!(why.contains(fault), "{why}");
+    assert!(why.contains("change the filter"), "{why}");
+    assert!(told(&world, "settings").await.contains(&why));
+    let current = world.stores.settings.current().await.unwrap();
+    assert_eq!(current, before, "what cannot be used is not saved");
+    touch_deals(&world, &json!({ "Description": "goes on" }));
+    quiet(&world).await;
+    let held = world.mos.records(RecordType::Opportunity);
+    let goes_on = held.iter().filter(|held| {
+        let held = serde_json::to_value(held).unwrap();
+        held["fields"]["description"] == "goes on"
+    });
+    assert!(goes_on.count() > 0);
+
+    save(&world, &mut epochs, |settings| {
+        settings.filter = Filter::default();
+    })
+    .await;
+    until("the alarm is over", async || alarm(&world).await.is_none()).await;
+    quiet(&world).await;
+}
