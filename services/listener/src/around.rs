@@ -10,7 +10,7 @@ mod sets;
 use std::collections::BTreeSet;
 
 use domain::ObjectKind;
-use domain::filter;
+use domain::filter::{self, FieldType};
 use domain::job::JobScope;
 use domain::org::OrgProfile;
 use domain::rule::{Rules, Visible};
@@ -51,9 +51,11 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
         fields::moved(&rules, &fields, &described, &lost)
     });
     let mut said = moved.iter().map(Moved::words).collect::<Vec<_>>();
-    if let Some(before) = note::<OrgProfile>(active, PROFILE).await? {
+    let before: Option<OrgProfile> = note(active, PROFILE).await?;
+    let rates_moved = before.is_some_and(|before| {
         said.extend(moved_profile(&before, &profile));
-    }
+        before.currencies != profile.currencies
+    });
     if note::<bool>(active, UNSEEN).await? == Some(true) {
         said.push("the integration user can see all objects again".to_owned());
     }
@@ -62,7 +64,12 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
         said.extend(access::moved(&before, access));
     }
     let sets = look_at_sets(active, &mut said).await?;
-    let anything_moved = !said.is_empty();
+    // Where the filter compares amounts, other rates are other rules, and that is seen there.
+    let converts = rates_moved && shows_converted(&rules, &described);
+    let anything_moved = converts || !said.is_empty();
+    if rates_moved {
+        said.push("the currencies or their rates are others now".to_owned());
+    }
     for line in &said {
         let logged = active.log(LogLevel::Warning, "org", None, line.clone());
         logged.await?;
@@ -142,7 +149,19 @@ async fn look_at_sets(
     Ok(Some(now))
 }
 
-/// What is different about the org, in sentences.
+/// Whether amounts are read that Salesforce calculates, which it may convert. Others are read in the
+/// currency of their record, which no rate changes.
+fn shows_converted(rules: &Rules, described: &Described) -> bool {
+    ObjectKind::ALL.into_iter().any(|object| {
+        let fields = described.get(&object);
+        wanted(rules, object).iter().any(|field| {
+            let seen = fields.and_then(|fields| fields.get(field));
+            seen.is_some_and(|seen| seen.calculated && seen.kind == Some(FieldType::Currency))
+        })
+    })
+}
+
+/// What is different about the org, its currencies apart, in sentences.
 fn moved_profile(before: &OrgProfile, now: &OrgProfile) -> Vec<String> {
     let mut said = Vec::new();
     if before.time_zone != now.time_zone {
@@ -161,9 +180,6 @@ fn moved_profile(before: &OrgProfile, now: &OrgProfile) -> Vec<String> {
     }
     if before.fiscal != now.fiscal {
         said.push("the fiscal years are others now".to_owned());
-    }
-    if before.currencies != now.currencies {
-        said.push("the currencies or their rates are others now".to_owned());
     }
     said
 }

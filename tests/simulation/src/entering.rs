@@ -891,3 +891,63 @@ async fn a_filtered_field_of_another_type_alarms_and_nothing_stops() {
     until("the alarm is over", async || alarm(&world).await.is_none()).await;
     quiet(&world).await;
 }
+
+fn another_rate(world: &World, rate: f64) {
+    let types = world.org.records("CurrencyType");
+    let euro = types.iter().find(|one| one.text("IsoCode") == Some("EUR"));
+    let update = Dml::Update {
+        entity: "CurrencyType".to_owned(),
+        id: euro.unwrap().id().to_owned(),
+        fields: fields(&json!({ "ConversionRate": rate })),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "entering", vec![update]).unwrap();
+}
+
+/// Amounts are read in the currency of their record, which no rate changes.
+#[tokio::test(start_paused = true)]
+async fn another_rate_brings_a_refresh_only_where_it_changes_something() {
+    let mut world = world(45);
+    let currencies = json!({ "corporate": "USD", "others": [["EUR", 0.9]] });
+    let currencies = serde_json::from_value(currencies).unwrap();
+    world.org.enable_currencies(&currencies).unwrap();
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    quiet(&world).await;
+
+    another_rate(&world, 0.8);
+    look_around(&mut world).await;
+    until("the rate is told", async || {
+        let lines = told(&world, "org").await;
+        lines.iter().any(|line| line.contains("rates are others"))
+    })
+    .await;
+    quiet(&world).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(of_kind(&world, JobKind::Refresh).await, []);
+
+    // An amount that Salesforce calculates, it may convert too.
+    world.salesforce.calculate("Opportunity", "Amount");
+    another_rate(&world, 0.7);
+    look_around(&mut world).await;
+    until("a refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() == 1
+    })
+    .await;
+    quiet(&world).await;
+
+    // A filter that compares amounts is another one by another rate.
+    let large = filter(vec![condition("Amount", Operator::GreaterOrEqual, "EUR1")]);
+    save(&world, &mut epochs, |settings| settings.filter = large).await;
+    quiet(&world).await;
+    let before = world.stores.settings.current().await.unwrap();
+    another_rate(&world, 0.6);
+    look_around(&mut world).await;
+    until("the new rules", async || {
+        let now = world.stores.settings.current().await.unwrap();
+        now.author == MOSYNC && now.rule_revision == before.rule_revision + 1
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(of_kind(&world, JobKind::Refresh).await.len(), 2);
+}
