@@ -1,6 +1,6 @@
 //! The gap ledger: every hole in the stream is written down together with the job that fills it.
 
-use domain::job::{Job, JobId, JobKind, JobScope, MosStatus};
+use domain::job::{Job, JobId, JobKind, JobScope, MosStatus, SalesforceStatus};
 use domain::{ObjectKind, Timestamp};
 use ports::source::{ReplayId, SourceError, Undecodable};
 use ports::stores::{Gap, GapCause, LogLevel, StreamState};
@@ -10,6 +10,7 @@ use crate::{Active, in_words};
 /// How far before a hole its catch-up begins: stamps have whole seconds, and become visible late
 /// (Salesforce commits after it stamps).
 const MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
+
 
 /// Salesforce no longer knows the stored position: nobody knows what was missed, so everything is
 /// read, and the stream is taken from its oldest event. Never from the newest.
@@ -122,25 +123,42 @@ pub(crate) async fn undecodable(
     .await
 }
 
-/// An object is polled from now on, in an org that is followed already: nobody knows which of its
-/// changes were never heard of, so everything is read.
+/// Objects are polled from now on, in an org that is followed already: nobody knows which of their
+/// changes were never heard of, so everything is read, once for all of them.
 pub(crate) async fn not_heard(
     active: &Active,
-    object: ObjectKind,
-    from: Timestamp,
+    objects: &[(ObjectKind, Timestamp)],
 ) -> Result<(), String> {
-    let evidence = format!(
-        "{object} is polled from {from} on, and what happened to it before may not have been heard"
-    );
-    open(
-        active,
-        GapCause::NotHeard,
-        from,
-        evidence,
-        JobKind::SyncAll,
-        JobScope::Everything,
-    )
-    .await
+    let mut job = sync_all_to_come(active).await?;
+    for (object, from) in objects {
+        let evidence = format!(
+            "{object} is polled from {from} on, and what happened to it before may not have been heard"
+        );
+        let id = id_of(active, *from, &evidence);
+        let job = job.get_or_insert_with(|| {
+            let now = active.listener.clock.now();
+            let (kind, scope) = (JobKind::SyncAll, JobScope::Everything);
+            Job::queued(JobId::new(kind, id), kind, scope, now)
+        });
+        open_with(active, GapCause::NotHeard, *from, evidence, job).await?;
+    }
+    Ok(())
+}
+
+/// A sync-all that will read everything and has not begun to: whoever needs one now needs no other.
+pub(crate) async fn sync_all_to_come(active: &Active) -> Result<Option<Job>, String> {
+    let jobs = active.listener.stores.jobs.unfinished().await;
+    let mut jobs = jobs.map_err(in_words)?.into_iter();
+    Ok(jobs.find(|job| {
+        job.kind == JobKind::SyncAll
+            && job.scope == JobScope::Everything
+            && job.salesforce == SalesforceStatus::Queued
+    }))
+}
+
+/// The same evidence at the same time is the same gap, however often the stream repeats it.
+fn id_of(active: &Active, since: Timestamp, evidence: &str) -> uuid::Uuid {
+    domain::job::uuid_of(&format!("{} {since} {evidence}", active.org))
 }
 
 async fn open(
@@ -151,15 +169,24 @@ async fn open(
     kind: JobKind,
     scope: JobScope,
 ) -> Result<(), String> {
-    let opened = active.listener.clock.now();
-    // The same evidence at the same time is the same gap, however often the stream repeats it.
-    let uuid = domain::job::uuid_of(&format!("{} {since} {evidence}", active.org));
-    let job = Job::queued(JobId::new(kind, uuid), kind, scope, opened);
+    let id = id_of(active, since, &evidence);
+    let now = active.listener.clock.now();
+    let job = Job::queued(JobId::new(kind, id), kind, scope, now);
+    open_with(active, cause, since, evidence, &job).await
+}
+
+async fn open_with(
+    active: &Active,
+    cause: GapCause,
+    since: Timestamp,
+    evidence: String,
+    job: &Job,
+) -> Result<(), String> {
     let gap = Gap {
-        id: uuid.to_string(),
+        id: id_of(active, since, &evidence).to_string(),
         cause,
         since,
-        opened,
+        opened: active.listener.clock.now(),
         evidence: evidence.clone(),
         job: job.id.clone(),
         closed: None,
@@ -168,7 +195,7 @@ async fn open(
         .listener
         .stores
         .position
-        .open_gap(&gap, &job)
+        .open_gap(&gap, job)
         .await
         .map_err(in_words)?;
     active

@@ -12,7 +12,7 @@ use domain::settings::SettingsRevision;
 use ports::stores::{LogLevel, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Active, in_words};
+use crate::{Active, gaps, in_words};
 
 const NOTE: &str = "swept";
 
@@ -115,11 +115,20 @@ async fn ask(active: &Active, swept: Swept, now: Timestamp, by: By) -> Result<()
             "a new day has begun for the filter's dates while mOS Sync was disabled: everything is read",
         ),
     };
-    let id = JobId::new(kind, uuid_of(&name));
-    let job = Job::queued(id, kind, scope, now);
-    // Asked for twice, it is the same job.
-    let jobs = &active.listener.stores.jobs;
-    jobs.create(&job).await.map_err(in_words)?;
+    let to_come = match by {
+        By::Sweep => None,
+        By::SyncAll => gaps::sync_all_to_come(active).await?,
+    };
+    let job = if let Some(job) = to_come {
+        job
+    } else {
+        let id = JobId::new(kind, uuid_of(&name));
+        let job = Job::queued(id, kind, scope, now);
+        // Asked for twice, it is the same job.
+        let jobs = &active.listener.stores.jobs;
+        jobs.create(&job).await.map_err(in_words)?;
+        job
+    };
     let logged = active.log(LogLevel::Info, "sweep", Some(&job.id), message.to_owned());
     logged.await.map_err(in_words)
 }
