@@ -11,6 +11,8 @@ use crate::{Active, in_words};
 /// (Salesforce commits after it stamps).
 const MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// Jobs of the history looked through at a time.
+const PAGE: usize = 100;
 
 /// Salesforce no longer knows the stored position: nobody knows what was missed, so everything is
 /// read, and the stream is taken from its oldest event. Never from the newest.
@@ -209,32 +211,74 @@ async fn open_with(
         .map_err(in_words)
 }
 
-/// Closes the gaps whose jobs have brought everything.
-pub(crate) async fn close_filled(active: &Active) -> Result<(), String> {
+/// Closes the gaps whose jobs have brought everything. With `look_back`, also those whose jobs never
+/// will and that a later sync-all has filled instead.
+pub(crate) async fn close_filled(active: &Active, look_back: bool) -> Result<(), String> {
     let stores = &active.listener.stores;
+    let mut stuck = Vec::new();
     for gap in stores.position.open_gaps().await.map_err(in_words)? {
-        let Some(job) = stores.jobs.get(&gap.job).await.map_err(in_words)? else {
-            continue;
-        };
-        if matches!(
-            job.outcome(),
-            Some(MosStatus::Completed | MosStatus::CompletedWithErrors)
-        ) {
-            stores
-                .position
-                .close_gap(&gap.id, active.listener.clock.now())
-                .await
-                .map_err(in_words)?;
-            active
-                .log(
-                    LogLevel::Info,
-                    "gap",
-                    Some(&job.id),
-                    format!("gap closed: {}", gap.evidence),
-                )
-                .await
-                .map_err(in_words)?;
+        let job = stores.jobs.get(&gap.job).await.map_err(in_words)?;
+        match &job {
+            Some(job) if has_brought_everything(job) => close(active, &gap, job).await?,
+            Some(job) if !job.is_over() => {}
+            // It has failed, was cancelled, or is forgotten.
+            Some(_) | None => stuck.push(gap),
         }
     }
-    Ok(())
+    if !look_back || stuck.is_empty() {
+        return Ok(());
+    }
+    let mut before = None;
+    loop {
+        let page = stores.jobs.page(before.take(), PAGE).await;
+        let page = page.map_err(in_words)?;
+        for job in page.iter().filter(|job| has_brought_everything(job)) {
+            let (filled, open) = stuck
+                .into_iter()
+                .partition::<Vec<_>, _>(|gap| fills(job, gap));
+            stuck = open;
+            for gap in &filled {
+                close(active, gap, job).await?;
+            }
+        }
+        let Some(last) = page.last() else {
+            return Ok(());
+        };
+        if stuck.iter().all(|gap| gap.opened > last.requested) {
+            return Ok(());
+        }
+        before = Some((last.requested, last.id.clone()));
+    }
+}
+
+fn has_brought_everything(job: &Job) -> bool {
+    matches!(
+        job.outcome(),
+        Some(MosStatus::Completed | MosStatus::CompletedWithErrors)
+    )
+}
+
+/// Whether the job has read whatever the gap may have hidden.
+fn fills(job: &Job, gap: &Gap) -> bool {
+    let reads_all = match &job.scope {
+        JobScope::Everything => true,
+        JobScope::Since { since } => *since <= gap.since,
+        JobScope::Owners { .. }
+        | JobScope::Entering { .. }
+        | JobScope::Objects { .. }
+        | JobScope::Stages { .. }
+        | JobScope::Records { .. }
+        | JobScope::Stream => false,
+    };
+    job.kind == JobKind::SyncAll && reads_all && job.requested >= gap.opened
+}
+
+async fn close(active: &Active, gap: &Gap, job: &Job) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let position = &active.listener.stores.position;
+    let closed = position.close_gap(&gap.id, now).await;
+    closed.map_err(in_words)?;
+    let message = format!("gap closed by {}: {}", job.id, gap.evidence);
+    let logged = active.log(LogLevel::Info, "gap", Some(&job.id), message);
+    logged.await.map_err(in_words)
 }

@@ -31,6 +31,91 @@ async fn office_with_a_deal() -> (Office, String) {
     (office, deal)
 }
 
+/// A gap whose job was cancelled before it began.
+async fn a_gap_without_hope(world: &World) -> Gap {
+    let now = world.clock.now();
+    let id = JobId::new(JobKind::CatchUp, uuid::Uuid::from_u128(17));
+    let scope = JobScope::Since { since: now };
+    let job = Job::queued(id.clone(), JobKind::CatchUp, scope, now);
+    let gap = Gap {
+        id: "17".to_owned(),
+        cause: GapCause::Overflow,
+        since: now,
+        opened: now,
+        evidence: "event 17".to_owned(),
+        job: id.clone(),
+        closed: None,
+    };
+    world.stores.position.open_gap(&gap, &job).await.unwrap();
+    let cancelled = SalesforceStatus::Cancelled;
+    let jobs = &world.stores.jobs;
+    jobs.transition(&id, cancelled, now, None).await.unwrap();
+    gap
+}
+
+async fn reason(world: &World) -> String {
+    world.operations().status().await.unwrap().reason
+}
+
+async fn sync_all(world: &World, scope: JobScope, requested: Timestamp) -> Job {
+    let name = format!("{scope:?} {requested}");
+    let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
+    let job = Job::queued(id, JobKind::SyncAll, scope, requested);
+    world.stores.jobs.create(&job).await.unwrap();
+    until("the sync-all", async || {
+        let job = world.stores.jobs.get(&job.id).await.unwrap();
+        job.is_some_and(|job| job.is_over())
+    })
+    .await;
+    job
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_whose_job_was_cancelled_is_closed_by_a_later_sync_all() {
+    let (office, _deal) = office_with_a_deal().await;
+    let world = &office.world;
+    let before = world.clock.now();
+    let gap = a_gap_without_hope(world).await;
+    let why = reason(world).await;
+    assert!(why.contains(&format!("{} was cancelled", gap.job)), "{why}");
+    assert!(why.contains("run `mosync sync-all`"), "{why}");
+    assert!(!why.contains("being caught up"), "{why}");
+    // Neither one that was asked for before, nor one that reads less.
+    sync_all(world, JobScope::Everything, before).await;
+    let now = world.clock.now();
+    sync_all(world, JobScope::Since { since: now }, now).await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(gaps(world).await, std::slice::from_ref(&gap));
+    sync_all(world, JobScope::Everything, world.clock.now()).await;
+    until("the gap closes", async || {
+        gaps(world).await.iter().all(|gap| gap.closed.is_some())
+    })
+    .await;
+}
+
+/// The sync-all may have ended while no listener looked.
+#[tokio::test(start_paused = true)]
+async fn a_gap_that_was_filled_meanwhile_is_closed_by_the_next_listener() {
+    let (mut office, _deal) = office_with_a_deal().await;
+    office.world.kill(Service::Listener).await;
+    a_gap_without_hope(&office.world).await;
+    let world = &office.world;
+    let now = world.clock.now();
+    let id = JobId::new(JobKind::SyncAll, uuid::Uuid::from_u128(18));
+    let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
+    let jobs = &world.stores.jobs;
+    jobs.create(&job).await.unwrap();
+    for status in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
+        jobs.transition(&id, status, now, None).await.unwrap();
+    }
+    office.world.start(Service::Listener);
+    until("the gap closes", async || {
+        let gaps = gaps(&office.world).await;
+        gaps.iter().all(|gap| gap.closed.is_some())
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn several_objects_that_are_polled_later_bring_one_sync_all() {
     let (mut office, _deal) = office_with_a_deal().await;
