@@ -5,12 +5,15 @@ use domain::{ObjectKind, Timestamp};
 use ports::source::{ReplayId, SourceError, Undecodable};
 use ports::stores::{Gap, GapCause, LogLevel, StreamState};
 
+use crate::lost_live::Lost;
 use crate::{Active, in_words};
 
 /// How far before a hole its catch-up begins: stamps have whole seconds, and become visible late
 /// (Salesforce commits after it stamps).
 const MARGIN: std::time::Duration = std::time::Duration::from_secs(600);
 
+/// A live unit may name changes that are as much older: so long does Salesforce keep events.
+const OLDEST: std::time::Duration = std::time::Duration::from_secs(72 * 3_600);
 /// Jobs of the history looked through at a time.
 const PAGE: usize = 100;
 
@@ -120,6 +123,33 @@ pub(crate) async fn undecodable(
         JobKind::CatchUp,
         JobScope::Since {
             since: since.before(MARGIN),
+        },
+    )
+    .await
+}
+
+/// Live units that the queue has lost: the stream will not bring their changes again.
+pub(crate) async fn units_lost(active: &Active, lost: &[Lost<'_>]) -> Result<(), String> {
+    let now = active.listener.clock.now();
+    let hours = lost.iter().map(|lost| lost.job.requested);
+    let since = hours.min().unwrap_or(now);
+    let units = lost.iter().filter_map(|Lost { job, units }| {
+        let first = units.first()?;
+        Some(format!(
+            "{} of {} from its unit {first} on",
+            units.len(),
+            job.id
+        ))
+    });
+    let units = units.collect::<Vec<_>>().join(", ");
+    open(
+        active,
+        GapCause::UnitsLost,
+        since,
+        format!("units were lost by the queue: {units}"),
+        JobKind::CatchUp,
+        JobScope::Since {
+            since: since.before(OLDEST).before(MARGIN),
         },
     )
     .await

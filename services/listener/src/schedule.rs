@@ -9,6 +9,7 @@ use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::lost_live::Watches;
 use crate::refresh::Looks;
 use crate::snapshot::{self, Reader};
 use crate::{Active, allowance, gaps, in_words, sweep};
@@ -26,6 +27,7 @@ const FORGET_BATCH: usize = 200;
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
     let mut readers = BTreeMap::new();
+    let mut live = Watches::default();
     // Whatever ended while nobody looked may have filled gaps.
     let mut look_back = true;
     let mut forget_at = Instant::now();
@@ -52,10 +54,11 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             forget_at = Instant::now() + FORGET_EVERY;
         }
         let unfinished = active.listener.stores.jobs.unfinished().await;
-        let (_hours, jobs) = unfinished
+        let (hours, jobs) = unfinished
             .map_err(in_words)?
             .into_iter()
             .partition::<Vec<_>, _>(|job| job.kind == JobKind::Live);
+        live.look(active, &hours).await?;
         let turns = read_jobs(active, jobs, &mut readers).await?;
         look_back = turns.any_over;
         if turns.any_busy {

@@ -19,6 +19,15 @@ async fn gaps(world: &World) -> Vec<Gap> {
     world.stores.position.gaps().await.unwrap()
 }
 
+/// Takes the next live unit from the queue, as a broker does that loses its disk.
+async fn lose_a_live_unit(office: &Office) {
+    let filter = QueueName::new(Stage::Filter, Lane::Live);
+    let queue = office.world.embedded.queue();
+    let mut taker = queue.subscribe(filter, 1).await.unwrap();
+    let incoming = taker.next().await.unwrap();
+    incoming.delivery.ack().await.unwrap();
+}
+
 /// A deal in mOS, whose owner holds permission.
 async fn office_with_a_deal() -> (Office, String) {
     let mut deal = String::new();
@@ -29,6 +38,57 @@ async fn office_with_a_deal() -> (Office, String) {
     })
     .await;
     (office, deal)
+}
+
+/// The position has moved past them, and no event brings them again.
+#[tokio::test(start_paused = true)]
+async fn live_units_that_the_queue_loses_open_a_gap() {
+    let (mut office, deal) = office_with_a_deal().await;
+    office.world.kill(Service::Filter).await;
+    office.update("Opportunity", &deal, &json!({ "NextStep": "lost" }));
+    lose_a_live_unit(&office).await;
+    office.world.start(Service::Filter);
+    until("the gap", async || !gaps(&office.world).await.is_empty()).await;
+    office.rest().await;
+    let step = office.in_mos(RecordType::Opportunity, &deal, "next_step");
+    assert_eq!(step, Some(json!("lost")));
+    let gaps = gaps(&office.world).await;
+    let [gap] = gaps.as_slice() else {
+        panic!("{gaps:?}");
+    };
+    assert_eq!(gap.cause, GapCause::UnitsLost);
+    assert!(gap.evidence.contains("1 of live-"), "{}", gap.evidence);
+    let job = office
+        .world
+        .stores
+        .jobs
+        .get(&gap.job)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(job.kind, JobKind::CatchUp);
+}
+
+/// Of an hour in which changes never cease too, once it is over.
+#[tokio::test(start_paused = true)]
+async fn a_live_unit_that_is_lost_among_others_opens_a_gap() {
+    let (mut office, deal) = office_with_a_deal().await;
+    office.world.kill(Service::Filter).await;
+    office.update("Opportunity", &deal, &json!({ "NextStep": "lost" }));
+    lose_a_live_unit(&office).await;
+    office.world.start(Service::Filter);
+    let account = office.insert("Account", &json!({ "Name": "busy" }));
+    for change in 0..600 {
+        let change = json!({ "Name": format!("busy {change}") });
+        office.update("Account", &account, &change);
+        tokio::time::sleep(Duration::from_secs(10)).await;
+    }
+    let causes = gaps(&office.world).await;
+    let causes = causes.iter().map(|gap| gap.cause).collect::<Vec<_>>();
+    assert_eq!(causes, [GapCause::UnitsLost]);
+    office.rest().await;
+    let step = office.in_mos(RecordType::Opportunity, &deal, "next_step");
+    assert_eq!(step, Some(json!("lost")));
 }
 
 /// A gap whose job was cancelled before it began.

@@ -38,7 +38,7 @@ pub(crate) struct Reader {
     plan: Option<Arc<Plan>>,
     before: Option<Arc<Before>>,
     query: bulk::Query,
-    watch: lost::Watch,
+    watch: crate::missing::Watch,
     /// It has been said that the job waits for the first permissions.
     waits: bool,
 }

@@ -161,7 +161,8 @@ pub trait JobStore: Send + Sync {
     ) -> Result<Sending, StoreError>;
     /// The copies of these units that were about to be sent are lost: any other may be sent.
     async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError>;
-    /// Indices below `progress.next_index` that are neither counted nor abandoned, ascending.
+    /// Indices below `progress.next_index`, of a live job below `units`, that are neither counted
+    /// nor abandoned, ascending.
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError>;
     /// These announced units are not waited for any more, unless they are counted; a later count
     /// takes each back. Indices that were not announced are left out.

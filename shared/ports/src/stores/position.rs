@@ -81,6 +81,8 @@ pub enum GapCause {
     Undecodable,
     /// An object that is polled from now on: nobody knows what of it was heard before.
     NotHeard,
+    /// Units with changes that the stream has brought were lost by the queue.
+    UnitsLost,
 }
 
 /// Stream positions, one per channel, how far objects have been polled, and the gap ledger.

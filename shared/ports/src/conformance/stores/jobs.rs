@@ -603,7 +603,10 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
     assert_eq!(jobs.prune(at(5), 1).await, Ok(1));
     // Of these, one has failed with a unit on its way that nobody will ever count.
     assert_eq!(jobs.prune(at(5), 100).await, Ok(2));
-    assert_eq!(left().await, "completed counted-late loading queued reading");
+    assert_eq!(
+        left().await,
+        "completed counted-late loading queued reading"
+    );
     assert_eq!(jobs.prune(at(10), 100).await, Ok(1));
     assert_eq!(jobs.prune(at(10), 100).await, Ok(0));
     harness.restart().await;

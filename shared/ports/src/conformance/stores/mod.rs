@@ -109,6 +109,7 @@ macro_rules! store_conformance {
             live_unit_in_doubt_is_abandoned_alone
             live_unit_abandoned_may_still_be_counted
             live_units_confirmed_or_counted_are_not_abandoned
+            live_units_missing_are_named
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
             unit_standing_is_told
