@@ -10,9 +10,10 @@ mod sets;
 use std::collections::BTreeSet;
 
 use domain::ObjectKind;
+use domain::filter::{self, FieldType};
 use domain::job::JobScope;
 use domain::org::OrgProfile;
-use domain::rule::Rules;
+use domain::rule::{Rules, Visible};
 use domain::settings::{MOSYNC, SettingsRevision};
 use ports::source::SourceError;
 use ports::stores::{LOST_FIELDS, LogLevel};
@@ -50,9 +51,11 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
         fields::moved(&rules, &fields, &described, &lost)
     });
     let mut said = moved.iter().map(Moved::words).collect::<Vec<_>>();
-    if let Some(before) = note::<OrgProfile>(active, PROFILE).await? {
+    let before: Option<OrgProfile> = note(active, PROFILE).await?;
+    let rates_moved = before.is_some_and(|before| {
         said.extend(moved_profile(&before, &profile));
-    }
+        before.currencies != profile.currencies
+    });
     if note::<bool>(active, UNSEEN).await? == Some(true) {
         said.push("the integration user can see all objects again".to_owned());
     }
@@ -61,12 +64,23 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
         said.extend(access::moved(&before, access));
     }
     let sets = look_at_sets(active, &mut said).await?;
+    // Where the filter compares amounts, other rates are other rules, and that is seen there.
+    let converts = rates_moved && shows_converted(&rules, &described);
+    let anything_moved = converts || !said.is_empty();
+    if rates_moved {
+        said.push("the currencies or their rates are others now".to_owned());
+    }
     for line in &said {
         let logged = active.log(LogLevel::Warning, "org", None, line.clone());
         logged.await?;
     }
-    let rules_move = moved.iter().any(Moved::moves_rules);
-    act(active, &described, &profile, rules_move, !said.is_empty()).await?;
+    let (next, misfit) = next_rules(active, &described, &profile, &moved).await?;
+    if let (Some(misfit), false) = (&misfit, said.is_empty()) {
+        let logged = active.log(LogLevel::Error, "settings", None, misfit.clone());
+        logged.await?;
+    }
+    active.listener.alarm("filter", misfit).await;
+    act(active, next, anything_moved).await?;
     alarm(active, &rules, lost, &moved, &described).await?;
     // Last: what was not acted upon is found again.
     keep(active, FIELDS, &described).await?;
@@ -135,7 +149,19 @@ async fn look_at_sets(
     Ok(Some(now))
 }
 
-/// What is different about the org, in sentences.
+/// Whether amounts are read that Salesforce calculates, which it may convert. Others are read in the
+/// currency of their record, which no rate changes.
+fn shows_converted(rules: &Rules, described: &Described) -> bool {
+    ObjectKind::ALL.into_iter().any(|object| {
+        let fields = described.get(&object);
+        wanted(rules, object).iter().any(|field| {
+            let seen = fields.and_then(|fields| fields.get(field));
+            seen.is_some_and(|seen| seen.calculated && seen.kind == Some(FieldType::Currency))
+        })
+    })
+}
+
+/// What is different about the org, its currencies apart, in sentences.
 fn moved_profile(before: &OrgProfile, now: &OrgProfile) -> Vec<String> {
     let mut said = Vec::new();
     if before.time_zone != now.time_zone {
@@ -155,35 +181,56 @@ fn moved_profile(before: &OrgProfile, now: &OrgProfile) -> Vec<String> {
     if before.fiscal != now.fiscal {
         said.push("the fiscal years are others now".to_owned());
     }
-    if before.currencies != now.currencies {
-        said.push("the currencies or their rates are others now".to_owned());
-    }
     said
 }
 
-/// New rules where the rules depend on what has moved, and a refresh for whatever has.
-async fn act(
+/// The rules that the org's changes make of those in force; `None` where they stay what they are.
+/// Rules that cannot be used would stop everything: then those in force stay, and why is an alarm.
+async fn next_rules(
     active: &Active,
     described: &Described,
     profile: &OrgProfile,
-    fields_moved: bool,
-    anything_moved: bool,
-) -> Result<(), Outage> {
-    let settings = &active.listener.stores.settings;
-    let current = settings.current().await?;
+    moved: &[Moved],
+) -> Result<(Option<SettingsRevision>, Option<String>), Outage> {
+    let current = active.listener.stores.settings.current().await?;
     let now = active.listener.clock.now();
     let types = types(&current, described);
     let same = current.settings.clone();
-    let mut next = current.next(same, types, profile.clone(), MOSYNC, now);
-    if fields_moved {
+    let mut next = current.next(same.clone(), types, profile.clone(), MOSYNC, now);
+    let faults = Rules::of(&next, Visible::new()).err();
+    if faults.is_some() {
+        let (types, org) = (current.field_types.clone(), current.org.clone());
+        next = current.next(same, types, org, MOSYNC, now);
+    }
+    let moves_rules = |moved: &Moved| {
+        moved.moves_rules() && (faults.is_none() || moved.how != How::OfAnotherType)
+    };
+    if moved.iter().any(moves_rules) {
         // The workers look up what they can see when the rules move.
         next.rule_revision = current.rule_revision + 1;
     }
+    let misfit = faults.map(|faults| {
+        format!(
+            "the org has changed, and the filter does not fit it any more ({}); change the filter, which is read as before until then",
+            filter::in_words(&faults)
+        )
+    });
+    let next = Some(next).filter(|next| next.rule_revision != current.rule_revision);
+    Ok((next, misfit))
+}
+
+/// Saves new rules, and asks for a refresh for whatever has moved.
+async fn act(
+    active: &Active,
+    next: Option<SettingsRevision>,
+    anything_moved: bool,
+) -> Result<(), Outage> {
     let scope = JobScope::Objects {
         objects: ObjectKind::ALL.into_iter().collect(),
     };
-    if next.rule_revision != current.rule_revision {
+    if let Some(next) = next {
         let job = refresh::job(active, scope);
+        let settings = &active.listener.stores.settings;
         settings.save(&next, Some(&job)).await?;
         let message = format!(
             "settings revision {} saved by mosync: the org has changed what the rules mean",
@@ -204,7 +251,7 @@ async fn act(
 }
 
 /// The types of the filtered fields, as far as they are known.
-fn types(current: &SettingsRevision, described: &Described) -> domain::filter::FieldTypes {
+fn types(current: &SettingsRevision, described: &Described) -> filter::FieldTypes {
     let mut types = current.field_types.clone();
     if let Some(fields) = described.get(&ObjectKind::Opportunity) {
         for (field, known) in &mut types {

@@ -5,6 +5,8 @@
 mod allowance;
 mod around;
 mod gaps;
+mod lost_live;
+mod missing;
 mod poll;
 mod publish;
 mod refresh;

@@ -181,10 +181,8 @@ impl Round {
             return Ok(Turn::More);
         };
         if now.hole {
-            let told = gaps::not_heard(active, self.object, now.from).await;
-            told.map_err(Outage::Other)?;
+            write_down_holes(active).await?;
             now.hole = false;
-            store(active, self.object, &now).await?;
         }
         let begun = active.listener.clock.now();
         let begun = now.under_way.map_or(begun, |poll| poll.begun);
@@ -234,6 +232,27 @@ impl Round {
         }
         Ok(())
     }
+}
+
+/// Writes what may not have been heard of all polled objects into the gap ledger.
+async fn write_down_holes(active: &Active) -> Result<(), Outage> {
+    let mut holes = Vec::new();
+    for object in active.listener.polling.objects.iter().copied() {
+        let state = state(active, object).await?;
+        holes.extend(
+            state
+                .filter(|state| state.hole)
+                .map(|state| (object, state)),
+        );
+    }
+    let since = holes.iter().map(|(object, state)| (*object, state.from));
+    let told = gaps::not_heard(active, &since.collect::<Vec<_>>()).await;
+    told.map_err(Outage::Other)?;
+    for (object, mut state) in holes {
+        state.hole = false;
+        store(active, object, &state).await?;
+    }
+    Ok(())
 }
 
 async fn state(active: &Active, object: ObjectKind) -> Result<Option<PollState>, Outage> {

@@ -20,7 +20,8 @@ use crate::{Active, in_words};
 
 /// How often the stages are looked at: one request.
 const STAGES_EVERY: Duration = Duration::from_secs(5 * 60);
-/// How often the org around the records is: about a dozen requests.
+/// How often the org around the records is, and whenever the rules have moved: about a dozen
+/// requests.
 const ORG_EVERY: Duration = Duration::from_secs(24 * 3_600);
 const STAGES: &str = "stages";
 const REFRESHED: &str = "refreshed";
@@ -32,8 +33,8 @@ const STAGES_QUERY: &str =
 #[derive(Default)]
 pub(crate) struct Looks {
     stages: Option<Instant>,
-    /// When the org was looked at, and the fields that were found.
-    org: Option<(Instant, Described)>,
+    /// When the org was looked at, under which rules, and the fields that were found.
+    org: Option<(Instant, u64, Described)>,
 }
 
 /// What is to be noticed of a stage.
@@ -67,15 +68,19 @@ impl Looks {
 
     async fn try_look(&mut self, active: &Active) -> Result<(), Outage> {
         look_at_stages(active).await?;
+        let settings = &active.listener.stores.settings;
+        let rules = settings.current().await?.rule_revision;
+        // Other rules name other fields, and may be the answer to an alarm.
         let is_due = self
             .org
             .as_ref()
-            .is_none_or(|(at, _)| at.elapsed() >= ORG_EVERY);
+            .is_none_or(|(at, under, _)| at.elapsed() >= ORG_EVERY || *under != rules);
         if is_due {
             let described = around::look(active).await?;
-            self.org = Some((Instant::now(), described));
+            let rules = settings.current().await?.rule_revision;
+            self.org = Some((Instant::now(), rules, described));
         }
-        if let Some((_, described)) = &self.org {
+        if let Some((_, _, described)) = &self.org {
             refresh_formulas(active, described).await?;
         }
         Ok(())

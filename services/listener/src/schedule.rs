@@ -4,11 +4,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{JobId, JobKind, JobScope, SalesforceStatus};
+use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use crate::lost_live::Watches;
 use crate::refresh::Looks;
 use crate::snapshot::{self, Reader};
 use crate::{Active, allowance, gaps, in_words, sweep};
@@ -26,6 +27,9 @@ const FORGET_BATCH: usize = 200;
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
     let mut readers = BTreeMap::new();
+    let mut live = Watches::default();
+    // Whatever ended while nobody looked may have filled gaps.
+    let mut look_back = true;
     let mut forget_at = Instant::now();
     let mut sweep_at = Instant::now();
     let mut looks = Looks::default();
@@ -39,7 +43,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
         }
         seal_past_hours(active).await?;
         take_up_parked(active).await?;
-        gaps::close_filled(active).await?;
+        gaps::close_filled(active, std::mem::take(&mut look_back)).await?;
         if Instant::now() >= sweep_at {
             sweep::look(active, sweep::By::Sweep).await?;
             sweep_at = Instant::now() + SWEEP_EVERY;
@@ -49,8 +53,15 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             forget(active).await?;
             forget_at = Instant::now() + FORGET_EVERY;
         }
-        let more = read_jobs(active, &mut readers).await?;
-        if more {
+        let unfinished = active.listener.stores.jobs.unfinished().await;
+        let (hours, jobs) = unfinished
+            .map_err(in_words)?
+            .into_iter()
+            .partition::<Vec<_>, _>(|job| job.kind == JobKind::Live);
+        live.look(active, &hours).await?;
+        let turns = read_jobs(active, jobs, &mut readers).await?;
+        look_back = turns.any_over;
+        if turns.any_busy {
             continue;
         }
         tokio::select! {
@@ -62,25 +73,35 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     Ok(())
 }
 
-/// Gives every job that is not over a turn; whether any did something.
-async fn read_jobs(active: &Active, readers: &mut BTreeMap<JobId, Reader>) -> Result<bool, String> {
-    let jobs = &active.listener.stores.jobs;
+/// What came of the turns of all jobs.
+struct Turns {
+    /// Some did something.
+    any_busy: bool,
+    /// Some are over since the turns before.
+    any_over: bool,
+}
+
+/// Gives every job that is not over a turn.
+async fn read_jobs(
+    active: &Active,
+    unfinished: Vec<Job>,
+    readers: &mut BTreeMap<JobId, Reader>,
+) -> Result<Turns, String> {
     let mut still_open = BTreeMap::new();
-    let mut busy = false;
-    for job in jobs.unfinished().await.map_err(in_words)? {
-        if job.kind == JobKind::Live {
-            continue;
-        }
+    let mut any_busy = false;
+    for job in unfinished {
         let mut reader = readers.remove(&job.id).unwrap_or_default();
         if !allowance::holds(active, &job).await? {
-            busy |= snapshot::turn(active, &job, &mut reader).await?;
+            any_busy |= snapshot::turn(active, &job, &mut reader).await?;
         }
         still_open.insert(job.id, reader);
     }
-    for over in std::mem::replace(readers, still_open).into_keys() {
+    let over = std::mem::replace(readers, still_open);
+    let any_over = !over.is_empty();
+    for over in over.into_keys() {
         snapshot::leave(active, &over).await?;
     }
-    Ok(busy)
+    Ok(Turns { any_busy, any_over })
 }
 
 /// A live job is over when its hour is.
@@ -134,7 +155,8 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
         .map_err(in_words)
 }
 
-/// What is older than is kept is forgotten: jobs that are over, lines of the log.
+/// What is older than is kept is forgotten: jobs that are over, gaps that are closed, lines of the
+/// log.
 async fn forget(active: &Active) -> Result<(), String> {
     let listener = &active.listener;
     let retention = listener.retention;
@@ -148,6 +170,8 @@ async fn forget(active: &Active) -> Result<(), String> {
         .map_err(in_words)?
         == full
     {}
+    let position = &listener.stores.position;
+    position.forget_gaps(ended_before).await.map_err(in_words)?;
     let log = &listener.stores.log;
     log.trim(retention.log_lines, now.before(retention.log))
         .await

@@ -5,13 +5,14 @@
 //! let in at that time has been taken care of. Several midnights that were missed are one sweep.
 
 use domain::Timestamp;
+use domain::filter;
 use domain::job::{Job, JobId, JobKind, JobScope, uuid_of};
 use domain::rule::{Rules, Visible};
 use domain::settings::SettingsRevision;
 use ports::stores::{LogLevel, StoreError};
 use serde::{Deserialize, Serialize};
 
-use crate::{Active, in_words};
+use crate::{Active, gaps, in_words};
 
 const NOTE: &str = "swept";
 
@@ -89,8 +90,9 @@ async fn catch_up(
 fn turned(revision: &SettingsRevision, from: Timestamp, to: Timestamp) -> Result<bool, String> {
     let rules = Rules::of(revision, Visible::new()).map_err(|faults| {
         format!(
-            "the filter of settings revision {} cannot be used: {faults:?}",
-            revision.revision
+            "the filter of settings revision {} cannot be used: {}",
+            revision.revision,
+            filter::in_words(&faults)
         )
     })?;
     Ok(rules.next_turn(from).is_some_and(|turn| turn <= to))
@@ -113,11 +115,20 @@ async fn ask(active: &Active, swept: Swept, now: Timestamp, by: By) -> Result<()
             "a new day has begun for the filter's dates while mOS Sync was disabled: everything is read",
         ),
     };
-    let id = JobId::new(kind, uuid_of(&name));
-    let job = Job::queued(id, kind, scope, now);
-    // Asked for twice, it is the same job.
-    let jobs = &active.listener.stores.jobs;
-    jobs.create(&job).await.map_err(in_words)?;
+    let to_come = match by {
+        By::Sweep => None,
+        By::SyncAll => gaps::sync_all_to_come(active).await?,
+    };
+    let job = if let Some(job) = to_come {
+        job
+    } else {
+        let id = JobId::new(kind, uuid_of(&name));
+        let job = Job::queued(id, kind, scope, now);
+        // Asked for twice, it is the same job.
+        let jobs = &active.listener.stores.jobs;
+        jobs.create(&job).await.map_err(in_words)?;
+        job
+    };
     let logged = active.log(LogLevel::Info, "sweep", Some(&job.id), message.to_owned());
     logged.await.map_err(in_words)
 }

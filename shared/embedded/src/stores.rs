@@ -154,6 +154,23 @@ impl PositionStore for Tables {
             .run(|tx| docs(tx, "SELECT doc FROM gaps ORDER BY opened, rowid", []));
         Ok(gaps.await?)
     }
+
+    async fn open_gaps(&self) -> Result<Vec<Gap>, StoreError> {
+        let open = "SELECT doc FROM gaps WHERE json_extract(doc, '$.closed') IS NULL
+                    ORDER BY opened, rowid";
+        Ok(self.0.run(|tx| docs(tx, open, [])).await?)
+    }
+
+    async fn forget_gaps(&self, closed_before: Timestamp) -> Result<u64, StoreError> {
+        let forgotten = self.0.run(move |tx| {
+            let forgotten = tx
+                .db
+                .prepare_cached("DELETE FROM gaps WHERE json_extract(doc, '$.closed') < ?1")?
+                .execute([closed_before.as_micros()])?;
+            Ok(u64::try_from(forgotten).unwrap_or(u64::MAX))
+        });
+        Ok(forgotten.await?)
+    }
 }
 
 #[async_trait]

@@ -1,7 +1,9 @@
 -- ARGV: id, how many at most
--- Answers the indices below the next one that are neither marked as counted nor abandoned. The
--- first bit of a byte is its highest.
-local next_index = tonumber(redis.call('HGET', prefix .. 'job:' .. ARGV[1], 'next_index') or '0')
+-- Answers the indices below the next one that are neither marked as counted nor abandoned. Those of
+-- a live job are published one after the other as they are opened. The first bit of a byte is its
+-- highest.
+local job = redis.call('HMGET', prefix .. 'job:' .. ARGV[1], 'kind', 'next_index', 'units')
+local next_index = tonumber((job[1] == 'live' and job[3] or job[2]) or '0')
 local most = tonumber(ARGV[2])
 local marks = redis.call('GET', prefix .. 'marks:' .. ARGV[1]) or ''
 local missing = {}

@@ -1,5 +1,5 @@
 -- ARGV: ended before, how many at most
--- Forgets jobs of which nothing more can come, with everything about them. Answers how many.
+-- Forgets jobs that are over since before that time, with everything about them. Answers how many.
 local before = tonumber(ARGV[1])
 local pruned = 0
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'jobs', '-inf', '(' .. ARGV[1])) do
@@ -7,9 +7,8 @@ for _, id in ipairs(redis.call('ZRANGEBYSCORE', prefix .. 'jobs', '-inf', '(' ..
     break
   end
   local key = prefix .. 'job:' .. id
-  local job = redis.call('HMGET', key, 'sealed', 'ended', 'last_counted', 'units', 'counted',
-    'abandoned')
-  local old = is_over(id) and tonumber(job[4]) <= tonumber(job[5]) + tonumber(job[6])
+  local job = redis.call('HMGET', key, 'sealed', 'ended', 'last_counted')
+  local old = is_over(id)
   for place = 1, 3 do
     old = old and (tonumber(job[place] or '') or 0) < before
   end

@@ -76,19 +76,33 @@ impl PositionStore for Link {
     }
 
     async fn gaps(&self) -> Result<Vec<Gap>, StoreError> {
-        let (docs, closed): (Vec<String>, BTreeMap<String, i64>) =
-            self.run(script!("gaps"), &[]).await?;
-        let mut gaps = Vec::new();
-        for doc in docs {
-            let mut gap: Gap = of_doc(&doc)?;
-            gap.closed = gap
-                .closed
-                .or_else(|| closed.get(&gap.id).copied().map(Timestamp::from_micros));
-            gaps.push(gap);
-        }
-        gaps.sort_by(|a, b| (a.opened, &a.id).cmp(&(b.opened, &b.id)));
-        Ok(gaps)
+        gaps(self, "all").await
     }
+
+    async fn open_gaps(&self) -> Result<Vec<Gap>, StoreError> {
+        gaps(self, "open").await
+    }
+
+    async fn forget_gaps(&self, closed_before: Timestamp) -> Result<u64, StoreError> {
+        let arguments = [closed_before.as_micros().to_string()];
+        self.run(script!("forget_gaps"), &arguments).await
+    }
+}
+
+/// Gaps of the ledger, oldest first.
+async fn gaps(link: &Link, which: &str) -> Result<Vec<Gap>, StoreError> {
+    let (docs, closed): (Vec<String>, BTreeMap<String, i64>) =
+        link.run(script!("gaps"), &[which.to_owned()]).await?;
+    let mut gaps = Vec::new();
+    for doc in docs {
+        let mut gap: Gap = of_doc(&doc)?;
+        gap.closed = gap
+            .closed
+            .or_else(|| closed.get(&gap.id).copied().map(Timestamp::from_micros));
+        gaps.push(gap);
+    }
+    gaps.sort_by(|a, b| (a.opened, &a.id).cmp(&(b.opened, &b.id)));
+    Ok(gaps)
 }
 
 #[async_trait]

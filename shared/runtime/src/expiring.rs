@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use domain::filter;
 use domain::permission::{Leaving, PermissionSnapshot};
 use domain::rule::{Rules, Visible};
 use domain::{SalesforceId, Timestamp};
@@ -55,7 +56,10 @@ impl Expiring {
         }
         let revision = stores.settings.current().await?;
         let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
-            Outage::Other(format!("the stored filter cannot be used: {faults:?}"))
+            Outage::Other(format!(
+                "the stored filter cannot be used: {}",
+                filter::in_words(&faults)
+            ))
         })?;
         let counted = by_owner::count(source, &rules, now, Some(&leaving.users)).await?;
         Ok(Some(Self {

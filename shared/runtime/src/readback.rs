@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::failure::{FailureKind, retry_delay};
+use domain::filter;
 use domain::parked::Parked;
 use domain::rule::{Rules, Visible};
 use domain::settings::SettingsRevision;
@@ -267,7 +268,10 @@ impl RulesInForce {
             }
             let revision = self.stores.settings.current().await?;
             let rules = Rules::of(&revision, self.visible(&revision).await?).map_err(|faults| {
-                Outage::Other(format!("the stored filter cannot be used: {faults:?}"))
+                Outage::Other(format!(
+                    "the stored filter cannot be used: {}",
+                    filter::in_words(&faults)
+                ))
             })?;
             *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
         }
@@ -284,7 +288,8 @@ impl RulesInForce {
         };
         let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
             Outage::Other(format!(
-                "the filter of settings revision {number} cannot be used: {faults:?}"
+                "the filter of settings revision {number} cannot be used: {}",
+                filter::in_words(&faults)
             ))
         })?;
         Ok(Some(rules))

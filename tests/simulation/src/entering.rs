@@ -843,3 +843,111 @@ async fn a_path_to_a_parent_that_is_lost_alarms_and_keeps_its_value_in_mos() {
     assert_eq!(alarm(&world).await, None);
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
+
+/// Rules that cannot be used would stop every worker.
+#[tokio::test(start_paused = true)]
+async fn a_filtered_field_of_another_type_alarms_and_nothing_stops() {
+    let mut world = world(44);
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    touch_deals(
+        &world,
+        &json!({ "NextStep": "gold", "StageName": "Prospecting" }),
+    );
+    quiet(&world).await;
+    let gold = filter(vec![condition("NextStep", Operator::Equals, "gold")]);
+    save(&world, &mut epochs, |settings| settings.filter = gold).await;
+    quiet(&world).await;
+    let before = world.stores.settings.current().await.unwrap();
+
+    world.salesforce.retype("NextStep", FieldType::Number);
+    look_around(&mut world).await;
+    let mut why = None;
+    until("the alarm", async || {
+        why = alarm(&world).await.filter(|why| why.contains("NextStep"));
+        why.is_some()
+    })
+    .await;
+    let why = why.unwrap();
+    let fault = "condition 1: value 1 for the number field `NextStep` cannot be read";
+    assert!(why.contains(fault), "{why}");
+    assert!(why.contains("change the filter"), "{why}");
+    assert!(told(&world, "settings").await.contains(&why));
+    let current = world.stores.settings.current().await.unwrap();
+    assert_eq!(current, before, "what cannot be used is not saved");
+    touch_deals(&world, &json!({ "Description": "goes on" }));
+    quiet(&world).await;
+    let held = world.mos.records(RecordType::Opportunity);
+    let goes_on = held.iter().filter(|held| {
+        let held = serde_json::to_value(held).unwrap();
+        held["fields"]["description"] == "goes on"
+    });
+    assert!(goes_on.count() > 0);
+
+    save(&world, &mut epochs, |settings| {
+        settings.filter = Filter::default();
+    })
+    .await;
+    until("the alarm is over", async || alarm(&world).await.is_none()).await;
+    quiet(&world).await;
+}
+
+fn another_rate(world: &World, rate: f64) {
+    let types = world.org.records("CurrencyType");
+    let euro = types.iter().find(|one| one.text("IsoCode") == Some("EUR"));
+    let update = Dml::Update {
+        entity: "CurrencyType".to_owned(),
+        id: euro.unwrap().id().to_owned(),
+        fields: fields(&json!({ "ConversionRate": rate })),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "entering", vec![update]).unwrap();
+}
+
+/// Amounts are read in the currency of their record, which no rate changes.
+#[tokio::test(start_paused = true)]
+async fn another_rate_brings_a_refresh_only_where_it_changes_something() {
+    let mut world = world(45);
+    let currencies = json!({ "corporate": "USD", "others": [["EUR", 0.9]] });
+    let currencies = serde_json::from_value(currencies).unwrap();
+    world.org.enable_currencies(&currencies).unwrap();
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    quiet(&world).await;
+
+    another_rate(&world, 0.8);
+    look_around(&mut world).await;
+    until("the rate is told", async || {
+        let lines = told(&world, "org").await;
+        lines.iter().any(|line| line.contains("rates are others"))
+    })
+    .await;
+    quiet(&world).await;
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_eq!(of_kind(&world, JobKind::Refresh).await, []);
+
+    // An amount that Salesforce calculates, it may convert too.
+    world.salesforce.calculate("Opportunity", "Amount");
+    another_rate(&world, 0.7);
+    look_around(&mut world).await;
+    until("a refresh", async || {
+        of_kind(&world, JobKind::Refresh).await.len() == 1
+    })
+    .await;
+    quiet(&world).await;
+
+    // A filter that compares amounts is another one by another rate.
+    let large = filter(vec![condition("Amount", Operator::GreaterOrEqual, "EUR1")]);
+    save(&world, &mut epochs, |settings| settings.filter = large).await;
+    quiet(&world).await;
+    let before = world.stores.settings.current().await.unwrap();
+    another_rate(&world, 0.6);
+    look_around(&mut world).await;
+    until("the new rules", async || {
+        let now = world.stores.settings.current().await.unwrap();
+        now.author == MOSYNC && now.rule_revision == before.rule_revision + 1
+    })
+    .await;
+    quiet(&world).await;
+    assert_eq!(of_kind(&world, JobKind::Refresh).await.len(), 2);
+}

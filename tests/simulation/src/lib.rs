@@ -22,6 +22,8 @@ mod entering;
 #[cfg(test)]
 mod explain;
 #[cfg(test)]
+mod gaps;
+#[cfg(test)]
 mod invisible;
 #[cfg(test)]
 mod jobs;

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::job::{
-    Cursor, Form, Job, JobId, JobKind, JobScope, MosStatus, Pause, PausedBy, SalesforceShown,
+    Cursor, Form, Job, JobId, JobKind, JobScope, MosStatus, Pause, PausedBy, Plan, SalesforceShown,
     SalesforceStatus, Way,
 };
 use domain::permission::{Grant, PermissionSnapshot};
@@ -65,6 +65,8 @@ enum Breach {
     Garbage,
     FewerRows,
     OtherHeader,
+    /// The results are refused, not the statement.
+    Results,
 }
 
 /// A Salesforce that breaks its promises a number of times.
@@ -202,6 +204,12 @@ impl Source for Breaching {
         locator: Option<&str>,
         max_rows: u32,
     ) -> Result<Box<dyn BulkPage>, SourceError> {
+        if self.breaches(Breach::Results) {
+            return Err(SourceError::Refused {
+                code: "INVALID_QUERY_LOCATOR".to_owned(),
+                message: "the results timed out".to_owned(),
+            });
+        }
         if self.breaches(Breach::OtherHeader) {
             let columns = [columns, &["Fax".to_owned()]].concat();
             return self
@@ -541,11 +549,12 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
         Breach::Garbage,
         Breach::FewerRows,
         Breach::OtherHeader,
+        Breach::Results,
     ] {
         // Garbage may be the line's fault: the page is asked for again before the query is.
         let once = match breach {
             Breach::Fails | Breach::Aborted | Breach::Expires => 1,
-            Breach::Garbage | Breach::FewerRows | Breach::OtherHeader => 4,
+            Breach::Garbage | Breach::FewerRows | Breach::OtherHeader | Breach::Results => 4,
         };
         for (times, completes) in [(once, true), (once * 3, true), (100_000, false)] {
             let bench = Bench::new(3, 10).await;
@@ -602,6 +611,67 @@ async fn a_semi_join_that_is_refused_late_is_done_without() {
     let job = bench.until_over().await;
     bench.is_complete(&job, true).await;
     assert!(bench.log_says("without the semi-join").await);
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn results_that_are_refused_say_nothing_about_semi_joins() {
+    let bench = Bench::new(13, 0).await;
+    *bench.source.breach.lock().unwrap() = Some(Breach::Results);
+    bench.source.times.store(2, Ordering::SeqCst);
+    let listener = started(bench.listener());
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    bench.is_complete(&job, false).await;
+    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    assert_eq!(plan.notes, [""; 0]);
+    listener.abort();
+}
+
+/// A job whose status was damaged is given up, and nothing else is.
+#[tokio::test(start_paused = true)]
+async fn a_damaged_job_fails_alone() {
+    let bench = Bench::new(14, 10_000).await;
+    let jobs = &bench.stores.jobs;
+    let now = bench.clock.now();
+    let add = async |number, scope| {
+        let id = JobId::new(JobKind::Backfill, uuid::Uuid::from_u128(number));
+        let job = Job::queued(id.clone(), JobKind::Backfill, scope, now);
+        jobs.create(&job).await.unwrap();
+        id
+    };
+    let without_plan = add(1, JobScope::Everything).await;
+    let extracting = SalesforceStatus::Extracting;
+    let moved = jobs.transition(&without_plan, extracting, now, None).await;
+    moved.unwrap();
+    let entering = JobScope::Entering {
+        before: 77,
+        then: now,
+    };
+    let lost_settings = add(2, entering).await;
+    let plan = Plan {
+        rule_revision: 0,
+        permission_snapshot: 1,
+        phases: Vec::new(),
+        leaves_out: true,
+        notes: Vec::new(),
+    };
+    jobs.set_plan(&lost_settings, &plan, now).await.unwrap();
+    let listener = started(bench.listener());
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    bench.is_complete(&job, false).await;
+    for (id, why) in [
+        (without_plan, "has no plan"),
+        (lost_settings, "settings that are lost"),
+    ] {
+        let job = jobs.get(&id).await.unwrap().unwrap();
+        assert_eq!(job.salesforce, SalesforceStatus::Failed);
+        let error = job.error.unwrap();
+        assert!(error.contains(why), "{error}");
+        assert!(error.contains("start a sync-all"), "{error}");
+    }
+    assert!(bench.log_says("has failed").await);
     listener.abort();
 }
 

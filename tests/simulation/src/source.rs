@@ -41,6 +41,8 @@ pub(crate) struct SimSource {
     /// Fields that describe calls formulas, and those that nobody may see, by object.
     calculated: Arc<Mutex<BTreeSet<(String, String)>>>,
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
+    /// Types of fields of Opportunity that describe tells instead of their own.
+    retyped: Arc<Mutex<BTreeMap<String, FieldType>>>,
 }
 
 /// Stands for all fields of an object.
@@ -60,6 +62,7 @@ impl SimSource {
             calls: Arc::default(),
             calculated: Arc::default(),
             hidden: Arc::default(),
+            retyped: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -81,6 +84,22 @@ impl SimSource {
         let calculated = self.calculated.lock();
         let mut calculated = calculated.unwrap_or_else(PoisonError::into_inner);
         calculated.insert((object.to_owned(), field.to_owned()));
+    }
+
+    /// A field of Opportunity becomes one of another type.
+    pub(crate) fn retype(&self, field: &str, field_type: FieldType) {
+        let retyped = self.retyped.lock();
+        let mut retyped = retyped.unwrap_or_else(PoisonError::into_inner);
+        retyped.insert(field.to_owned(), field_type);
+    }
+
+    fn type_of(&self, object: &str, field: &str) -> Option<FieldType> {
+        let retyped = self.retyped.lock();
+        let retyped = retyped.unwrap_or_else(PoisonError::into_inner);
+        retyped
+            .get(field)
+            .copied()
+            .filter(|_| object == "Opportunity")
     }
 
     /// The integration user loses access to a field.
@@ -319,7 +338,9 @@ impl Source for SimSource {
             .map(|field| FieldDescription {
                 name: field.name.to_owned(),
                 label: field.name.to_owned(),
-                field_type: FieldType::of_describe(field.kind.name()),
+                field_type: self
+                    .type_of(object, field.name)
+                    .or_else(|| FieldType::of_describe(field.kind.name())),
                 filterable: field.filterable,
                 calculated: field.is_calculated()
                     || self

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::filter;
 use domain::permission::PermissionSnapshot;
 use domain::rule::{Match, Rules, Visible};
 use domain::{ObjectKind, SalesforceId, Timestamp};
@@ -39,7 +40,10 @@ impl Operations {
         }
         let revision = self.stores.settings.current().await?;
         let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
-            OpsError::Broken(format!("the stored filter cannot be used: {faults:?}"))
+            OpsError::Broken(format!(
+                "the stored filter cannot be used: {}",
+                filter::in_words(&faults)
+            ))
         })?;
         let target = self.target.as_ref().ok_or_else(|| {
             OpsError::Broken("nobody has said where mOS is; please report this".to_owned())

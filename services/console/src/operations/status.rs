@@ -66,8 +66,7 @@ impl Operations {
         let permissions_polled = stores.permissions.last_poll().await?;
         let unfinished = stores.jobs.unfinished().await?;
         let workers = stores.reports.reports().await?;
-        let mut open_gaps = stores.position.gaps().await?;
-        open_gaps.retain(|gap| gap.closed.is_none());
+        let open_gaps = stores.position.open_gaps().await?;
         let parked = stores.parked.counts().await?;
         let jobs = stores.jobs.list(HISTORY).await?;
 
@@ -84,7 +83,8 @@ impl Operations {
         let windows = windows(&revision.settings, workers.get("listener"), &jobs, now);
         let mut troubles = of_workers(&workers, now);
         troubles.extend(of_stream(stream.as_ref(), now));
-        troubles.extend(of_messages(dead, &parked, &open_gaps));
+        troubles.extend(of_messages(dead, &parked));
+        troubles.extend(self.of_gaps(&open_gaps).await?);
         troubles.extend(of_jobs(&jobs, now));
         let at_rest = waiting_for.is_empty();
         let reason = match (troubles.is_empty(), at_rest) {
@@ -159,6 +159,36 @@ impl Operations {
 }
 
 impl Operations {
+    /// Open gaps, and those that nobody fills any more.
+    async fn of_gaps(&self, gaps: &[Gap]) -> Result<Vec<String>, OpsError> {
+        let mut filling = 0;
+        let mut left = Vec::new();
+        for gap in gaps {
+            let job = self.stores.jobs.get(&gap.job).await?;
+            match job.map(|job| job.outcome()) {
+                None => left.push(format!("{} is forgotten", gap.job)),
+                Some(Some(MosStatus::Cancelled)) => left.push(format!("{} was cancelled", gap.job)),
+                Some(Some(MosStatus::Failed)) => left.push(format!("{} has failed", gap.job)),
+                // It runs, or has just completed.
+                Some(_) => filling += 1,
+            }
+        }
+        let mut troubles = Vec::new();
+        if filling > 0 {
+            troubles.push(format!(
+                "{filling} gaps in the event stream are being caught up"
+            ));
+        }
+        if !left.is_empty() {
+            troubles.push(format!(
+                "{} gaps in the event stream are not caught up ({}); run `mosync sync-all`",
+                left.len(),
+                left.join(", ")
+            ));
+        }
+        Ok(troubles)
+    }
+
     /// Parked records that cannot be read, by object.
     async fn unreadable(
         &self,
@@ -380,7 +410,7 @@ fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String>
     troubles
 }
 
-fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>, gaps: &[Gap]) -> Vec<String> {
+fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>) -> Vec<String> {
     let mut troubles = Vec::new();
     if dead > 0 {
         troubles.push(format!(
@@ -391,12 +421,6 @@ fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>, gaps: &[Gap]) -> 
     if parked > 0 {
         troubles.push(format!(
             "{parked} records are parked (see `mosync parked list`)"
-        ));
-    }
-    if !gaps.is_empty() {
-        troubles.push(format!(
-            "{} gaps in the event stream are being caught up",
-            gaps.len()
         ));
     }
     troubles

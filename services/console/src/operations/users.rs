@@ -3,6 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
+use domain::filter;
 use domain::permission::{NearMiss, PermissionSnapshot, Standing};
 use domain::rule::{Rules, Visible};
 use domain::{ObjectKind, SalesforceId, Timestamp};
@@ -37,7 +38,10 @@ impl Operations {
         }
         let revision = stores.settings.current().await?;
         let rules = Rules::of(&revision, Visible::new()).map_err(|faults| {
-            OpsError::Broken(format!("the stored filter cannot be used: {faults:?}"))
+            OpsError::Broken(format!(
+                "the stored filter cannot be used: {}",
+                filter::in_words(&faults)
+            ))
         })?;
         let now = self.now();
         let counted = by_owner::count(&*self.source, &rules, now, None).await?;

@@ -97,6 +97,7 @@ pub(super) const fn gap(cause: GapCause) -> &'static str {
         GapCause::Wildcard => "An event about every record of an object",
         GapCause::Undecodable => "An event that could not be decoded",
         GapCause::NotHeard => "An object that is polled from now on",
+        GapCause::UnitsLost => "Units with changes that the queue has lost",
     }
 }
 

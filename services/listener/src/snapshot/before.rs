@@ -17,12 +17,19 @@ pub(super) struct Before {
 
 impl Before {
     /// Of a job that reads what enters; `None` for others, and where the settings of that time are
-    /// lost.
+    /// lost or of no use.
     pub(super) async fn of(active: &Active, job: &Job) -> Result<Option<Self>, Outage> {
         let JobScope::Entering { before, then } = &job.scope else {
             return Ok(None);
         };
-        let rules = active.rules.of_revision(*before).await?;
+        let rules = match active.rules.of_revision(*before).await {
+            // One job's trouble, not the listener's.
+            Err(Outage::Other(why)) => {
+                tracing::warn!(job = %job.id, "{why}");
+                None
+            }
+            rules => rules?,
+        };
         Ok(rules.map(|rules| Self { rules, then: *then }))
     }
 

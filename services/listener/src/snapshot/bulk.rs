@@ -71,7 +71,8 @@ impl Query {
         let soql = query.to_soql();
         let created = active.listener.source.create_bulk_query(&soql).await;
         let created = created.map_err(Into::into);
-        let id = active.rules.seen_anew_if_refused(created)?;
+        let id = active.rules.seen_anew_if_refused(created);
+        let id = id.map_err(Trouble::of_statement)?;
         tracing::info!(job = %reading.job.id, query = %id, object = %statement.object, "Salesforce reads");
         *self = Self::default();
         reading.change(|progress| {
@@ -158,11 +159,14 @@ impl Query {
                 }
                 Ok(None)
             }
-            BulkState::Failed => Err(Trouble::Broken(format!(
-                "Salesforce gave up the query for {object}: {}",
-                query.error.as_deref().unwrap_or("no reason given")
-            ))),
-            BulkState::Aborted => Err(Trouble::Broken(format!(
+            BulkState::Failed => {
+                let why = query.error.as_deref().unwrap_or("no reason given");
+                Err(Trouble::Broken {
+                    about_joins: plan::gave_up_joins(why),
+                    reason: format!("Salesforce gave up the query for {object}: {why}"),
+                })
+            }
+            BulkState::Aborted => Err(Trouble::broken(format!(
                 "somebody aborted the query for {object} in Salesforce"
             ))),
             BulkState::JobComplete => {

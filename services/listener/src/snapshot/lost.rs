@@ -1,114 +1,34 @@
-//! Units that the queue has lost: they were confirmed, are in no queue and in no hands, and are
-//! not counted. They are published again, where that can be done with the same records under the
+//! Units of a job that the queue has lost ([`missing`]). They are published again, where that can be done with the same records under the
 //! same indices; else what they held is read again under new ones.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
-use domain::job::{Cursor, Job, JobScope, PageRead, SalesforceStatus, Statement};
-use domain::unit::{Cause, Envelope, Lane, MAX_RECORDS, QueueName, Stage, UnitRecord};
-use domain::{SalesforceId, Ticket, Timestamp};
+use domain::job::{Cursor, JobScope, PageRead, SalesforceStatus, Statement};
+use domain::unit::{Cause, Lane, MAX_RECORDS, UnitRecord};
+use domain::{SalesforceId, Ticket};
 use ports::source::{BulkState, SourceError};
 use ports::stores::LogLevel;
-use runtime::in_hand;
 use runtime::worker::Outage;
-use tokio::time::Instant;
 
 use super::bulk::{Place, Results, Rows};
 use super::publish::{BATCH, Batch, Reading};
 use super::trouble::Trouble;
 use super::{Reader, move_to, plan_of, rest};
-use crate::Active;
-use crate::publish;
+use crate::{missing, publish};
 
-/// The queues must have been empty, and nothing counted, for so long.
-const QUIET_FOR: Duration = Duration::from_secs(30);
-const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A worker reports more often than that.
-const SILENT: Duration = Duration::from_secs(15);
-/// Who takes units, by the names of their reports.
-const WORKERS: [&str; 3] = ["filter", "permission", "loader"];
 /// Units published again in a turn.
 const AT_ONCE: usize = 5 * BATCH;
-/// Dead letters looked through.
-const DEAD: usize = 1_000;
-
-/// Since when the queues have been quiet.
-#[derive(Default)]
-pub(super) struct Watch {
-    quiet: Option<Quiet>,
-    next: Option<Instant>,
-}
-
-struct Quiet {
-    since: Instant,
-    counted: u64,
-}
-
-impl Watch {
-    /// Whether nothing has moved for long enough. What passes from a queue into a worker's hands is
-    /// seen by no one for a moment, so it must stay like that for a while.
-    async fn is_over(&mut self, active: &Active, job: &Job) -> Result<bool, Outage> {
-        let now = Instant::now();
-        if self.next.is_some_and(|next| now < next) {
-            return Ok(false);
-        }
-        self.next = Some(now + LOOK_EVERY);
-        if !is_empty(active).await? || is_in_hands(active).await? {
-            self.quiet = None;
-            return Ok(false);
-        }
-        let known = self
-            .quiet
-            .take()
-            .filter(|quiet| quiet.counted == job.counted);
-        let quiet = self.quiet.insert(known.unwrap_or(Quiet {
-            since: now,
-            counted: job.counted,
-        }));
-        Ok(now.duration_since(quiet.since) >= QUIET_FOR)
-    }
-}
-
-/// Whether no bulk unit is in any queue, or waits for its next attempt.
-async fn is_empty(active: &Active) -> Result<bool, Outage> {
-    let queue = &active.listener.queue;
-    let lost = |lost: ports::queue::LinkLost| Outage::Other(lost.to_string());
-    for stage in [Stage::Filter, Stage::Permission, Stage::Load] {
-        let depth = queue.depth(QueueName::new(stage, Lane::Bulk)).await;
-        if depth.map_err(lost)? > 0 {
-            return Ok(false);
-        }
-    }
-    Ok(queue.waiting().await.map_err(lost)? == 0)
-}
-
-/// Whether a worker holds something that was published a while ago, or has not been heard of: a
-/// worker that hangs keeps what it holds, until the broker notices.
-async fn is_in_hands(active: &Active) -> Result<bool, Outage> {
-    let now = active.listener.clock.now();
-    let reports = active.listener.stores.reports.reports().await?;
-    Ok(WORKERS.iter().any(|worker| {
-        reports.get(*worker).is_some_and(|report| {
-            let oldest = report.figures.get(in_hand::OLDEST);
-            let oldest = oldest.map(|published| Timestamp::from_micros(*published));
-            now.since(report.at) > SILENT
-                || oldest.is_some_and(|published| now.since(published) > LOOK_EVERY)
-        })
-    }))
-}
-
 /// Publishes lost units of the job again; whether there were any.
 pub(super) async fn look(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<bool, Trouble> {
     let (active, job) = (reading.active, reading.job);
-    if job.pending() == 0 || !reader.watch.is_over(active, job).await? {
+    if job.pending() == 0 || !reader.watch.is_over(active, job, Lane::Bulk).await? {
         return Ok(false);
     }
-    let lost = lost(active, job).await?;
+    let lost = missing::lost(active, job, AT_ONCE).await?;
     if lost.is_empty() {
         return Ok(false);
     }
-    reader.watch = Watch::default();
+    reader.watch = missing::Watch::default();
     if job.salesforce == SalesforceStatus::Cancelled {
         abandon(reading, &lost).await?;
         return Ok(true);
@@ -141,21 +61,6 @@ pub(super) async fn look(reading: &mut Reading<'_>, reader: &mut Reader) -> Resu
     }
     by_ledger(reading, reader, lost).await?;
     Ok(true)
-}
-
-/// Those that are missing and not among the dead letters, where somebody has to look at them.
-async fn lost(active: &Active, job: &Job) -> Result<BTreeSet<u64>, Outage> {
-    let listener = &active.listener;
-    let missing = listener.stores.jobs.missing(&job.id, AT_ONCE).await?;
-    let mut missing = missing.into_iter().collect::<BTreeSet<_>>();
-    if !missing.is_empty() {
-        let dead = listener.queue.dead_letters(DEAD).await;
-        let dead = dead.map_err(|lost| Outage::Other(lost.to_string()))?;
-        let dead = dead.into_iter().map(|letter| letter.message.id);
-        let dead = dead.collect::<BTreeSet<_>>();
-        missing.retain(|index| !dead.contains(&Envelope::id_of(&job.id, *index).to_string()));
-    }
-    Ok(missing)
 }
 
 /// The same records that a job of named records has under an index.
@@ -280,7 +185,7 @@ async fn broken(
 ) -> Result<(), Trouble> {
     abandon(reading, lost).await?;
     reading.change(|progress| progress.phase = phase);
-    Err(Trouble::Broken(format!(
+    Err(Trouble::broken(format!(
         "{} units were lost and cannot be published again: {why}",
         lost.len()
     )))

@@ -38,7 +38,7 @@ pub(crate) struct Reader {
     plan: Option<Arc<Plan>>,
     before: Option<Arc<Before>>,
     query: bulk::Query,
-    watch: lost::Watch,
+    watch: crate::missing::Watch,
     /// It has been said that the job waits for the first permissions.
     waits: bool,
 }
@@ -56,14 +56,9 @@ enum Turn {
 /// Gives a job one turn, a few batches at most, so that no job keeps others waiting. Whether it did
 /// something.
 pub(crate) async fn turn(active: &Active, job: &Job, reader: &mut Reader) -> Result<bool, String> {
-    match job.salesforce {
-        SalesforceStatus::Queued
-        | SalesforceStatus::Counting
-        | SalesforceStatus::Extracting
-        | SalesforceStatus::Sealed => {}
-        SalesforceStatus::Failed | SalesforceStatus::Cancelled => {
-            return end(active, job, reader).await;
-        }
+    // A job that failed is over, and gets no turn.
+    if job.salesforce == SalesforceStatus::Cancelled {
+        return end(active, job, reader).await;
     }
     if is_held(active, job).await? {
         reader.query = bulk::Query::default();
@@ -123,8 +118,8 @@ async fn is_held(active: &Active, job: &Job) -> Result<bool, String> {
     Ok(true)
 }
 
-/// A job that ended before everything was published: nobody waits for what may not have been, nor
-/// for what was lost.
+/// A job that was cancelled before everything was published: nobody waits for what may not have
+/// been, nor for what was lost.
 async fn end(active: &Active, job: &Job, reader: &mut Reader) -> Result<bool, String> {
     let mut reading = Reading::of(active, job);
     reading.abandon_doubtful().await.map_err(in_words)?;
@@ -278,10 +273,10 @@ async fn plan_of(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Arc<P
     if plan.leaves_out && reader.before.is_none() {
         let before = Before::of(reading.active, reading.job).await?;
         let before = before.ok_or_else(|| {
-            Outage::Other(format!(
-                "{} reads what has entered since settings that are lost; cancel it and start a sync-all",
-                reading.job.id
-            ))
+            Trouble::Hopeless(
+                "it reads what has entered since settings that are lost; start a sync-all"
+                    .to_owned(),
+            )
         })?;
         reader.before = Some(Arc::new(before));
     }
@@ -297,9 +292,10 @@ async fn stored_plan(reading: &Reading<'_>, reader: &mut Reader) -> Result<Arc<P
     let jobs = &reading.active.listener.stores.jobs;
     let plan = jobs.plan(id).await?;
     let plan = plan.ok_or_else(|| {
-        Outage::Other(format!(
-            "{id} is being read and has no plan: its status store was damaged; cancel it and start a sync-all"
-        ))
+        Trouble::Hopeless(
+            "it is being read and has no plan: its status store was damaged; start a sync-all"
+                .to_owned(),
+        )
     })?;
     let plan = Arc::new(plan);
     reader.plan = Some(Arc::clone(&plan));

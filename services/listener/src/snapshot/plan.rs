@@ -101,7 +101,7 @@ async fn count_one(
     let total = match source.query(&query.count_soql(), false).await {
         Ok(page) => Some(page.total),
         Err(SourceError::Refused { code, message })
-            if joins(statement) && is_about_joins(&format!("{code}: {message}")) =>
+            if joins(statement) && is_about_joins(&code, &message) =>
         {
             *counted -= statements
                 .iter()
@@ -349,20 +349,23 @@ pub(super) fn joins(statement: &Statement) -> bool {
     around && statement.form == Form::SemiJoin
 }
 
-/// Whether Salesforce's words are those with which an org refuses a semi-join, or needs too long
-/// for it (`CODE: message`).
-pub(super) fn is_about_joins(words: &str) -> bool {
-    let words = words.to_ascii_lowercase();
-    let signs = [
-        "malformed_query",
-        "invalid_",
-        "query_timeout",
-        "query_too_complicated",
-        "semi join",
-        "semi-join",
-        "timed out",
-    ];
-    signs.into_iter().any(|sign| words.contains(sign))
+/// Whether the refusal of a statement is one with which an org refuses its semi-join, or needs too
+/// long for it.
+pub(super) fn is_about_joins(code: &str, message: &str) -> bool {
+    let codes = ["MALFORMED_QUERY", "QUERY_TIMEOUT", "QUERY_TOO_COMPLICATED"];
+    if codes.contains(&code) || code.starts_with("INVALID_") {
+        return true;
+    }
+    let message = message.to_ascii_lowercase();
+    let signs = ["semi join", "semi-join", "timed out"];
+    signs.into_iter().any(|sign| message.contains(sign))
+}
+
+/// The same of the words with which Salesforce has given up the bulk query of a statement; the code
+/// is one of them.
+pub(super) fn gave_up_joins(why: &str) -> bool {
+    why.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
+        .any(|word| is_about_joins(word, why))
 }
 
 /// Replaces the statements of an object by those that do without semi-joins.

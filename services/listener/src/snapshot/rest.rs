@@ -10,13 +10,14 @@ use runtime::worker::Outage;
 use super::cut::{self, Cutter};
 use super::plan;
 use super::publish::{BATCH, Batch, Reading};
+use super::trouble::Trouble;
 
 /// Reads the next page and publishes it; whether it was the last.
 pub(super) async fn read(
     reading: &mut Reading<'_>,
     statement: &Statement,
     after: Option<SalesforceId>,
-) -> Result<bool, Outage> {
+) -> Result<bool, Trouble> {
     let Page {
         ticket,
         records,
@@ -61,7 +62,7 @@ pub(super) async fn page(
     statement: &Statement,
     after: Option<SalesforceId>,
     until: Option<SalesforceId>,
-) -> Result<Page, Outage> {
+) -> Result<Page, Trouble> {
     let active = reading.active;
     let (ticket, rules) = active.rules.ticket().await?;
     let mut query = plan::soql(
@@ -79,10 +80,11 @@ pub(super) async fn page(
     }
     let soql = query.page_soql(after, REST_PAGE);
     let cause = plan::cause(reading.job, statement.object);
-    let rows = rows(&*active.listener.source, &soql, statement.object, &cause).await;
-    let mut records = active
-        .rules
-        .seen_anew_if_refused(rows.map_err(Outage::from))?;
+    let source = &*active.listener.source;
+    let first = source.query(&soql, false).await.map_err(Outage::from);
+    let first = active.rules.seen_anew_if_refused(first);
+    let first = first.map_err(Trouble::of_statement)?;
+    let mut records = rows(source, first, statement.object, &cause).await?;
     let full = records.len() >= REST_PAGE;
     let end = records.last().map(|last| last.id).filter(|_| full);
     if let Some(before) = &reading.before {
@@ -113,14 +115,13 @@ pub(super) fn batches(rows: Vec<UnitRecord>) -> Vec<Vec<Vec<UnitRecord>>> {
     batches
 }
 
-/// All rows of a query, of which a server may send less at a time.
+/// All rows of a query, of which a server may send less at a time than it was asked for.
 async fn rows(
     source: &dyn Source,
-    soql: &str,
+    mut answer: ports::source::Page,
     object: ObjectKind,
     cause: &Cause,
 ) -> Result<Vec<UnitRecord>, SourceError> {
-    let mut answer = source.query(soql, false).await?;
     let promised = answer.total;
     let mut records = Vec::new();
     loop {

@@ -64,8 +64,36 @@ impl Patience {
 pub(super) enum Trouble {
     /// Something is out of reach or refuses.
     Outage(Outage),
+    /// Salesforce does not take a statement.
+    Refused { code: String, message: String },
     /// What has been read of the phase is no use: it begins again.
-    Broken(String),
+    Broken {
+        reason: String,
+        /// The statement may be read without its semi-join, if it has one.
+        about_joins: bool,
+    },
+    /// The job cannot be read, now or later.
+    Hopeless(String),
+}
+
+impl Trouble {
+    /// The answer to a statement itself, not to a question after its rows.
+    pub(super) fn of_statement(outage: Outage) -> Self {
+        match outage {
+            Outage::Source(SourceError::Refused { code, message }) => {
+                Self::Refused { code, message }
+            }
+            outage => Self::Outage(outage),
+        }
+    }
+
+    /// What has been read of the phase is no use, whatever its statements are.
+    pub(super) const fn broken(reason: String) -> Self {
+        Self::Broken {
+            reason,
+            about_joins: false,
+        }
+    }
 }
 
 impl From<Outage> for Trouble {
@@ -99,33 +127,27 @@ pub(super) async fn meet(
         Trouble::Outage(error @ (Outage::Store(_) | Outage::Other(_))) => {
             return Err(error.to_string());
         }
-        Trouble::Broken(reason) => return begin_again(reading, reader, &reason).await,
+        Trouble::Refused { code, message } => {
+            let about_joins = plan::is_about_joins(&code, &message);
+            return strike(reading, reader, &format!("{code}: {message}"), about_joins).await;
+        }
+        Trouble::Broken {
+            reason,
+            about_joins,
+        } => return begin_again(reading, reader, &reason, about_joins).await,
+        Trouble::Hopeless(reason) => return fail(reading, &reason).await,
         Trouble::Outage(Outage::Source(error)) => error,
     };
     reader.query = bulk::Query::default();
-    let in_query = bulk::Place::of(&reading.progress.cursor).is_some();
     match error {
         SourceError::Quota(_) => hold(reading, reader, &error).await,
-        SourceError::Expired(_) if in_query => begin_again(reading, reader, &in_words(error)).await,
-        SourceError::Refused { .. } | SourceError::Garbled(_) => {
-            let reason = if let SourceError::Refused { code, message } = &error {
-                format!("{code}: {message}")
-            } else {
-                error.to_string()
-            };
-            reader.patience.strikes += 1;
-            note(reading, reader.patience.is_new(), &reason).await?;
-            if reader.patience.strikes < STRIKES && !may_do_without_joins(reading, reader, &reason)
-            {
-                reader.patience.wait();
-                return Ok(());
-            }
-            // Pages of REST are not worth more than these attempts.
-            if in_query || may_do_without_joins(reading, reader, &reason) {
-                return begin_again(reading, reader, &reason).await;
-            }
-            fail(reading, &reason).await
+        SourceError::Expired(_) if is_in_query(reading) => {
+            begin_again(reading, reader, &in_words(error), false).await
         }
+        SourceError::Refused { code, message } => {
+            strike(reading, reader, &format!("{code}: {message}"), false).await
+        }
+        SourceError::Garbled(_) => strike(reading, reader, &in_words(error), false).await,
         SourceError::Unreachable(_)
         | SourceError::SignIn(_)
         | SourceError::PositionRejected(_)
@@ -135,6 +157,32 @@ pub(super) async fn meet(
             Ok(())
         }
     }
+}
+
+fn is_in_query(reading: &Reading<'_>) -> bool {
+    bulk::Place::of(&reading.progress.cursor).is_some()
+}
+
+/// What was refused or came as garbage is asked for a few times.
+async fn strike(
+    reading: &mut Reading<'_>,
+    reader: &mut Reader,
+    reason: &str,
+    about_joins: bool,
+) -> Result<(), String> {
+    reader.query = bulk::Query::default();
+    reader.patience.strikes += 1;
+    note(reading, reader.patience.is_new(), reason).await?;
+    let without_joins = about_joins && joins(reading, reader);
+    if reader.patience.strikes < STRIKES && !without_joins {
+        reader.patience.wait();
+        return Ok(());
+    }
+    // Pages of REST are not worth more than these attempts.
+    if is_in_query(reading) || without_joins {
+        return begin_again(reading, reader, reason, about_joins).await;
+    }
+    fail(reading, reason).await
 }
 
 /// Writes the first of several troubles of the same kind into the log.
@@ -183,6 +231,7 @@ async fn begin_again(
     reading: &mut Reading<'_>,
     reader: &mut Reader,
     reason: &str,
+    about_joins: bool,
 ) -> Result<(), String> {
     let active = reading.active;
     let id = &reading.job.id;
@@ -198,7 +247,7 @@ async fn begin_again(
         .unwrap_or_default();
     let statement = usize::try_from(reading.progress.statement).unwrap_or(usize::MAX);
     let broken = statements.get(statement).cloned();
-    let without_joins = may_do_without_joins(reading, reader, reason);
+    let without_joins = about_joins && joins(reading, reader);
     reading.change(|progress| {
         progress.statement = 0;
         progress.cursor = domain::job::Cursor::Start;
@@ -234,15 +283,15 @@ async fn begin_again(
     Ok(())
 }
 
-/// Whether the statement that is being read may be given to Salesforce without its semi-join.
-fn may_do_without_joins(reading: &Reading<'_>, reader: &Reader, reason: &str) -> bool {
+/// Whether the statement that is being read asks through a semi-join, and may do without.
+fn joins(reading: &Reading<'_>, reader: &Reader) -> bool {
     let statement = reader.plan.as_ref().and_then(|plan| {
         let at = |place: u32| usize::try_from(place).ok();
         plan.phases
             .get(at(reading.progress.phase)?)?
             .get(at(reading.progress.statement)?)
     });
-    statement.is_some_and(plan::joins) && plan::is_about_joins(reason)
+    statement.is_some_and(plan::joins)
 }
 
 /// After the phase was set back to its beginning, so that no cursor points into other statements.

@@ -17,6 +17,13 @@ use super::{Condition, FieldTypes, Filter, MAX_CONDITIONS};
 use crate::id::SalesforceId;
 use crate::org;
 
+/// Everything that is wrong with a filter, in sentences.
+#[must_use]
+pub fn in_words(faults: &[FilterFault]) -> String {
+    let faults = faults.iter().map(FilterFault::to_string);
+    faults.collect::<Vec<_>>().join("; ")
+}
+
 /// What is wrong with a filter, for the administrator who wrote it. Conditions and values are
 /// counted from 1; values themselves are never repeated, they may be personal.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

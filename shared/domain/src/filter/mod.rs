@@ -45,7 +45,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-pub use compile::FilterFault;
+pub use compile::{FilterFault, in_words};
 pub(crate) use decimal::Decimal;
 pub use kinds::{FieldType, Operator, operators};
 pub use logic::LogicFault;

@@ -424,7 +424,6 @@ fn prune(tx: &Tx<'_>, ended_before: Timestamp, max: usize) -> Result<u64, Fault>
         .prepare_cached(&format!(
             "SELECT id FROM jobs WHERE {OVER} AND requested < ?1 AND coalesce(sealed, 0) < ?1
              AND coalesce(ended, 0) < ?1 AND coalesce(last_counted, 0) < ?1
-             AND units <= counted + abandoned
              ORDER BY requested, id LIMIT ?2"
         ))?
         .query_map(params![ended_before.as_micros(), limit(max)], |row| {

@@ -189,11 +189,13 @@ pub(super) fn count(
     Ok(true)
 }
 
-/// Units below the next index of which nothing is known, ascending.
+/// Published units of which nothing is known, ascending.
 pub(super) fn missing(tx: &Tx<'_>, id: &JobId, max: usize) -> Result<Vec<u64>, Fault> {
     let next: Option<i64> = tx
         .db
-        .prepare_cached("SELECT next_index FROM jobs WHERE id = ?1")?
+        .prepare_cached(
+            "SELECT CASE kind WHEN 'live' THEN units ELSE next_index END FROM jobs WHERE id = ?1",
+        )?
         .query_row([id.as_str()], |row| row.get(0))
         .optional()?;
     let next = next.map_or(0, of_sql);

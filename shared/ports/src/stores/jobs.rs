@@ -161,13 +161,15 @@ pub trait JobStore: Send + Sync {
     ) -> Result<Sending, StoreError>;
     /// The copies of these units that were about to be sent are lost: any other may be sent.
     async fn forget_sendings(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError>;
-    /// Indices below `progress.next_index` that are neither counted nor abandoned, ascending.
+    /// Indices below `progress.next_index`, of a live job below `units`, that are neither counted
+    /// nor abandoned, ascending.
     async fn missing(&self, id: &JobId, max: usize) -> Result<Vec<u64>, StoreError>;
     /// These announced units are not waited for any more, unless they are counted; a later count
     /// takes each back. Indices that were not announced are left out.
     async fn abandon(&self, id: &JobId, indices: &[u64]) -> Result<(), StoreError>;
     /// Forgets jobs that are over since before that time ([`Job::over_since`]), with everything
     /// about them, those requested first first: how many. A unit of a job that is forgotten would
-    /// be counted anew, so nothing is forgotten that may still be on its way.
+    /// be counted anew, so nothing is forgotten that may still be on its way; but what was on its
+    /// way when a job failed is not waited for.
     async fn prune(&self, ended_before: Timestamp, max: usize) -> Result<u64, StoreError>;
 }

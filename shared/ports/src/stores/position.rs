@@ -81,6 +81,8 @@ pub enum GapCause {
     Undecodable,
     /// An object that is polled from now on: nobody knows what of it was heard before.
     NotHeard,
+    /// Units with changes that the stream has brought were lost by the queue.
+    UnitsLost,
 }
 
 /// Stream positions, one per channel, how far objects have been polled, and the gap ledger.
@@ -101,4 +103,8 @@ pub trait PositionStore: Send + Sync {
     async fn close_gap(&self, id: &str, at: Timestamp) -> Result<(), StoreError>;
     /// All gaps, oldest first.
     async fn gaps(&self) -> Result<Vec<Gap>, StoreError>;
+    /// Those that are not closed, oldest first.
+    async fn open_gaps(&self) -> Result<Vec<Gap>, StoreError>;
+    /// Forgets those that were closed before that time: how many.
+    async fn forget_gaps(&self, closed_before: Timestamp) -> Result<u64, StoreError>;
 }

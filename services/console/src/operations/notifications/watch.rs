@@ -192,6 +192,7 @@ fn of_gaps(gaps: &[Gap], looked: Timestamp) -> Vec<Condition> {
             GapCause::Wildcard => ("wildcard", "an event stands for every record of an object"),
             GapCause::Undecodable => ("undecodable", "an event could not be decoded"),
             GapCause::NotHeard => ("not_heard", "an object is polled from now on"),
+            GapCause::UnitsLost => ("units_lost", "the queue has lost units with changes"),
         };
         let details = gaps.iter().take(LINES).map(|gap| {
             format!(

@@ -10,6 +10,7 @@ mod words;
 
 use std::sync::Arc;
 
+use domain::filter;
 use domain::job::{Job, JobScope};
 use domain::rule::{Effect, Effects, Rules, Visible};
 use domain::settings::{SettingsRevision, diff};
@@ -201,8 +202,9 @@ fn compared(foreseen: &Foreseen, job: &Job) -> Compared {
 fn rules(revision: &SettingsRevision, visible: Visible) -> Result<Rules, OpsError> {
     Rules::of(revision, visible).map_err(|faults| {
         OpsError::Broken(format!(
-            "the filter of settings revision {} cannot be used: {faults:?}",
-            revision.revision
+            "the filter of settings revision {} cannot be used: {}",
+            revision.revision,
+            filter::in_words(&faults)
         ))
     })
 }

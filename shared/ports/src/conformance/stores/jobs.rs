@@ -601,10 +601,11 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
     };
     assert_eq!(jobs.prune(at(2), 100).await, Ok(0));
     assert_eq!(jobs.prune(at(5), 1).await, Ok(1));
-    assert_eq!(jobs.prune(at(5), 100).await, Ok(1));
+    // Of these, one has failed with a unit on its way that nobody will ever count.
+    assert_eq!(jobs.prune(at(5), 100).await, Ok(2));
     assert_eq!(
         left().await,
-        "completed counted-late failed-loading loading queued reading"
+        "completed counted-late loading queued reading"
     );
     assert_eq!(jobs.prune(at(10), 100).await, Ok(1));
     assert_eq!(jobs.prune(at(10), 100).await, Ok(0));
@@ -613,10 +614,7 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
     let completed = job_id(JobKind::Backfill, "completed");
     assert_eq!(stores.jobs.get(&completed).await, Ok(None));
     assert_eq!(stores.jobs.pages(&completed).await, Ok(vec![]));
-    assert_eq!(
-        left().await,
-        "counted-late failed-loading loading queued reading"
-    );
+    assert_eq!(left().await, "counted-late loading queued reading");
     let kept = job_id(JobKind::Backfill, "counted-late");
     let again = stores.jobs.count(&kept, 0, None, &tally(1), at(11)).await;
     assert_eq!(again, Ok(false), "marks are kept as long as the job");

@@ -133,3 +133,28 @@ pub async fn live_units_confirmed_or_counted_are_not_abandoned(harness: &dyn Sto
     assert_eq!(jobs.abandon_live_units().await, Ok(()));
     assert_eq!(live(&stores, &hour).await, (3, 1, 1, 1));
 }
+
+/// Live units that are neither counted nor abandoned are named; all that were opened have been
+/// published, but for the one in doubt.
+pub async fn live_units_missing_are_named(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    let hour = JobId::live(at(0));
+    assert_eq!(jobs.missing(&hour, 10).await, Ok(vec![]));
+    for index in 0..12 {
+        assert_eq!(jobs.open_live_unit(&hour, at(0)).await, Ok(index));
+    }
+    for index in [0, 1, 4, 5, 6, 7, 8] {
+        let counted = jobs.count(&hour, index, None, &tally(1), at(1)).await;
+        assert_eq!(counted, Ok(true));
+    }
+    assert_eq!(jobs.abandon(&hour, &[2]).await, Ok(()));
+    assert_eq!(jobs.missing(&hour, 10).await, Ok(vec![3, 9, 10, 11]));
+    assert_eq!(jobs.missing(&hour, 2).await, Ok(vec![3, 9]));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let jobs = &stores.jobs;
+    assert_eq!(jobs.abandon(&hour, &[3, 9, 10, 11]).await, Ok(()));
+    assert_eq!(jobs.missing(&hour, 10).await, Ok(vec![]));
+    assert_eq!(live(&stores, &hour).await, (12, 7, 5, 0));
+}

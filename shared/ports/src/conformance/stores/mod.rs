@@ -73,6 +73,8 @@ macro_rules! store_conformance {
             gap_opens_once_together_with_its_job
             gap_closes_once
             gaps_are_listed_oldest_first
+            gaps_that_are_open_are_listed
+            gaps_closed_for_long_are_forgotten
             ticket_time_never_goes_back
             ticket_names_rules_and_permissions
             ticket_is_refused_when_the_clock_stepped_back
@@ -107,6 +109,7 @@ macro_rules! store_conformance {
             live_unit_in_doubt_is_abandoned_alone
             live_unit_abandoned_may_still_be_counted
             live_units_confirmed_or_counted_are_not_abandoned
+            live_units_missing_are_named
             unit_is_counted_once
             unit_of_an_unknown_job_is_counted
             unit_standing_is_told

@@ -1,11 +1,13 @@
 //! Stream positions and gaps.
 
+use std::collections::BTreeMap;
+
 use domain::Timestamp;
 use domain::job::Job;
 
 use super::{StoreHarness, at, job};
 use crate::source::ReplayId;
-use crate::stores::{Gap, GapCause, StreamState};
+use crate::stores::{Gap, GapCause, Stores, StreamState};
 
 /// A position is `None` before it is stored, then what was stored last, each channel its own, also
 /// after a restart.
@@ -92,4 +94,62 @@ pub async fn gaps_are_listed_oldest_first(harness: &dyn StoreHarness) {
     let gaps = stores.position.gaps().await.expect("the store answers");
     let names: Vec<_> = gaps.iter().map(|gap| gap.id.as_str()).collect();
     assert_eq!(names, ["a", "b", "c"]);
+}
+
+/// Open gaps are told apart from closed ones, also after a restart.
+pub async fn gaps_that_are_open_are_listed(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let open = async |stores: &Stores| {
+        let gaps = stores.position.open_gaps().await;
+        let gaps = gaps.expect("the store answers");
+        gaps.into_iter().map(|gap| gap.id).collect::<Vec<_>>()
+    };
+    assert_eq!(open(&stores).await, [""; 0]);
+    for (name, opened) in [("b", at(2)), ("c", at(3)), ("a", at(1))] {
+        let job = job(name, opened);
+        let gap = gap(name, opened, &job);
+        assert_eq!(stores.position.open_gap(&gap, &job).await, Ok(()));
+    }
+    assert_eq!(open(&stores).await, ["a", "b", "c"]);
+    assert_eq!(stores.position.close_gap("b", at(5)).await, Ok(()));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    assert_eq!(open(&stores).await, ["a", "c"]);
+    for name in ["a", "c"] {
+        assert_eq!(stores.position.close_gap(name, at(6)).await, Ok(()));
+    }
+    assert_eq!(open(&stores).await, [""; 0]);
+}
+
+/// Gaps closed before a time are forgotten, those that are open never.
+pub async fn gaps_closed_for_long_are_forgotten(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let position = &stores.position;
+    for (name, closed) in [("long", Some(5)), ("lately", Some(10)), ("open", None)] {
+        let job = job(name, at(1));
+        let gap = gap(name, at(1), &job);
+        assert_eq!(position.open_gap(&gap, &job).await, Ok(()));
+        if let Some(closed) = closed {
+            assert_eq!(position.close_gap(name, at(closed)).await, Ok(()));
+        }
+    }
+    assert_eq!(position.forget_gaps(at(5)).await, Ok(0));
+    assert_eq!(position.forget_gaps(at(10)).await, Ok(1));
+    assert_eq!(position.forget_gaps(at(10)).await, Ok(0));
+    harness.restart().await;
+    let stores = harness.stores().await;
+    let left = stores.position.gaps().await.expect("the store answers");
+    let left = left.iter().map(|gap| (gap.id.as_str(), gap.closed));
+    let left = left.collect::<BTreeMap<_, _>>();
+    let expected = BTreeMap::from([("lately", Some(at(10))), ("open", None)]);
+    assert_eq!(left, expected);
+    // What is noticed again after that is another gap.
+    let job = job("again", at(20));
+    let again = gap("long", at(20), &job);
+    assert_eq!(stores.position.open_gap(&again, &job).await, Ok(()));
+    assert_eq!(stores.position.forget_gaps(at(30)).await, Ok(1));
+    let left = stores.position.open_gaps().await;
+    let left = left.expect("the store answers");
+    let left = left.iter().map(|gap| gap.id.as_str()).collect::<Vec<_>>();
+    assert_eq!(left, ["open", "long"]);
 }
