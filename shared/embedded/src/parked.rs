@@ -27,6 +27,10 @@ impl ParkedStore for Tables {
                     }
                     record.since = before.since;
                     record.retries = before.retries;
+                    record.retry_at = record.retry_at.and_then(|asked| {
+                        let goes_on = retry_delay(before.retries).map(|_delay| asked);
+                        before.retry_at.or(goes_on)
+                    });
                     if before.version == record.version && before.dismissed.is_some() {
                         record.dismissed = before.dismissed;
                         record.retry_at = None;

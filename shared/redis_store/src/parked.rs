@@ -22,7 +22,7 @@ type Entry = (String, i64, u32, String, String, String);
 #[async_trait]
 impl ParkedStore for Link {
     async fn park(&self, records: &[Parked]) -> Result<(), StoreError> {
-        let mut arguments = Vec::new();
+        let mut arguments = vec![delays().count().to_string()];
         for record in records {
             let parent = record.parent.map(|(object, id)| member(object, &id));
             let due = record.retry_at.map(|due| due.as_micros().to_string());
@@ -115,9 +115,8 @@ impl ParkedStore for Link {
     }
 
     async fn take_due(&self, now: Timestamp, max: usize) -> Result<Option<Job>, StoreError> {
-        let delays = (1..)
-            .map_while(retry_delay)
-            .map(|delay: Duration| delay.as_micros().to_string())
+        let delays = delays()
+            .map(|delay| delay.as_micros().to_string())
             .collect::<Vec<_>>();
         loop {
             let due: Vec<String> = self
@@ -180,6 +179,11 @@ impl ParkedStore for Link {
         arguments.extend(members(records).collect::<BTreeSet<_>>());
         self.run(script!("dismiss_parked"), &arguments).await
     }
+}
+
+/// How long an entry waits after its first retry, its second, and so on to the last but one.
+fn delays() -> impl Iterator<Item = Duration> {
+    (1..).map_while(retry_delay)
 }
 
 fn members(records: &[(ObjectKind, SalesforceId)]) -> impl Iterator<Item = String> {

@@ -116,6 +116,7 @@ macro_rules! store_conformance {
             units_missing_are_found_among_many
             units_abandoned_are_not_waited_for
             parked_entry_keeps_since_and_retries
+            parked_entry_keeps_when_it_is_retried
             parked_entry_is_not_replaced_by_an_older_one
             parked_entries_leave_when_accepted
             parked_children_are_released_once
