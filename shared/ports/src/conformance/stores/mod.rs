@@ -121,6 +121,7 @@ macro_rules! store_conformance {
             parked_entries_leave_when_accepted
             parked_children_are_released_once
             parked_entries_are_cleared
+            parked_children_are_released_however_many
             parked_entries_are_listed_in_pages
             parked_entries_are_counted_by_reason
             parked_entries_are_listed_by_filter

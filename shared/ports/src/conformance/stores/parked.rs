@@ -55,7 +55,7 @@ async fn named_by(stores: &Stores, job: Option<Job>) -> Vec<Parked> {
     let JobScope::Records { records } = &job.scope else {
         panic!("a retry job of {:?}", job.scope);
     };
-    let all = stores.parked.list(&ALL, None, 1_000).await;
+    let all = stores.parked.list(&ALL, None, 10_000).await;
     let mut all = all.expect("the store answers");
     all.retain(|record| records.contains(&key(record)));
     assert_eq!(all.len(), records.len(), "what is taken up stays");
@@ -115,7 +115,11 @@ pub async fn parked_entry_keeps_when_it_is_retried(harness: &dyn StoreHarness) {
         let due = at(seconds).after(delay);
         for later in [1, 2] {
             let entry = fails_at(seconds + later).await;
-            let expected = if retries == 0 { at(1).after(delay) } else { due };
+            let expected = if retries == 0 {
+                at(1).after(delay)
+            } else {
+                due
+            };
             assert_eq!(entry.retry_at, Some(expected), "after {retries} retries");
             assert_eq!(entry.retries, retries);
         }
@@ -262,6 +266,45 @@ pub async fn parked_children_are_released_once(harness: &dyn StoreHarness) {
     contact.retry_at = None;
     assert_eq!(stores.parked.park(&[contact]).await, Ok(()));
     assert_eq!(accepted(&[key(&account)], at(23)).await, Ok(1));
+}
+
+/// However many wait for the same parent, all that are open are released by its acceptance.
+pub async fn parked_children_are_released_however_many(harness: &dyn StoreHarness) {
+    const CHILDREN: u32 = 2_500;
+    let stores = harness.stores().await;
+    let parent = parked(ObjectKind::Account, 1);
+    let other = (ObjectKind::Account, id(ObjectKind::Account, 2));
+    let mut children = Vec::new();
+    for number in 0..CHILDREN {
+        let mut child = parked(ObjectKind::Contact, number);
+        child.parent = Some(if number % 5 == 0 { other } else { key(&parent) });
+        children.push(child);
+    }
+    for some in children.chunks(500) {
+        assert_eq!(stores.parked.park(some).await, Ok(()));
+    }
+    // Those that are dismissed stay with their parent, and keep no other from being released.
+    let dismissed = children.iter().take(50).map(key).collect::<Vec<_>>();
+    let found = stores.parked.dismiss(&dismissed, &dismissal(9)).await;
+    assert_eq!(found, Ok(50));
+    let arrived = [key(&parent), other];
+    let expected = u64::from(CHILDREN) - 50;
+    for released in [expected, 0] {
+        let accepted = stores
+            .parked
+            .accepted(&arrived, parent.version, at(10))
+            .await;
+        assert_eq!(accepted, Ok(released));
+    }
+    let mut due = 0;
+    loop {
+        let some = taken(&stores, at(10), 1_000).await.len();
+        if some == 0 {
+            break;
+        }
+        due += u64::try_from(some).unwrap_or_default();
+    }
+    assert_eq!(due, expected);
 }
 
 /// A cleared entry is gone, unless it failed with a newer row than was judged; nobody is released.
