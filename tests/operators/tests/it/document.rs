@@ -769,6 +769,9 @@ impl Queue for Gone {
         Err(gone())
     }
     async fn dead_count(&self) -> Result<u64, LinkLost> {
+    async fn dead_letter(&self, _id: &str) -> Result<Option<DeadLetter>, LinkLost> {
+        Err(gone())
+    }
         Err(gone())
     }
     async fn settle_dead(&self, _id: &str, _action: DeadAction) -> Result<bool, LinkLost> {
