@@ -25,7 +25,7 @@ use crate::views::{
 pub(super) const SILENT: Duration = Duration::from_secs(15);
 /// The jobs that are shown.
 const JOBS: usize = 20;
-/// How many jobs are looked through for the newest sync-all and those that failed.
+/// How many jobs are looked through for those that failed and for the hours of live changes.
 pub(super) const HISTORY: usize = 500;
 /// How many unreadable records are told apart by object.
 const UNREADABLE: usize = 1_000;
@@ -69,6 +69,7 @@ impl Operations {
         let mut open_gaps = stores.position.gaps().await?;
         open_gaps.retain(|gap| gap.closed.is_none());
         let parked = stores.parked.counts().await?;
+        let last_sync_all = stores.jobs.newest(JobKind::SyncAll).await?;
         let jobs = stores.jobs.list(HISTORY).await?;
 
         let waiting_for = waiting_for(&Seen {
@@ -85,7 +86,7 @@ impl Operations {
         let mut troubles = of_workers(&workers, now);
         troubles.extend(of_stream(stream.as_ref(), now));
         troubles.extend(of_messages(dead, &parked, &open_gaps));
-        troubles.extend(of_jobs(&jobs, now));
+        troubles.extend(of_jobs(&jobs, last_sync_all.as_ref(), now));
         let at_rest = waiting_for.is_empty();
         let reason = match (troubles.is_empty(), at_rest) {
             (false, _) => troubles.join("; "),
@@ -144,10 +145,7 @@ impl Operations {
             unreadable_left_off,
             open_gaps,
             workers,
-            last_sync_all: jobs
-                .iter()
-                .find(|job| job.kind == JobKind::SyncAll)
-                .map(|job| JobView::of(job, now)),
+            last_sync_all: last_sync_all.map(|job| JobView::of(&job, now)),
             jobs: jobs
                 .iter()
                 .take(JOBS)
@@ -404,7 +402,7 @@ fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>, gaps: &[Gap]) -> 
 
 /// A job that failed is no trouble any more once a sync-all that was asked for later has brought
 /// everything over.
-fn of_jobs(jobs: &[Job], now: Timestamp) -> Vec<String> {
+fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<String> {
     let made_good = jobs
         .iter()
         .filter(|job| job.kind == JobKind::SyncAll)
@@ -417,6 +415,7 @@ fn of_jobs(jobs: &[Job], now: Timestamp) -> Vec<String> {
         .map(|job| job.requested)
         .max();
     let is_trouble = |job: &&Job| made_good.is_none_or(|since| job.requested > since);
+        .chain(last_sync_all)
     let failed = jobs.iter().filter(is_trouble).filter_map(|job| {
         let why = job.failure()?;
         Some(format!("{} has failed: {why}", job.id))

@@ -63,7 +63,7 @@ pub struct StatusView {
     pub open_gaps: Vec<Gap>,
     /// What the workers say of themselves.
     pub workers: BTreeMap<String, Report>,
-    /// The newest sync-all among the newest 500 jobs; absent when there is none.
+    /// The newest sync-all; absent when there is none.
     pub last_sync_all: Option<JobView>,
     /// The newest jobs.
     pub jobs: Vec<JobView>,
