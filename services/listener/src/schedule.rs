@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::refresh::Looks;
 use crate::snapshot::{self, Reader};
+use crate::told::Told;
 use crate::{Active, allowance, gaps, in_words, sweep};
 
 const EVERY: Duration = Duration::from_millis(500);
@@ -29,6 +30,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     let mut forget_at = Instant::now();
     let mut sweep_at = Instant::now();
     let mut looks = Looks::default();
+    let mut told = Told::load(active).await?;
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
         let listener = &active.listener;
@@ -49,7 +51,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             forget(active).await?;
             forget_at = Instant::now() + FORGET_EVERY;
         }
-        let more = read_jobs(active, &mut readers).await?;
+        let more = read_jobs(active, &mut readers, &mut told).await?;
         if more {
             continue;
         }
@@ -63,11 +65,17 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
 }
 
 /// Gives every job that is not over a turn; whether any did something.
-async fn read_jobs(active: &Active, readers: &mut BTreeMap<JobId, Reader>) -> Result<bool, String> {
+async fn read_jobs(
+    active: &Active,
+    readers: &mut BTreeMap<JobId, Reader>,
+    told: &mut Told,
+) -> Result<bool, String> {
     let jobs = &active.listener.stores.jobs;
     let mut still_open = BTreeMap::new();
     let mut busy = false;
-    for job in jobs.unfinished().await.map_err(in_words)? {
+    let unfinished = jobs.unfinished().await.map_err(in_words)?;
+    told.look(active, &unfinished).await?;
+    for job in unfinished {
         if job.kind == JobKind::Live {
             continue;
         }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::failure::FailureKind;
+use domain::failure::{FailureKind, Policy};
 use domain::job::JobId;
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
@@ -21,7 +21,7 @@ use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
 use ports::source::SourceError;
-use ports::stores::{Standing, StoreError, Stores};
+use ports::stores::{LogEntry, LogLevel, Standing, StoreError, Stores};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
 use crate::in_hand::InHand;
+use crate::outages::{BROKER, Outages};
+use crate::reasons::Reason;
 
 /// No unit stays in hand longer than this.
 const HANDLING_LIMIT: Duration = Duration::from_secs(240);
@@ -41,6 +43,9 @@ const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 /// taken while they weigh less. Each is in memory several times over: as it came, read, and as it
 /// is sent on.
 const MOST_BYTES: usize = 4 << 20;
+/// Parked records of one unit of which each has a line in the integration log; the rest have one
+/// together.
+const PARKED_LINES: usize = 10;
 /// How long the loop waits for room in a full queue before it hands the unit back.
 const FULL_LIMIT: Duration = Duration::from_secs(120);
 
@@ -191,6 +196,8 @@ impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Worker")
             .field("lane", &self.lane)
+    /// What keeps it from its work, for the status and the log.
+    pub outages: Outages,
             .finish_non_exhaustive()
     }
 }
@@ -198,7 +205,38 @@ impl std::fmt::Debug for Worker {
 /// How a unit's handling ended, as far as the loop must know.
 enum Ended {
     Settled,
-    Outage(String),
+    Outage(Trouble),
+}
+
+/// Why a session ended before its time.
+struct Trouble {
+    /// See [`Reasons`](crate::reasons::Reasons).
+    about: &'static str,
+    reason: Reason,
+}
+
+impl Trouble {
+    fn of_broker(why: String) -> Self {
+        Self {
+            about: BROKER,
+            reason: why.into(),
+        }
+    }
+
+    fn of_worker(why: String) -> Self {
+        Outage::Other(why).into()
+    }
+}
+
+impl From<Outage> for Trouble {
+    fn from(outage: Outage) -> Self {
+        let (about, reason) = match &outage {
+            Outage::Source(error) => ("salesforce", error.into()),
+            Outage::Store(error) => ("store", error.to_string().into()),
+            Outage::Other(why) => ("worker", why.as_str().into()),
+        };
+        Self { about, reason }
+    }
 }
 
 impl Worker {
@@ -219,11 +257,13 @@ impl Worker {
             let mut settled = false;
             match self.session(&mut gate, &stop, &mut settled).await {
                 Ok(()) => pause = FIRST_PAUSE,
-                Err(reason) => {
+                Err(Trouble { about, reason }) => {
                     if settled {
                         pause = FIRST_PAUSE;
                     }
-                    tracing::warn!(stage = ?self.handler.stage(), lane = ?self.lane, pause_ms = pause.as_millis(), "{reason}");
+                    tracing::warn!(stage = ?self.handler.stage(), lane = ?self.lane, pause_ms = pause.as_millis(), "{}", reason.why);
+                    let now = self.clock.now();
+                    self.outages.met(self.lane, about, reason, now);
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => break,
@@ -241,13 +281,14 @@ impl Worker {
         gate: &mut watch::Receiver<Gate>,
         stop: &CancellationToken,
         settled: &mut bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let from = QueueName::new(self.handler.stage(), self.lane);
         let mut subscription = self
             .queue
             .subscribe(from, self.concurrency)
             .await
-            .map_err(|lost| lost.to_string())?;
+            .map_err(|lost| Trouble::of_broker(lost.to_string()))?;
+        self.outages.connected(self.lane);
         let mut running = JoinSet::new();
         let mut bytes = 0_usize;
         let ended = loop {
@@ -264,12 +305,15 @@ impl Worker {
                     Ok((size, ended)) => {
                         bytes = bytes.saturating_sub(size);
                         match ended {
-                            Ok(Ended::Settled) => *settled = true,
-                            Ok(Ended::Outage(reason)) => break Err(reason),
-                            Err(LinkLost(reason)) => break Err(LinkLost(reason).to_string()),
+                            Ok(Ended::Settled) => {
+                                *settled = true;
+                                self.outages.settled(self.lane);
+                            }
+                            Ok(Ended::Outage(trouble)) => break Err(trouble),
+                            Err(lost) => break Err(Trouble::of_broker(lost.to_string())),
                         }
                     }
-                    Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),
+                    Err(panicked) => break Err(Trouble::of_worker(format!("handling a unit failed unexpectedly: {panicked}"))),
                 },
                 incoming = subscription.next(), if running.len() < usize::from(self.concurrency) && bytes < MOST_BYTES => match incoming {
                     Ok(incoming) => {
@@ -278,7 +322,7 @@ impl Worker {
                         bytes = bytes.saturating_add(size);
                         running.spawn(async move { (size, worker.process(incoming).await) });
                     }
-                    Err(lost) => break Err(lost.to_string()),
+                    Err(lost) => break Err(Trouble::of_broker(lost.to_string())),
                 },
             }
         };
@@ -308,6 +352,13 @@ impl Worker {
         let held = self.in_hand.take(&unit, &self.clock);
         let job = unit.job.clone();
         let at = QueueName::new(self.handler.stage(), self.lane);
+                let line = format!(
+                    "a message of the {} stage cannot be read and is set aside: {reason}",
+                    self.handler.stage().name()
+                );
+                if let Err(error) = self.log(LogLevel::Error, "dead", None, None, line).await {
+                    tracing::warn!("that a message was set aside is not in the log: {error}");
+                }
         let copy = copy_of(at, &unit, &message.body);
         let judged = match self.standing(&unit).await {
             Ok(
@@ -341,7 +392,7 @@ impl Worker {
                 delivery
                     .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
                     .await?;
-                Ok(Ended::Outage(outage.to_string()))
+                Ok(Ended::Outage(outage.into()))
             }
         }
     }
@@ -473,11 +524,11 @@ impl Worker {
     ) -> Result<Ended, LinkLost> {
         for (to, unit) in &verdict.publish {
             if let Err(reason) = publish(&*self.queue, *to, unit).await {
-                return Ok(Ended::Outage(reason));
+                return Ok(Ended::Outage(Trouble::of_broker(reason)));
             }
         }
         if let Err(error) = self.record(&verdict, copy).await {
-            return Ok(Ended::Outage(error.to_string()));
+            return Ok(Ended::Outage(Outage::from(error).into()));
         }
         match verdict.settle {
             Settle::Ack => delivery.ack().await?,
@@ -488,9 +539,9 @@ impl Worker {
                         .await?;
                 }
                 Err(error) => {
-                    return Ok(Ended::Outage(format!(
+                    return Ok(Ended::Outage(Trouble::of_worker(format!(
                         "a unit could not be written: {error}"
-                    )));
+                    ))));
                 }
             },
         }
@@ -580,6 +631,7 @@ pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Resul
         id: unit.id.to_string(),
         kind: MESSAGE_TYPE.to_owned(),
         version: MESSAGE_VERSION,
+            self.log_parked(&verdict.park).await?;
         body,
     };
     let deadline = tokio::time::Instant::now() + FULL_LIMIT;
@@ -599,3 +651,60 @@ pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Resul
         }
     }
 }
+impl Worker {
+    /// Says of records which could not be brought on, and why. A unit that comes again after a
+    /// crash says so again.
+    async fn log_parked(&self, parked: &[Parked]) -> Result<(), StoreError> {
+        for record in parked.iter().take(PARKED_LINES) {
+            let code = record.code.as_deref().unwrap_or(record.kind.name());
+            let then = match record.kind.policy() {
+                Policy::RetryByItself => "it is tried again by itself",
+                Policy::WaitForParent => "it waits for that record",
+                Policy::Person => "somebody has to act",
+            };
+            let message = format!(
+                "{} {} is parked at the {} stage ({code}): {}; {then}",
+                record.object,
+                record.id,
+                record.stage.name(),
+                record.kind.cause()
+            );
+            let level = match record.kind.policy() {
+                Policy::RetryByItself | Policy::WaitForParent => LogLevel::Warning,
+                Policy::Person => LogLevel::Error,
+            };
+            let job = record.job.clone();
+            self.log(level, "parked", job, Some(record.record()), message)
+                .await?;
+        }
+        let more = parked.len().saturating_sub(PARKED_LINES);
+        if more > 0 {
+            let job = parked.first().and_then(|record| record.job.clone());
+            let message =
+                format!("{more} more records of this unit are parked (see `mosync parked list`)");
+            self.log(LogLevel::Warning, "parked", job, None, message)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn log(
+        &self,
+        level: LogLevel,
+        topic: &str,
+        job: Option<JobId>,
+        record: Option<(ObjectKind, SalesforceId)>,
+        message: String,
+    ) -> Result<(), StoreError> {
+        let entry = LogEntry {
+            at: self.clock.now(),
+            level,
+            topic: topic.to_owned(),
+            job,
+            record,
+            message,
+        };
+        self.stores.log.append(&entry).await
+    }
+}
+

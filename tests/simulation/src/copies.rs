@@ -240,6 +240,7 @@ impl Bench {
     async fn read_again_what_is_sent_back(&self) {
         let mut back = self.queue.subscribe(FILTER, 1).await.unwrap();
         loop {
+            outages: runtime::outages::Outages::default(),
             let incoming = back.next().await.unwrap();
             let old = Envelope::decode(&incoming.message.body).unwrap();
             let fresh = self.read("read again").await;

@@ -107,9 +107,12 @@ impl Operations {
         let unreadable_left_off = parked
             .get(&FailureKind::Unreadable)
             .map_or(0, |all| all.saturating_sub(told_apart));
+        let out_of_reach = out_of_reach(&workers, now);
         Ok(StatusView {
             verdict: if troubles.is_empty() {
                 Verdict::Healthy
+            } else if out_of_reach {
+                Verdict::OutOfReach
             } else {
                 Verdict::Degraded
             },
@@ -356,6 +359,13 @@ fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<String> {
     })
 }
 
+/// Whether a worker that runs says that something does not answer it.
+fn out_of_reach(workers: &BTreeMap<String, Report>, now: Timestamp) -> bool {
+    workers
+        .values()
+        .any(|report| !report.out_of_reach.is_empty() && now.since(report.at) <= SILENT)
+}
+
 fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
     let mut troubles = Vec::new();
     for worker in WORKERS {
@@ -405,6 +415,7 @@ fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>, gaps: &[Gap]) -> 
 fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<String> {
     let made_good = jobs
         .iter()
+        .chain(last_sync_all)
         .filter(|job| job.kind == JobKind::SyncAll)
         .filter(|job| {
             matches!(
@@ -415,7 +426,6 @@ fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<Str
         .map(|job| job.requested)
         .max();
     let is_trouble = |job: &&Job| made_good.is_none_or(|since| job.requested > since);
-        .chain(last_sync_all)
     let failed = jobs.iter().filter(is_trouble).filter_map(|job| {
         let why = job.failure()?;
         Some(format!("{} has failed: {why}", job.id))
