@@ -19,7 +19,7 @@ use domain::job::{Job, JobId, JobKind, JobScope};
 use domain::permission::PermissionSnapshot;
 use domain::rule::is_permitted;
 use domain::tally::Count;
-use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitCopy, UnitRecord};
+use domain::unit::{Cause, Envelope, Lane, Stage, UnitCopy};
 use domain::{ObjectKind, SalesforceId, Ticket, Timestamp};
 use ports::Clock;
 use ports::source::Source;
@@ -296,11 +296,11 @@ fn conclude(
         // Back to where rows are read: with the companions, the missing parent comes along.
         unit.records.extend(orphans);
         unit.rereads += 1;
-        to_be_read_again(one_step_on(unit))
+        Verdict::read_again(one_step_on(unit))
     } else if unit.records.is_empty() {
         Verdict::finished(unit)
     } else if repeat == Repeat::Only {
-        to_be_read_again(one_step_on(unit))
+        Verdict::read_again(one_step_on(unit))
     } else {
         let wait = stopped.map_or_else(|| rung(unit.attempts), |stopped| stopped.wait);
         // Only what mOS was too busy for uses up attempts; silence and pauses are nobody's fault.
@@ -340,11 +340,10 @@ impl Handler for Loader {
         }
         let now = self.stores.ticket.take().await?;
         let reason = why_not(&unit, ticket, now, self.max_age);
-        let repeat = match (
-            self.begin(&unit, copy, reason.is_none() || unit.outages > 0)
-                .await?,
-            reason,
-        ) {
+        let sending = self
+            .begin(&unit, copy, reason.is_none() || unit.outages > 0)
+            .await?;
+        let repeat = match (sending, reason) {
             (Sending::Counted | Sending::Superseded, _) => {
                 tracing::info!(unit = %unit.id, step = unit.step, "another copy of this unit is counted, or will be");
                 return Ok(Verdict::left_to_another());
@@ -353,7 +352,7 @@ impl Handler for Loader {
             (Sending::First | Sending::Again, None) => Repeat::OrNew,
             (Sending::First, Some(reason)) if unit.outages == 0 => {
                 tracing::info!(unit = %unit.id, "{reason}; it is read again");
-                return Ok(to_be_read_again(unit));
+                return Ok(Verdict::read_again(unit));
             }
             // It was sent before, or may have been.
             (Sending::First | Sending::Again, Some(reason)) => {
@@ -362,7 +361,20 @@ impl Handler for Loader {
             }
         };
         let snapshot = self.stores.permissions.latest().await?;
-        let void = drop_unpermitted(&mut unit, &snapshot, now.version.time());
+        let at = now.version.time();
+        let (repeat, void) = if !may_have_been_sent(&unit, sending) {
+            (repeat, drop_unpermitted(&mut unit, &snapshot, at))
+        } else if unit
+            .records
+            .iter()
+            .all(|record| is_permitted(&record.owners, &snapshot, at))
+        {
+            (repeat, Vec::new())
+        } else {
+            // mOS may have what is not permitted any more: what it answered is counted, the rest
+            // is read again and then left out.
+            (Repeat::Only, Vec::new())
+        };
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
@@ -403,6 +415,11 @@ impl Loader {
     }
 }
 
+/// Whether mOS may have had this unit before, without its answer having arrived.
+fn may_have_been_sent(unit: &Envelope, sending: Sending) -> bool {
+    sending == Sending::Again || unit.outages > 0
+}
+
 /// Why the unit must not be sent as it is.
 fn why_not(
     unit: &Envelope,
@@ -417,11 +434,6 @@ fn why_not(
     } else {
         None
     }
-}
-
-/// Back to where rows are read.
-fn to_be_read_again(unit: Envelope) -> Verdict {
-    Verdict::pass_on(QueueName::new(Stage::Filter, unit.lane), read_again(unit))
 }
 
 /// What is left of a unit after it has been sent: other copies of it are outdated.
@@ -468,29 +480,4 @@ fn drop_unpermitted(
         permitted
     });
     void
-}
-
-/// The unit as it was before anything was read. Companions become records of their own: what they
-/// came along with may have arrived already.
-fn read_again(mut unit: Envelope) -> Envelope {
-    unit.records = unit
-        .records
-        .iter()
-        .map(|record| reread(record.object, record.id))
-        .collect();
-    unit.ticket = None;
-    unit.scoped = None;
-    unit
-}
-
-fn reread(object: ObjectKind, id: SalesforceId) -> UnitRecord {
-    UnitRecord {
-        object,
-        id,
-        cause: Cause::Reread,
-        row: None,
-        owners: BTreeSet::new(),
-        last_word: false,
-        entering: false,
-    }
 }

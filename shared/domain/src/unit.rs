@@ -154,6 +154,28 @@ impl Envelope {
         )
     }
 
+    /// The unit as it was before anything was read. Companions become records of their own: what
+    /// they came along with may have arrived already, or have left the scope.
+    #[must_use]
+    pub fn unread(mut self) -> Self {
+        self.records = self
+            .records
+            .into_iter()
+            .map(|record| UnitRecord {
+                object: record.object,
+                id: record.id,
+                cause: Cause::Reread,
+                row: None,
+                owners: BTreeSet::new(),
+                last_word: false,
+                entering: false,
+            })
+            .collect();
+        self.ticket = None;
+        self.scoped = None;
+        self
+    }
+
     /// Writes the message body.
     ///
     /// # Errors

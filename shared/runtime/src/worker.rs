@@ -77,6 +77,12 @@ impl Verdict {
         }
     }
 
+    /// Sends the unit back to where rows are read.
+    #[must_use]
+    pub fn read_again(unit: Envelope) -> Self {
+        Self::pass_on(QueueName::new(Stage::Filter, unit.lane), unit.unread())
+    }
+
     /// Nothing is to be done about this copy of a unit: another one is counted.
     #[must_use]
     pub fn left_to_another() -> Self {
@@ -190,14 +196,14 @@ pub struct Worker {
     pub concurrency: u16,
     /// What the process has in hand, for the status.
     pub in_hand: InHand,
+    /// What keeps it from its work, for the status and the log.
+    pub outages: Outages,
 }
 
 impl std::fmt::Debug for Worker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Worker")
             .field("lane", &self.lane)
-    /// What keeps it from its work, for the status and the log.
-    pub outages: Outages,
             .finish_non_exhaustive()
     }
 }
@@ -346,12 +352,6 @@ impl Worker {
                     "a message cannot be read and is set aside: {reason}"
                 );
                 delivery.dead_letter(&reason).await?;
-                return Ok(Ended::Settled);
-            }
-        };
-        let held = self.in_hand.take(&unit, &self.clock);
-        let job = unit.job.clone();
-        let at = QueueName::new(self.handler.stage(), self.lane);
                 let line = format!(
                     "a message of the {} stage cannot be read and is set aside: {reason}",
                     self.handler.stage().name()
@@ -359,6 +359,12 @@ impl Worker {
                 if let Err(error) = self.log(LogLevel::Error, "dead", None, None, line).await {
                     tracing::warn!("that a message was set aside is not in the log: {error}");
                 }
+                return Ok(Ended::Settled);
+            }
+        };
+        let held = self.in_hand.take(&unit, &self.clock);
+        let job = unit.job.clone();
+        let at = QueueName::new(self.handler.stage(), self.lane);
         let copy = copy_of(at, &unit, &message.body);
         let judged = match self.standing(&unit).await {
             Ok(
@@ -450,6 +456,9 @@ impl Worker {
         mut unit: Envelope,
         copy: &UnitCopy,
     ) -> Result<Verdict, Outage> {
+        if self.handler.stage() == Stage::Load {
+            return self.judge_one_by_one(unit, copy).await;
+        }
         let mut poison = Vec::new();
         for record in &unit.records {
             let alone = Envelope {
@@ -492,6 +501,77 @@ impl Worker {
             }
         };
         verdict.park.extend(parked);
+        Ok(verdict)
+    }
+
+    /// Tries every record alone where that sends it, and puts together what became of them: sent
+    /// once more with the others, each would be answered as one that mOS has already. Tried again
+    /// after an outage, mOS repeats its answers.
+    async fn judge_one_by_one(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        let mut whole = Envelope {
+            records: Vec::new(),
+            tally: Tally::default(),
+            ..unit.clone()
+        };
+        let alone = whole.clone();
+        whole.tally.merge(&unit.tally);
+        let mut park = Vec::new();
+        let mut void = Void::default();
+        let mut is_read_again = false;
+        let mut wait = None;
+        for record in &unit.records {
+            let alone = Envelope {
+                records: vec![record.clone()],
+                ..alone.clone()
+            };
+            let Ok(verdict) = self.guarded(alone, copy).await else {
+                tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
+                whole.tally.add(record.object, Count::Parked);
+                park.push(self.poisoned(&unit, record));
+                continue;
+            };
+            let Verdict {
+                publish,
+                park: parked,
+                unpark,
+                count,
+                settle,
+            } = verdict?;
+            park.extend(parked);
+            void.records.extend(unpark.records);
+            void.version = unpark.version;
+            let left = match (count, publish.into_iter().next(), settle) {
+                (Some(counted), ..) => {
+                    whole.tally.merge(&counted.tally);
+                    continue;
+                }
+                (None, Some((_, left)), _) => {
+                    is_read_again = true;
+                    left
+                }
+                (None, None, Settle::RetryAfter(after, left)) => {
+                    wait = wait.max(Some(after));
+                    *left
+                }
+                (None, None, Settle::Ack) => return Ok(Verdict::left_to_another()),
+            };
+            whole.tally.merge(&left.tally);
+            whole.records.extend(left.records);
+            whole.rereads = whole.rereads.max(left.rereads);
+            whole.attempts = whole.attempts.max(left.attempts);
+            whole.outages = whole.outages.max(left.outages);
+            whole.step = whole.step.max(left.step);
+        }
+        let mut verdict = match wait {
+            _ if is_read_again => Verdict::read_again(whole),
+            Some(wait) => Verdict {
+                settle: Settle::RetryAfter(wait, Box::new(whole)),
+                ..Verdict::left_to_another()
+            },
+            None => Verdict::finished(whole),
+        };
+        verdict.park = park;
+        verdict.unpark = void;
         Ok(verdict)
     }
 
@@ -551,6 +631,7 @@ impl Worker {
     async fn record(&self, verdict: &Verdict, copy: &UnitCopy) -> Result<(), StoreError> {
         if !verdict.park.is_empty() {
             self.stores.parked.park(&verdict.park).await?;
+            self.log_parked(&verdict.park).await?;
         }
         let Void { records, version } = &verdict.unpark;
         if !records.is_empty() {
@@ -577,80 +658,6 @@ impl Worker {
     }
 }
 
-/// Which of the unit's copies this message is, in the queue that it was delivered from.
-#[must_use]
-pub fn copy_of(at: QueueName, unit: &Envelope, body: &[u8]) -> UnitCopy {
-    let content = (at == QueueName::new(Stage::Load, Lane::Bulk)).then(|| {
-        let digest = Sha256::digest(body);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    });
-    UnitCopy {
-        step: unit.step,
-        content,
-    }
-}
-
-struct Panicked;
-
-fn decode(message: &Message) -> Result<Envelope, String> {
-    if message.kind != MESSAGE_TYPE {
-        return Err(format!(
-            "its type is `{}`, this stage reads `{MESSAGE_TYPE}`",
-            message.kind
-        ));
-    }
-    if message.version != MESSAGE_VERSION {
-        return Err(format!(
-            "its version is {}, this mosync reads version {MESSAGE_VERSION}; update the worker, then replay it",
-            message.version
-        ));
-    }
-    Envelope::decode(&message.body)
-        .map_err(|error| format!("its body is not a unit: {}", without_values(&error)))
-}
-
-/// Where a JSON error is, without the words that may quote a value.
-fn without_values(error: &serde_json::Error) -> String {
-    format!(
-        "{:?} error at line {}, column {}",
-        error.classify(),
-        error.line(),
-        error.column()
-    )
-}
-
-/// Publishes a unit, waiting for room where a queue is full.
-///
-/// # Errors
-/// In words, when the link is lost, no queue takes it or there is no room for too long.
-pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Result<(), String> {
-    let body = unit
-        .encode()
-        .map_err(|error| format!("a unit could not be written: {error}"))?;
-    let message = Message {
-        id: unit.id.to_string(),
-        kind: MESSAGE_TYPE.to_owned(),
-        version: MESSAGE_VERSION,
-            self.log_parked(&verdict.park).await?;
-        body,
-    };
-    let deadline = tokio::time::Instant::now() + FULL_LIMIT;
-    let mut pause = Duration::from_millis(50);
-    loop {
-        match queue.publish(to, &message).await {
-            Ok(()) => return Ok(()),
-            Err(PublishError::Full(_)) if tokio::time::Instant::now() + pause < deadline => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(2));
-            }
-            Err(
-                error @ (PublishError::Full(_)
-                | PublishError::Unroutable(_)
-                | PublishError::Lost(_)),
-            ) => return Err(error.to_string()),
-        }
-    }
-}
 impl Worker {
     /// Says of records which could not be brought on, and why. A unit that comes again after a
     /// crash says so again.
@@ -708,3 +715,76 @@ impl Worker {
     }
 }
 
+/// Which of the unit's copies this message is, in the queue that it was delivered from.
+#[must_use]
+pub fn copy_of(at: QueueName, unit: &Envelope, body: &[u8]) -> UnitCopy {
+    let content = (at == QueueName::new(Stage::Load, Lane::Bulk)).then(|| {
+        let digest = Sha256::digest(body);
+        digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    });
+    UnitCopy {
+        step: unit.step,
+        content,
+    }
+}
+
+struct Panicked;
+
+fn decode(message: &Message) -> Result<Envelope, String> {
+    if message.kind != MESSAGE_TYPE {
+        return Err(format!(
+            "its type is `{}`, this stage reads `{MESSAGE_TYPE}`",
+            message.kind
+        ));
+    }
+    if message.version != MESSAGE_VERSION {
+        return Err(format!(
+            "its version is {}, this mosync reads version {MESSAGE_VERSION}; update the worker, then replay it",
+            message.version
+        ));
+    }
+    Envelope::decode(&message.body)
+        .map_err(|error| format!("its body is not a unit: {}", without_values(&error)))
+}
+
+/// Where a JSON error is, without the words that may quote a value.
+fn without_values(error: &serde_json::Error) -> String {
+    format!(
+        "{:?} error at line {}, column {}",
+        error.classify(),
+        error.line(),
+        error.column()
+    )
+}
+
+/// Publishes a unit, waiting for room where a queue is full.
+///
+/// # Errors
+/// In words, when the link is lost, no queue takes it or there is no room for too long.
+pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Result<(), String> {
+    let body = unit
+        .encode()
+        .map_err(|error| format!("a unit could not be written: {error}"))?;
+    let message = Message {
+        id: unit.id.to_string(),
+        kind: MESSAGE_TYPE.to_owned(),
+        version: MESSAGE_VERSION,
+        body,
+    };
+    let deadline = tokio::time::Instant::now() + FULL_LIMIT;
+    let mut pause = Duration::from_millis(50);
+    loop {
+        match queue.publish(to, &message).await {
+            Ok(()) => return Ok(()),
+            Err(PublishError::Full(_)) if tokio::time::Instant::now() + pause < deadline => {
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(2));
+            }
+            Err(
+                error @ (PublishError::Full(_)
+                | PublishError::Unroutable(_)
+                | PublishError::Lost(_)),
+            ) => return Err(error.to_string()),
+        }
+    }
+}
