@@ -316,7 +316,9 @@ impl Worker {
                                 self.outages.settled(self.lane);
                             }
                             Ok(Ended::Outage(trouble)) => break Err(trouble),
-                            Err(lost) => break Err(Trouble::of_broker(lost.to_string())),
+                            Err(lost @ LinkLost(_)) => {
+                                break Err(Trouble::of_broker(lost.to_string()));
+                            }
                         }
                     }
                     Err(panicked) => break Err(Trouble::of_worker(format!("handling a unit failed unexpectedly: {panicked}"))),
