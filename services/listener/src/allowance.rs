@@ -193,7 +193,11 @@ pub(crate) async fn holds(active: &Active, job: &Job) -> Result<bool, String> {
         let ours = |pause: &Pause| pause.by == PausedBy::Quota && pause.why.starts_with(WHY);
         if job.paused.as_ref().is_some_and(ours) {
             let resumed = jobs.resume(&job.id, PausedBy::Quota, now).await;
-            resumed.map_err(in_words)?;
+            if resumed.map_err(in_words)? {
+                let message = format!("{} goes on: the API allowance has room again", job.id);
+                let logged = active.log(LogLevel::Info, "job", Some(&job.id), message);
+                logged.await.map_err(in_words)?;
+            }
         }
         return Ok(false);
     };
@@ -213,7 +217,12 @@ pub(crate) async fn holds(active: &Active, job: &Job) -> Result<bool, String> {
             why,
             until: Some(until),
         };
-        jobs.pause(&job.id, &pause).await.map_err(in_words)?;
+        let held = jobs.pause(&job.id, &pause).await.map_err(in_words)?;
+        if held && job.paused.is_none() {
+            let message = format!("{} is held until {until}: {}", job.id, pause.why);
+            let logged = active.log(LogLevel::Warning, "job", Some(&job.id), message);
+            logged.await.map_err(in_words)?;
+        }
     }
     Ok(true)
 }

@@ -17,6 +17,7 @@ mod snapshot;
 mod stream;
 mod sweep;
 mod switches;
+mod told;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -26,10 +27,11 @@ use std::time::Duration;
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::Clock;
 use ports::queue::Queue;
-use ports::source::{Organization, Source};
-use ports::stores::{LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
+use ports::source::{Organization, Source, SourceError};
+use ports::stores::{Dependency, LogEntry, LogLevel, Report, StoreError, Stores, WorkerState};
 use runtime::config::Retention;
 use runtime::readback::RulesInForce;
+use runtime::reasons::{Reason, Reasons};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -66,6 +68,8 @@ pub struct Listener {
     retention: Retention,
     polling: Polling,
     state: Mutex<WorkerState>,
+    /// Why it does not follow the stream, where it was to.
+    interrupted: Mutex<Reasons>,
     refreshed_every: Duration,
     permission_sets: PermissionSets,
     /// Why objects cannot be polled, and what else somebody should look at.
@@ -125,6 +129,7 @@ impl Listener {
                 every: Duration::ZERO,
             },
             state,
+            interrupted: Mutex::default(),
             refreshed_every: REFRESHED_EVERY,
             permission_sets: PermissionSets::default(),
             alarms: Mutex::default(),
@@ -169,6 +174,17 @@ impl Listener {
 
     /// Follows the stream until `stop`, whenever this process holds the lease.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let told = runtime::interruptions::tell("listener", &self.stores, &*self.clock, || {
+            self.interrupted().clone()
+        });
+        tokio::select! {
+            biased;
+            () = self.work(stop) => {}
+            () = told => {}
+        }
+    }
+
+    async fn work(self: &Arc<Self>, stop: CancellationToken) {
         while !stop.is_cancelled() {
             if let Err(reason) = self.lease_and_work(&stop).await {
                 tracing::warn!("{reason}");
@@ -203,7 +219,14 @@ impl Listener {
             .await
             .map_err(in_words)?;
         let was_disabled = self.wait_while_disabled(stop).await?;
-        let org = self.source.organization().await.map_err(in_words)?;
+        let org = match self.source.organization().await {
+            Ok(org) => org,
+            Err(error) => {
+                tracing::warn!("{error}");
+                self.report_outage(&error).await;
+                return Ok(());
+            }
+        };
         self.wait_for_leave(&org, stop).await?;
         let revision = self.stores.settings.current().await.map_err(in_words)?;
         let active = Arc::new(Active {
@@ -298,6 +321,23 @@ impl Listener {
     }
 
     async fn report(&self, state: WorkerState) {
+        let reason = match &state {
+            WorkerState::Running => None,
+            WorkerState::Paused(why) | WorkerState::Failing(why) => Some(why.as_str().into()),
+        };
+        self.report_for(state, reason).await;
+    }
+
+    /// Salesforce does not let it follow the stream.
+    async fn report_outage(&self, error: &SourceError) {
+        let state = WorkerState::Failing(error.to_string());
+        self.report_for(state, Some(error.into())).await;
+    }
+
+    async fn report_for(&self, state: WorkerState, reason: Option<Reason>) {
+        *self.interrupted() = reason
+            .map(|reason| Reasons::of("stream", reason))
+            .unwrap_or_default();
         *self.state.lock().unwrap_or_else(PoisonError::into_inner) = state;
         self.report_again().await;
     }
@@ -344,6 +384,20 @@ impl Listener {
         self.alarms.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn interrupted(&self) -> MutexGuard<'_, Reasons> {
+        self.interrupted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn out_of_reach(&self) -> BTreeSet<Dependency> {
+        let interrupted = self.interrupted();
+        let out_of_reach = interrupted.iter();
+        out_of_reach
+            .filter_map(|(_, reason)| reason.out_of_reach)
+            .collect()
+    }
+
     /// How the stream is, and the polls where it is well.
     fn state(&self) -> WorkerState {
         let stream = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -361,6 +415,7 @@ impl Listener {
             at: self.clock.now(),
             state: self.state(),
             figures: self.figures(),
+            out_of_reach: self.out_of_reach(),
         };
         if let Err(error) = self.stores.reports.report("listener", &report).await {
             tracing::warn!("the listener's state could not be reported: {error}");

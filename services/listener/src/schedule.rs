@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use crate::lost_live::Watches;
 use crate::refresh::Looks;
 use crate::snapshot::{self, Reader};
+use crate::told::Told;
 use crate::{Active, allowance, gaps, in_words, sweep};
 
 const EVERY: Duration = Duration::from_millis(500);
@@ -33,6 +34,7 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     let mut forget_at = Instant::now();
     let mut sweep_at = Instant::now();
     let mut looks = Looks::default();
+    let mut told = Told::load(active).await?;
     while !stop.is_cancelled() {
         // No query before a position is stored: what changes during a load must be in the stream.
         let listener = &active.listener;
@@ -54,8 +56,9 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             forget_at = Instant::now() + FORGET_EVERY;
         }
         let unfinished = active.listener.stores.jobs.unfinished().await;
+        let unfinished = unfinished.map_err(in_words)?;
+        told.look(active, &unfinished).await?;
         let (hours, jobs) = unfinished
-            .map_err(in_words)?
             .into_iter()
             .partition::<Vec<_>, _>(|job| job.kind == JobKind::Live);
         live.look(active, &hours).await?;

@@ -62,10 +62,7 @@ pub(crate) async fn follow(active: &Active, stop: &CancellationToken) -> Result<
                     gaps::position_rejected(active, &error).await?;
                 }
                 tracing::warn!("the event stream ended: {error}");
-                active
-                    .listener
-                    .report(WorkerState::Failing(error.to_string()))
-                    .await;
+                active.listener.report_outage(&error).await;
                 heard
             }
             Ended::Done => {

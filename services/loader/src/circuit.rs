@@ -3,8 +3,10 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use ports::stores::Dependency;
 use ports::target::{Target, TargetError};
 use runtime::gate::Gates;
+use runtime::reasons::Reason;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -31,6 +33,14 @@ enum State {
     Closed { failures: u32 },
     Pausing { until: Instant },
     Probing,
+}
+
+/// Why the gate is closed.
+fn reason(trouble: &TargetError) -> Reason {
+    Reason {
+        why: trouble.to_string(),
+        out_of_reach: matches!(trouble, TargetError::Unreachable(_)).then_some(Dependency::Mos),
+    }
 }
 
 impl Circuit {
@@ -65,7 +75,7 @@ impl Circuit {
                 *state = State::Pausing {
                     until: Instant::now() + *pause,
                 };
-                self.gates.close(GATE, &trouble.to_string());
+                self.gates.close(GATE, reason(trouble));
                 self.opened.notify_one();
                 return *pause;
             }
@@ -87,7 +97,7 @@ impl Circuit {
 
     fn probe(&self, state: &mut State, trouble: &TargetError) {
         *state = State::Probing;
-        self.gates.close(GATE, &trouble.to_string());
+        self.gates.close(GATE, reason(trouble));
         self.opened.notify_one();
     }
 
@@ -129,7 +139,7 @@ impl Circuit {
                     }
                 }
                 Err(trouble) => {
-                    self.gates.close(GATE, &trouble.to_string());
+                    self.gates.close(GATE, reason(&trouble));
                     *self.lock() = State::Probing;
                 }
             }

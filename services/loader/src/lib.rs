@@ -340,11 +340,10 @@ impl Handler for Loader {
         }
         let now = self.stores.ticket.take().await?;
         let reason = why_not(&unit, ticket, now, self.max_age);
-        let repeat = match (
-            self.begin(&unit, copy, reason.is_none() || unit.outages > 0)
-                .await?,
-            reason,
-        ) {
+        let sending = self
+            .begin(&unit, copy, reason.is_none() || unit.outages > 0)
+            .await?;
+        let repeat = match (sending, reason) {
             (Sending::Counted | Sending::Superseded, _) => {
                 tracing::info!(unit = %unit.id, step = unit.step, "another copy of this unit is counted, or will be");
                 return Ok(Verdict::left_to_another());
@@ -362,7 +361,20 @@ impl Handler for Loader {
             }
         };
         let snapshot = self.stores.permissions.latest().await?;
-        let void = drop_unpermitted(&mut unit, &snapshot, now.version.time());
+        let at = now.version.time();
+        let (repeat, void) = if !may_have_been_sent(&unit, sending) {
+            (repeat, drop_unpermitted(&mut unit, &snapshot, at))
+        } else if unit
+            .records
+            .iter()
+            .all(|record| is_permitted(&record.owners, &snapshot, at))
+        {
+            (repeat, Vec::new())
+        } else {
+            // mOS may have what is not permitted any more: what it answered is counted, the rest
+            // is read again and then left out.
+            (Repeat::Only, Vec::new())
+        };
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
@@ -401,6 +413,11 @@ impl Loader {
             }
         }
     }
+}
+
+/// Whether mOS may have had this unit before, without its answer having arrived.
+fn may_have_been_sent(unit: &Envelope, sending: Sending) -> bool {
+    sending == Sending::Again || unit.outages > 0
 }
 
 /// Why the unit must not be sent as it is.

@@ -14,6 +14,7 @@ use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
 use runtime::expiring::Expiring;
 use runtime::gate::Gate;
+use runtime::reasons::{Reason, Reasons};
 use runtime::worker::Outage;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -21,6 +22,8 @@ use tokio_util::sync::CancellationToken;
 use crate::holders;
 pub use crate::holders::Requirements;
 
+/// What the gate's reasons are about.
+const PERMISSIONS: &str = "permissions";
 /// However soon an assignment runs out, Salesforce is not asked more often than this.
 const SHORTEST: Duration = Duration::from_millis(200);
 /// A grant that runs out within this time of a poll counts as run out where it is renewed.
@@ -64,9 +67,10 @@ impl std::fmt::Debug for Poll {
 /// The gate before the first poll.
 #[must_use]
 pub fn closed_gate() -> watch::Sender<Gate> {
-    watch::Sender::new(Gate::Closed(
-        "permissions have not been read from Salesforce yet".to_owned(),
-    ))
+    watch::Sender::new(Gate::Closed(Reasons::of(
+        PERMISSIONS,
+        "permissions have not been read from Salesforce yet",
+    )))
 }
 
 impl Poll {
@@ -86,7 +90,13 @@ impl Poll {
                     if succeeded.elapsed() > too_old(self.every) {
                         // Who has lost permission since would still be sent.
                         let why = format!("permissions cannot be read from Salesforce: {error}");
-                        self.gate.send_replace(Gate::Closed(why));
+                        let out_of_reach = match &error {
+                            Outage::Source(error) => Reason::from(error).out_of_reach,
+                            Outage::Store(_) | Outage::Other(_) => None,
+                        };
+                        let reason = Reason { why, out_of_reach };
+                        let closed = Gate::Closed(Reasons::of(PERMISSIONS, reason));
+                        self.gate.send_replace(closed);
                     }
                     self.every.min(Duration::from_secs(5))
                 }
@@ -136,7 +146,9 @@ impl Poll {
                     "what does not count as permission has changed"
                 );
             }
-            Ok(()) => self.log(&before, &now, &entered).await?,
+            Ok(()) => {
+                self.log(&before, &now, &entered, backfill.as_ref()).await?;
+            }
             Err(StoreError::Conflict { .. }) => {
                 tracing::info!("another permission worker stored its snapshot first");
             }
@@ -169,6 +181,7 @@ impl Poll {
         before: &PermissionSnapshot,
         now: &PermissionSnapshot,
         entered: &BTreeSet<SalesforceId>,
+        backfill: Option<&Job>,
     ) -> Result<(), StoreError> {
         let left = before
             .permitted(now.taken)
@@ -184,8 +197,8 @@ impl Poll {
         let entry = LogEntry {
             at: now.taken,
             level: LogLevel::Info,
-            topic: "permissions".to_owned(),
-            job: None,
+            topic: PERMISSIONS.to_owned(),
+            job: backfill.map(|job| job.id.clone()),
             record: None,
             message,
         };

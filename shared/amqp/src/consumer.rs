@@ -15,7 +15,7 @@ use lapin::{Acker, Channel, Consumer};
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, Subscription};
 
-use crate::envelope::{self, Headers};
+use crate::envelope::{self, Death, Headers};
 use crate::queue::lost;
 use crate::session::{Fault, Refusal, Session, within_deadline};
 use crate::topology::{DEAD, EXCHANGE, LADDER};
@@ -288,7 +288,11 @@ impl Delivery for AmqpDelivery {
             // This delivery is one more that it has had.
             attempt: self.attempt.saturating_add(1),
             not_before: None,
-            death: Some((reason.to_owned(), self.settler.from.name().to_owned())),
+            death: Some(Death {
+                reason: reason.to_owned(),
+                queue: self.settler.from.name().to_owned(),
+                at: Some(self.settler.clock.now()),
+            }),
         };
         let Self {
             message, settler, ..

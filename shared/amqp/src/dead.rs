@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::unit::QueueName;
 use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
 use ports::queue::{DeadAction, DeadLetter, Message};
 
-use crate::envelope::{self, Headers};
+use crate::envelope::{self, Death, Headers};
 use crate::session::{Fault, Refusal, Session, within_deadline};
 use crate::topology::{DEAD, EXCHANGE};
 
@@ -28,6 +29,23 @@ pub(crate) async fn look(session: &Session, max: usize) -> Result<Vec<DeadLetter
     }
     put_back(session, channel, letters.len()).await?;
     Ok(letters)
+}
+
+/// The dead letter of that message id. Those before it are taken with it, and go back when the
+/// channel closes.
+pub(crate) async fn find(session: &Session, id: &str) -> Result<Option<DeadLetter>, Fault> {
+    let channel = session.channel().await?;
+    let mut held = 0;
+    let mut found = None;
+    while found.is_none() {
+        let Some(taken) = take(&channel).await? else {
+            break;
+        };
+        held += 1;
+        found = Some(letter(&taken)).filter(|letter| letter.message.id == id);
+    }
+    put_back(session, channel, held).await?;
+    Ok(found)
 }
 
 /// Replays or discards the dead letter of that message id; `false` when there is none, or when it
@@ -72,9 +90,14 @@ pub(crate) async fn set_aside(
     message: &Message,
     from: &str,
     reason: &str,
+    at: Timestamp,
 ) -> Result<(), Refusal> {
     let headers = Headers {
-        death: Some((reason.to_owned(), from.to_owned())),
+        death: Some(Death {
+            reason: reason.to_owned(),
+            queue: from.to_owned(),
+            at: Some(at),
+        }),
         ..Headers::default()
     };
     let properties = envelope::properties(message, &headers);
@@ -113,13 +136,13 @@ async fn take(channel: &Channel) -> Result<Option<BasicGetMessage>, Fault> {
 
 fn letter(taken: &BasicGetMessage) -> DeadLetter {
     let delivery = &taken.delivery;
-    let (reason, queue, attempt) =
-        envelope::death(&delivery.properties, delivery.routing_key.as_str());
+    let (death, attempt) = envelope::death(&delivery.properties, delivery.routing_key.as_str());
     DeadLetter {
         message: envelope::message(&delivery.properties, delivery.data.clone()),
-        queue,
-        reason,
+        queue: death.queue,
+        reason: death.reason,
         attempt,
+        since: death.at,
     }
 }
 

@@ -12,6 +12,7 @@ const ATTEMPT: &str = "attempt";
 const NOT_BEFORE: &str = "not-before";
 const REASON: &str = "reason";
 const QUEUE: &str = "queue";
+const SET_ASIDE: &str = "set-aside";
 
 /// What we write into a message's headers besides its version. The broker's own (`x-death` and
 /// the like) are never copied: older brokers read them as theirs.
@@ -21,8 +22,19 @@ pub(crate) struct Headers {
     pub(crate) attempt: u32,
     /// It must not be shown earlier.
     pub(crate) not_before: Option<Timestamp>,
-    /// Of a dead letter: why, and from which queue.
-    pub(crate) death: Option<(String, String)>,
+    /// Of a dead letter.
+    pub(crate) death: Option<Death>,
+}
+
+/// How a message came to be set aside.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Death {
+    /// Why.
+    pub(crate) reason: String,
+    /// From which queue.
+    pub(crate) queue: String,
+    /// When, where it is known.
+    pub(crate) at: Option<Timestamp>,
 }
 
 /// The properties of a publish.
@@ -36,9 +48,12 @@ pub(crate) fn properties(message: &Message, headers: &Headers) -> BasicPropertie
     if let Some(at) = headers.not_before {
         put(NOT_BEFORE, AMQPValue::LongLongInt(at.as_micros()));
     }
-    if let Some((reason, queue)) = &headers.death {
+    if let Some(Death { reason, queue, at }) = &headers.death {
         put(REASON, AMQPValue::LongString(reason.as_str().into()));
         put(QUEUE, AMQPValue::LongString(queue.as_str().into()));
+        if let Some(at) = at {
+            put(SET_ASIDE, AMQPValue::LongLongInt(at.as_micros()));
+        }
     }
     const PERSISTENT: u8 = 2;
     BasicProperties::default()
@@ -69,8 +84,11 @@ pub(crate) fn headers(properties: &BasicProperties) -> Headers {
     Headers {
         attempt: small_number(properties, ATTEMPT),
         not_before: number(properties, NOT_BEFORE).map(Timestamp::from_micros),
-        death: text(properties, REASON)
-            .map(|reason| (reason, text(properties, QUEUE).unwrap_or_default())),
+        death: text(properties, REASON).map(|reason| Death {
+            reason,
+            queue: text(properties, QUEUE).unwrap_or_default(),
+            at: number(properties, SET_ASIDE).map(Timestamp::from_micros),
+        }),
     }
 }
 
@@ -80,11 +98,11 @@ pub(crate) fn attempt(properties: &BasicProperties) -> u32 {
     small_number(properties, ATTEMPT).saturating_add(small_number(properties, "x-delivery-count"))
 }
 
-/// Why a dead letter is dead, where it was, and how often it had been delivered.
-pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (String, String, u32) {
+/// How a dead letter came to be one, and how often it had been delivered.
+pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (Death, u32) {
     let headers = headers(properties);
-    if let Some((reason, queue)) = headers.death {
-        return (reason, queue, headers.attempt);
+    if let Some(death) = headers.death {
+        return (death, headers.attempt);
     }
     // The broker's doing. The newest entry comes first; older ones tell of the retry ladder.
     let newest = properties
@@ -100,12 +118,17 @@ pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (String,
             .and_then(said)
     };
     let queue = entry("queue").unwrap_or_else(|| routing_key.to_owned());
-    match entry("reason").as_deref() {
+    // In seconds.
+    let at = newest
+        .and_then(|table| table.inner().get("time"))
+        .and_then(AMQPValue::as_timestamp)
+        .and_then(|seconds| i64::try_from(seconds).ok())
+        .map(|seconds| Timestamp::from_millis(seconds.saturating_mul(1_000)));
+    let (reason, attempt) = match entry("reason").as_deref() {
         Some("delivery_limit") => (
             format!(
                 "its worker gave it back or died {DELIVERY_LIMIT} times; look at the worker's log, then replay it"
             ),
-            queue,
             headers
                 .attempt
                 .saturating_add(u32::try_from(DELIVERY_LIMIT).unwrap_or(u32::MAX)),
@@ -115,10 +138,10 @@ pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (String,
                 "the broker set it aside ({})",
                 other.unwrap_or("no reason given")
             ),
-            queue,
             headers.attempt,
         ),
-    }
+    };
+    (Death { reason, queue, at }, attempt)
 }
 
 fn value<'p>(properties: &'p BasicProperties, key: &str) -> Option<&'p AMQPValue> {
@@ -167,15 +190,17 @@ mod tests {
         let headers_ = Headers {
             attempt: 3,
             not_before: Some(Timestamp::from_micros(1_732_276_800_123_456)),
-            death: Some(("because".to_owned(), "load.live".to_owned())),
+            death: Some(Death {
+                reason: "because".to_owned(),
+                queue: "load.live".to_owned(),
+                at: Some(Timestamp::from_micros(1_732_276_800_123_457)),
+            }),
         };
         let written = properties(&message_, &headers_);
         assert_eq!(message(&written, b"{}".to_vec()), message_);
         assert_eq!(headers(&written), headers_);
-        assert_eq!(
-            death(&written, ""),
-            ("because".to_owned(), "load.live".to_owned(), 3)
-        );
+        let (death, attempt) = death(&written, "");
+        assert_eq!((Some(death), attempt), (headers_.death, 3));
     }
 
     #[test]

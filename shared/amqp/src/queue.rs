@@ -142,7 +142,7 @@ impl Queue for Amqp {
 
     async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
         let session = self.session().await?;
-        dead::set_aside(&session, message, from, reason)
+        dead::set_aside(&session, message, from, reason, self.clock.now())
             .await
             .map_err(|refusal| match refusal {
                 Refusal::Lost(fault) => lost(&fault),
@@ -169,6 +169,14 @@ impl Queue for Amqp {
         let _alone = self.dead.lock().await;
         let session = self.session().await?;
         dead::look(&session, max)
+            .await
+            .map_err(|fault| ended(&session, &fault))
+    }
+
+    async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, LinkLost> {
+        let _alone = self.dead.lock().await;
+        let session = self.session().await?;
+        dead::find(&session, id)
             .await
             .map_err(|fault| ended(&session, &fault))
     }

@@ -6,14 +6,15 @@ use std::time::Duration;
 
 use domain::unit::Lane;
 use ports::source::Source;
-use ports::stores::{Report, WorkerState};
 use ports::target::Target;
+use runtime::condition::Condition;
 use runtime::config::Config;
 use runtime::expiring::Expiring;
 use runtime::gate::{Gate, Gates};
 use runtime::health::Readiness;
 use runtime::in_hand::InHand;
 use runtime::lifecycle::Lifecycle;
+use runtime::outages::Outages;
 use runtime::worker::{Handler, Worker};
 use tokio::sync::watch;
 
@@ -202,7 +203,7 @@ fn run_worker(
         ..
     } = adapters.clone();
     let gate = handler.gate();
-    let in_hand = InHand::default();
+    let (in_hand, outages) = (InHand::default(), Outages::default());
     for lane in [Lane::Live, Lane::Bulk] {
         let worker = Worker {
             queue: Arc::clone(&queue),
@@ -212,6 +213,7 @@ fn run_worker(
             lane,
             concurrency: CONCURRENCY,
             in_hand: in_hand.clone(),
+            outages: outages.clone(),
         };
         let stop = lifecycle.soft().clone();
         lifecycle.spawn(service.name(), async move {
@@ -222,10 +224,20 @@ fn run_worker(
     let adapters = adapters.clone();
     let (stop, readiness) = (lifecycle.soft().clone(), readiness.clone());
     lifecycle.spawn(service.name(), async move {
+        let Adapters { stores, clock, .. } = &adapters;
+        let condition = Condition {
+            gate: gate.clone(),
+            outages,
+            in_hand,
+            soon,
+        };
+        let reasons = || condition.reasons(clock.now());
+        let told = runtime::interruptions::tell(service.name(), stores, &**clock, reasons);
         tokio::select! {
             biased;
             () = stop.cancelled() => {}
-            () = report(service, &adapters, gate, &in_hand, &readiness, soon) => {}
+            () = report(service, &adapters, gate, &condition, &readiness) => {}
+            () = told => {}
         }
         Ok::<_, Infallible>(())
     });
@@ -236,25 +248,12 @@ async fn report(
     service: Service,
     adapters: &Adapters,
     mut gate: watch::Receiver<Gate>,
-    in_hand: &InHand,
+    condition: &Condition,
     readiness: &Readiness,
-    soon: Option<Soon>,
 ) {
     loop {
-        let state = match &*gate.borrow_and_update() {
-            Gate::Open => WorkerState::Running,
-            Gate::Closed(why) => WorkerState::Paused(why.clone()),
-        };
-        let now = adapters.clock.now();
-        let mut figures = in_hand.figures(now);
-        if let Some(expiring) = soon.as_ref().and_then(|soon| soon.borrow().clone()) {
-            figures.extend(expiring.figures());
-        }
-        let report = Report {
-            at: now,
-            state,
-            figures,
-        };
+        gate.mark_unchanged();
+        let report = condition.report(adapters.clock.now());
         // Readiness asks whether the worker reaches what it works with; a pause is not a fault.
         let reached = adapters
             .stores

@@ -45,6 +45,18 @@ pub enum Stage {
     Load,
 }
 
+impl Stage {
+    /// The name in sentences.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Filter => "filter",
+            Self::Permission => "permission",
+            Self::Load => "load",
+        }
+    }
+}
+
 /// Stage and lane: the name of a queue and the routing key to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct QueueName {

@@ -11,9 +11,12 @@ use ports::stores::{ParkedFilter, ParkedStore, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Params, params};
 
-use crate::core::{Fault, Tx, limit, of_doc, of_sql, to_doc};
+use crate::core::{Fault, Tx, limit, of_doc, of_sql, to_doc, to_sql};
 use crate::jobs;
 use crate::stores::Tables;
+
+/// Entries that one step releases.
+const RELEASED_AT_ONCE: u64 = 1_000;
 
 #[async_trait]
 impl ParkedStore for Tables {
@@ -27,6 +30,10 @@ impl ParkedStore for Tables {
                     }
                     record.since = before.since;
                     record.retries = before.retries;
+                    record.retry_at = record.retry_at.and_then(|asked| {
+                        let goes_on = retry_delay(before.retries).map(|_delay| asked);
+                        before.retry_at.or(goes_on)
+                    });
                     if before.version == record.version && before.dismissed.is_some() {
                         record.dismissed = before.dismissed;
                         record.retry_at = None;
@@ -45,27 +52,19 @@ impl ParkedStore for Tables {
         version: Version,
         now: Timestamp,
     ) -> Result<u64, StoreError> {
-        let records = records.to_owned();
-        let released = self.0.run(move |tx| {
-            remove(tx, &records, version)?;
-            let mut released = 0;
-            for (object, id) in &records {
-                let children = select(
-                    tx,
-                    "SELECT doc FROM parked
-                     WHERE parent_object = ?1 AND parent_id = ?2 AND dismissed = 0",
-                    params![place(*object), id.as_str()],
-                )?;
-                for mut child in children {
-                    child.parent = None;
-                    child.retry_at = Some(now);
-                    put(tx, &child)?;
-                    released += 1;
-                }
+        let parents = records.to_owned();
+        self.0.run(move |tx| remove(tx, &parents, version)).await?;
+        let mut released = 0;
+        // A parent may have any number of children; nobody waits long behind one step. What is not
+        // released when this ends in between is, when the acceptance is repeated.
+        loop {
+            let parents = records.to_owned();
+            let some = self.0.run(move |tx| release(tx, &parents, now)).await?;
+            released += some;
+            if some < RELEASED_AT_ONCE {
+                return Ok(released);
             }
-            Ok(released)
-        });
-        Ok(released.await?)
+        }
     }
 
     async fn clear(
@@ -175,6 +174,38 @@ impl ParkedStore for Tables {
         });
         Ok(found.await?)
     }
+}
+
+/// Releases some of the open entries that wait for one of these records, all of them where it
+/// answers fewer than [`RELEASED_AT_ONCE`].
+fn release(
+    tx: &Tx<'_>,
+    parents: &[(ObjectKind, SalesforceId)],
+    now: Timestamp,
+) -> Result<u64, Fault> {
+    let mut released = 0;
+    for (object, id) in parents {
+        let children = select(
+            tx,
+            "SELECT doc FROM parked
+             WHERE parent_object = ?1 AND parent_id = ?2 AND dismissed = 0 LIMIT ?3",
+            params![
+                place(*object),
+                id.as_str(),
+                to_sql(RELEASED_AT_ONCE - released)
+            ],
+        )?;
+        for mut child in children {
+            child.parent = None;
+            child.retry_at = Some(now);
+            put(tx, &child)?;
+            released += 1;
+        }
+        if released == RELEASED_AT_ONCE {
+            break;
+        }
+    }
+    Ok(released)
 }
 
 /// Changes the entries of these records: how many there are, each once.

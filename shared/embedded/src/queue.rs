@@ -77,11 +77,19 @@ impl Queue for Tables {
             } = message;
             tx.db
                 .prepare_cached(
-                    "INSERT INTO dead (queue, id, kind, version, body, attempt, reason)
-                     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6
+                    "INSERT INTO dead (queue, id, kind, version, body, attempt, reason, since)
+                     SELECT ?1, ?2, ?3, ?4, ?5, 0, ?6, ?7
                      WHERE NOT EXISTS (SELECT 1 FROM dead WHERE id = ?2 AND queue = ?1)",
                 )?
-                .execute(params![from, id, kind, version, body, reason])?;
+                .execute(params![
+                    from,
+                    id,
+                    kind,
+                    version,
+                    body,
+                    reason,
+                    tx.now.as_micros()
+                ])?;
             Ok(())
         });
         Ok(step.await?)
@@ -116,20 +124,25 @@ impl Queue for Tables {
     async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, LinkLost> {
         let letters = self.0.run(move |tx| {
             let mut select = tx.db.prepare_cached(
-                "SELECT id, kind, version, body, queue, reason, attempt FROM dead
+                "SELECT id, kind, version, body, queue, reason, attempt, since FROM dead
                  ORDER BY seq LIMIT ?1",
             )?;
-            let letters = select.query_map([limit(max)], |row| {
-                Ok(DeadLetter {
-                    message: message(row)?,
-                    queue: row.get(4)?,
-                    reason: row.get(5)?,
-                    attempt: row.get(6)?,
-                })
-            })?;
+            let letters = select.query_map([limit(max)], dead_letter)?;
             Ok(letters.collect::<Result<Vec<_>, _>>()?)
         });
         Ok(letters.await?)
+    }
+
+    async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, LinkLost> {
+        let id = id.to_owned();
+        let letter = self.0.run(move |tx| {
+            let mut select = tx.db.prepare_cached(
+                "SELECT id, kind, version, body, queue, reason, attempt, since FROM dead
+                 WHERE id = ?1 ORDER BY seq LIMIT 1",
+            )?;
+            Ok(select.query_row([id], dead_letter).optional()?)
+        });
+        Ok(letter.await?)
     }
 
     async fn dead_count(&self) -> Result<u64, LinkLost> {
@@ -215,6 +228,16 @@ fn settle_dead(tx: &Tx<'_>, id: &str, action: DeadAction) -> Result<bool, Fault>
         .prepare_cached("DELETE FROM dead WHERE seq = ?1")?
         .execute([seq])?;
     Ok(true)
+}
+
+fn dead_letter(row: &Row<'_>) -> rusqlite::Result<DeadLetter> {
+    Ok(DeadLetter {
+        message: message(row)?,
+        queue: row.get(4)?,
+        reason: row.get(5)?,
+        attempt: row.get(6)?,
+        since: Some(Timestamp::from_micros(row.get(7)?)),
+    })
 }
 
 /// The first four columns of a query.
@@ -455,11 +478,11 @@ fn settle_in_hand(tx: &Tx<'_>, seq: i64, link: i64, settle: &Settle) -> Result<b
         Settle::Dead { reason } => {
             tx.db
                 .prepare_cached(
-                    "INSERT INTO dead (queue, id, kind, version, body, attempt, reason)
-                     SELECT queue, id, kind, version, body, attempt + 1, ?2
+                    "INSERT INTO dead (queue, id, kind, version, body, attempt, reason, since)
+                     SELECT queue, id, kind, version, body, attempt + 1, ?2, ?3
                      FROM messages WHERE seq = ?1",
                 )?
-                .execute(params![seq, reason])?;
+                .execute(params![seq, reason, tx.now.as_micros()])?;
         }
     }
     if matches!(settle, Settle::Done | Settle::Dead { .. }) {

@@ -1,7 +1,7 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 4;
+pub(crate) const VERSION: i64 = 5;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
@@ -30,6 +30,7 @@ CREATE TABLE dead (
     version INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
     reason TEXT NOT NULL,
+    since INTEGER NOT NULL,
     body BLOB NOT NULL
 );
 CREATE INDEX dead_id ON dead (id);

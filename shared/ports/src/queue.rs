@@ -58,6 +58,9 @@ pub trait Queue: Send + Sync {
     /// The first dead letters, oldest first, without taking them.
     async fn dead_letters(&self, max: usize) -> Result<Vec<DeadLetter>, LinkLost>;
 
+    /// The dead letter of that message id, without taking it; `None` when there is none.
+    async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, LinkLost>;
+
     /// How many dead letters there are.
     async fn dead_count(&self) -> Result<u64, LinkLost>;
 
@@ -125,6 +128,8 @@ pub struct DeadLetter {
     pub reason: String,
     /// How often it had been delivered.
     pub attempt: u32,
+    /// Since when it is here, where the broker says.
+    pub since: Option<Timestamp>,
 }
 
 /// What to do with a dead letter.

@@ -7,7 +7,9 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
+use domain::job::{
+    Job, JobId, JobKind, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus,
+};
 use domain::tally::Tally;
 use domain::unit::UnitCopy;
 use ports::stores::{HistoryPosition, JobStore, Moved, Sending, Standing, StoreError};
@@ -62,6 +64,16 @@ impl JobStore for Link {
         }
         let jobs: Vec<Fields> = self.run(script!("jobs"), &arguments).await?;
         jobs.iter().map(fields::read).collect()
+    }
+
+    async fn newest(&self, kind: JobKind) -> Result<Option<Job>, StoreError> {
+        let newest: Fields = self
+            .run(script!("newest_job"), &[kind.name().to_owned()])
+            .await?;
+        if newest.is_empty() {
+            return Ok(None);
+        }
+        fields::read(&newest).map(Some)
     }
 
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError> {

@@ -1,23 +1,35 @@
 //! Gates: whether a stage may take units at all, and why not.
 
-use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 
 use tokio::sync::watch;
+
+use crate::reasons::{Reason, Reasons};
 
 /// Whether a stage may take units.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Gate {
     /// It may.
     Open,
-    /// It may not, for these reasons, in words.
-    Closed(String),
+    /// It may not, for these reasons.
+    Closed(Reasons),
+}
+
+impl Gate {
+    /// Why it is closed; none where it is open.
+    #[must_use]
+    pub fn reasons(&self) -> Reasons {
+        match self {
+            Self::Open => Reasons::default(),
+            Self::Closed(reasons) => reasons.clone(),
+        }
+    }
 }
 
 /// A gate that several parties can close, each for a reason of its own. It is open when none does.
 #[derive(Debug)]
 pub struct Gates {
-    reasons: Mutex<BTreeMap<&'static str, String>>,
+    reasons: Mutex<Reasons>,
     sender: watch::Sender<Gate>,
 }
 
@@ -37,10 +49,11 @@ impl Gates {
         self.sender.subscribe()
     }
 
-    /// `who` closes the gate, for a new reason if it did already.
-    pub fn close(&self, who: &'static str, why: &str) {
+    /// `who` closes the gate, for a new reason if it did already. The name is what the reason is
+    /// about, see [`Reasons`].
+    pub fn close(&self, who: &'static str, why: impl Into<Reason>) {
         let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.insert(who, why.to_owned());
+        reasons.insert(who, why);
         self.tell(&reasons);
     }
 
@@ -55,14 +68,14 @@ impl Gates {
     #[must_use]
     pub fn is_closed_by(&self, who: &str) -> bool {
         let reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
-        reasons.contains_key(who)
+        reasons.contains(who)
     }
 
-    fn tell(&self, reasons: &BTreeMap<&'static str, String>) {
+    fn tell(&self, reasons: &Reasons) {
         let gate = if reasons.is_empty() {
             Gate::Open
         } else {
-            Gate::Closed(reasons.values().cloned().collect::<Vec<_>>().join("; "))
+            Gate::Closed(reasons.clone())
         };
         self.sender.send_if_modified(|current| {
             let changed = *current != gate;
@@ -81,14 +94,12 @@ mod tests {
         let gates = Gates::default();
         let watch = gates.watch();
         assert_eq!(*watch.borrow(), Gate::Open);
-        gates.close("disabled", "disabled");
+        gates.close("settings", "disabled");
         gates.close("mos", "mOS is down");
-        assert_eq!(
-            *watch.borrow(),
-            Gate::Closed("disabled; mOS is down".to_owned())
-        );
-        gates.open("disabled");
-        assert_eq!(*watch.borrow(), Gate::Closed("mOS is down".to_owned()));
+        let why = || watch.borrow().reasons().to_string();
+        assert_eq!(why(), "mOS is down; disabled");
+        gates.open("settings");
+        assert_eq!(why(), "mOS is down");
         gates.open("mos");
         assert_eq!(*watch.borrow(), Gate::Open);
     }

@@ -1,9 +1,10 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates and what it has in hand, reading records back and counting them, counting API
+//! worker loop, its gates, outages and what it has in hand, what is told of interruptions, reading records back and counting them, counting API
 //! requests, and whether the connected org may be worked on.
 
 pub mod by_owner;
 pub mod calls;
+pub mod condition;
 pub mod config;
 pub mod describe;
 pub mod expiring;
@@ -12,10 +13,13 @@ pub mod figures;
 pub mod gate;
 pub mod health;
 pub mod in_hand;
+pub mod interruptions;
 pub mod lifecycle;
 pub mod org;
+pub mod outages;
 pub mod profile;
 pub mod readback;
+pub mod reasons;
 pub mod telemetry;
 pub mod through;
 pub mod time;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::failure::FailureKind;
+use domain::failure::{FailureKind, Policy};
 use domain::job::JobId;
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
@@ -21,7 +21,7 @@ use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
 use ports::source::SourceError;
-use ports::stores::{Standing, StoreError, Stores};
+use ports::stores::{LogEntry, LogLevel, Standing, StoreError, Stores};
 use sha2::{Digest, Sha256};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +29,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::gate::Gate;
 use crate::in_hand::InHand;
+use crate::outages::{BROKER, Outages};
+use crate::reasons::Reason;
 
 /// No unit stays in hand longer than this.
 const HANDLING_LIMIT: Duration = Duration::from_secs(240);
@@ -43,6 +45,9 @@ const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 const MOST_BYTES: usize = 4 << 20;
 /// How many units of the bulk lane run at a time beside live ones.
 const BESIDE_LIVE: u16 = 2;
+/// Parked records of one unit of which each has a line in the integration log; the rest have one
+/// together.
+const PARKED_LINES: usize = 10;
 /// How long the loop waits for room in a full queue before it hands the unit back.
 const FULL_LIMIT: Duration = Duration::from_secs(120);
 
@@ -193,6 +198,8 @@ pub struct Worker {
     pub concurrency: u16,
     /// What the process has in hand, for the status.
     pub in_hand: InHand,
+    /// What keeps it from its work, for the status and the log.
+    pub outages: Outages,
 }
 
 impl std::fmt::Debug for Worker {
@@ -206,7 +213,38 @@ impl std::fmt::Debug for Worker {
 /// How a unit's handling ended, as far as the loop must know.
 enum Ended {
     Settled,
-    Outage(String),
+    Outage(Trouble),
+}
+
+/// Why a session ended before its time.
+struct Trouble {
+    /// See [`Reasons`](crate::reasons::Reasons).
+    about: &'static str,
+    reason: Reason,
+}
+
+impl Trouble {
+    fn of_broker(why: String) -> Self {
+        Self {
+            about: BROKER,
+            reason: why.into(),
+        }
+    }
+
+    fn of_worker(why: String) -> Self {
+        Outage::Other(why).into()
+    }
+}
+
+impl From<Outage> for Trouble {
+    fn from(outage: Outage) -> Self {
+        let (about, reason) = match &outage {
+            Outage::Source(error) => ("salesforce", error.into()),
+            Outage::Store(error) => ("store", error.to_string().into()),
+            Outage::Other(why) => ("worker", why.as_str().into()),
+        };
+        Self { about, reason }
+    }
 }
 
 impl Worker {
@@ -227,11 +265,13 @@ impl Worker {
             let mut settled = false;
             match self.session(&mut gate, &stop, &mut settled).await {
                 Ok(()) => pause = FIRST_PAUSE,
-                Err(reason) => {
+                Err(Trouble { about, reason }) => {
                     if settled {
                         pause = FIRST_PAUSE;
                     }
-                    tracing::warn!(stage = ?self.handler.stage(), lane = ?self.lane, pause_ms = pause.as_millis(), "{reason}");
+                    tracing::warn!(stage = ?self.handler.stage(), lane = ?self.lane, pause_ms = pause.as_millis(), "{}", reason.why);
+                    let now = self.clock.now();
+                    self.outages.met(self.lane, about, reason, now);
                     tokio::select! {
                         biased;
                         () = stop.cancelled() => break,
@@ -249,13 +289,14 @@ impl Worker {
         gate: &mut watch::Receiver<Gate>,
         stop: &CancellationToken,
         settled: &mut bool,
-    ) -> Result<(), String> {
+    ) -> Result<(), Trouble> {
         let from = QueueName::new(self.handler.stage(), self.lane);
         let mut subscription = self
             .queue
             .subscribe(from, self.concurrency)
             .await
-            .map_err(|lost| lost.to_string())?;
+            .map_err(|lost| Trouble::of_broker(lost.to_string()))?;
+        self.outages.connected(self.lane);
         let mut running = JoinSet::new();
         let mut bytes = 0_usize;
         let ended = loop {
@@ -272,12 +313,17 @@ impl Worker {
                     Ok((size, ended)) => {
                         bytes = bytes.saturating_sub(size);
                         match ended {
-                            Ok(Ended::Settled) => *settled = true,
-                            Ok(Ended::Outage(reason)) => break Err(reason),
-                            Err(LinkLost(reason)) => break Err(LinkLost(reason).to_string()),
+                            Ok(Ended::Settled) => {
+                                *settled = true;
+                                self.outages.settled(self.lane);
+                            }
+                            Ok(Ended::Outage(trouble)) => break Err(trouble),
+                            Err(lost @ LinkLost(_)) => {
+                                break Err(Trouble::of_broker(lost.to_string()));
+                            }
                         }
                     }
-                    Err(panicked) => break Err(format!("handling a unit failed unexpectedly: {panicked}")),
+                    Err(panicked) => break Err(Trouble::of_worker(format!("handling a unit failed unexpectedly: {panicked}"))),
                 },
                 incoming = subscription.next(), if running.len() < self.at_once() && bytes < MOST_BYTES => match incoming {
                     Ok(incoming) => {
@@ -286,7 +332,7 @@ impl Worker {
                         bytes = bytes.saturating_add(size);
                         running.spawn(async move { (size, worker.process(incoming).await) });
                     }
-                    Err(lost) => break Err(lost.to_string()),
+                    Err(lost) => break Err(Trouble::of_broker(lost.to_string())),
                 },
             }
         };
@@ -321,6 +367,13 @@ impl Worker {
                     "a message cannot be read and is set aside: {reason}"
                 );
                 delivery.dead_letter(&reason).await?;
+                let line = format!(
+                    "a message of the {} stage cannot be read and is set aside: {reason}",
+                    self.handler.stage().name()
+                );
+                if let Err(error) = self.log(LogLevel::Error, "dead", None, None, line).await {
+                    tracing::warn!("that a message was set aside is not in the log: {error}");
+                }
                 return Ok(Ended::Settled);
             }
         };
@@ -360,7 +413,7 @@ impl Worker {
                 delivery
                     .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
                     .await?;
-                Ok(Ended::Outage(outage.to_string()))
+                Ok(Ended::Outage(outage.into()))
             }
         }
     }
@@ -418,6 +471,9 @@ impl Worker {
         mut unit: Envelope,
         copy: &UnitCopy,
     ) -> Result<Verdict, Outage> {
+        if self.handler.stage() == Stage::Load {
+            return self.judge_one_by_one(unit, copy).await;
+        }
         let mut poison = Vec::new();
         for record in &unit.records {
             let alone = Envelope {
@@ -463,6 +519,77 @@ impl Worker {
         Ok(verdict)
     }
 
+    /// Tries every record alone where that sends it, and puts together what became of them: sent
+    /// once more with the others, each would be answered as one that mOS has already. Tried again
+    /// after an outage, mOS repeats its answers.
+    async fn judge_one_by_one(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+        let mut whole = Envelope {
+            records: Vec::new(),
+            tally: Tally::default(),
+            ..unit.clone()
+        };
+        let alone = whole.clone();
+        whole.tally.merge(&unit.tally);
+        let mut park = Vec::new();
+        let mut void = Void::default();
+        let mut is_read_again = false;
+        let mut wait = None;
+        for record in &unit.records {
+            let alone = Envelope {
+                records: vec![record.clone()],
+                ..alone.clone()
+            };
+            let Ok(verdict) = self.guarded(alone, copy).await else {
+                tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
+                whole.tally.add(record.object, Count::Parked);
+                park.push(self.poisoned(&unit, record));
+                continue;
+            };
+            let Verdict {
+                publish,
+                park: parked,
+                unpark,
+                count,
+                settle,
+            } = verdict?;
+            park.extend(parked);
+            void.records.extend(unpark.records);
+            void.version = unpark.version;
+            let left = match (count, publish.into_iter().next(), settle) {
+                (Some(counted), ..) => {
+                    whole.tally.merge(&counted.tally);
+                    continue;
+                }
+                (None, Some((_, left)), _) => {
+                    is_read_again = true;
+                    left
+                }
+                (None, None, Settle::RetryAfter(after, left)) => {
+                    wait = wait.max(Some(after));
+                    *left
+                }
+                (None, None, Settle::Ack) => return Ok(Verdict::left_to_another()),
+            };
+            whole.tally.merge(&left.tally);
+            whole.records.extend(left.records);
+            whole.rereads = whole.rereads.max(left.rereads);
+            whole.attempts = whole.attempts.max(left.attempts);
+            whole.outages = whole.outages.max(left.outages);
+            whole.step = whole.step.max(left.step);
+        }
+        let mut verdict = match wait {
+            _ if is_read_again => Verdict::read_again(whole),
+            Some(wait) => Verdict {
+                settle: Settle::RetryAfter(wait, Box::new(whole)),
+                ..Verdict::left_to_another()
+            },
+            None => Verdict::finished(whole),
+        };
+        verdict.park = park;
+        verdict.unpark = void;
+        Ok(verdict)
+    }
+
     fn poisoned(&self, unit: &Envelope, record: &UnitRecord) -> Parked {
         Parked {
             object: record.object,
@@ -492,11 +619,11 @@ impl Worker {
     ) -> Result<Ended, LinkLost> {
         for (to, unit) in &verdict.publish {
             if let Err(reason) = publish(&*self.queue, *to, unit).await {
-                return Ok(Ended::Outage(reason));
+                return Ok(Ended::Outage(Trouble::of_broker(reason)));
             }
         }
         if let Err(error) = self.record(&verdict, copy).await {
-            return Ok(Ended::Outage(error.to_string()));
+            return Ok(Ended::Outage(Outage::from(error).into()));
         }
         match verdict.settle {
             Settle::Ack => delivery.ack().await?,
@@ -507,9 +634,9 @@ impl Worker {
                         .await?;
                 }
                 Err(error) => {
-                    return Ok(Ended::Outage(format!(
+                    return Ok(Ended::Outage(Trouble::of_worker(format!(
                         "a unit could not be written: {error}"
-                    )));
+                    ))));
                 }
             },
         }
@@ -519,6 +646,7 @@ impl Worker {
     async fn record(&self, verdict: &Verdict, copy: &UnitCopy) -> Result<(), StoreError> {
         if !verdict.park.is_empty() {
             self.stores.parked.park(&verdict.park).await?;
+            self.log_parked(&verdict.park).await?;
         }
         let Void { records, version } = &verdict.unpark;
         if !records.is_empty() {
@@ -542,6 +670,63 @@ impl Worker {
             }
         }
         Ok(())
+    }
+}
+
+impl Worker {
+    /// Says of records which could not be brought on, and why. A unit that comes again after a
+    /// crash says so again.
+    async fn log_parked(&self, parked: &[Parked]) -> Result<(), StoreError> {
+        for record in parked.iter().take(PARKED_LINES) {
+            let code = record.code.as_deref().unwrap_or(record.kind.name());
+            let then = match record.kind.policy() {
+                Policy::RetryByItself => "it is tried again by itself",
+                Policy::WaitForParent => "it waits for that record",
+                Policy::Person => "somebody has to act",
+            };
+            let message = format!(
+                "{} {} is parked at the {} stage ({code}): {}; {then}",
+                record.object,
+                record.id,
+                record.stage.name(),
+                record.kind.cause()
+            );
+            let level = match record.kind.policy() {
+                Policy::RetryByItself | Policy::WaitForParent => LogLevel::Warning,
+                Policy::Person => LogLevel::Error,
+            };
+            let job = record.job.clone();
+            self.log(level, "parked", job, Some(record.record()), message)
+                .await?;
+        }
+        let more = parked.len().saturating_sub(PARKED_LINES);
+        if more > 0 {
+            let job = parked.first().and_then(|record| record.job.clone());
+            let message =
+                format!("{more} more records of this unit are parked (see `mosync parked list`)");
+            self.log(LogLevel::Warning, "parked", job, None, message)
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn log(
+        &self,
+        level: LogLevel,
+        topic: &str,
+        job: Option<JobId>,
+        record: Option<(ObjectKind, SalesforceId)>,
+        message: String,
+    ) -> Result<(), StoreError> {
+        let entry = LogEntry {
+            at: self.clock.now(),
+            level,
+            topic: topic.to_owned(),
+            job,
+            record,
+            message,
+        };
+        self.stores.log.append(&entry).await
     }
 }
 

@@ -2,8 +2,8 @@
 //! middle of a request: what the job counts is what mOS did.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -54,11 +54,18 @@ struct Stuck {
     at: Killed,
     done: AtomicBool,
     reached: Notify,
+    /// A record that the loader fails over.
+    poison: Mutex<Option<SalesforceId>>,
 }
 
 #[async_trait]
 impl Target for Stuck {
     async fn upsert(&self, key: &str, records: &[Upsert]) -> Result<Vec<Outcome>, TargetError> {
+        let poison = *self.poison.lock().unwrap_or_else(PoisonError::into_inner);
+        assert!(
+            records.iter().all(|record| Some(record.id) != poison),
+            "poison"
+        );
         let first = !self.done.swap(true, Ordering::SeqCst);
         if first && self.at != Killed::Never {
             if self.at == Killed::AfterMosHasApplied {
@@ -161,6 +168,7 @@ impl Bench {
                 at: killed,
                 done: AtomicBool::new(false),
                 reached: Notify::new(),
+                poison: Mutex::default(),
             }),
             source: Arc::new(SimSource::new(org, log, chance)),
             queue: embedded.queue(),
@@ -232,6 +240,7 @@ impl Bench {
             lane: Lane::Bulk,
             concurrency: at_a_time,
             in_hand: runtime::in_hand::InHand::default(),
+            outages: runtime::outages::Outages::default(),
         };
         self.tracker.spawn(worker.run(CancellationToken::new()))
     }
@@ -362,6 +371,71 @@ async fn play((order, at_a_time, killed, outage): Case, mutant: Mutant) -> Optio
 async fn what_is_counted_is_what_mos_did_whichever_copy_comes_first() {
     for case in cases() {
         assert_eq!(play(case, Mutant::None).await, None, "{case:?}");
+    }
+}
+
+/// A record over which the loader fails when it sends it parks alone; what is counted of the others
+/// is what mOS did.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_beside_poison_is_counted_as_mos_did_it() {
+    let bench = Bench::new(Killed::Never, Mutant::None).await;
+    let unit = bench.read("as it was").await;
+    let poison = unit.records[2].id;
+    *bench.target.poison.lock().unwrap() = Some(poison);
+    bench.publish(&unit).await;
+    let loader = bench.loader(1);
+    bench.settled().await;
+    loader.abort();
+    let (counted, done) = bench.counted_and_done().await;
+    assert_eq!(counted, done);
+    assert_eq!(counted, [RECORDS as u64 - 1, 0, 0, 0]);
+    let parked = &bench.stores.parked;
+    let entry = parked.get(ObjectKind::Account, &poison).await.unwrap();
+    assert_eq!(entry.unwrap().kind, domain::failure::FailureKind::Poison);
+    assert_eq!(parked.counts().await.unwrap().values().sum::<u64>(), 1);
+}
+
+/// The loader is killed in its first request, and then the records' owner loses permission: what
+/// mOS had by then is counted as it did it, and what it had not is not sent any more.
+#[tokio::test(start_paused = true)]
+async fn what_mos_had_before_its_owner_lost_permission_is_counted_as_sent() {
+    for (killed, created) in [
+        (Killed::AfterMosHasApplied, RECORDS as u64),
+        (Killed::BeforeMosApplies, 0),
+    ] {
+        let bench = Bench::new(killed, Mutant::None).await;
+        let unit = bench.read("as it was").await;
+        bench.publish(&unit).await;
+        let loader = bench.loader(1);
+        bench.target.reached.notified().await;
+        loader.abort();
+        assert!(loader.await.unwrap_err().is_cancelled());
+        let snapshot = PermissionSnapshot {
+            number: 2,
+            taken: bench.clock.now(),
+            ..PermissionSnapshot::default()
+        };
+        let stored = bench.stores.permissions.store(&snapshot, None).await;
+        stored.unwrap();
+        let loader = bench.loader(1);
+        tokio::select! {
+            () = bench.settled() => {}
+            () = bench.read_again_what_is_sent_back() => {}
+        }
+        loader.abort();
+        let job = bench.stores.jobs.get(&bench.job).await.unwrap().unwrap();
+        assert!(job.tally.difference().is_empty(), "{killed:?}: {job:?}");
+        let count = |count| job.tally.get(ObjectKind::Account, count);
+        let done = bench.mos.outcomes().applied.0;
+        let done = done.get(&RecordType::Company);
+        let done = done.map_or(0, |done| done.created + done.updated + done.unchanged);
+        assert_eq!(
+            (count(Count::Created), done),
+            (created, created),
+            "{killed:?}"
+        );
+        let dropped = RECORDS as u64 - created;
+        assert_eq!(count(Count::NotPermitted), dropped, "{killed:?}");
     }
 }
 

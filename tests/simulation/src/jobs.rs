@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
+use domain::job::{
+    Job, JobId, JobKind, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus,
+};
 use domain::tally::Tally;
 use domain::unit::UnitCopy;
 use ports::stores::{HistoryPosition, JobStore, Moved, Sending, Standing, StoreError};
@@ -79,6 +81,10 @@ impl JobStore for SimJobs {
         max: usize,
     ) -> Result<Vec<Job>, StoreError> {
         self.inner.page(before, max).await
+    }
+
+    async fn newest(&self, kind: JobKind) -> Result<Option<Job>, StoreError> {
+        self.inner.newest(kind).await
     }
 
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError> {

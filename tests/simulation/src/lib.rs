@@ -32,6 +32,8 @@ mod judge;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod logs;
+#[cfg(test)]
 mod moves;
 #[cfg(test)]
 mod mutants;

@@ -27,7 +27,12 @@ pub(crate) struct Office {
 impl Office {
     /// Everything runs; `furnish` has been done before it began.
     pub(crate) async fn open(furnish: impl FnOnce(&mut Self)) -> Self {
-        let world = World::new(7, Rates::NONE, Mutant::None);
+        Self::open_with(Rates::NONE, furnish).await
+    }
+
+    /// The same, with faults that are not on yet.
+    pub(crate) async fn open_with(rates: Rates, furnish: impl FnOnce(&mut Self)) -> Self {
+        let world = World::new(7, rates, Mutant::None);
         let mut office = Self {
             world,
             set: String::new(),

@@ -108,6 +108,7 @@ async fn handled(ids: &[SalesforceId]) -> (Embedded, Option<Envelope>) {
         lane: Lane::Live,
         concurrency: 2,
         in_hand: runtime::in_hand::InHand::default(),
+        outages: runtime::outages::Outages::default(),
     };
     let stop = CancellationToken::new();
     let next = QueueName::new(Stage::Permission, Lane::Live);

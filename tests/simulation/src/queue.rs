@@ -131,6 +131,10 @@ impl Queue for SimQueue {
         self.inner.dead_letters(max).await
     }
 
+    async fn dead_letter(&self, id: &str) -> Result<Option<DeadLetter>, LinkLost> {
+        self.inner.dead_letter(id).await
+    }
+
     async fn dead_count(&self) -> Result<u64, LinkLost> {
         self.inner.dead_count().await
     }

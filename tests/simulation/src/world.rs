@@ -7,7 +7,7 @@ use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use domain::ObjectKind;
-use domain::unit::Lane;
+use domain::unit::{Lane, Stage};
 use embedded::{Embedded, Location};
 use fake_mos::Mos;
 use fake_salesforce::org::Org;
@@ -256,6 +256,13 @@ impl World {
     }
 
     fn workers(&self, stage: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
+        let outages = runtime::outages::Outages::default();
+        let name = match stage.stage() {
+            Stage::Filter => "filter",
+            Stage::Permission => "permission",
+            Stage::Load => "loader",
+        };
+        let gate = stage.gate();
         let (handlers, telling) = lanes::of(stage, Arc::clone(&self.chance));
         let workers = [Lane::Live, Lane::Bulk].into_iter().zip(handlers);
         let mut tasks = workers
@@ -268,11 +275,17 @@ impl World {
                     lane,
                     concurrency: AT_A_TIME,
                     in_hand: runtime::in_hand::InHand::default(),
+                    outages: outages.clone(),
                 };
                 self.spawn(worker.run(CancellationToken::new()))
             })
             .collect::<Vec<_>>();
         tasks.push(self.spawn(telling));
+        let (stores, clock) = (self.service_stores.clone(), Arc::clone(&self.clock));
+        tasks.push(self.spawn(async move {
+            let reasons = || gate.borrow().reasons().and(outages.reasons(clock.now()));
+            runtime::interruptions::tell(name, &stores, &*clock, reasons).await;
+        }));
         tasks
     }
 

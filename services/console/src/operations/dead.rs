@@ -9,9 +9,6 @@ use super::{About, Caller, Operations, page_size, reason_of};
 use crate::OpsError;
 use crate::views::{DeadList, DeadOutcome, DeadView, RecordId};
 
-/// How many are looked through for one.
-const LOOKED_THROUGH: usize = 1000;
-
 impl Operations {
     /// The first messages set aside, oldest first.
     ///
@@ -19,7 +16,9 @@ impl Operations {
     /// [`OpsError`].
     pub async fn dead(&self, limit: Option<usize>) -> Result<DeadList, OpsError> {
         let max = page_size(limit)?;
-        let messages = self.looked_at(max).await?;
+        let letters = self.queue.dead_letters(max).await?;
+        let messages = letters.into_iter().map(DeadMessage::from);
+        let messages = messages.collect::<Vec<_>>();
         Ok(DeadList {
             messages: messages.iter().map(view).collect(),
             total: self.queue.dead_count().await?,
@@ -135,17 +134,9 @@ impl Operations {
         Ok(if first { records } else { 0 })
     }
 
-    async fn looked_at(&self, max: usize) -> Result<Vec<DeadMessage>, OpsError> {
-        let letters = self.queue.dead_letters(max).await?;
-        Ok(letters.into_iter().map(DeadMessage::from).collect())
-    }
-
     async fn set_aside(&self, id: &str) -> Result<DeadMessage, OpsError> {
-        let messages = self.looked_at(LOOKED_THROUGH).await?;
-        messages
-            .into_iter()
-            .find(|message| message.id == id)
-            .ok_or_else(|| gone(id))
+        let letter = self.queue.dead_letter(id).await?;
+        letter.map(DeadMessage::from).ok_or_else(|| gone(id))
     }
 }
 
@@ -154,7 +145,7 @@ struct DeadMessage {
     id: String,
     queue: Option<QueueName>,
     reason: String,
-    first_death: Option<domain::Timestamp>,
+    since: Option<domain::Timestamp>,
     deliveries: u32,
     message_type: String,
     bytes: usize,
@@ -172,7 +163,7 @@ impl From<DeadLetter> for DeadMessage {
             copy: copy.map(|(at, unit)| runtime::worker::copy_of(at, unit, &message.body)),
             queue,
             reason: letter.reason,
-            first_death: None,
+            since: letter.since,
             deliveries: letter.attempt,
             envelope,
             bytes: message.body.len(),
@@ -202,7 +193,7 @@ fn view(message: &DeadMessage) -> DeadView {
         id: message.id.clone(),
         queue: message.queue.map(|queue| queue.name().to_owned()),
         reason: message.reason.clone(),
-        since: message.first_death,
+        since: message.since,
         deliveries: message.deliveries,
         message_type: message.message_type.clone(),
         bytes: u64::try_from(message.bytes).unwrap_or(u64::MAX),

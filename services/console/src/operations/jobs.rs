@@ -14,13 +14,14 @@ use crate::views::{JobList, JobSearch, JobView, SyncAllView};
 const LOOKED_THROUGH: usize = 200;
 
 /// Every name of either status.
-pub(crate) const STATES: [&str; 12] = [
+pub(crate) const STATES: [&str; 13] = [
     SalesforceShown::Queued.name(),
     SalesforceShown::Counting.name(),
     SalesforceShown::Extracting.name(),
     SalesforceShown::Sealed.name(),
     SalesforceShown::Paused.name(),
     SalesforceShown::PausedQuota.name(),
+    MosStatus::Waiting.name(),
     MosStatus::Loading.name(),
     MosStatus::Stalled.name(),
     MosStatus::Completed.name(),
@@ -133,7 +134,8 @@ impl Operations {
     /// Holds a job until it is resumed, over restarts too.
     ///
     /// # Errors
-    /// [`OpsError::NotFound`], [`OpsError::Conflict`] when it is over or live.
+    /// [`OpsError::NotFound`], [`OpsError::Conflict`] when it is over, cancelled or live, or has read
+    /// everything.
     pub async fn pause_job(
         &self,
         id: &str,
@@ -141,6 +143,16 @@ impl Operations {
         caller: Caller,
     ) -> Result<JobView, OpsError> {
         let job = self.steerable(id, "paused").await?;
+        if job.salesforce == SalesforceStatus::Sealed {
+            return Err(OpsError::Conflict(format!(
+                "everything that {id} reads is read and published already, so it cannot be paused; cancel it, or stop everything with `mosync settings set disabled on`"
+            )));
+        }
+        if job.salesforce == SalesforceStatus::Cancelled {
+            return Err(OpsError::Conflict(format!(
+                "{id} is cancelled and nothing more of it is read, so it cannot be paused"
+            )));
+        }
         let why = reason_of(reason).map_or_else(
             || format!("paused by {}", caller.name()),
             |reason| format!("paused by {}: {reason}", caller.name()),

@@ -25,7 +25,7 @@ use crate::views::{
 pub(super) const SILENT: Duration = Duration::from_secs(15);
 /// The jobs that are shown.
 const JOBS: usize = 20;
-/// How many jobs are looked through for the newest sync-all and those that failed.
+/// How many jobs are looked through for those that failed and for the hours of live changes.
 pub(super) const HISTORY: usize = 500;
 /// How many unreadable records are told apart by object.
 const UNREADABLE: usize = 1_000;
@@ -68,6 +68,7 @@ impl Operations {
         let workers = stores.reports.reports().await?;
         let open_gaps = stores.position.open_gaps().await?;
         let parked = stores.parked.counts().await?;
+        let last_sync_all = stores.jobs.newest(JobKind::SyncAll).await?;
         let jobs = stores.jobs.list(HISTORY).await?;
 
         let waiting_for = waiting_for(&Seen {
@@ -85,7 +86,7 @@ impl Operations {
         troubles.extend(of_stream(stream.as_ref(), now));
         troubles.extend(of_messages(dead, &parked));
         troubles.extend(self.of_gaps(&open_gaps).await?);
-        troubles.extend(of_jobs(&jobs, now));
+        troubles.extend(of_jobs(&jobs, last_sync_all.as_ref(), now));
         let at_rest = waiting_for.is_empty();
         let reason = match (troubles.is_empty(), at_rest) {
             (false, _) => troubles.join("; "),
@@ -106,9 +107,12 @@ impl Operations {
         let unreadable_left_off = parked
             .get(&FailureKind::Unreadable)
             .map_or(0, |all| all.saturating_sub(told_apart));
+        let out_of_reach = out_of_reach(&workers, now);
         Ok(StatusView {
             verdict: if troubles.is_empty() {
                 Verdict::Healthy
+            } else if out_of_reach {
+                Verdict::OutOfReach
             } else {
                 Verdict::Degraded
             },
@@ -144,10 +148,7 @@ impl Operations {
             unreadable_left_off,
             open_gaps,
             workers,
-            last_sync_all: jobs
-                .iter()
-                .find(|job| job.kind == JobKind::SyncAll)
-                .map(|job| JobView::of(job, now)),
+            last_sync_all: last_sync_all.map(|job| JobView::of(&job, now)),
             jobs: jobs
                 .iter()
                 .take(JOBS)
@@ -388,6 +389,13 @@ fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<String> {
     })
 }
 
+/// Whether a worker that runs says that something does not answer it.
+fn out_of_reach(workers: &BTreeMap<String, Report>, now: Timestamp) -> bool {
+    workers
+        .values()
+        .any(|report| !report.out_of_reach.is_empty() && now.since(report.at) <= SILENT)
+}
+
 fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
     let mut troubles = Vec::new();
     for worker in WORKERS {
@@ -428,9 +436,10 @@ fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>) -> Vec<String> {
 
 /// A job that failed is no trouble any more once a sync-all that was asked for later has brought
 /// everything over.
-fn of_jobs(jobs: &[Job], now: Timestamp) -> Vec<String> {
+fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<String> {
     let made_good = jobs
         .iter()
+        .chain(last_sync_all)
         .filter(|job| job.kind == JobKind::SyncAll)
         .filter(|job| {
             matches!(

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::ObjectKind;
-use domain::job::JobKind;
+use domain::job::{JobKind, SalesforceShown};
 use domain::tally::Count;
 use maud::{Markup, html};
 
@@ -210,17 +210,24 @@ fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
     let reason = Field::new("reason", "Reason")
         .help("It is written to the integration log. A cancellation needs one.")
         .error(written.error.as_deref());
+    // What is read already cannot be held.
+    let may_pause = !matches!(
+        job.salesforce,
+        SalesforceShown::Sealed | SalesforceShown::Cancelled
+    );
     let first = if job.paused.is_some() {
         "/resume"
-    } else {
+    } else if may_pause {
         "/pause"
+    } else {
+        "/cancel"
     };
     html! {
         (form::order(context, &address(&job.id, first), html! {
             (reason.input("text", &written.reason))
             div.actions {
                 @if job.paused.is_some() { button.brand-button type="submit" { "Resume" } }
-                @else { button.button type="submit" { "Pause" } }
+                @else if may_pause { button.button type="submit" { "Pause" } }
                 button.bad-button type="submit" formaction=(address(&job.id, "/cancel")) { "Cancel this job" }
             }
         }))

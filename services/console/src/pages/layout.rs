@@ -242,7 +242,7 @@ fn footer(context: &PageContext) -> Markup {
         footer {
             "Read " (time::at(context.status.read_at)) " · settings revision "
             (context.status.settings_revision)
-            @if context.status.verdict == Verdict::Degraded { " · somebody should look" }
+            @if context.status.verdict != Verdict::Healthy { " · somebody should look" }
         }
     }
 }

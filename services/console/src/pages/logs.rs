@@ -26,13 +26,14 @@ pub(super) const EXPORT: &str = "/logs/export";
 /// Lines a page.
 const PAGE: usize = 100;
 /// What lines are about; others can be written into the address.
-const TOPICS: [&str; 10] = [
+const TOPICS: [&str; 11] = [
     "stream",
     "poll",
     "gap",
     "job",
     "settings",
     "permissions",
+    "salesforce",
     "mos",
     "parked",
     "dead",

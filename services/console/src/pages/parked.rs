@@ -545,7 +545,7 @@ fn cells(parked: &ParkedView) -> [String; 16] {
     [
         parked.object.api_name().to_owned(),
         parked.id.to_string(),
-        words::stage_name(parked.stage).to_owned(),
+        parked.stage.name().to_owned(),
         parked.kind.name().to_owned(),
         text(parked.code.clone()),
         parked.message.clone(),

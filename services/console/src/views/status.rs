@@ -13,7 +13,7 @@ use super::JobView;
 /// One reading of everything.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct StatusView {
-    /// Healthy or degraded.
+    /// Healthy, degraded, or a dependency out of reach.
     pub verdict: Verdict,
     /// Why, in one sentence.
     pub reason: String,
@@ -63,7 +63,7 @@ pub struct StatusView {
     pub open_gaps: Vec<Gap>,
     /// What the workers say of themselves.
     pub workers: BTreeMap<String, Report>,
-    /// The newest sync-all among the newest 500 jobs; absent when there is none.
+    /// The newest sync-all; absent when there is none.
     pub last_sync_all: Option<JobView>,
     /// The newest jobs.
     pub jobs: Vec<JobView>,
@@ -128,6 +128,8 @@ pub enum Verdict {
     Healthy,
     /// Somebody should look.
     Degraded,
+    /// So should somebody: Salesforce or mOS does not answer.
+    OutOfReach,
 }
 
 impl Verdict {
@@ -137,6 +139,7 @@ impl Verdict {
         match self {
             Self::Healthy => "healthy",
             Self::Degraded => "degraded",
+            Self::OutOfReach => "out_of_reach",
         }
     }
 }

@@ -7,7 +7,6 @@ use boot::Reach;
 use boot::console::views::{ApiView, JobView, StageView, StatusView, Verdict, WindowsView};
 use domain::Timestamp;
 use domain::job::MosStatus;
-use domain::unit::Stage;
 use ports::Clock as _;
 use ports::stores::WorkerState;
 use runtime::time::SystemClock;
@@ -79,6 +78,7 @@ impl Output {
         Ok(match status.verdict {
             Verdict::Healthy => ExitCode::SUCCESS,
             Verdict::Degraded => ExitCode::from(1),
+            Verdict::OutOfReach => ExitCode::from(3),
         })
     }
 
@@ -245,11 +245,7 @@ fn api_line(api: &ApiView) -> String {
 }
 
 fn stage(stage: &StageView) -> String {
-    let name = match stage.stage {
-        Stage::Filter => "filter",
-        Stage::Permission => "permission",
-        Stage::Load => "load",
-    };
+    let name = stage.stage.name();
     match (stage.oldest_age_s, stage.ready) {
         (Some(age), ready) => format!(
             "{name} {} ({} in hand, {ready} queued behind)",

@@ -23,7 +23,8 @@ async fn what_was_sent_to_an_mos_in_trouble_arrives_when_it_is_well() {
         let status = world
             .until("the loader pauses", |status| paused(status).is_some())
             .await;
-        assert_eq!(status["verdict"], "degraded");
+        assert_eq!(status["verdict"], "out_of_reach");
+        assert_eq!(world.mosync(&["status"]).await.code, Some(3));
         assert_eq!(status["parked"], json!({}), "an outage parks nothing");
         break_mos(&world, Fault::Clear);
         world.rest_and_audit("mOS was out of order").await;

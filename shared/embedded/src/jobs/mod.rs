@@ -6,7 +6,9 @@ mod units;
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
+use domain::job::{
+    Job, JobId, JobKind, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus,
+};
 use domain::tally::Tally;
 use domain::unit::UnitCopy;
 use ports::stores::{HistoryPosition, JobStore, Moved, Sending, Standing, StoreError};
@@ -76,6 +78,17 @@ impl JobStore for Tables {
             ),
         });
         Ok(jobs.await?)
+    }
+
+    async fn newest(&self, kind: JobKind) -> Result<Option<Job>, StoreError> {
+        let newest = self.0.run(move |tx| {
+            row::select(
+                tx,
+                "WHERE kind = ?1 ORDER BY requested DESC, id DESC LIMIT 1",
+                [kind.name()],
+            )
+        });
+        Ok(newest.await?.into_iter().next())
     }
 
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError> {

@@ -320,6 +320,7 @@ pub async fn c7_dead_letter_keeps_everything_and_replays(harness: &dyn QueueHarn
     publish(&*queue, BULK, &sent).await;
     let mut subscription = subscribe(&*queue, BULK, 1).await;
     let incoming = next(&mut subscription).await;
+    let before = harness.now();
     let reason = "nobody can read it; \"quotes\" and ünïcode stay";
     soon("dead letter", incoming.delivery.dead_letter(reason))
         .await
@@ -337,6 +338,13 @@ pub async fn c7_dead_letter_keeps_everything_and_replays(harness: &dyn QueueHarn
     assert_eq!(letter.queue, BULK.name());
     assert_eq!(letter.reason, reason);
     assert_eq!(letter.attempt, 1, "it was delivered once");
+    let since = letter.since.expect("it is known since when");
+    assert!((before..=harness.now()).contains(&since), "{since}");
+    assert_eq!(
+        queue.dead_letter("odd").await.as_ref(),
+        Ok(&Some(letter.clone()))
+    );
+    assert_eq!(queue.dead_letter("unknown").await, Ok(None));
     assert_eq!(
         queue.settle_dead("unknown", DeadAction::Replay).await,
         Ok(false)
@@ -372,6 +380,12 @@ pub async fn c7_dead_letter_is_discarded(harness: &dyn QueueHarness) {
         queue.dead_count().await == Ok(2)
     })
     .await;
+    // Found wherever it is.
+    for id in ["one", "three"] {
+        let letter = queue.dead_letter(id).await.expect("it can be read");
+        assert_eq!(letter.map(|letter| letter.message.id).as_deref(), Some(id));
+    }
+    assert_eq!(queue.dead_letter("two").await, Ok(None));
     let ids = async |max| -> Vec<String> {
         let letters = queue.dead_letters(max).await.expect("they can be read");
         letters

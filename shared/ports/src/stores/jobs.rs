@@ -2,7 +2,9 @@
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use domain::job::{Job, JobId, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus};
+use domain::job::{
+    Job, JobId, JobKind, PageRead, Pause, PausedBy, Plan, Progress, SalesforceStatus,
+};
 use domain::tally::Tally;
 use domain::unit::UnitCopy;
 
@@ -70,6 +72,9 @@ pub trait JobStore: Send + Sync {
         before: Option<HistoryPosition>,
         max: usize,
     ) -> Result<Vec<Job>, StoreError>;
+    /// The first job of a kind in the order of [`JobStore::list`], however many of other kinds are
+    /// newer.
+    async fn newest(&self, kind: JobKind) -> Result<Option<Job>, StoreError>;
     /// Those that are not over ([`Job::is_over`]). Oldest first.
     async fn unfinished(&self) -> Result<Vec<Job>, StoreError>;
     /// Announces the next unit of a live job before it is published, creating the job with the

@@ -17,7 +17,8 @@ pub struct LogEntry {
     pub at: Timestamp,
     /// How bad.
     pub level: LogLevel,
-    /// What it is about: `stream`, `poll`, `gap`, `job`, `settings`, `permissions`, `mos`, `parked`.
+    /// What it is about: `stream`, `poll`, `gap`, `job`, `settings`, `permissions`, `mos`, `parked`,
+    /// `salesforce`, `org`, `api`, `store`, `broker`, `dead`, `access` and others.
     pub topic: String,
     /// The job concerned.
     pub job: Option<JobId>,

@@ -1,6 +1,6 @@
 //! What each worker last said of itself.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use domain::Timestamp;
@@ -18,6 +18,30 @@ pub struct Report {
     /// Further figures, by name.
     #[serde(default)]
     pub figures: BTreeMap<String, i64>,
+    /// What does not answer it, when that is why it does not run.
+    #[serde(default)]
+    pub out_of_reach: BTreeSet<Dependency>,
+}
+
+/// What mosync stands between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dependency {
+    /// Where records come from.
+    Salesforce,
+    /// Where they go.
+    Mos,
+}
+
+impl Dependency {
+    /// The name for people.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Salesforce => "Salesforce",
+            Self::Mos => "mOS",
+        }
+    }
 }
 
 /// Whether a worker works.

@@ -149,6 +149,7 @@ async fn furnished() -> Desk {
             at: now,
             state,
             figures,
+            out_of_reach: std::collections::BTreeSet::new(),
         };
         stores.reports.report(worker, &report).await.unwrap();
     }
@@ -766,6 +767,9 @@ impl Queue for Gone {
         Err(gone())
     }
     async fn dead_letters(&self, _max: usize) -> Result<Vec<DeadLetter>, LinkLost> {
+        Err(gone())
+    }
+    async fn dead_letter(&self, _id: &str) -> Result<Option<DeadLetter>, LinkLost> {
         Err(gone())
     }
     async fn dead_count(&self) -> Result<u64, LinkLost> {

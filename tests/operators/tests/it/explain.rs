@@ -544,6 +544,7 @@ async fn silence_of_mos_is_told_and_does_not_stop_the_rest() {
         at: case.desk.now(),
         state: WorkerState::Paused("mOS does not answer".to_owned()),
         figures: std::collections::BTreeMap::new(),
+        out_of_reach: std::collections::BTreeSet::new(),
     };
     case.desk
         .stores

@@ -122,6 +122,51 @@ async fn what_is_done_is_not_cancelled_and_what_is_live_is_not_steered() {
 }
 
 #[tokio::test]
+async fn what_is_read_already_is_not_paused() {
+    let desk = Desk::open();
+    let job = desk.job(JobKind::SyncAll, "a").await;
+    let id = job.id.as_str();
+    let jobs = &desk.stores.jobs;
+    let mut progress = job.progress.clone();
+    (progress.announced, progress.next_index) = (2, 2);
+    for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
+        jobs.transition(&job.id, to, desk.now(), None)
+            .await
+            .unwrap();
+        jobs.advance(&job.id, &progress, None, desk.now())
+            .await
+            .unwrap();
+    }
+    for (to, why) in [
+        (SalesforceStatus::Sealed, "is read and published already"),
+        (SalesforceStatus::Cancelled, "is cancelled"),
+    ] {
+        let moved = jobs.transition(&job.id, to, desk.now(), None).await;
+        moved.unwrap();
+        let refused = desk.ops.pause_job(id, None, BY).await.unwrap_err();
+        assert!(matches!(refused, OpsError::Conflict(_)), "{refused:?}");
+        assert!(refused.to_string().contains(why), "{refused}");
+        assert_eq!(desk.stored(&job.id).await.paused, None);
+    }
+}
+
+#[tokio::test]
+async fn jobs_that_wait_are_found() {
+    let desk = Desk::open();
+    let waiting = desk.job(JobKind::Backfill, "a").await;
+    let cancelled = desk.job(JobKind::Backfill, "b").await;
+    let ended = desk.ops.cancel_job(cancelled.id.as_str(), None, BY).await;
+    ended.unwrap();
+    let search = JobSearch {
+        state: Some("waiting".to_owned()),
+        ..JobSearch::default()
+    };
+    let found = desk.ops.jobs(&search).await.unwrap().jobs;
+    let found = found.iter().map(|job| job.id.as_str()).collect::<Vec<_>>();
+    assert_eq!(found, [waiting.id.as_str()]);
+}
+
+#[tokio::test]
 async fn the_history_comes_in_pages_without_a_hole() {
     let desk = Desk::open();
     let mut expected = Vec::new();

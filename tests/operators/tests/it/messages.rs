@@ -89,6 +89,26 @@ async fn a_copy_of_a_counted_unit_cancels_nothing() {
 }
 
 #[tokio::test]
+async fn a_message_is_found_behind_however_many_others() {
+    let desk = Desk::open();
+    for number in 0..1_001 {
+        let message = Message {
+            id: format!("m-{number}"),
+            kind: "salesforce.event".to_owned(),
+            version: 1,
+            body: b"?".to_vec(),
+        };
+        let aside = desk.queue.set_aside(&message, "the event stream", "odd");
+        aside.await.unwrap();
+    }
+    let last = "m-1000";
+    assert_eq!(desk.ops.dead_message(last).await.unwrap().id, last);
+    let gone = desk.ops.discard_dead(last, because("seen"), BY).await;
+    gone.unwrap();
+    assert_eq!(desk.ops.dead(None).await.unwrap().total, 1_000);
+}
+
+#[tokio::test]
 async fn what_nobody_can_read_can_be_sent_back_or_thrown_away() {
     let desk = Desk::open();
     let id = desk.die("garbage", b"\xff\x00".to_vec()).await;
@@ -96,6 +116,9 @@ async fn what_nobody_can_read_can_be_sent_back_or_thrown_away() {
     assert_eq!((shown.job, shown.records), (None, None));
     assert_eq!(shown.bytes, 2);
     assert_eq!(shown.reason, "nobody can process it");
+    assert_eq!(shown.since, Some(desk.now()));
+    let listed = desk.ops.dead(None).await.unwrap().messages;
+    assert_eq!(listed[0].since, Some(desk.now()));
     desk.ops.replay_dead(&id, BY).await.unwrap();
     let queue = QueueName::new(Stage::Load, Lane::Bulk);
     assert_eq!(desk.queue.depth(queue).await.unwrap(), 1);

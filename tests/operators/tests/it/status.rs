@@ -12,7 +12,7 @@ use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
 use ports::queue::Message;
 use ports::source::ReplayId;
-use ports::stores::{PollState, PollUnderWay, Report, StreamState, WorkerState};
+use ports::stores::{Dependency, PollState, PollUnderWay, Report, StreamState, WorkerState};
 use runtime::{figures, in_hand};
 
 use crate::desk::{Desk, TOPIC, record};
@@ -22,6 +22,7 @@ async fn report(desk: &Desk, worker: &str, state: WorkerState, figures: BTreeMap
         at: desk.now(),
         state,
         figures,
+        out_of_reach: std::collections::BTreeSet::new(),
     };
     desk.stores.reports.report(worker, &report).await.unwrap();
 }
@@ -62,6 +63,57 @@ async fn nothing_to_do_is_healthy_and_at_rest() {
     assert_eq!(status.last_sync_all, None);
     assert!(status.stages.iter().all(|stage| stage.oldest.is_none()));
     assert_eq!(status.queues.len(), 6);
+}
+
+#[tokio::test]
+async fn what_does_not_answer_is_out_of_reach_while_its_worker_says_so() {
+    let desk = at_rest().await;
+    let loader = |out_of_reach| Report {
+        at: desk.now(),
+        state: WorkerState::Paused("no answer".to_owned()),
+        figures: BTreeMap::new(),
+        out_of_reach,
+    };
+    let reports = &desk.stores.reports;
+    let silent = loader([Dependency::Mos].into());
+    reports.report("loader", &silent).await.unwrap();
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::OutOfReach);
+    assert!(status.reason.contains("no answer"), "{}", status.reason);
+    // Paused for another reason.
+    reports.report("loader", &loader([].into())).await.unwrap();
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Degraded);
+    // A worker that is gone says nothing about what answers now.
+    reports.report("loader", &silent).await.unwrap();
+    desk.pass(60);
+    let status = desk.ops.status().await.unwrap();
+    assert_eq!(status.verdict, Verdict::Degraded);
+}
+
+#[tokio::test]
+async fn the_last_sync_all_is_told_behind_however_many_other_jobs() {
+    let desk = at_rest().await;
+    let failed = desk.job(JobKind::Backfill, "failed").await;
+    let jobs = &desk.stores.jobs;
+    let end = async |job: &JobId, to| {
+        let moved = jobs.transition(job, to, desk.now(), Some("why")).await;
+        moved.unwrap();
+    };
+    end(&failed.id, SalesforceStatus::Failed).await;
+    assert!(reason(&desk).await.contains("has failed: why"));
+    desk.pass(1);
+    let sync_all = desk.job(JobKind::SyncAll, "all").await;
+    for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
+        end(&sync_all.id, to).await;
+    }
+    for number in 0..505 {
+        let retry = desk.job(JobKind::Retry, &number.to_string()).await;
+        end(&retry.id, SalesforceStatus::Cancelled).await;
+    }
+    let status = desk.ops.status().await.unwrap();
+    let last = status.last_sync_all.expect("there is one");
+    assert_eq!(last.id, sync_all.id.to_string());
 }
 
 #[tokio::test]

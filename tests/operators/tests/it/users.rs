@@ -99,6 +99,7 @@ impl Office {
             at: self.desk.now(),
             state: WorkerState::Running,
             figures: expiring.map(|soon| soon.figures()).unwrap_or_default(),
+            out_of_reach: std::collections::BTreeSet::new(),
         };
         let reports = &self.desk.stores.reports;
         reports.report("permission", &report).await.unwrap();
@@ -334,6 +335,7 @@ async fn a_warning_leaves_the_verdict_as_it_is() {
             at: office.desk.now(),
             state: WorkerState::Running,
             figures: [].into(),
+            out_of_reach: std::collections::BTreeSet::new(),
         };
         let reports = &office.desk.stores.reports;
         reports.report(worker, &report).await.unwrap();

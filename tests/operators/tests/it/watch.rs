@@ -79,6 +79,7 @@ async fn sync_status_shows_the_numbers_of_the_api() {
         at: desk.now(),
         state: WorkerState::Running,
         figures: told.map(|(name, value)| (name.to_owned(), value)).into(),
+        out_of_reach: std::collections::BTreeSet::new(),
     };
     desk.stores
         .reports

@@ -112,7 +112,7 @@ impl Operations {
             .collect::<BTreeSet<_>>();
         let groups = ErrorGroup::of(&records);
         let details = groups.iter().take(LINES).map(|group| {
-            let stage = stage_name(group.stage);
+            let stage = group.stage.name();
             format!("{} at {stage}: {}", group.count, plain(&group.cause))
         });
         Ok(Condition {
@@ -130,14 +130,6 @@ impl Operations {
 
 fn parked_key(kind: FailureKind) -> String {
     format!("parked/{}", kind.name())
-}
-
-const fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Filter => "filter",
-        Stage::Permission => "permission",
-        Stage::Load => "load",
-    }
 }
 
 fn count_of(number: usize) -> u64 {

@@ -33,11 +33,12 @@ pub fn badge(tone: Tone, word: &str) -> Markup {
     html! { span class=(class) { (word) } }
 }
 
-/// Healthy or degraded.
+/// Healthy or not.
 pub fn verdict(verdict: Verdict) -> Markup {
     match verdict {
         Verdict::Healthy => badge(Tone::Good, "Healthy"),
         Verdict::Degraded => badge(Tone::Bad, "Degraded"),
+        Verdict::OutOfReach => badge(Tone::Bad, "Out of reach"),
     }
 }
 

@@ -160,6 +160,7 @@ fn said(status: &StatusView) -> String {
     let verdict = match status.verdict {
         Verdict::Healthy => "Healthy",
         Verdict::Degraded => "Degraded",
+        Verdict::OutOfReach => "Out of reach",
     };
     match main_of(status) {
         Some(job) => format!(

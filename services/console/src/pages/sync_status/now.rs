@@ -81,7 +81,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
         || !status.parked.is_empty()
         || status.dead > 0
         || !status.open_gaps.is_empty();
-    let reason = (status.verdict == Verdict::Degraded && !is_explained).then_some(&status.reason);
+    let reason = (status.verdict != Verdict::Healthy && !is_explained).then_some(&status.reason);
     let nothing = reason.is_none()
         && troubled.is_empty()
         && status.parked.is_empty()

@@ -498,6 +498,32 @@ pub async fn jobs_are_listed_newest_first(harness: &dyn StoreHarness) {
     assert_eq!(ids(&page), ["backfill-c"]);
 }
 
+/// The newest of a kind is found behind however many of others.
+pub async fn the_newest_job_of_a_kind_is_found(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let kind = JobKind::SyncAll;
+    assert_eq!(stores.jobs.newest(kind).await, Ok(None));
+    let of = |kind, name: &str, seconds| {
+        let scope = JobScope::Everything;
+        Job::queued(job_id(kind, name), kind, scope, at(seconds))
+    };
+    let [older, mut newest] = [of(kind, "a", 3), of(kind, "b", 5)];
+    // Of the same time the one with the highest id.
+    let mut same = of(kind, "c", 5);
+    if same.id > newest.id {
+        std::mem::swap(&mut same, &mut newest);
+    }
+    for job in [&newest, &older, &same] {
+        assert_eq!(stores.jobs.create(job).await, Ok(()));
+    }
+    for number in 0..1_200 {
+        let other = of(JobKind::Retry, &number.to_string(), 6 + number);
+        assert_eq!(stores.jobs.create(&other).await, Ok(()));
+    }
+    assert_eq!(stores.jobs.newest(kind).await, Ok(Some(newest)));
+    assert_eq!(stores.jobs.newest(JobKind::Refresh).await, Ok(None));
+}
+
 /// Unfinished is what is not over, oldest first: the last unit's count ends a sealed or cancelled
 /// job, and one that publishes again is unfinished again.
 pub async fn jobs_unfinished_are_those_not_over(harness: &dyn StoreHarness) {

@@ -103,6 +103,7 @@ macro_rules! store_conformance {
             job_pause_is_repeated_without_effect
             job_that_is_over_is_not_held
             jobs_are_listed_newest_first
+            the_newest_job_of_a_kind_is_found
             jobs_unfinished_are_those_not_over
             jobs_over_for_long_are_forgotten
             live_units_are_numbered_densely
@@ -119,9 +120,11 @@ macro_rules! store_conformance {
             units_missing_are_found_among_many
             units_abandoned_are_not_waited_for
             parked_entry_keeps_since_and_retries
+            parked_entry_keeps_when_it_is_retried
             parked_entry_is_not_replaced_by_an_older_one
             parked_entries_leave_when_accepted
             parked_children_are_released_once
+            parked_children_are_released_however_many
             parked_entries_are_cleared
             parked_entries_are_listed_in_pages
             parked_entries_are_counted_by_reason

@@ -55,7 +55,7 @@ async fn named_by(stores: &Stores, job: Option<Job>) -> Vec<Parked> {
     let JobScope::Records { records } = &job.scope else {
         panic!("a retry job of {:?}", job.scope);
     };
-    let all = stores.parked.list(&ALL, None, 1_000).await;
+    let all = stores.parked.list(&ALL, None, 10_000).await;
     let mut all = all.expect("the store answers");
     all.retain(|record| records.contains(&key(record)));
     assert_eq!(all.len(), records.len(), "what is taken up stays");
@@ -90,6 +90,58 @@ pub async fn parked_entry_keeps_since_and_retries(harness: &dyn StoreHarness) {
     let next = id(ObjectKind::Account, 2);
     assert_eq!(stores.parked.get(object, &next).await, Ok(None));
     assert_eq!(stores.parked.get(ObjectKind::User, &same).await, Ok(None));
+}
+
+/// A record that fails whenever it is retried is retried at the times that its retries set, and
+/// after the last one no more; what waits for a person has no time.
+pub async fn parked_entry_keeps_when_it_is_retried(harness: &dyn StoreHarness) {
+    let stores = harness.stores().await;
+    let mut busy = parked(ObjectKind::Account, 1);
+    busy.kind = FailureKind::RetryLater;
+    let mut seconds = 0;
+    let mut retries = 0;
+    // As a worker parks it: it does not know how often this was tried before.
+    let fails_at = async |seconds: i64| {
+        let mut again = busy.clone();
+        again.version = Version::at(at(5 + seconds));
+        again.since = at(seconds);
+        again.retry_at = retry_delay(0).map(|delay| at(seconds).after(delay));
+        assert_eq!(stores.parked.park(&[again.clone()]).await, Ok(()));
+        let (object, id) = again.record();
+        let entry = stores.parked.get(object, &id).await;
+        entry.expect("the store answers").expect("an entry")
+    };
+    while let Some(delay) = retry_delay(retries) {
+        let due = at(seconds).after(delay);
+        for later in [1, 2] {
+            let entry = fails_at(seconds + later).await;
+            let expected = if retries == 0 {
+                at(1).after(delay)
+            } else {
+                due
+            };
+            assert_eq!(entry.retry_at, Some(expected), "after {retries} retries");
+            assert_eq!(entry.retries, retries);
+        }
+        seconds += i64::try_from(delay.as_secs()).expect("a delay") + 10;
+        let taken_up = taken(&stores, at(seconds), 10).await;
+        assert_eq!(taken_up.len(), 1, "after {retries} retries");
+        retries += 1;
+    }
+    assert_eq!(retries, domain::failure::MAX_RETRIES_BY_ITSELF);
+    let entry = fails_at(seconds + 1).await;
+    assert_eq!((entry.retries, entry.retry_at), (retries, None));
+    let far = at(seconds + 1_000_000);
+    assert_eq!(stores.parked.take_due(far, 10).await, Ok(None));
+    // Retried because a person wants it, it fails in a way that a person has to mend.
+    let key = key(&entry);
+    assert_eq!(stores.parked.retry(&[key], far).await, Ok(1));
+    let mut person = entry;
+    person.kind = FailureKind::InvalidField;
+    person.retry_at = None;
+    assert_eq!(stores.parked.park(&[person.clone()]).await, Ok(()));
+    let entry = stores.parked.get(key.0, &key.1).await;
+    assert_eq!(entry, Ok(Some(person)));
 }
 
 async fn parked_ids(stores: &Stores) -> Vec<(ObjectKind, SalesforceId)> {
@@ -214,6 +266,45 @@ pub async fn parked_children_are_released_once(harness: &dyn StoreHarness) {
     contact.retry_at = None;
     assert_eq!(stores.parked.park(&[contact]).await, Ok(()));
     assert_eq!(accepted(&[key(&account)], at(23)).await, Ok(1));
+}
+
+/// However many wait for the same parent, all that are open are released by its acceptance.
+pub async fn parked_children_are_released_however_many(harness: &dyn StoreHarness) {
+    const CHILDREN: u32 = 2_500;
+    let stores = harness.stores().await;
+    let parent = parked(ObjectKind::Account, 1);
+    let other = (ObjectKind::Account, id(ObjectKind::Account, 2));
+    let mut children = Vec::new();
+    for number in 0..CHILDREN {
+        let mut child = parked(ObjectKind::Contact, number);
+        child.parent = Some(if number % 5 == 0 { other } else { key(&parent) });
+        children.push(child);
+    }
+    for some in children.chunks(500) {
+        assert_eq!(stores.parked.park(some).await, Ok(()));
+    }
+    // Those that are dismissed stay with their parent, and keep no other from being released.
+    let dismissed = children.iter().take(50).map(key).collect::<Vec<_>>();
+    let found = stores.parked.dismiss(&dismissed, &dismissal(9)).await;
+    assert_eq!(found, Ok(50));
+    let arrived = [key(&parent), other];
+    let expected = u64::from(CHILDREN) - 50;
+    for released in [expected, 0] {
+        let accepted = stores
+            .parked
+            .accepted(&arrived, parent.version, at(10))
+            .await;
+        assert_eq!(accepted, Ok(released));
+    }
+    let mut due = 0;
+    loop {
+        let some = taken(&stores, at(10), 1_000).await.len();
+        if some == 0 {
+            break;
+        }
+        due += u64::try_from(some).unwrap_or_default();
+    }
+    assert_eq!(due, expected);
 }
 
 /// A cleared entry is gone, unless it failed with a newer row than was judged; nobody is released.

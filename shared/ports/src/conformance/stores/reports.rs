@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{StoreHarness, at};
-use crate::stores::{Report, WorkerState};
+use crate::stores::{Dependency, Report, WorkerState};
 
 /// The last report of each worker, also after a restart.
 pub async fn reports_are_replaced(harness: &dyn StoreHarness) {
@@ -12,6 +12,10 @@ pub async fn reports_are_replaced(harness: &dyn StoreHarness) {
         at: at(seconds),
         state,
         figures: BTreeMap::from([("in_hand".to_owned(), -seconds)]),
+        out_of_reach: (seconds == 3)
+            .then_some(Dependency::Mos)
+            .into_iter()
+            .collect(),
     };
     let running = report(1, WorkerState::Running);
     let paused = report(2, WorkerState::Paused("mOS Sync is disabled".to_owned()));
