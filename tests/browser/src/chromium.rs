@@ -117,7 +117,7 @@ impl Drop for Browser {
 /// A driver on a free port of the loopback, which it tells.
 fn start_driver(profile: &TempDir) -> (Child, u16) {
     let started = Command::new("chromedriver")
-        .args(["--port=0", "--log-level=OFF"])
+        .arg("--port=0")
         .env("TZ", ZONE)
         .env("HOME", profile.path())
         .env_remove("XDG_CONFIG_HOME")
@@ -178,8 +178,10 @@ fn wishes(profile: &TempDir, scripts: Scripts) -> Map<String, Value> {
     let wishes = json!({
         "browserName": "chrome",
         "goog:chromeOptions": options,
-        // What a page asks before it is left is answered by the test.
+        // What a page asks before it is left is answered by the test: without the second line
+        // chromedriver leaves the page and says nothing.
         "unhandledPromptBehavior": "ignore",
+        "webSocketUrl": true,
     });
     wishes.as_object().cloned().unwrap_or_default()
 }
