@@ -7,6 +7,7 @@
 )]
 
 mod accessible;
+mod demo;
 mod figures;
 mod history;
 mod keyboard;
