@@ -525,7 +525,7 @@ impl State {
         for record in incoming {
             let verdict = match self.faults.rejection(&record.external_id) {
                 Some((code, field)) => {
-                    let message = scripted(code, field.as_deref());
+                    let message = message_of(code, field.as_deref());
                     Err((code, field, message))
                 }
                 None => self
@@ -577,7 +577,7 @@ impl Kept {
 }
 
 /// What mOS says of a record that a fault rejects: as it would say it of one that deserves it.
-fn scripted(code: RejectCode, field: Option<&str>) -> String {
+fn message_of(code: RejectCode, field: Option<&str>) -> String {
     let field = field.unwrap_or("a field");
     match code {
         RejectCode::ParentMissing => "the record that it refers to is not in mOS".to_owned(),
