@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Everything that must hold before a change is merged, in one command:
 #
-#   tests/run.sh                  format, lints, all tests, on this machine's RabbitMQ and Redis
+#   tests/run.sh                  format, lints, all tests, on this machine's RabbitMQ, Redis and
+#                                 Chromium
 #   tests/run.sh --brokers all    also the queue's tests on RabbitMQ 4.x (Debian, as root)
 #   tests/run.sh --long           only the full loads, at size: 200,000 opportunities, killed in 20
 #                                 rounds, built for release; hours, and prints what it measured
@@ -81,9 +82,10 @@ check_compiler() {
 test_all() {
     if cargo nextest --version >/dev/null 2>&1; then
         # nextest gives each test a process, and so a broker of its own, which takes ten seconds to
-        # start. What needs brokers shares one within a process instead.
-        cargo nextest run --workspace --locked --filterset 'not (package(adapters) | binary(e2e))'
-        cargo test --workspace --locked --no-fail-fast --test rabbit --test redis --test e2e
+        # start. What needs brokers shares one within a process instead. Browsers come after all
+        # else: they are slow enough alone.
+        cargo nextest run --workspace --locked --filterset 'not (package(adapters) | binary(e2e) | binary(browser))'
+        cargo test --workspace --locked --no-fail-fast --test rabbit --test redis --test e2e --test browser
     else
         # The same tests; `--no-fail-fast` because nextest does not stop at the first either.
         cargo test --workspace --locked --no-fail-fast --lib --bins --tests
@@ -106,10 +108,10 @@ fi
 say "What is needed"
 check_rust
 check_compiler
-tests/brokers.sh || exit 2
+tests/packages.sh || exit 2
 broker4_root=
 if [ "$brokers" = all ]; then
-    broker4_root=$(tests/brokers.sh 4 "$BROKER4_FOLDER") || exit 2
+    broker4_root=$(tests/packages.sh 4 "$BROKER4_FOLDER") || exit 2
 fi
 
 if [ -n "$long" ]; then

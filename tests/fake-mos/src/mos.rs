@@ -524,7 +524,10 @@ impl State {
         let mut records = Vec::with_capacity(incoming.len());
         for record in incoming {
             let verdict = match self.faults.rejection(&record.external_id) {
-                Some((code, field)) => Err((code, field, "scripted by a fault".to_owned())),
+                Some((code, field)) => {
+                    let message = message_of(code, field.as_deref());
+                    Err((code, field, message))
+                }
                 None => self
                     .store
                     .apply(&record)
@@ -570,6 +573,19 @@ impl State {
 impl Kept {
     fn valid(&self, now: i64) -> bool {
         now.saturating_sub(self.answered_micros) <= KEPT_MICROS
+    }
+}
+
+/// What mOS says of a record that a fault rejects: as it would say it of one that deserves it.
+fn message_of(code: RejectCode, field: Option<&str>) -> String {
+    let field = field.unwrap_or("a field");
+    match code {
+        RejectCode::ParentMissing => "the record that it refers to is not in mOS".to_owned(),
+        RejectCode::Busy => "the record is being edited in mOS".to_owned(),
+        RejectCode::InvalidField => format!("mOS does not accept the value of {field}"),
+        RejectCode::ValueTooLong => format!("the text of {field} is longer than mOS keeps"),
+        RejectCode::UnknownType => "mOS does not know this type of record".to_owned(),
+        RejectCode::DeletedInMos => "an administrator of mOS has deleted the record".to_owned(),
     }
 }
 

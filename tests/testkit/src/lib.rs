@@ -8,7 +8,7 @@
 )]
 
 pub mod mail;
-mod process;
+pub mod process;
 pub mod proxy;
 pub mod rabbit;
 pub mod redis;

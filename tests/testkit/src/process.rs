@@ -51,11 +51,15 @@ pub(crate) fn runs(pid: u32) -> bool {
 /// Cleans up after a test process that was killed, or that keeps its servers in a static: a shell
 /// that waits for the end of its standard input, which comes when this process ends in any way.
 #[derive(Debug)]
-pub(crate) struct Guardian(Child);
+pub struct Guardian(Child);
 
 impl Guardian {
     /// Runs the commands when this process has ended without [`Self::dismiss`].
-    pub(crate) fn to_run(commands: &str) -> Self {
+    ///
+    /// # Panics
+    /// When no shell can be run.
+    #[must_use]
+    pub fn to_run(commands: &str) -> Self {
         let script = format!("read -r word; test \"$word\" = dismissed && exit 0; {commands}");
         let child = Command::new("sh")
             .args(["-c", &script])
@@ -70,7 +74,10 @@ impl Guardian {
     }
 
     /// All has been cleaned up already.
-    pub(crate) fn dismiss(&mut self) {
+    ///
+    /// # Panics
+    /// When it has been ended by somebody else.
+    pub fn dismiss(&mut self) {
         if let Some(mut input) = self.0.stdin.take() {
             input
                 .write_all(b"dismissed\n")

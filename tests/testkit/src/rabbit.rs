@@ -67,7 +67,7 @@ impl Rabbit {
         Self::start_under(None)
     }
 
-    /// Starts the `RabbitMQ` of a root made by `tests/brokers.sh 4 FOLDER`; needs to be root.
+    /// Starts the `RabbitMQ` of a root made by `tests/packages.sh 4 FOLDER`; needs to be root.
     ///
     /// # Panics
     /// When there is none, or it does not start.
@@ -250,7 +250,7 @@ impl Rabbit {
     fn program(&self) -> String {
         let root = self.root.clone().unwrap_or_else(|| PathBuf::from("/"));
         let script = start_script(&root).expect(
-            "RabbitMQ is not installed: run tests/brokers.sh, or install the Debian package rabbitmq-server",
+            "RabbitMQ is not installed: run tests/packages.sh, or install the Debian package rabbitmq-server",
         );
         let inside = script.strip_prefix(&root).expect("it lies inside");
         Path::new("/").join(inside).display().to_string()

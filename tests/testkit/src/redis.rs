@@ -111,7 +111,7 @@ impl Redis {
             .stdout(output.try_clone().expect("a file handle can be copied"))
             .stderr(output)
             .spawn()
-            .expect("Redis is not installed: run tests/brokers.sh, or install the Debian package redis-server");
+            .expect("Redis is not installed: run tests/packages.sh, or install the Debian package redis-server");
         self.server = Some(server);
         let port = self.port;
         wait_for("Redis answers", START, || answers(port));

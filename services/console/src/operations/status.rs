@@ -271,15 +271,18 @@ fn waiting_for(seen: &Seen<'_>) -> Vec<String> {
     } else if last_change > seen.permissions_polled {
         waiting_for.push("a reading of permissions after the last change".to_owned());
     }
-    if seen.ready + seen.waiting_to_retry > 0 {
-        waiting_for.push(format!(
-            "{} units in queues, {} waiting to be retried",
-            seen.ready, seen.waiting_to_retry
-        ));
+    if seen.ready > 0 {
+        let units = counted(seen.ready, "unit", "units");
+        waiting_for.push(format!("{units} in queues"));
+    }
+    if seen.waiting_to_retry > 0 {
+        let units = counted(seen.waiting_to_retry, "unit", "units");
+        waiting_for.push(format!("{units} waiting to be retried"));
     }
     for job in seen.unfinished {
         if job.pending() > 0 {
-            waiting_for.push(format!("{} units of {}", job.pending(), job.id));
+            let units = counted(job.pending(), "unit", "units");
+            waiting_for.push(format!("{units} of {}", job.id));
         } else if job.kind != JobKind::Live && job.salesforce != SalesforceStatus::Sealed {
             waiting_for.push(format!("{} to be read", job.id));
         }
@@ -421,17 +424,19 @@ fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String>
 fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>) -> Vec<String> {
     let mut troubles = Vec::new();
     if dead > 0 {
-        troubles.push(format!(
-            "{dead} messages are set aside (see `mosync dead list`)"
-        ));
+        let messages = counted(dead, "message is", "messages are");
+        troubles.push(format!("{messages} set aside (see `mosync dead list`)"));
     }
     let parked = parked.values().sum::<u64>();
     if parked > 0 {
-        troubles.push(format!(
-            "{parked} records are parked (see `mosync parked list`)"
-        ));
+        let records = counted(parked, "record is", "records are");
+        troubles.push(format!("{records} parked (see `mosync parked list`)"));
     }
     troubles
+}
+
+fn counted(number: u64, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A job that failed is no trouble any more once a sync-all that was asked for later has brought

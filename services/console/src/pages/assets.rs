@@ -17,6 +17,8 @@ pub(super) const OPERATORS_STYLE: &str = "operators.css";
 pub(super) const LIVE: &str = "live.js";
 /// Shows times in the zone of whoever looks.
 pub(super) const TIMES: &str = "times.js";
+/// Brings the tab of the page into sight where not all fit.
+pub(super) const TABS: &str = "tabs.js";
 /// The icon of the browser's tab.
 pub(super) const ICON: &str = "mosync.svg";
 
@@ -41,6 +43,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         TIMES,
         "text/javascript; charset=utf-8",
         include_str!("../../assets/times.js"),
+    ),
+    (
+        TABS,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/tabs.js"),
     ),
     (
         super::sign_in::FRAME_SCRIPT,

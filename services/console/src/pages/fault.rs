@@ -88,6 +88,19 @@ pub(super) fn sentence(text: &str) -> String {
     sentence
 }
 
+/// Without what commands a shell has for it, such as `(see \`mosync dead list\`)`: on a page there are
+/// links.
+pub(super) fn without_commands(text: &str) -> String {
+    const SEE: &str = " (see `mosync ";
+    let mut rest = text;
+    let mut kept = String::with_capacity(text.len());
+    while let Some((before, behind)) = rest.split_once(SEE) {
+        kept.push_str(before);
+        rest = behind.split_once(')').map_or("", |(_, behind)| behind);
+    }
+    kept + rest
+}
+
 /// What somebody with a session is told instead of a page: in the frame for who has a role, and whom
 /// to ask for who has none.
 pub(crate) async fn refuse(
@@ -115,5 +128,20 @@ pub(super) async fn to_whoever(
     match console.person(headers).await {
         Ok(Some(person)) => refuse(console, &person, path, error).await,
         Ok(None) | Err(_) => PageFault::bare(error).into_response(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn commands_of_a_shell_are_left_out() {
+        let said = "2 messages are set aside (see `mosync dead list`); 1 record is parked (see `mosync parked list`); the end";
+        assert_eq!(
+            without_commands(said),
+            "2 messages are set aside; 1 record is parked; the end"
+        );
+        assert_eq!(without_commands("all (is) well"), "all (is) well");
     }
 }

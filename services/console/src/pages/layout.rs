@@ -98,7 +98,9 @@ impl Page {
     }
 
     pub(super) fn markup(self, context: &PageContext) -> Markup {
-        let scripts = [assets::TIMES].into_iter().chain(self.scripts);
+        let scripts = [assets::TIMES, assets::TABS]
+            .into_iter()
+            .chain(self.scripts);
         html! {
             (DOCTYPE)
             html lang="en" {
@@ -200,7 +202,7 @@ pub(super) fn verdict(status: &StatusView) -> Markup {
     html! {
         (badge::verdict(status.verdict))
         " "
-        span { (fault::sentence(&status.reason)) }
+        span { (fault::sentence(&fault::without_commands(&status.reason))) }
     }
 }
 

@@ -257,7 +257,7 @@ fn form(asked: &Asked) -> Markup {
                 (Field::new("topic", "Topic").select(&topics, &topic))
                 (time("since", "From (UTC)", &asked.since))
                 (time("until", "Until (UTC)", &asked.until))
-                div.field.go {
+                div.field.go.below {
                     button.brand-button type="submit" { "Search" } " "
                     a.button href=(PATH) { "Clear" }
                 }
@@ -324,7 +324,10 @@ fn about(context: &PageContext, line: &LogLine) -> Markup {
             " " a href=(pager::address(PATH, &[("record", &id.to_string())])) { "Timeline" }
             " " (explain::link(&id.to_string()))
         }
-        @if let Some(id) = &line.job { " " (job::link(id, id)) }
+        @if let Some(id) = &line.job {
+            // Not twice, one above the other.
+            " " @if line.message.contains(id.as_str()) { (job::link(id, "Open the job")) } @else { (job::link(id, id)) }
+        }
     }
 }
 

@@ -408,7 +408,7 @@ fn orders(search: &ParkedSearch, list: &ParkedList, written: &Written) -> Markup
         fieldset.orders {
             legend { "What to do" }
             p.quiet { (list.records.len()) " records on this page." }
-            div.row {
+            div.row.tops {
                 (Field::new("which", "With").select(&which, "records"))
                 (reason.input("text", &written.reason))
             }

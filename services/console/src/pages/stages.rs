@@ -199,7 +199,7 @@ fn sum(objects: &std::collections::BTreeMap<ObjectKind, ObjectView>, counts: &[C
 /// The job in a line.
 pub(super) fn line(job: &JobView) -> Markup {
     html! {
-        (words::job(job.kind)) ": " (job.reads) ". Asked for " (time::at(job.requested))
+        (words::job(job.kind)) ": " (time::within(&job.reads)) ". Asked for " (time::at(job.requested))
         @if let Some(over) = job.over { ", over " (time::at(over)) }
         "."
     }

@@ -118,8 +118,18 @@ fn holder_row(context: &PageContext, holder: &HolderView) -> Vec<Markup> {
         html! { ul { @for grant in &holder.grants { li { (granted(grant)) } } } },
         time::or_never(holder.until, "no end"),
         html! { (number(holder.opportunities)) },
-        html! { ul { @for words in &holder.words { li { (sentence(words)) } } } },
+        remarks(holder),
     ]
+}
+
+/// What is to be said beside the permission sets, which stand in their own column.
+fn remarks(holder: &HolderView) -> Markup {
+    let words = holder.words.iter();
+    let others: Vec<&String> = words.filter(|words| !words.starts_with("holds ")).collect();
+    html! {
+        @if others.is_empty() { span.quiet { "–" } }
+        @else { ul { @for words in others { li { (time::within(&sentence(words))) } } } }
+    }
 }
 
 fn granted(grant: &Grant) -> Markup {
@@ -158,15 +168,15 @@ fn other_row(context: &PageContext, other: &OtherView) -> Vec<Markup> {
     vec![
         user(context, &other.user),
         html! { (number(other.opportunities)) },
-        html! { ul { @for words in &other.words { li { (sentence(words)) } } } },
+        html! { ul { @for words in &other.words { li { (time::within(&sentence(words))) } } } },
     ]
 }
 
 /// In one element: on a narrow screen a cell's parts would stand beside each other.
 fn user(context: &PageContext, user: &UserView) -> Markup {
     html! {
-        div {
-            strong { (user.name.as_deref().unwrap_or("A user who cannot be read")) } " "
+        div.who {
+            strong { (user.name.as_deref().unwrap_or("A user who cannot be read")) }
             @if let Some(username) = &user.username { span.quiet { (username) } " " }
             (record::id(context, &user.id))
             @if user.is_active == Some(false) { " " (badge::badge(badge::Tone::Warning, "Inactive")) }

@@ -9,6 +9,7 @@ use fake_salesforce::server::DEFAULT_PASSWORD;
 use super::world::World;
 
 const ADMIN_SET: &str = "mOS_Admin";
+const SETS: [&str; 2] = [ADMIN_SET, "mOS_User"];
 
 /// Where the console is, and whom to sign in as: an administrator and somebody without rights.
 pub(super) fn lines(world: &World) -> Vec<String> {
@@ -64,9 +65,19 @@ fn holders_of_admin(org: &Org) -> BTreeSet<String> {
     })
 }
 
-/// Users with any assignment.
+/// Users with mOS permission of any kind. Every user has some assignment: that of their profile.
 fn holders(org: &Org) -> BTreeSet<String> {
-    assignees(org, |_| true)
+    let sets = org.records("PermissionSet");
+    let ours = |set: &&Record| {
+        let name = set.text("Name");
+        name.is_some_and(|name| SETS.contains(&name))
+    };
+    let ours: BTreeSet<&str> = sets.iter().filter(ours).map(Record::id).collect();
+    assignees(org, |assignment| {
+        let set = assignment.text("PermissionSetId");
+        set.is_some_and(|set| ours.contains(set))
+            || assignment.text("PermissionSetGroupId").is_some()
+    })
 }
 
 fn assignees(org: &Org, counts: impl Fn(&Record) -> bool) -> BTreeSet<String> {

@@ -221,9 +221,9 @@ async fn each_trouble_has_its_reason() {
 
     let desk = at_rest().await;
     desk.park(1, |_| {}).await;
-    assert!(reason(&desk).await.contains("1 records are parked"));
+    assert!(reason(&desk).await.contains("1 record is parked"));
     desk.die("x", b"?".to_vec()).await;
-    assert!(reason(&desk).await.contains("1 messages are set aside"));
+    assert!(reason(&desk).await.contains("1 message is set aside"));
 
     let desk = at_rest().await;
     let job = desk.job(JobKind::SyncAll, "a").await;

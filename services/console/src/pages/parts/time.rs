@@ -19,6 +19,20 @@ pub fn or_never(moment: Option<Timestamp>, never: &str) -> Markup {
     moment.map_or_else(|| html! { (never) }, at)
 }
 
+/// A sentence; each moment in it, as programs write them, is shown as a moment.
+pub fn within(text: &str) -> Markup {
+    html! {
+        @for (place, word) in text.split(' ').enumerate() {
+            @if place > 0 { " " }
+            @let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+            @match Timestamp::parse(bare) {
+                Some(moment) if bare.ends_with('Z') => { (at(moment)) (word.get(bare.len()..).unwrap_or_default()) }
+                _ => (word),
+            }
+        }
+    }
+}
+
 /// How long, in the largest two units.
 pub fn long(duration: Duration) -> String {
     let seconds = duration.as_secs();
@@ -45,6 +59,10 @@ mod tests {
         assert_eq!(
             time.into_string(),
             "<time datetime=\"2026-11-22T15:04:05.123Z\">2026-11-22 15:04:05 UTC</time>"
+        );
+        assert_eq!(
+            within("Holds <it> until 2026-11-22T15:04:05.000Z, in 2026.").into_string(),
+            "Holds &lt;it&gt; until <time datetime=\"2026-11-22T15:04:05.000Z\">2026-11-22 15:04:05 UTC</time>, in 2026."
         );
         assert_eq!(long(Duration::from_secs(59)), "59 s");
         assert_eq!(long(Duration::from_secs(3_661)), "1 h 1 min");

@@ -122,7 +122,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             }
             @if status.dead > 0 {
                 li {
-                    p { a href=(crate::pages::dead::PATH) { strong { (number(status.dead)) " messages are set aside" } } }
+                    p { a href=(crate::pages::dead::PATH) { strong { (number(status.dead)) @if status.dead == 1 { " message is" } @else { " messages are" } " set aside" } } }
                     p { "No worker could process them. Look at each, then send it back or discard it." }
                 }
             }

@@ -1,16 +1,18 @@
 #!/bin/sh
-# Makes the servers available that the tests start.
+# Makes available what the tests start: servers, and a browser.
 #
-#   tests/brokers.sh            RabbitMQ and Redis from this machine's Debian packages
-#   tests/brokers.sh 4 FOLDER   also RabbitMQ 4.x: a root of Debian 13 in FOLDER, kept for the next
-#                               time; prints its path, for MOSYNC_BROKER4_ROOT
+#   tests/packages.sh             RabbitMQ, Redis and Chromium from this machine's Debian packages
+#   tests/packages.sh pictures    what docs/screenshots.sh needs beside that: fonts, and a tool that
+#                                 makes pictures small
+#   tests/packages.sh 4 FOLDER    also RabbitMQ 4.x: a root of Debian 13 in FOLDER, kept for the next
+#                                 time; prints its path, for MOSYNC_BROKER4_ROOT
 #
 # Installing needs root. As another user it says what to install, and fails.
 set -eu
 
 SUITE=trixie
 
-say() { echo "brokers.sh: $*" >&2; }
+say() { echo "packages.sh: $*" >&2; }
 
 install() {
     if [ "$(id -u)" -ne 0 ] || ! command -v apt-get >/dev/null; then
@@ -39,6 +41,7 @@ machine() {
     wanted=
     ls /usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server >/dev/null 2>&1 || wanted="rabbitmq-server"
     command -v redis-server >/dev/null || wanted="$wanted redis-server"
+    command -v chromedriver >/dev/null || wanted="$wanted chromium chromium-driver"
     # shellcheck disable=SC2086 # a list of packages
     if [ -n "$wanted" ]; then install $wanted; fi
 }
@@ -84,12 +87,21 @@ root4() {
     echo "$root"
 }
 
-machine
 case ${1:-} in
-"") ;;
+"") machine ;;
+pictures)
+    machine
+    wanted=
+    for package in pngquant fonts-liberation fonts-wqy-zenhei fonts-noto-color-emoji; do
+        dpkg -s "$package" >/dev/null 2>&1 || wanted="$wanted $package"
+    done
+    # shellcheck disable=SC2086 # a list of packages
+    if [ -n "$wanted" ]; then install $wanted; fi
+    ;;
 4)
+    machine
     if [ -z "${2:-}" ]; then
-        say "name a folder for the root: tests/brokers.sh 4 FOLDER"
+        say "name a folder for the root: tests/packages.sh 4 FOLDER"
         exit 1
     fi
     root4 "$2"

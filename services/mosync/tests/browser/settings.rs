@@ -1,0 +1,236 @@
+//! mOS Settings: a filter is built, previewed and saved; wrong values; changes that are not saved.
+
+use browser::world::ANNA;
+use browser::{Browser, World};
+use serde_json::{Value, json};
+
+use crate::{signed_in, world};
+
+/// The settings in force.
+pub(crate) async fn settings(world: &World) -> Value {
+    let answer = world.mosync(&["settings", "export"]).await;
+    assert_eq!(answer.code, Some(0), "{}", answer.stderr);
+    serde_json::from_str(&answer.stdout).unwrap()
+}
+
+/// The value under a figure's name.
+pub(crate) async fn figure(browser: &Browser, name: &str) -> String {
+    let expression = format!(
+        "[...document.querySelectorAll('.figures > div')].find((it) => it.querySelector('dt').innerText === {})?.querySelector('dd').innerText",
+        json!(name)
+    );
+    let said = browser
+        .until(&format!("the figure {name}"), &expression)
+        .await;
+    said.as_str().unwrap().to_owned()
+}
+
+/// The values that a list offers.
+async fn offered(browser: &Browser, selector: &str) -> Vec<String> {
+    browser.texts(&format!("{selector} option")).await
+}
+
+/// Chooses the field of a condition, and waits until what fits it is there.
+async fn choose_field(browser: &Browser, number: usize, field: &str) {
+    browser
+        .choose(&format!("[id='field.{number}']"), field)
+        .await;
+    browser
+        .until(
+            "the row is of the chosen field",
+            &format!("document.querySelector(\"[name='was.{number}']\")?.value === '{field}'"),
+        )
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_filter_is_built_previewed_and_saved() {
+    let world = world(60).await;
+    let deals = world.open_deals();
+    let browser = signed_in(&world, ANNA).await;
+    browser.go(&world.page("/settings")).await;
+    browser.until_shown("No condition").await;
+
+    // A picklist: its values are the org's.
+    browser.press("Add condition").await;
+    browser
+        .until("a first row", "document.getElementById('field.1')")
+        .await;
+    let fields = offered(&browser, "[id='field.1']").await;
+    assert!(
+        fields.contains(&"Stage (StageName)".to_owned()),
+        "{fields:?}"
+    );
+    choose_field(&browser, 1, "StageName").await;
+    let stages = browser.texts(".choice-list label").await;
+    assert!(
+        stages.iter().any(|stage| stage == "Needs Analysis"),
+        "{stages:?}"
+    );
+    browser.click("[name='value.1'][value='Prospecting']").await;
+    browser
+        .click("[name='value.1'][value='Qualification']")
+        .await;
+
+    // An amount: operators that fit numbers.
+    browser.press("Add condition").await;
+    browser
+        .until("a second row", "document.getElementById('field.2')")
+        .await;
+    choose_field(&browser, 2, "Amount").await;
+    let operators = offered(&browser, "[id='operator.2']").await;
+    assert!(
+        operators.contains(&"greater or equal".to_owned()),
+        "{operators:?}"
+    );
+    assert!(!operators.contains(&"contains".to_owned()), "{operators:?}");
+    browser
+        .choose("[id='operator.2']", "greater_or_equal")
+        .await;
+    browser.until("the operator is chosen", "document.getElementById('operator.2').value === 'greater_or_equal' && !document.hidden").await;
+    browser.fill("[id='text.2']", "400000").await;
+
+    // A date: literals are offered.
+    browser.press("Add condition").await;
+    browser
+        .until("a third row", "document.getElementById('field.3')")
+        .await;
+    choose_field(&browser, 3, "CloseDate").await;
+    let listed = browser
+        .says("document.getElementById('text.3').list?.options.length ?? 0")
+        .await;
+    assert!(listed.as_u64() > Some(10), "{listed}");
+    browser.fill("[id='text.3']", "LAST_N_DAYS:400").await;
+    browser.fill("#logic", "1 AND (2 OR 3)").await;
+
+    browser.press("Save").await;
+    browser.until_titled("Save these settings?").await;
+    browser.until_shown("Stage").await;
+    // What leaves, counted by hand. No deal of the org closed more than 120 days ago.
+    let today = browser.says("new Date().toISOString().slice(0, 10)").await;
+    let stays = |id: &&String| {
+        let deal = world.salesforce.org.record("Opportunity", id).unwrap();
+        let row = deal.row();
+        let stage = row["StageName"].as_str().unwrap();
+        let amount = row["Amount"].as_f64().unwrap_or_default();
+        let closes = row["CloseDate"].as_str().unwrap();
+        ["Prospecting", "Qualification"].contains(&stage)
+            && (amount >= 400_000.0 || closes <= today.as_str().unwrap())
+    };
+    let staying = deals.iter().filter(stays).count();
+    assert!(
+        (1..deals.len()).contains(&staying),
+        "{staying} of {}",
+        deals.len()
+    );
+    assert_eq!(
+        figure(&browser, "Leave it").await,
+        (deals.len() - staying).to_string()
+    );
+    assert_eq!(figure(&browser, "Enter the sync").await, "0");
+    assert_eq!(
+        settings(&world).await["filter"],
+        Value::Null,
+        "nothing is saved yet"
+    );
+
+    browser.press("Save").await;
+    browser.until_titled("mOS Settings").await;
+    browser.until_shown("is saved and in force").await;
+    let saved = settings(&world).await;
+    assert_eq!(
+        saved["filter"],
+        json!({
+            "conditions": [
+                {"field": "StageName", "operator": "equals", "values": ["Prospecting", "Qualification"]},
+                {"field": "Amount", "operator": "greater_or_equal", "values": ["400000"]},
+                {"field": "CloseDate", "operator": "equals", "values": ["LAST_N_DAYS:400"]},
+            ],
+            "logic": "1 AND (2 OR 3)"
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_values_are_refused_where_they_are_and_stay_to_be_mended() {
+    let world = world(5).await;
+    let before = settings(&world).await;
+    let browser = signed_in(&world, ANNA).await;
+    browser.go(&world.page("/settings")).await;
+    browser.press("Add condition").await;
+    browser
+        .until("a row", "document.getElementById('field.1')")
+        .await;
+    choose_field(&browser, 1, "Amount").await;
+    browser.fill("[id='text.1']", "much").await;
+    browser
+        .fill("#emails", "anna@acme.example, nobody at all")
+        .await;
+    browser.fill("#percent", "a lot").await;
+    browser.press("Save").await;
+    browser.until_shown("Nothing was saved.").await;
+    for (field, written) in [
+        ("text.1", "much"),
+        ("emails", "anna@acme.example, nobody at all"),
+        ("percent", "a lot"),
+    ] {
+        let said = browser.text(&format!("[id='{field}-error']")).await;
+        assert!(said.len() > 10 && said.ends_with('.'), "{field}: {said:?}");
+        let state = format!(
+            "(() => {{ const it = document.getElementById('{field}'); return [it.value, it.getAttribute('aria-invalid'), it.getAttribute('aria-describedby').split(' ').includes('{field}-error')]; }})()"
+        );
+        assert_eq!(browser.says(&state).await, json!([written, "true", true]));
+        // Beside its field: right below it.
+        let gap = format!(
+            "document.getElementById('{field}-error').getBoundingClientRect().top - document.getElementById('{field}').getBoundingClientRect().bottom"
+        );
+        let gap = browser.says(&gap).await.as_f64().unwrap();
+        assert!((0.0..12.0).contains(&gap), "{field}: {gap} px");
+    }
+    assert_eq!(settings(&world).await, before);
+
+    // Mended, it is previewed.
+    browser.fill("[id='text.1']", "100").await;
+    browser.fill("#emails", "anna@acme.example").await;
+    browser.fill("#percent", "40").await;
+    browser.press("Save").await;
+    browser.until_titled("Save these settings?").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unsaved_changes_are_not_left_behind_without_a_word() {
+    let world = world(5).await;
+    let browser = signed_in(&world, ANNA).await;
+    browser.go(&world.page("/settings")).await;
+    // Nothing was touched: no question.
+    browser.click("nav a[href='/jobs']").await;
+    browser.until_titled("Jobs").await;
+
+    browser.go(&world.page("/settings")).await;
+    browser.fill("#emails", "anna@acme.example").await;
+    browser.click("nav a[href='/jobs']").await;
+    browser.answer(false).await;
+    assert_eq!(browser.path().await, "/settings");
+    let kept = browser
+        .says("document.getElementById('emails').value")
+        .await;
+    assert_eq!(kept, "anna@acme.example");
+
+    // A row that the server has added is unsaved, too.
+    browser.fill("#emails", "").await;
+    browser.press("Add condition").await;
+    browser
+        .until("a row", "document.getElementById('field.1')")
+        .await;
+    browser.click("nav a[href='/jobs']").await;
+    browser.answer(true).await;
+    browser.until_titled("Jobs").await;
+
+    // The way to the save asks nothing.
+    browser.go(&world.page("/settings")).await;
+    browser.fill("#emails", "anna@acme.example").await;
+    browser.press("Save").await;
+    browser.until_titled("Save these settings?").await;
+    browser.press("Save").await;
+    browser.until_shown("is saved and in force").await;
+}
