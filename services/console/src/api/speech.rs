@@ -9,6 +9,7 @@ use http::StatusCode;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 
+use crate::rights::Right;
 use crate::views::ErrorView;
 use crate::{Author, Caller, OpsError};
 
@@ -103,6 +104,22 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledBy {
         parts.extensions.get().cloned().map(Self).ok_or_else(|| {
             Refused(OpsError::NotAllowed(
                 "nobody has said who calls; please report this".to_owned(),
+            ))
+        })
+    }
+}
+
+/// What whoever calls may.
+pub(super) struct May(pub(super) Right);
+
+impl<S: Send + Sync> FromRequestParts<S> for May {
+    type Rejection = Refused;
+
+    /// Put there by whoever let the request in.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        parts.extensions.get().copied().map(Self).ok_or_else(|| {
+            Refused(OpsError::NotAllowed(
+                "nobody has said what the caller may; please report this".to_owned(),
             ))
         })
     }

@@ -80,15 +80,6 @@ pub(super) const fn stage(stage: Stage) -> &'static str {
     }
 }
 
-/// The same in JSON.
-pub(super) const fn stage_name(stage: Stage) -> &'static str {
-    match stage {
-        Stage::Filter => "filter",
-        Stage::Permission => "permission",
-        Stage::Load => "load",
-    }
-}
-
 /// What makes a gap.
 pub(super) const fn gap(cause: GapCause) -> &'static str {
     match cause {

@@ -14,7 +14,7 @@ use domain::notification::{
     Board, DeliveryState, Event, Matter, Notification, SENDING_FOR, Settled, Way,
 };
 use notify::{Config, Notify, Smtp, Tls};
-use ports::courier::Courier;
+use ports::courier::{Courier, KeptMail};
 use ports::source::ReplayId;
 use ports::stores::{Gap, GapCause, LOST_FIELDS, Report, StreamState, WorkerState};
 use runtime::figures;
@@ -372,6 +372,10 @@ struct Killed {
 
 #[async_trait]
 impl Courier for Killed {
+    async fn kept(&self, notice: &Notice) -> Result<Option<KeptMail>, String> {
+        self.real.kept(notice).await
+    }
+
     fn ways(&self, addresses: &[String]) -> Vec<Way> {
         self.real.ways(addresses)
     }
