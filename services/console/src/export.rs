@@ -184,7 +184,9 @@ impl Line for JobView {
             time(self.over),
             self.units.to_string(),
             self.done.to_string(),
-            self.total.map(|total| total.to_string()).unwrap_or_default(),
+            self.total
+                .map(|total| total.to_string())
+                .unwrap_or_default(),
             self.pending.to_string(),
             self.error.clone().unwrap_or_default(),
         ]

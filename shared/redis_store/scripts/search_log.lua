@@ -21,17 +21,41 @@ local function matches(line)
     and says(line[16])
 end
 
-local lines = redis.call('XREVRANGE', prefix .. 'log:lines', ARGV[1], '-', 'COUNT', ARGV[2])
+local key = prefix .. 'log:lines'
 local found = { '' }
 local most = 1 + 2 * tonumber(ARGV[3])
-for looked, line in ipairs(lines) do
-  local place = string.match(line[1], '^%d+')
-  if matches(line[2]) then
+
+-- Takes a line that has been looked at, as the how manieth; whether it is the last of this call.
+local function take(looked, place, line)
+  if line and matches(line) then
     found[#found + 1] = place
-    found[#found + 1] = line[2][16]
+    found[#found + 1] = line[16]
   end
   if #found == most or looked == tonumber(ARGV[2]) then
     found[1] = number(tonumber(place) - 1)
+    return true
+  end
+end
+
+-- Lines of a record or a job are known by their places, but those that an older version has written.
+local index = (ARGV[8] ~= '' and 'log:record:' .. ARGV[8])
+  or (ARGV[6] ~= '' and 'log:job:' .. ARGV[6])
+local indexed = index and redis.call('GET', prefix .. 'log:indexed')
+if indexed and (ARGV[1] == '+' or tonumber(ARGV[1]) >= tonumber(indexed)) then
+  local from = ARGV[1] == '+' and '+inf' or ARGV[1]
+  local places = redis.call('ZREVRANGEBYSCORE', prefix .. index, from, indexed, 'LIMIT', 0, ARGV[2])
+  for looked, place in ipairs(places) do
+    local line = redis.call('XRANGE', key, place .. '-0', place .. '-0')[1]
+    if take(looked, place, line and line[2]) then
+      return found
+    end
+  end
+  found[1] = number(tonumber(indexed) - 1)
+  return found
+end
+
+for looked, line in ipairs(redis.call('XREVRANGE', key, ARGV[1], '-', 'COUNT', ARGV[2])) do
+  if take(looked, string.match(line[1], '^%d+'), line[2]) then
     break
   end
 end

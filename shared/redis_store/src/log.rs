@@ -92,7 +92,9 @@ fn question(query: &LogQuery, from: String, max: usize) -> Vec<String> {
 /// As it is written within a text of JSON.
 fn in_json(text: &str) -> String {
     let written = serde_json::Value::from(text).to_string();
-    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let inner = written
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
     inner.unwrap_or_default().to_owned()
 }
 

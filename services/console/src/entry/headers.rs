@@ -76,7 +76,8 @@ pub(crate) async fn policy(
         let said = "the request's headers are longer than the 16,384 bytes that are read; send fewer, or delete this site's cookies";
         too_much(&request, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said)
     } else if is_too_long {
-        let said = "the address is longer than the 8,192 bytes that are read; ask for less at a time";
+        let said =
+            "the address is longer than the 8,192 bytes that are read; ask for less at a time";
         too_much(&request, StatusCode::URI_TOO_LONG, said)
     } else {
         next.run(request).await

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use domain::job::JobKind;
 use domain::notification::DeliveryState;
-use domain::right::Right;
 use domain::permission::PermissionSnapshot;
+use domain::right::Right;
 use domain::settings::SettingsRevision;
 use domain::tally::Count;
 use domain::{ObjectKind, soql};

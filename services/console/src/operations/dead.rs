@@ -28,9 +28,7 @@ impl Operations {
     }
 
     /// As many as a broker can be asked for, oldest first.
-    pub fn all_dead(
-        &self,
-    ) -> impl Stream<Item = Result<Vec<DeadView>, OpsError>> + Send + use<> {
+    pub fn all_dead(&self) -> impl Stream<Item = Result<Vec<DeadView>, OpsError>> + Send + use<> {
         let operations = self.clone();
         futures::stream::once(async move { Ok(operations.dead(Some(MAX_PAGE)).await?.messages) })
     }

@@ -96,10 +96,13 @@ impl Operations {
     /// # Errors
     /// [`OpsError::NotFound`].
     pub async fn notification(&self, id: &str, may: Right) -> Result<NotificationView, OpsError> {
-        Ok(NotificationView::of(&self.told(id).await?, may))
+        Ok(NotificationView::of(
+            &self.kept_notification(id).await?,
+            may,
+        ))
     }
 
-    async fn told(&self, id: &str) -> Result<Notification, OpsError> {
+    async fn kept_notification(&self, id: &str) -> Result<Notification, OpsError> {
         let found = self.stores.outbox.notification(id).await?;
         found.ok_or_else(|| {
             OpsError::NotFound(format!(
@@ -113,7 +116,7 @@ impl Operations {
     /// # Errors
     /// [`OpsError::NotFound`] when there is no such notification, or no such file (any more).
     pub async fn notification_mail(&self, id: &str, may: Right) -> Result<MailView, OpsError> {
-        let told = self.told(id).await?;
+        let told = self.kept_notification(id).await?;
         let kept = match &self.courier {
             Some(courier) => courier.kept(&told.notice).await,
             None => Ok(None),

@@ -12,9 +12,9 @@ use super::parts::icon::Icon;
 use super::parts::{card, empty, notice, pager, table};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, fault, job, words};
+use crate::OpsError;
 use crate::operations::jobs::STATES;
 use crate::views::{JobList, JobSearch};
-use crate::OpsError;
 
 /// Where it is.
 pub(super) const PATH: &str = "/jobs";

@@ -14,9 +14,7 @@ use super::parts::{card, empty, form, notice, pager, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, exists, fault, settings};
 use crate::rights::Right;
-use crate::views::{
-    DeliveryView, IncidentView, MailView, NotificationList, NotificationView,
-};
+use crate::views::{DeliveryView, IncidentView, MailView, NotificationList, NotificationView};
 use crate::{OpsError, export};
 
 /// Where it is.
@@ -46,11 +44,7 @@ fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
 }
 
 /// The page that begins there; the first, with a notice, when there is no such place.
-async fn page(
-    desk: &Desk,
-    context: &PageContext,
-    before: Option<&str>,
-) -> Result<Page, OpsError> {
+async fn page(desk: &Desk, context: &PageContext, before: Option<&str>) -> Result<Page, OpsError> {
     let may = context.viewer.role.right();
     let operations = &desk.operations;
     match operations.notifications(before, Some(PAGE), may).await {

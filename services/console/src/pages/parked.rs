@@ -14,11 +14,11 @@ use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, dead, download, explain, fault, job, logs, words};
+use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, Selection, Touched,
 };
-use crate::OpsError;
 
 /// Where it is.
 pub(super) const PATH: &str = "/parked";

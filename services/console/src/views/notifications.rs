@@ -136,7 +136,11 @@ impl MailView {
         Self {
             file: mail.file,
             from: mail.from,
-            to: if sees_addresses(may) { mail.to } else { Vec::new() },
+            to: if sees_addresses(may) {
+                mail.to
+            } else {
+                Vec::new()
+            },
             subject: mail.subject,
             text: mail.text,
         }

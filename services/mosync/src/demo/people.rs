@@ -76,9 +76,9 @@ pub(super) fn lines(world: &World) -> Vec<String> {
         format!("the console: http://{}/", world.console),
         administrator,
     ];
-    lines.extend(visitor(org).map(|user| {
-        somebody(&user, "a user without rights, who is told whom to ask")
-    }));
+    lines.extend(
+        visitor(org).map(|user| somebody(&user, "a user without rights, who is told whom to ask")),
+    );
     lines
 }
 

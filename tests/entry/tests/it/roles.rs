@@ -81,8 +81,9 @@ async fn the_table_gives_settings_users_and_access_to_administrators_alone() {
             "checklist",
         ];
         // The button stands on the page of the settings, and is an operator's too.
-        let is_for_administrators =
-            path != "/settings/sync-all" && (path.ends_with("/notifications/test") || words.iter().any(|word| path.contains(word)));
+        let is_for_administrators = path != "/settings/sync-all"
+            && (path.ends_with("/notifications/test")
+                || words.iter().any(|word| path.contains(word)));
         assert_eq!(needs == Right::Administer, is_for_administrators, "{path}");
         // What was told is for who can do something about it.
         if path.contains("/notifications") {
@@ -141,10 +142,7 @@ async fn who_is_deactivated_or_frozen_in_salesforce_is_out_within_five_minutes()
 #[tokio::test]
 async fn while_salesforce_does_not_answer_everybody_is_as_before() {
     let house = House::open().await;
-    let (in_, out) = (
-        signed_in(&house, OTTO).await,
-        signed_in(&house, VERA).await,
-    );
+    let (in_, out) = (signed_in(&house, OTTO).await, signed_in(&house, VERA).await);
     house.lets_in(VERA, "IsActive", false);
     house.pass(5 * 60 + 1);
     let page = out.get("/sync-status").await;

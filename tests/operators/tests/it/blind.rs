@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use console::{Notifier, Operations};
-use domain::notification::{Event, Matter, Notification, Settled, Way};
+use domain::notification::{Event, Matter, Notice, Notification, Settled, Way};
 use ports::courier::{Courier, KeptMail};
 use ports::stores::{LeaseStore, StoreError, Stores};
 use tokio_util::sync::CancellationToken;

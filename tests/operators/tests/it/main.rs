@@ -7,6 +7,7 @@
 
 mod administrators;
 mod blind;
+mod both;
 mod desk;
 mod document;
 mod doors;

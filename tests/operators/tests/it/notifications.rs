@@ -11,7 +11,7 @@ use domain::ObjectKind;
 use domain::failure::FailureKind;
 use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::notification::{
-    Board, DeliveryState, Event, Matter, Notification, SENDING_FOR, Settled, Way,
+    Board, DeliveryState, Event, Matter, Notice, Notification, SENDING_FOR, Settled, Way,
 };
 use notify::{Config, Notify, Smtp, Tls};
 use ports::courier::{Courier, KeptMail};

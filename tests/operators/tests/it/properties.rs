@@ -16,7 +16,7 @@ use domain::ObjectKind;
 use http::{HeaderMap, Method, Request, StatusCode, header};
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper_util::rt::TokioIo;
-use proptest::strategy::{Strategy as _, Union};
+use proptest::strategy::Union;
 use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
@@ -73,8 +73,8 @@ impl Office {
     async fn open(document: &Arc<Description>) -> Self {
         let mut desk = crate::document::furnished().await;
         for number in 0..6 {
-            let job = desk.job(domain::job::JobKind::Backfill, &format!("more {number}"));
-            let job = job.await;
+            let name = format!("more {number}");
+            let job = desk.job(domain::job::JobKind::Backfill, &name).await;
             let unit = desk.unit(&job.id, 0, 2);
             desk.die(&format!("dead-{number}"), unit.encode().unwrap())
                 .await;
@@ -103,7 +103,9 @@ impl Office {
         ] {
             let (id, secret) = office.token(name, scope).await;
             if name == "revoked" {
-                office.post(&format!("/api/v1/tokens/{id}/revoke"), &json!({})).await;
+                office
+                    .post(&format!("/api/v1/tokens/{id}/revoke"), &json!({}))
+                    .await;
             }
             office.tokens.insert(name, secret);
         }
@@ -139,7 +141,10 @@ impl Office {
             victims.push(self.token(&format!("victim {number}"), "read").await.0);
         }
         let preview = self
-            .post("/api/v1/settings/preview", &json!({"settings": {"sync_closed": true}}))
+            .post(
+                "/api/v1/settings/preview",
+                &json!({"settings": {"sync_closed": true}}),
+            )
             .await;
         let preview = preview["id"].as_str().unwrap().to_owned();
         let contacts = (0..8).map(|number| crate::desk::record(ObjectKind::Contact, number));
@@ -157,10 +162,7 @@ impl Office {
                 "notification",
                 list("/api/v1/notifications", "notifications", "id").await,
             ),
-            (
-                "group",
-                list("/api/v1/parked/groups", "groups", "id").await,
-            ),
+            ("group", list("/api/v1/parked/groups", "groups", "id").await),
             ("token", victims),
             ("preview", vec![preview]),
             ("record", records.clone()),
@@ -262,9 +264,12 @@ impl Line {
 
     async fn ask(&mut self, ask: &Ask, token: Option<&str>) -> Result<Answer, String> {
         let mut sender = match self.sender.take() {
-            Some(mut sender) if sender.ready().await.is_ok() => sender,
-            _ => self.connect().await,
+            Some(sender) => sender,
+            None => self.connect().await,
         };
+        if sender.ready().await.is_err() {
+            sender = self.connect().await;
+        }
         let mut request = Request::builder()
             .method(ask.method.clone())
             .uri(ask.target())
@@ -352,7 +357,10 @@ impl Judge<'_> {
     fn described(&self, media: &str) -> Result<(), String> {
         let code = self.answer.status.as_u16().to_string();
         let Some(response) = self.operation.described["responses"].get(&code) else {
-            return Err(format!("{} does not document {code}", self.operation.name()));
+            return Err(format!(
+                "{} does not document {code}",
+                self.operation.name()
+            ));
         };
         let Some(content) = response["content"].get(media) else {
             return Err(format!("{code} is not documented to be `{media}`"));
@@ -368,7 +376,10 @@ impl Judge<'_> {
         if faults.is_empty() {
             Ok(())
         } else {
-            Err(format!("the answer is not as documented:\n{}", faults.join("\n")))
+            Err(format!(
+                "the answer is not as documented:\n{}",
+                faults.join("\n")
+            ))
         }
     }
 
@@ -386,9 +397,15 @@ impl Judge<'_> {
             }
         }
         let policy = value("content-security-policy").unwrap_or_default();
-        for part in ["default-src 'none'", "frame-ancestors 'none'", "base-uri 'none'"] {
+        for part in [
+            "default-src 'none'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+        ] {
             if !policy.contains(part) {
-                return Err(format!("the content security policy lacks {part}: {policy}"));
+                return Err(format!(
+                    "the content security policy lacks {part}: {policy}"
+                ));
             }
         }
         let asks = value("www-authenticate") == Some("Bearer");

@@ -231,9 +231,8 @@ async fn operators_see_what_was_told_and_no_address_and_viewers_see_nothing() {
         seen.push(door.ask(Method::GET, path, Some(&token), "").await);
     }
     assert_eq!(seen[0].status, StatusCode::FORBIDDEN);
-    let way = |answer: &crate::desk::Answer| {
-        answer.json()["notifications"][0]["deliveries"][0].clone()
-    };
+    let way =
+        |answer: &crate::desk::Answer| answer.json()["notifications"][0]["deliveries"][0].clone();
     let (operates, administers) = (way(&seen[1]), way(&seen[2]));
     assert_eq!(operates["to"], serde_json::json!([]));
     assert_eq!(operates["receivers"], 1);

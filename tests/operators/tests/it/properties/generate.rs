@@ -118,15 +118,17 @@ pub(super) fn asks(
         1 => select(vec![Method::DELETE, Method::PUT, Method::PATCH]),
     ];
     (path, query, body, who(), method)
-        .prop_map(move |(path, query, (content_type, body), who, method)| Ask {
-            operation: number,
-            method,
-            path,
-            query,
-            who,
-            content_type,
-            body,
-        })
+        .prop_map(
+            move |(path, query, (content_type, body), who, method)| Ask {
+                operation: number,
+                method,
+                path,
+                query,
+                who,
+                content_type,
+                body,
+            },
+        )
         .boxed()
 }
 
@@ -265,7 +267,8 @@ impl Maker {
             "integer" => {
                 let least = schema["minimum"].as_i64().unwrap_or(-3);
                 let most = schema["maximum"].as_i64();
-                let small = (least..=most.unwrap_or(least + 12).min(least + 12)).prop_map(Value::from);
+                let small =
+                    (least..=most.unwrap_or(least + 12).min(least + 12)).prop_map(Value::from);
                 let any = (least..=most.unwrap_or(i64::MAX)).prop_map(Value::from);
                 prop_oneof![5 => small, 1 => any].boxed()
             }
@@ -353,10 +356,11 @@ impl Maker {
             }
             query
         });
-        let unknown = (query.clone(), odd_texts(), odd_texts()).prop_map(|(mut query, name, value)| {
-            query.push((name, value));
-            query
-        });
+        let unknown =
+            (query.clone(), odd_texts(), odd_texts()).prop_map(|(mut query, name, value)| {
+                query.push((name, value));
+                query
+            });
         let endless = query.clone().prop_map(|mut query| {
             query.push(("x".to_owned(), "y".repeat(9_000)));
             query
@@ -364,10 +368,7 @@ impl Maker {
         prop_oneof![30 => query, 2 => twice, 2 => unknown, 1 => endless].boxed()
     }
 
-    fn body(
-        &self,
-        operation: &Operation,
-    ) -> BoxedStrategy<(Option<&'static str>, Vec<u8>)> {
+    fn body(&self, operation: &Operation) -> BoxedStrategy<(Option<&'static str>, Vec<u8>)> {
         let json = Some("application/json");
         let Some(schema) = operation.body_schema() else {
             // None is wanted, and one that comes all the same changes nothing.
