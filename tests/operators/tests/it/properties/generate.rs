@@ -32,6 +32,9 @@ pub(super) enum Who {
     Configured,
 }
 
+/// A name twice, of which JSON Schema knows nothing.
+pub(super) const REPEATED: &str = "{\"reason\": \"a\", \"reason\": \"b\"}";
+
 /// A request.
 #[derive(Clone)]
 pub(super) struct Ask {
@@ -487,7 +490,7 @@ fn raw() -> BoxedStrategy<Vec<u8>> {
         "[",
         "\"",
         "nul",
-        "{\"reason\": \"a\", \"reason\": \"b\"}",
+        REPEATED,
         "{\"reason\": \"a\"} {",
         "{'reason': 1}",
         "\u{feff}{}",
