@@ -252,6 +252,10 @@ impl Maker {
     /// Values that are right by their schema.
     fn right(&self, name: &str, schema: &Value) -> BoxedStrategy<Value> {
         let schema = self.document.resolved(schema);
+        if let Some(ways) = schema["oneOf"].as_array() {
+            let ways = ways.iter().map(|way| self.right(name, way));
+            return proptest::strategy::Union::new(ways.collect::<Vec<_>>()).boxed();
+        }
         if let Some(values) = schema["enum"].as_array() {
             return select(values.clone()).boxed();
         }
