@@ -67,6 +67,9 @@ const ROUTES: &[Route] = &[
     ("/api/v1/jobs", &["get"], Right::Read, || {
         get(handlers::jobs)
     }),
+    ("/api/v1/jobs/export", &["get"], Right::Read, || {
+        get(handlers::export_jobs)
+    }),
     ("/api/v1/jobs/{job}", &["get"], Right::Read, || {
         get(handlers::job)
     }),
@@ -91,6 +94,9 @@ const ROUTES: &[Route] = &[
     ("/api/v1/parked", &["get"], Right::Read, || {
         get(handlers::parked)
     }),
+    ("/api/v1/parked/export", &["get"], Right::Read, || {
+        get(handlers::export_parked)
+    }),
     ("/api/v1/parked/groups", &["get"], Right::Read, || {
         get(handlers::groups)
     }),
@@ -102,6 +108,9 @@ const ROUTES: &[Route] = &[
     }),
     ("/api/v1/dead", &["get"], Right::Read, || {
         get(handlers::dead)
+    }),
+    ("/api/v1/dead/export", &["get"], Right::Read, || {
+        get(handlers::export_dead)
     }),
     ("/api/v1/dead/{message}", &["get"], Right::Read, || {
         get(handlers::dead_message)
@@ -209,14 +218,26 @@ const ROUTES: &[Route] = &[
         Right::Administer,
         || post(handlers::import_mapping),
     ),
-    ("/api/v1/notifications", &["get"], Right::Administer, || {
+    ("/api/v1/notifications", &["get"], Right::Operate, || {
         get(handlers::notifications)
     }),
     (
+        "/api/v1/notifications/export",
+        &["get"],
+        Right::Operate,
+        || get(handlers::export_notifications),
+    ),
+    (
         "/api/v1/notifications/{notification}",
         &["get"],
-        Right::Administer,
+        Right::Operate,
         || get(handlers::notification),
+    ),
+    (
+        "/api/v1/notifications/{notification}/mail",
+        &["get"],
+        Right::Operate,
+        || get(handlers::notification_mail),
     ),
     (
         "/api/v1/notifications/test",

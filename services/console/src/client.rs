@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use tower::ServiceExt as _;
 
 use crate::access::Access;
+use crate::rights::Right;
 use crate::views::{
     ConfirmOrg, DeadList, DeadOutcome, DeadView, ErrorView, ExplainView, Groups, ImportMapping,
     ImportedView, JobList, JobView, LeftView, LogPageView, LogSearch, NotificationList, ParkedList,
@@ -459,6 +460,7 @@ impl Client {
             Way::Inside(router) => {
                 let request = request
                     .extension(Caller::CommandLine)
+                    .extension(Right::Administer)
                     .extension(Author::of(&Caller::CommandLine, user))
                     .body(body)
                     .map_err(unwritten)?;

@@ -94,10 +94,12 @@ impl Parsed {
     /// Whether a setting can be read; what is wrong with it is a fault.
     fn read_alone(&mut self, name: &str, value: &Value) -> bool {
         let alone = serde_json::from_value::<Settings>(json!({ name: value }));
-        let Err(error) = alone else {
-            return true;
+        let error = match alone {
+            // None of these settings is a list; of some serde would make what it holds.
+            Ok(_) if value.is_array() => "it is not a list".to_owned(),
+            Ok(_) => return true,
+            Err(error) => error.to_string(),
         };
-        let error = error.to_string();
         let message = match error.split_once("expected one of ") {
             Some((what, known)) if what.starts_with("unknown field") && what.contains(name) => {
                 format!("`{name}` is no setting; the settings are {known}")
@@ -124,7 +126,7 @@ impl Parsed {
         };
         let mut rows = Vec::new();
         for (number, item) in (1..).zip(items) {
-            match MappingRow::deserialize(item) {
+            match part::<MappingRow>(item) {
                 Ok(row) => rows.push(row),
                 Err(error) => self.fault(
                     &format!("mapping[{number}]"),
@@ -249,7 +251,11 @@ pub(crate) fn mapping_at((object, mos_field): (ObjectKind, &str)) -> String {
     format!("mapping.{object}.{mos_field}")
 }
 
+/// What is read of a JSON object; serde would take a list of its values too.
 fn part<T: DeserializeOwned>(value: &Value) -> Result<T, String> {
+    if !value.is_object() {
+        return Err("it is not a JSON object".to_owned());
+    }
     serde_json::from_value(value.clone()).map_err(|error| error.to_string())
 }
 

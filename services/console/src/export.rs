@@ -1,12 +1,16 @@
 //! Lines of the log, and of other lists, as CSV or JSON lines.
 
 use axum::body::{Body, Bytes};
-use domain::{ObjectKind, SalesforceId};
+use domain::unit::Stage;
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use futures::{Stream, StreamExt as _, TryStreamExt as _};
 use serde::Serialize;
 
 use crate::OpsError;
-use crate::views::{Format, LeftRecord, LogLine, PreviewedView, UserView, UsersView};
+use crate::views::{
+    DeadView, DeliveryView, Format, JobView, LeftRecord, LogLine, NotificationView, ParkedView,
+    PreviewedView, UserView, UsersView,
+};
 
 /// A line of an export.
 pub trait Line: Serialize {
@@ -49,6 +53,232 @@ impl Line for PreviewedView {
             owner.unwrap_or_default(),
             self.owner_name.clone().unwrap_or_default(),
         ]
+    }
+}
+
+/// A notification on one of its ways; one line without a way when there was nobody to tell.
+#[derive(Debug, Serialize)]
+pub(crate) struct DeliveryLine {
+    /// When it was found, for people: ISO 8601, UTC.
+    time: String,
+    id: String,
+    incident: String,
+    matter: &'static str,
+    event: &'static str,
+    headline: String,
+    object: String,
+    count: u64,
+    lasted_s: Option<u64>,
+    #[serde(flatten)]
+    way: Option<DeliveryView>,
+}
+
+impl DeliveryLine {
+    fn of(notification: &NotificationView, way: Option<&DeliveryView>) -> Self {
+        Self {
+            time: notification.at.to_string(),
+            id: notification.id.clone(),
+            incident: notification.incident.clone(),
+            matter: notification.matter.name(),
+            event: notification.event.name(),
+            headline: notification.headline.clone(),
+            object: notification.object.clone(),
+            count: notification.count,
+            lasted_s: notification.lasted_s,
+            way: way.cloned(),
+        }
+    }
+}
+
+impl Line for DeliveryLine {
+    const HEADINGS: &'static [&'static str] = &[
+        "time",
+        "id",
+        "incident",
+        "matter",
+        "event",
+        "headline",
+        "object",
+        "count",
+        "lasted_s",
+        "by",
+        "receivers",
+        "to",
+        "state",
+        "attempts",
+        "due",
+        "tried",
+        "said",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let way = self.way.as_ref();
+        let number = |number: Option<u64>| number.map(|number| number.to_string());
+        let cells = [
+            Some(self.time.clone()),
+            Some(self.id.clone()),
+            Some(self.incident.clone()),
+            Some(self.matter.to_owned()),
+            Some(self.event.to_owned()),
+            Some(self.headline.clone()),
+            Some(self.object.clone()),
+            number(Some(self.count)),
+            number(self.lasted_s),
+            way.map(|way| way.by.clone()),
+            number(way.map(|way| way.receivers)),
+            way.map(|way| way.to.join("; ")),
+            way.map(|way| way.state.name().to_owned()),
+            number(way.map(|way| u64::from(way.attempts))),
+            way.and_then(|way| way.due).map(|at| at.to_string()),
+            way.and_then(|way| way.tried).map(|at| at.to_string()),
+            way.and_then(|way| way.said.clone()),
+        ];
+        cells.map(Option::unwrap_or_default).into()
+    }
+}
+
+/// Notifications, a line for each way of each.
+pub(crate) fn deliveries(
+    pages: impl Stream<Item = Result<Vec<NotificationView>, OpsError>> + Send + 'static,
+) -> impl Stream<Item = Result<Vec<DeliveryLine>, OpsError>> + Send + 'static {
+    pages.map_ok(|page| {
+        let lines = page.iter().flat_map(|told| {
+            let nobody = told.deliveries.is_empty();
+            let nobody = nobody.then(|| DeliveryLine::of(told, None));
+            let ways = told.deliveries.iter();
+            let ways = ways.map(|way| DeliveryLine::of(told, Some(way)));
+            ways.chain(nobody).collect::<Vec<_>>()
+        });
+        lines.collect()
+    })
+}
+
+impl Line for JobView {
+    const HEADINGS: &'static [&'static str] = &[
+        "job",
+        "kind",
+        "reads",
+        "salesforce",
+        "mos",
+        "requested",
+        "started",
+        "sealed",
+        "over",
+        "units",
+        "done",
+        "total",
+        "pending",
+        "error",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.kind.name().to_owned(),
+            self.reads.clone(),
+            self.salesforce.name().to_owned(),
+            self.mos.name().to_owned(),
+            self.requested.to_string(),
+            time(self.started),
+            time(self.sealed),
+            time(self.over),
+            self.units.to_string(),
+            self.done.to_string(),
+            self.total
+                .map(|total| total.to_string())
+                .unwrap_or_default(),
+            self.pending.to_string(),
+            self.error.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+impl Line for ParkedView {
+    const HEADINGS: &'static [&'static str] = &[
+        "object",
+        "id",
+        "stage",
+        "kind",
+        "code",
+        "message",
+        "advice",
+        "parent",
+        "since",
+        "retries",
+        "retry_at",
+        "job",
+        "group",
+        "dismissed_at",
+        "dismissed_by",
+        "dismissed_reason",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let dismissed = self.dismissed.as_ref();
+        let text = |text: Option<&String>| text.cloned().unwrap_or_default();
+        vec![
+            self.object.api_name().to_owned(),
+            self.id.to_string(),
+            stage(self.stage).to_owned(),
+            self.kind.name().to_owned(),
+            text(self.code.as_ref()),
+            self.message.clone(),
+            self.advice.clone(),
+            self.parent
+                .map(|parent| parent.id.to_string())
+                .unwrap_or_default(),
+            self.since.to_string(),
+            self.retries.to_string(),
+            time(self.retry_at),
+            text(self.job.as_ref()),
+            self.group.clone(),
+            time(dismissed.map(|dismissal| dismissal.at)),
+            text(dismissed.map(|dismissal| &dismissal.by)),
+            text(dismissed.map(|dismissal| &dismissal.reason)),
+        ]
+    }
+}
+
+impl Line for DeadView {
+    const HEADINGS: &'static [&'static str] = &[
+        "id",
+        "queue",
+        "reason",
+        "since",
+        "deliveries",
+        "message_type",
+        "bytes",
+        "job",
+        "index",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.queue.clone().unwrap_or_default(),
+            self.reason.clone(),
+            time(self.since),
+            self.deliveries.to_string(),
+            self.message_type.clone(),
+            self.bytes.to_string(),
+            self.job.clone().unwrap_or_default(),
+            self.index
+                .map(|index| index.to_string())
+                .unwrap_or_default(),
+        ]
+    }
+}
+
+fn time(at: Option<Timestamp>) -> String {
+    at.map(|at| at.to_string()).unwrap_or_default()
+}
+
+/// A stage of the way to mOS, as it is named in JSON.
+const fn stage(stage: Stage) -> &'static str {
+    match stage {
+        Stage::Filter => "filter",
+        Stage::Permission => "permission",
+        Stage::Load => "load",
     }
 }
 
@@ -191,16 +421,6 @@ impl Format {
     }
 }
 
-/// Rows of a list that is CSV alone.
-///
-/// # Errors
-/// Never for texts; handed on for the caller to report.
-pub(crate) fn csv<const N: usize>(
-    list: impl IntoIterator<Item = [String; N]>,
-) -> Result<Bytes, OpsError> {
-    rows(list.into_iter().map(IntoIterator::into_iter))
-}
-
 /// RFC 4180: quotes where needed, lines end with CR LF. No cell is a formula.
 fn rows(rows: impl IntoIterator<Item = impl Iterator<Item = String>>) -> Result<Bytes, OpsError> {
     let mut writer = csv::WriterBuilder::new()
@@ -229,7 +449,6 @@ fn broken(error: &dyn std::error::Error) -> OpsError {
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
     use ports::stores::LogLevel;
 
     use super::*;

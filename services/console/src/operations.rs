@@ -12,6 +12,7 @@ mod notifications;
 mod org;
 mod parked;
 mod settings;
+mod standing;
 mod status;
 mod users;
 
@@ -120,6 +121,7 @@ pub struct Operations {
     journal: Option<Journal>,
     org_memory: org::OrgMemory,
     field_memory: fields::FieldMemory,
+    standing_memory: standing::StandingMemory,
     permission_sets: Vec<String>,
     bulk_from: u64,
     previews: Arc<Previews>,
@@ -160,6 +162,7 @@ impl Operations {
             journal: None,
             org_memory: org::OrgMemory::default(),
             field_memory: fields::FieldMemory::default(),
+            standing_memory: standing::StandingMemory::default(),
             permission_sets: Vec::new(),
             bulk_from: BULK_FROM,
             previews: Arc::default(),

@@ -30,7 +30,9 @@ pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncA
 pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
 pub(crate) use notifications::by_and_to;
-pub use notifications::{DeliveryView, NotificationList, NotificationView, TestView, TriedView};
+pub use notifications::{
+    DeliveryView, IncidentView, MailView, NotificationList, NotificationView, TestView, TriedView,
+};
 pub use org::OrgView;
 pub use parked::{
     DismissalView, GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId,

@@ -393,6 +393,9 @@ pub(crate) struct LogsArguments {
     /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead, notify
     #[arg(long)]
     pub(crate) topic: Option<String>,
+    /// With these words in its sentence
+    #[arg(long, value_name = "WORDS")]
+    pub(crate) text: Option<String>,
     /// Written since then: 2026-11-22T15:04:05Z, or how long ago, such as 30m, 2h or 7d
     #[arg(long, value_name = "TIME")]
     pub(crate) since: Option<String>,

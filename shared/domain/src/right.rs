@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 pub enum Right {
     /// Look at status, jobs, parked records and logs.
     Read,
-    /// Sync all; hold and end jobs; retry and dismiss parked records and messages set aside.
+    /// Sync all; hold and end jobs; retry and dismiss parked records and messages set aside; see what
+    /// was told to administrators, without their addresses.
     Operate,
     /// See and change settings, mapping, users and access.
     Administer,

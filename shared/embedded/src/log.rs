@@ -85,7 +85,12 @@ fn statement(query: &LogQuery, before: Option<LogPosition>) -> (String, Vec<Valu
     let mut values = Vec::new();
     let mut and = |condition: &str, value: Value| {
         values.push(value);
-        conditions.push(format!("{condition} ?{}", values.len()));
+        let escaped = if condition.ends_with("LIKE") {
+            " ESCAPE '\\'"
+        } else {
+            ""
+        };
+        conditions.push(format!("{condition} ?{}{escaped}", values.len()));
     };
     if let Some((object, id)) = &query.record {
         and("record =", Value::Text(id.as_str().to_owned()));
@@ -102,6 +107,15 @@ fn statement(query: &LogQuery, before: Option<LogPosition>) -> (String, Vec<Valu
     }
     if let Some(topic) = &query.topic {
         and("topic =", Value::Text(topic.clone()));
+    }
+    if let Some(text) = &query.text {
+        // Within the document its signs are written as JSON writes them; that sorts out most lines
+        // without reading them.
+        and("doc LIKE", Value::Text(pattern(&in_json(text))));
+        and(
+            "json_extract(doc, '$.message') LIKE",
+            Value::Text(pattern(text)),
+        );
     }
     if let Some(since) = query.since {
         and("at >=", Value::Integer(since.as_micros()));
@@ -122,6 +136,28 @@ fn statement(query: &LogQuery, before: Option<LogPosition>) -> (String, Vec<Valu
         values.len() + 1
     );
     (sql, values)
+}
+
+/// What LIKE looks for: these words, anywhere. It takes A to Z for the same as a to z.
+fn pattern(text: &str) -> String {
+    let mut pattern = String::from("%");
+    for char in text.chars() {
+        if matches!(char, '%' | '_' | '\\') {
+            pattern.push('\\');
+        }
+        pattern.push(char);
+    }
+    pattern.push('%');
+    pattern
+}
+
+/// As it is written within a text of JSON.
+fn in_json(text: &str) -> String {
+    let written = serde_json::Value::from(text).to_string();
+    let inner = written
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or_default().to_owned()
 }
 
 const fn place(object: ObjectKind) -> i64 {

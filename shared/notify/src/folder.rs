@@ -1,7 +1,7 @@
 //! Mails as files, where there is no server to take them: any mail program opens them.
 
 use std::fs::{DirBuilder, OpenOptions};
-use std::io::Write as _;
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::PathBuf;
 
@@ -12,6 +12,8 @@ use crate::Letter;
 /// So many are kept; the oldest go first.
 const MOST: usize = 1_000;
 const ENDING: &str = ".eml";
+/// No mail of ours is longer, in bytes.
+const LONGEST: u64 = 1_000_000;
 
 /// A folder of mails.
 pub(crate) struct Folder(PathBuf);
@@ -23,15 +25,31 @@ impl Folder {
 
     /// Writes the mail, whole or not at all. The same mail is the same file.
     pub(crate) fn put(&self, notice: &Notice, letter: &Letter) -> Settled {
-        // Names sort by time.
-        let time = notice.at.to_string().replace([':', '.'], "");
-        let name = format!("{time}-{}{ENDING}", notice.id);
+        let name = name_of(notice);
         match self.write(&name, letter) {
             Ok(()) => Settled::Sent(format!("written to {name}")),
             Err(error) => Settled::Later(format!(
                 "{name} cannot be written into {} ({error}); make room, or correct the folder's rights or notify.folder",
                 self.0.display()
             )),
+        }
+    }
+
+    /// The mail of this notice, with the name of its file, where it lies here.
+    ///
+    /// # Errors
+    /// A sentence, when it cannot be read.
+    pub(crate) fn get(&self, notice: &Notice) -> Result<Option<(String, Vec<u8>)>, String> {
+        let name = name_of(notice);
+        let file = match std::fs::File::open(self.0.join(&name)) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Err(unreadable(&name, &error)),
+        };
+        let mut bytes = Vec::new();
+        match file.take(LONGEST).read_to_end(&mut bytes) {
+            Ok(_) => Ok(Some((name, bytes))),
+            Err(error) => Err(unreadable(&name, &error)),
         }
     }
 
@@ -68,4 +86,19 @@ impl Folder {
         }
         Ok(())
     }
+}
+
+/// Names sort by time. An id that is none of ours is cut to what a name may hold, so that it leads
+/// nowhere else.
+fn name_of(notice: &Notice) -> String {
+    let time = notice.at.to_string().replace([':', '.'], "");
+    let is_plain = |char: &char| char.is_ascii_alphanumeric() || *char == '-';
+    let id: String = notice.id.chars().filter(is_plain).collect();
+    format!("{time}-{id}{ENDING}")
+}
+
+fn unreadable(name: &str, error: &std::io::Error) -> String {
+    format!(
+        "the mail {name} cannot be read ({error}); correct the rights of the folder of mails (notify.folder)"
+    )
 }

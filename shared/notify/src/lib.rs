@@ -9,6 +9,7 @@
 
 mod folder;
 mod letter;
+mod read;
 mod smtp;
 mod webhook;
 mod words;
@@ -18,9 +19,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::notification::{Notification, Settled, Way};
+use domain::notification::{Notice, Notification, Settled, Way};
 use ports::Clock;
-use ports::courier::Courier;
+use ports::courier::{Courier, KeptMail};
 use secrecy::SecretString;
 use url::Url;
 
@@ -202,5 +203,15 @@ impl Courier for Notify {
                 Settled::Never("no webhook is configured any more (notify.webhook_url)".to_owned())
             }
         }
+    }
+
+    async fn kept(&self, notice: &Notice) -> Result<Option<KeptMail>, String> {
+        let Some(folder) = &self.folder else {
+            return Ok(None);
+        };
+        let Some((file, bytes)) = folder.get(notice)? else {
+            return Ok(None);
+        };
+        read::mail(file, &bytes).map(Some)
     }
 }

@@ -6,6 +6,13 @@ for _, line in ipairs(redis.call('XREVRANGE', key, '+', '-', 'COUNT', 64)) do
     return
   end
 end
-local place = redis.call('INCR', prefix .. 'log:last')
-redis.call('XADD', key, number(place) .. '-0', 'mark', ARGV[1], 'at', ARGV[2], 'level', ARGV[3],
+local place = number(redis.call('INCR', prefix .. 'log:last'))
+-- From this place on, lines are found by their record and their job.
+redis.call('SETNX', prefix .. 'log:indexed', place)
+for name, value in pairs({ job = ARGV[5], record = ARGV[7] }) do
+  if value ~= '' then
+    redis.call('ZADD', prefix .. 'log:' .. name .. ':' .. value, place, place)
+  end
+end
+redis.call('XADD', key, place .. '-0', 'mark', ARGV[1], 'at', ARGV[2], 'level', ARGV[3],
   'topic', ARGV[4], 'job', ARGV[5], 'object', ARGV[6], 'record', ARGV[7], 'doc', ARGV[8])

@@ -1,15 +1,21 @@
 -- ARGV: how many lines to keep, since when
 -- Answers how many lines it has forgotten.
 local key = prefix .. 'log:lines'
-local forgotten = redis.call('XTRIM', key, 'MAXLEN', ARGV[1])
+local surplus = redis.call('XLEN', key) - tonumber(ARGV[1])
+local forgotten = 0
 while true do
-  local lines = redis.call('XRANGE', key, '-', '+', 'COUNT', 256)
   local old = {}
-  for _, line in ipairs(lines) do
-    if tonumber(line[2][4]) >= tonumber(ARGV[2]) then
+  for _, line in ipairs(redis.call('XRANGE', key, '-', '+', 'COUNT', 256)) do
+    if forgotten + #old >= surplus and tonumber(line[2][4]) >= tonumber(ARGV[2]) then
       break
     end
     old[#old + 1] = line[1]
+    local place = string.match(line[1], '^%d+')
+    for name, value in pairs({ job = line[2][10], record = line[2][14] }) do
+      if value ~= '' then
+        redis.call('ZREM', prefix .. 'log:' .. name .. ':' .. value, place)
+      end
+    end
   end
   if #old == 0 then
     return forgotten

@@ -72,6 +72,7 @@ impl LogStore for Link {
 
 fn question(query: &LogQuery, from: String, max: usize) -> Vec<String> {
     let (object, record) = query.record.unzip();
+    let wanted = query.text.clone().unwrap_or_default();
     vec![
         from,
         LOOK_AT.to_string(),
@@ -83,7 +84,18 @@ fn question(query: &LogQuery, from: String, max: usize) -> Vec<String> {
         text(record),
         text(query.since.map(Timestamp::as_micros)),
         text(query.until.map(Timestamp::as_micros)),
+        wanted.to_ascii_lowercase(),
+        in_json(&wanted).to_ascii_lowercase(),
     ]
+}
+
+/// As it is written within a text of JSON.
+fn in_json(text: &str) -> String {
+    let written = serde_json::Value::from(text).to_string();
+    let inner = written
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    inner.unwrap_or_default().to_owned()
 }
 
 fn text(value: Option<impl std::fmt::Display>) -> String {

@@ -3,17 +3,17 @@
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use futures::Stream;
+use futures::{Stream, StreamExt as _};
 use http::{Method, Uri, header};
 use serde::Deserialize;
 
 use super::DOCUMENT;
-use super::speech::{Asked, CalledBy, Named, Refused, SignedBy, Told};
+use super::speech::{Asked, CalledBy, May, Named, Refused, SignedBy, Told};
 use crate::export::{self, Line};
 use crate::views::{
     ChecklistView, ConfirmOrg, DeadList, DeadOutcome, DeadView, ExpectedSyncAll, ExplainView,
     FieldList, Format, GroupSearch, Groups, ImportMapping, ImportedView, JobList, JobSearch,
-    JobView, LeftView, LogPageView, LogSearch, MakeToken, NewTokenView, NotificationList,
+    JobView, LeftView, LogPageView, LogSearch, MailView, MakeToken, NewTokenView, NotificationList,
     NotificationView, OrgView, ParkedList, ParkedSearch, PreviewView, PreviewedList,
     PreviewedSearch, Reason, RevertSettings, SaveSettings, SavedView, Selection, SettingsDiff,
     SettingsHistory, SettingsView, StatusView, SyncAllView, TestView, TokenList, TokenView,
@@ -30,6 +30,35 @@ type Answer<T> = Result<Json<T>, Refused>;
 pub(super) struct Page {
     before: Option<String>,
     limit: Option<usize>,
+}
+
+/// A whole list.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct File {
+    format: Option<Format>,
+}
+
+/// The history of jobs as a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct JobsFile {
+    kind: Option<String>,
+    state: Option<String>,
+    format: Option<Format>,
+}
+
+/// Parked records as a file.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ParkedFile {
+    object: Option<String>,
+    kind: Option<String>,
+    parent: Option<String>,
+    job: Option<String>,
+    group: Option<String>,
+    dismissed: Option<bool>,
+    format: Option<Format>,
 }
 
 /// A stretch of what mOS holds.
@@ -131,6 +160,43 @@ pub(super) async fn jobs(
     answer(ops.jobs(&search).await)
 }
 
+pub(super) async fn export_jobs(
+    State(ops): State<Operations>,
+    Asked(wanted): Asked<JobsFile>,
+) -> Result<Response, Refused> {
+    let search = JobSearch {
+        kind: wanted.kind,
+        state: wanted.state,
+        ..JobSearch::default()
+    };
+    let format = wanted.format.unwrap_or(Format::Csv);
+    begun(format, ops.all_jobs(&search)).await
+}
+
+pub(super) async fn export_parked(
+    State(ops): State<Operations>,
+    Asked(wanted): Asked<ParkedFile>,
+) -> Result<Response, Refused> {
+    let search = ParkedSearch {
+        object: wanted.object,
+        kind: wanted.kind,
+        parent: wanted.parent,
+        job: wanted.job,
+        group: wanted.group,
+        dismissed: wanted.dismissed,
+        ..ParkedSearch::default()
+    };
+    let format = wanted.format.unwrap_or(Format::Csv);
+    begun(format, ops.all_parked(&search)).await
+}
+
+pub(super) async fn export_dead(
+    State(ops): State<Operations>,
+    Asked(file): Asked<File>,
+) -> Result<Response, Refused> {
+    begun(file.format.unwrap_or(Format::Csv), ops.all_dead()).await
+}
+
 pub(super) async fn job(State(ops): State<Operations>, Named(job): Named) -> Answer<JobView> {
     answer(ops.job(&job).await)
 }
@@ -163,16 +229,36 @@ pub(super) async fn cancel(
 
 pub(super) async fn notifications(
     State(ops): State<Operations>,
+    May(may): May,
     Asked(page): Asked<Page>,
 ) -> Answer<NotificationList> {
-    answer(ops.notifications(page.before.as_deref(), page.limit).await)
+    let before = page.before.as_deref();
+    answer(ops.notifications(before, page.limit, may).await)
 }
 
 pub(super) async fn notification(
     State(ops): State<Operations>,
+    May(may): May,
     Named(id): Named,
 ) -> Answer<NotificationView> {
-    answer(ops.notification(&id).await)
+    answer(ops.notification(&id, may).await)
+}
+
+pub(super) async fn notification_mail(
+    State(ops): State<Operations>,
+    May(may): May,
+    Named(id): Named,
+) -> Answer<MailView> {
+    answer(ops.notification_mail(&id, may).await)
+}
+
+pub(super) async fn export_notifications(
+    State(ops): State<Operations>,
+    May(may): May,
+    Asked(file): Asked<File>,
+) -> Result<Response, Refused> {
+    let format = file.format.unwrap_or(Format::Csv);
+    begun(format, export::deliveries(ops.all_notifications(may))).await
 }
 
 pub(super) async fn test_notification(
@@ -365,6 +451,18 @@ fn streamed<L: Line + Send + Sync + 'static>(
 ) -> Result<Response, Refused> {
     let content_type = (header::CONTENT_TYPE, format.media_type());
     Ok(([content_type], export::file(format, pages)).into_response())
+}
+
+/// Streamed, once the first page could be read: what keeps it from that is said with its status.
+async fn begun<L: Line + Send + Sync + 'static>(
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Result<Response, Refused> {
+    let mut pages = Box::pin(pages.peekable());
+    if let Some(Err(error)) = pages.as_mut().peek().await {
+        return Err(Refused(error.clone()));
+    }
+    streamed(format, pages)
 }
 
 pub(super) async fn document() -> Response {

@@ -1,5 +1,8 @@
 //! How requests are understood and refused: always in JSON, always with a sentence.
 
+use std::fmt;
+use std::marker::PhantomData;
+
 use axum::Json;
 use axum::body::HttpBody as _;
 use axum::extract::rejection::{JsonRejection, PathRejection, QueryRejection};
@@ -7,8 +10,11 @@ use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::request::Parts;
-use serde::de::DeserializeOwned;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{DeserializeOwned, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 
+use crate::rights::Right;
 use crate::views::ErrorView;
 use crate::{Author, Caller, OpsError};
 
@@ -79,8 +85,8 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Told<T> {
         if request.body().size_hint().exact() == Some(0) {
             return Ok(Self(T::default()));
         }
-        let body = Json::<T>::from_request(request, state).await;
-        body.map(|Json(told)| Self(told))
+        let body = Json::<Object<T>>::from_request(request, state).await;
+        body.map(|Json(Object(told))| Self(told))
             .map_err(|rejection: JsonRejection| {
                 let sentence = format!("the body cannot be understood: {}", rejection.body_text());
                 Refused(if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
@@ -89,6 +95,30 @@ impl<T: DeserializeOwned + Default, S: Send + Sync> FromRequest<S> for Told<T> {
                     OpsError::Invalid(sentence)
                 })
             })
+    }
+}
+
+/// A JSON object. What serde makes of a struct also takes a list of its values, of which the document
+/// of this API says nothing.
+struct Object<T>(T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Members<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for Members<T> {
+            type Value = T;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a JSON object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<T, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map))
+            }
+        }
+
+        deserializer.deserialize_map(Members(PhantomData)).map(Self)
     }
 }
 
@@ -103,6 +133,22 @@ impl<S: Send + Sync> FromRequestParts<S> for CalledBy {
         parts.extensions.get().cloned().map(Self).ok_or_else(|| {
             Refused(OpsError::NotAllowed(
                 "nobody has said who calls; please report this".to_owned(),
+            ))
+        })
+    }
+}
+
+/// What whoever calls may.
+pub(super) struct May(pub(super) Right);
+
+impl<S: Send + Sync> FromRequestParts<S> for May {
+    type Rejection = Refused;
+
+    /// Put there by whoever let the request in.
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, Refused> {
+        parts.extensions.get().copied().map(Self).ok_or_else(|| {
+            Refused(OpsError::NotAllowed(
+                "nobody has said what the caller may; please report this".to_owned(),
             ))
         })
     }

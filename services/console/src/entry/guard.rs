@@ -81,6 +81,7 @@ impl Watch {
         }
         request.extensions_mut().insert(program.caller);
         request.extensions_mut().insert(program.author);
+        request.extensions_mut().insert(program.right);
         Ok(request)
     }
 
@@ -180,6 +181,7 @@ impl Watch {
         let extensions = request.extensions_mut();
         extensions.insert(Author::of(&caller, None));
         extensions.insert(caller);
+        extensions.insert(role.right());
         extensions.insert(person.viewer(role));
         Ok(request)
     }

@@ -10,6 +10,8 @@ use http::header::{
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use super::Web;
+use crate::pages::PageFault;
+use crate::{OpsError, api};
 
 /// Names and values of a request's headers together, in bytes.
 const MAX_HEADERS: usize = 16 * 1024;
@@ -69,15 +71,31 @@ pub(crate) async fn policy(
         .map(|(name, value)| name.as_str().len() + value.len())
         .sum();
     let target = request.uri().path_and_query();
+    let is_too_long = target.is_some_and(|target| target.as_str().len() > MAX_TARGET);
     let mut response = if brought > MAX_HEADERS {
-        StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE.into_response()
-    } else if target.is_some_and(|target| target.as_str().len() > MAX_TARGET) {
-        StatusCode::URI_TOO_LONG.into_response()
+        let said = "the request's headers are longer than the 16,384 bytes that are read; send fewer, or delete this site's cookies";
+        too_much(&request, StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, said)
+    } else if is_too_long {
+        let said =
+            "the address is longer than the 8,192 bytes that are read; ask for less at a time";
+        too_much(&request, StatusCode::URI_TOO_LONG, said)
     } else {
         next.run(request).await
     };
     for (name, value) in headers {
         response.headers_mut().insert(name, value);
     }
+    response
+}
+
+/// Said as everything else on that path is.
+fn too_much(request: &Request, status: StatusCode, said: &str) -> Response {
+    let error = OpsError::TooLarge(said.to_owned());
+    let mut response = if request.uri().path().starts_with("/api/") {
+        api::refusal(error)
+    } else {
+        PageFault::bare(error).into_response()
+    };
+    *response.status_mut() = status;
     response
 }

@@ -130,7 +130,8 @@ impl Console {
     }
 
     /// Whose browser it is: by the session that its cookie names, if it has not ended. Their role is
-    /// asked of the newest snapshot of permissions, at every request.
+    /// asked of the newest snapshot of permissions, at every request; who is deactivated or frozen in
+    /// Salesforce has none any more, five minutes later at the latest.
     ///
     /// # Errors
     /// [`OpsError::OutOfReach`] when a store does not answer.
@@ -150,6 +151,10 @@ impl Console {
         let role = web
             .people
             .role_of(&session.user, &session.username, &snapshot, now);
+        let role = match role {
+            Some(role) if self.operations.is_let_in(session.user).await => Some(role),
+            Some(_) | None => None,
+        };
         Ok(Some(Person {
             session,
             key,

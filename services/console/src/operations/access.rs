@@ -168,7 +168,9 @@ impl Operations {
         sessions
             .forget(now.before(LONGEST), now.before(IDLE))
             .await?;
-        Ok(sessions.open(key, session).await?)
+        sessions.open(key, session).await?;
+        self.was_let_in(session.user);
+        Ok(())
     }
 
     /// Ends a session; what it was.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use domain::job::JobKind;
 use domain::notification::DeliveryState;
 use domain::permission::PermissionSnapshot;
+use domain::right::Right;
 use domain::settings::SettingsRevision;
 use domain::tally::Count;
 use domain::{ObjectKind, soql};
@@ -48,7 +49,8 @@ impl Operations {
         items.extend(self.capture_items().await?);
         items.extend(self.permission_items(&snapshot).await);
         items.push(self.key_item().await);
-        let newest = self.notifications(None, None).await?.notifications;
+        let newest = self.notifications(None, None, Right::Administer).await?;
+        let newest = newest.notifications;
         items.push(mail_item(&revision, &newest));
         Ok(ChecklistView { items })
     }

@@ -3,9 +3,10 @@
 use domain::tally::Count;
 use domain::unit::Envelope;
 use domain::unit::{QueueName, UnitCopy};
+use futures::Stream;
 use ports::queue::{DeadAction, DeadLetter};
 
-use super::{About, Caller, Operations, page_size, reason_of};
+use super::{About, Caller, MAX_PAGE, Operations, page_size, reason_of};
 use crate::OpsError;
 use crate::views::{DeadList, DeadOutcome, DeadView, RecordId};
 
@@ -23,6 +24,12 @@ impl Operations {
             messages: messages.iter().map(view).collect(),
             total: self.queue.dead_count().await?,
         })
+    }
+
+    /// As many as a broker can be asked for, oldest first.
+    pub fn all_dead(&self) -> impl Stream<Item = Result<Vec<DeadView>, OpsError>> + Send + use<> {
+        let operations = self.clone();
+        futures::stream::once(async move { Ok(operations.dead(Some(MAX_PAGE)).await?.messages) })
     }
 
     /// One message, with its records.

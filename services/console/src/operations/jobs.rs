@@ -4,9 +4,10 @@ use domain::Timestamp;
 use domain::job::{
     Job, JobId, JobKind, JobScope, MosStatus, Pause, PausedBy, SalesforceShown, SalesforceStatus,
 };
+use futures::Stream;
 use ports::stores::{HistoryPosition, Moved};
 
-use super::{About, Caller, Operations, one_of, page_size, reason_of};
+use super::{About, Caller, MAX_PAGE, Operations, one_of, page_size, reason_of};
 use crate::OpsError;
 use crate::views::{JobList, JobSearch, JobView, SyncAllView};
 
@@ -120,6 +121,32 @@ impl Operations {
         Ok(JobList {
             jobs: found.iter().map(|job| JobView::of(job, now)).collect(),
             next,
+        })
+    }
+
+    /// The whole history, newest first, read page by page as it is taken.
+    pub fn all_jobs(
+        &self,
+        search: &JobSearch,
+    ) -> impl Stream<Item = Result<Vec<JobView>, OpsError>> + Send + use<> {
+        let first = Some(JobSearch {
+            limit: Some(MAX_PAGE),
+            ..search.clone()
+        });
+        let operations = self.clone();
+        futures::stream::try_unfold(first, move |search| {
+            let operations = operations.clone();
+            async move {
+                let Some(search) = search else {
+                    return Ok(None);
+                };
+                let list = operations.jobs(&search).await?;
+                let next = list.next.map(|before| JobSearch {
+                    before: Some(before),
+                    ..search
+                });
+                Ok(Some((list.jobs, next)))
+            }
         })
     }
 

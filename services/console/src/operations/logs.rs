@@ -9,6 +9,9 @@ use super::{MAX_PAGE, Operations, object_of, one_of, page_size, record_of};
 use crate::OpsError;
 use crate::views::{LogLine, LogPageView, LogSearch};
 
+/// What is looked for in the sentences of lines has at most so many letters.
+const LONGEST_TEXT: usize = 200;
+
 impl Operations {
     /// A page of lines, newest first.
     ///
@@ -96,9 +99,27 @@ pub(crate) fn query_of(search: &LogSearch) -> Result<LogQuery, OpsError> {
             .map(|text| one_of("level", text, LogLevel::ALL, |level| level.name()))
             .transpose()?,
         topic: search.topic.clone(),
+        text: words(search.text.as_deref())?,
         since: time("since", &search.since)?,
         until: time("until", &search.until)?,
     })
+}
+
+/// # Errors
+/// [`OpsError::Invalid`] when they are too many.
+fn words(text: Option<&str>) -> Result<Option<String>, OpsError> {
+    let text = text.filter(|text| !text.is_empty());
+    if text.is_some_and(|text| text.chars().count() > LONGEST_TEXT) {
+        return Err(OpsError::Invalid(format!(
+            "text has more than {LONGEST_TEXT} letters; write fewer of the words that the line has"
+        )));
+    }
+    if text.is_some_and(|text| text.contains('\0')) {
+        return Err(OpsError::Invalid(
+            "text has a character without a shape, which no line has; leave it out".to_owned(),
+        ));
+    }
+    Ok(text.map(str::to_owned))
 }
 
 fn place_of(text: &str) -> Result<LogPosition, OpsError> {

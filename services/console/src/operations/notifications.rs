@@ -8,11 +8,15 @@ mod watch;
 use domain::notification::{
     Delivery, Event, Matter, Notice, Notification, Settled, Way, notice_id,
 };
+use domain::right::Right;
+use futures::Stream;
 use ports::stores::OutboxPosition;
 
-use super::{About, Caller, Operations, page_size};
+use super::{About, Caller, MAX_PAGE, Operations, page_size};
 use crate::OpsError;
-use crate::views::{NotificationList, NotificationView, TestView, TriedView};
+use crate::views::{
+    IncidentView, MailView, NotificationList, NotificationView, TestView, TriedView,
+};
 
 pub use send::Notifier;
 
@@ -24,7 +28,8 @@ impl Operations {
         self
     }
 
-    /// A page of notifications, newest first.
+    /// A page of notifications, newest first, with the incidents that are not over; `may` is what
+    /// whoever asks may, which says whether they see addresses.
     ///
     /// # Errors
     /// [`OpsError::Invalid`] names the value that cannot be understood.
@@ -32,6 +37,7 @@ impl Operations {
         &self,
         before: Option<&str>,
         limit: Option<usize>,
+        may: Right,
     ) -> Result<NotificationList, OpsError> {
         let max = page_size(limit)?;
         let before = match before {
@@ -43,9 +49,35 @@ impl Operations {
         let more = found.len() > max;
         found.truncate(max);
         let next = found.last().filter(|_| more);
+        let board = outbox.board().await?;
+        let incidents = board.iter().flat_map(|board| board.incidents.values());
+        let mut open: Vec<IncidentView> = incidents.map(IncidentView::from).collect();
+        open.sort_by(|one, other| (other.since, &other.id).cmp(&(one.since, &one.id)));
+        let views = found.iter().map(|one| NotificationView::of(one, may));
         Ok(NotificationList {
+            open,
             next: next.map(|last| last.id().to_owned()),
-            notifications: found.iter().map(NotificationView::of).collect(),
+            notifications: views.collect(),
+        })
+    }
+
+    /// All notifications, newest first, read page by page as they are taken.
+    pub fn all_notifications(
+        &self,
+        may: Right,
+    ) -> impl Stream<Item = Result<Vec<NotificationView>, OpsError>> + Send + use<> {
+        let outbox = std::sync::Arc::clone(&self.stores.outbox);
+        let first: Option<Option<OutboxPosition>> = Some(None);
+        futures::stream::try_unfold(first, move |from| {
+            let outbox = std::sync::Arc::clone(&outbox);
+            async move {
+                let Some(before) = from else { return Ok(None) };
+                let found = outbox.list(before.as_ref(), MAX_PAGE).await?;
+                let last = found.last().filter(|_| found.len() == MAX_PAGE);
+                let next = last.map(|last| Some((last.notice.at, last.notice.id.clone())));
+                let views = found.iter().map(|one| NotificationView::of(one, may));
+                Ok(Some((views.collect(), next)))
+            }
         })
     }
 
@@ -63,13 +95,38 @@ impl Operations {
     ///
     /// # Errors
     /// [`OpsError::NotFound`].
-    pub async fn notification(&self, id: &str) -> Result<NotificationView, OpsError> {
+    pub async fn notification(&self, id: &str, may: Right) -> Result<NotificationView, OpsError> {
+        Ok(NotificationView::of(
+            &self.kept_notification(id).await?,
+            may,
+        ))
+    }
+
+    async fn kept_notification(&self, id: &str) -> Result<Notification, OpsError> {
         let found = self.stores.outbox.notification(id).await?;
-        found.as_ref().map(NotificationView::of).ok_or_else(|| {
+        found.ok_or_else(|| {
             OpsError::NotFound(format!(
                 "there is no notification `{id}`; `mosync notify list` shows them, and old ones are forgotten"
             ))
         })
+    }
+
+    /// The mail of a notification, where it lies in the folder of mails.
+    ///
+    /// # Errors
+    /// [`OpsError::NotFound`] when there is no such notification, or no such file (any more).
+    pub async fn notification_mail(&self, id: &str, may: Right) -> Result<MailView, OpsError> {
+        let told = self.kept_notification(id).await?;
+        let kept = match &self.courier {
+            Some(courier) => courier.kept(&told.notice).await,
+            None => Ok(None),
+        };
+        let kept = kept.map_err(OpsError::OutOfReach)?.ok_or_else(|| {
+            OpsError::NotFound(format!(
+                "the mail of notification `{id}` does not lie in the folder of mails; files are written where no mail server is configured, and the newest 1,000 are kept"
+            ))
+        })?;
+        Ok(MailView::of(kept, may))
     }
 
     /// Sends a test to everybody who would be told, at once, and says what each receiver answers.

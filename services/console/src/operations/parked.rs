@@ -7,10 +7,11 @@ use domain::failure::FailureKind;
 use domain::job::JobId;
 use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId};
+use futures::Stream;
 use ports::stores::ParkedFilter;
 use sha2::{Digest as _, Sha256};
 
-use super::{About, Caller, Operations, object_of, page_size, reason_of, record_of};
+use super::{About, Caller, MAX_PAGE, Operations, object_of, page_size, reason_of, record_of};
 use crate::OpsError;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
@@ -100,6 +101,32 @@ impl Operations {
         Ok(ParkedList {
             next: next.map(|record| record.id.to_string()),
             records: records.into_iter().map(view).collect(),
+        })
+    }
+
+    /// All records, in the order of object and id, read page by page as they are taken.
+    pub fn all_parked(
+        &self,
+        search: &ParkedSearch,
+    ) -> impl Stream<Item = Result<Vec<ParkedView>, OpsError>> + Send + use<> {
+        let first = Some(ParkedSearch {
+            limit: Some(MAX_PAGE),
+            ..search.clone()
+        });
+        let operations = self.clone();
+        futures::stream::try_unfold(first, move |search| {
+            let operations = operations.clone();
+            async move {
+                let Some(search) = search else {
+                    return Ok(None);
+                };
+                let list = operations.parked(&search).await?;
+                let next = list.next.map(|after| ParkedSearch {
+                    after: Some(after),
+                    ..search
+                });
+                Ok(Some((list.records, next)))
+            }
         })
     }
 

@@ -23,8 +23,6 @@ pub(super) const EXPORT: &str = "/parked/dead/export";
 
 /// How many are listed.
 const LISTED: usize = 200;
-/// How many a file has at most; as many as are looked through for one.
-const IN_FILE: usize = 1_000;
 
 pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     match desk.operations.dead(Some(LISTED)).await {
@@ -235,45 +233,6 @@ fn orders(context: &PageContext, message: &DeadView, written: &Written) -> Marku
 }
 
 pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
-    let operations = desk.operations;
-    let read = move |_| {
-        let operations = operations.clone();
-        async move {
-            let list = operations.dead(Some(IN_FILE)).await?;
-            Ok((list.messages.iter().map(cells).collect(), None))
-        }
-    };
-    download::of_pages("mosync-dead.csv", HEADINGS, read)
-        .await
-        .unwrap_or_else(|error| PageFault::within(&context, error).into_response())
-}
-
-/// The headings of the CSV; the names are those of the API.
-const HEADINGS: [&str; 9] = [
-    "id",
-    "queue",
-    "reason",
-    "since",
-    "deliveries",
-    "message_type",
-    "bytes",
-    "job",
-    "index",
-];
-
-fn cells(message: &DeadView) -> [String; 9] {
-    [
-        message.id.clone(),
-        message.queue.clone().unwrap_or_default(),
-        message.reason.clone(),
-        message.since.map(|at| at.to_string()).unwrap_or_default(),
-        message.deliveries.to_string(),
-        message.message_type.clone(),
-        message.bytes.to_string(),
-        message.job.clone().unwrap_or_default(),
-        message
-            .index
-            .map(|index| index.to_string())
-            .unwrap_or_default(),
-    ]
+    let all = desk.operations.all_dead();
+    download::csv(&context, "mosync-dead.csv", all).await
 }

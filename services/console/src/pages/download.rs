@@ -1,42 +1,30 @@
 //! Lists as files.
 
-use std::future::Future;
-
-use axum::body::{Body, Bytes};
+use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use futures::stream;
+use futures::{Stream, StreamExt as _};
 use http::header;
 
+use super::PageFault;
+use super::context::PageContext;
 use crate::OpsError;
-use crate::export::csv;
+use crate::export::{self, Line};
+use crate::views::Format;
 
-/// Rows of a page, and where the next page begins.
-pub(super) type Rows<const N: usize> = (Vec<[String; N]>, Option<String>);
-
-/// A list as CSV, read page by page as it is taken. When a page cannot be read, the file breaks off
-/// without its regular end, so that nobody takes it for whole.
-///
-/// # Errors
-/// Of the first page, before anything is sent.
-pub(super) async fn of_pages<const N: usize, F>(
+/// A list as CSV, read page by page as it is taken. What keeps the first page from being read is said
+/// on a page instead; when a later one cannot be read, the file breaks off without its regular end, so
+/// that nobody takes it for whole.
+pub(super) async fn csv<L: Line + Send + Sync + 'static>(
+    context: &PageContext,
     file: &str,
-    headings: [&str; N],
-    read: impl Fn(Option<String>) -> F + Send + 'static,
-) -> Result<Response, OpsError>
-where
-    F: Future<Output = Result<Rows<N>, OpsError>> + Send,
-{
-    let (rows, next) = read(None).await?;
-    let head = csv([headings.map(str::to_owned)])?;
-    let beginning = [head, csv(rows)?];
-    let beginning = stream::iter(beginning.map(Ok::<Bytes, OpsError>));
-    let rest = stream::try_unfold((next, read), |(next, read)| async move {
-        let Some(next) = next else { return Ok(None) };
-        let (rows, next) = read(Some(next)).await?;
-        Ok::<_, OpsError>(Some((csv(rows)?, (next, read))))
-    });
-    let body = Body::from_stream(futures::StreamExt::chain(beginning, rest));
-    Ok(attached(file, "text/csv; charset=utf-8", body))
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Response {
+    let mut pages = Box::pin(pages.peekable());
+    if let Some(Err(error)) = pages.as_mut().peek().await {
+        return PageFault::within(context, error.clone()).into_response();
+    }
+    let body = export::file(Format::Csv, pages);
+    attached(file, Format::Csv.media_type(), body)
 }
 
 /// What browsers save under that name.

@@ -12,9 +12,9 @@ use super::parts::icon::Icon;
 use super::parts::{card, empty, notice, pager, table};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, fault, job, words};
+use crate::OpsError;
 use crate::operations::jobs::STATES;
-use crate::views::{JobList, JobSearch, JobView};
-use crate::{Operations, OpsError};
+use crate::views::{JobList, JobSearch};
 
 /// Where it is.
 pub(super) const PATH: &str = "/jobs";
@@ -23,8 +23,6 @@ pub(super) const EXPORT: &str = "/jobs/export";
 
 /// Jobs a page.
 const PAGE: usize = 50;
-/// Jobs read at a time for a file.
-const AT_ONCE: usize = 500;
 
 fn search(query: Option<&str>) -> JobSearch {
     let asked = Sent::asked(query);
@@ -143,66 +141,9 @@ pub(super) async fn export(
     RawQuery(query): RawQuery,
 ) -> Response {
     let search = JobSearch {
-        limit: Some(AT_ONCE),
+        limit: None,
         ..search(query.as_deref())
     };
-    let operations = desk.operations;
-    let read = move |before: Option<String>| {
-        let search = JobSearch {
-            before,
-            ..search.clone()
-        };
-        let operations = operations.clone();
-        async move { lines(&operations, &search).await }
-    };
-    download::of_pages("mosync-jobs.csv", HEADINGS, read)
-        .await
-        .unwrap_or_else(|error| PageFault::within(&context, error).into_response())
-}
-
-/// The headings of the CSV; the names are those of the API.
-const HEADINGS: [&str; 14] = [
-    "job",
-    "kind",
-    "reads",
-    "salesforce",
-    "mos",
-    "requested",
-    "started",
-    "sealed",
-    "over",
-    "units",
-    "done",
-    "total",
-    "pending",
-    "error",
-];
-
-async fn lines(
-    operations: &Operations,
-    search: &JobSearch,
-) -> Result<download::Rows<14>, OpsError> {
-    let list = operations.jobs(search).await?;
-    let rows = list.jobs.iter().map(cells).collect();
-    Ok((rows, list.next))
-}
-
-fn cells(job: &JobView) -> [String; 14] {
-    let time = |at: Option<domain::Timestamp>| at.map(|at| at.to_string()).unwrap_or_default();
-    [
-        job.id.clone(),
-        job.kind.name().to_owned(),
-        job.reads.clone(),
-        job.salesforce.name().to_owned(),
-        job.mos.name().to_owned(),
-        job.requested.to_string(),
-        time(job.started),
-        time(job.sealed),
-        time(job.over),
-        job.units.to_string(),
-        job.done.to_string(),
-        job.total.map(|total| total.to_string()).unwrap_or_default(),
-        job.pending.to_string(),
-        job.error.clone().unwrap_or_default(),
-    ]
+    let all = desk.operations.all_jobs(&search);
+    download::csv(&context, "mosync-jobs.csv", all).await
 }

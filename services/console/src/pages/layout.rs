@@ -22,7 +22,7 @@ const TABS: &[(&str, &str, Right)] = &[
     ("Parked Records", "/parked", Right::Read),
     ("Integration Logs", "/logs", Right::Read),
     ("Explain", "/explain", Right::Read),
-    ("Notifications", "/notifications", Right::Administer),
+    ("Notifications", "/notifications", Right::Operate),
     ("Access", "/access", Right::Administer),
 ];
 

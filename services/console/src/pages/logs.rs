@@ -59,6 +59,7 @@ impl Asked {
             object: written("object"),
             level: written("level"),
             topic: written("topic"),
+            text: written("text"),
             since: since.as_deref().map(moment),
             until: until.as_deref().map(moment),
             before: sent.get("before"),
@@ -88,12 +89,14 @@ impl Asked {
             text(&search.object),
         );
         let (level, topic) = (text(&search.level), text(&search.topic));
+        let words = text(&search.text);
         let mut values = vec![
             ("record", record.as_str()),
             ("job", job.as_str()),
             ("object", object.as_str()),
             ("level", level.as_str()),
             ("topic", topic.as_str()),
+            ("text", words.as_str()),
             ("since", self.since.as_str()),
             ("until", self.until.as_str()),
         ];
@@ -134,6 +137,13 @@ fn faults(search: &LogSearch) -> BTreeMap<&'static str, String> {
             "level",
             LogSearch {
                 level: search.level.clone(),
+                ..none()
+            },
+        ),
+        (
+            "text",
+            LogSearch {
+                text: search.text.clone(),
                 ..none()
             },
         ),
@@ -250,6 +260,7 @@ fn form(asked: &Asked) -> Markup {
     html! {
         form.filters method="get" action=(PATH) {
             div.row {
+                (Field::new("text", "Words").error(asked.error("text")).input("search", &text(&search.text)))
                 (Field::new("record", "Record id").error(asked.error("record")).input("search", &text(&search.record)))
                 (Field::new("job", "Job").input("search", &text(&search.job)))
                 (Field::new("object", "Object").error(asked.error("object")).select(&objects, &text(&search.object)))

@@ -20,6 +20,7 @@ pub mod layout;
 mod live;
 mod logs;
 mod mapping;
+mod notifications;
 mod operators;
 mod parked;
 pub mod parts;

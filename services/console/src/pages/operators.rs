@@ -2,7 +2,7 @@
 
 use axum::routing::{get, post};
 
-use super::{Route, dead, explain, job, jobs, live, logs, parked, sync_status};
+use super::{Route, dead, explain, job, jobs, live, logs, notifications, parked, sync_status};
 use crate::rights::Right;
 
 /// Each with what it needs.
@@ -120,6 +120,36 @@ pub(super) const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Read,
         answers: || get(logs::export),
+    },
+    Route {
+        path: notifications::PATH,
+        methods: &["get"],
+        needs: Right::Operate,
+        answers: || get(notifications::show),
+    },
+    Route {
+        path: notifications::EXPORT,
+        methods: &["get"],
+        needs: Right::Operate,
+        answers: || get(notifications::export),
+    },
+    Route {
+        path: notifications::TEST,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(notifications::test),
+    },
+    Route {
+        path: "/notifications/{notification}",
+        methods: &["get"],
+        needs: Right::Operate,
+        answers: || get(notifications::one),
+    },
+    Route {
+        path: "/notifications/{notification}/mail",
+        methods: &["get"],
+        needs: Right::Operate,
+        answers: || get(notifications::mail),
     },
     Route {
         path: explain::PATH,

@@ -14,11 +14,11 @@ use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, dead, download, explain, fault, job, logs, words};
+use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, Selection, Touched,
 };
-use crate::{Operations, OpsError};
 
 /// Where it is.
 pub(super) const PATH: &str = "/parked";
@@ -32,8 +32,6 @@ pub(super) const DISMISS: &str = "/parked/dismiss";
 
 /// Records a page.
 const PAGE: usize = 50;
-/// Records read at a time for a file.
-const AT_ONCE: usize = 500;
 
 /// What was written into the form of orders, and what is wrong with it.
 #[derive(Default)]
@@ -492,72 +490,10 @@ pub(super) async fn export(
     RawQuery(query): RawQuery,
 ) -> Response {
     let search = ParkedSearch {
-        limit: Some(AT_ONCE),
+        limit: None,
         after: None,
         ..search(&Sent::asked(query.as_deref()))
     };
-    let operations = desk.operations;
-    let read = move |after: Option<String>| {
-        let search = ParkedSearch {
-            after,
-            ..search.clone()
-        };
-        let operations = operations.clone();
-        async move { lines(&operations, &search).await }
-    };
-    download::of_pages("mosync-parked.csv", HEADINGS, read)
-        .await
-        .unwrap_or_else(|error| PageFault::within(&context, error).into_response())
-}
-
-/// The headings of the CSV; the names are those of the API.
-const HEADINGS: [&str; 16] = [
-    "object",
-    "id",
-    "stage",
-    "kind",
-    "code",
-    "message",
-    "advice",
-    "parent",
-    "since",
-    "retries",
-    "retry_at",
-    "job",
-    "group",
-    "dismissed_at",
-    "dismissed_by",
-    "dismissed_reason",
-];
-
-async fn lines(
-    operations: &Operations,
-    search: &ParkedSearch,
-) -> Result<download::Rows<16>, OpsError> {
-    let list = operations.parked(search).await?;
-    let rows = list.records.iter().map(cells).collect();
-    Ok((rows, list.next))
-}
-
-fn cells(parked: &ParkedView) -> [String; 16] {
-    let dismissed = parked.dismissed.as_ref();
-    let text = |text: Option<String>| text.unwrap_or_default();
-    [
-        parked.object.api_name().to_owned(),
-        parked.id.to_string(),
-        parked.stage.name().to_owned(),
-        parked.kind.name().to_owned(),
-        text(parked.code.clone()),
-        parked.message.clone(),
-        parked.advice.clone(),
-        text(parked.parent.map(|parent| parent.id.to_string())),
-        parked.since.to_string(),
-        parked.retries.to_string(),
-        text(parked.retry_at.map(|at| at.to_string())),
-        text(parked.job.clone()),
-        parked.group.clone(),
-        text(dismissed.map(|dismissal| dismissal.at.to_string())),
-        text(dismissed.map(|dismissal| dismissal.by.clone())),
-        text(dismissed.map(|dismissal| dismissal.reason.clone())),
-    ]
+    let all = desk.operations.all_parked(&search);
+    download::csv(&context, "mosync-parked.csv", all).await
 }

@@ -68,6 +68,9 @@ pub struct LogSearch {
     /// Of this topic.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub topic: Option<String>,
+    /// With these words in its sentence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// Written at this time or later, ISO 8601.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub since: Option<String>,

@@ -24,6 +24,7 @@ pub(crate) async fn run(arguments: &LogsArguments) -> Result<ExitCode, Failure> 
         object: arguments.object.clone(),
         level: arguments.level.clone(),
         topic: arguments.topic.clone(),
+        text: arguments.text.clone(),
         since: time(&arguments.since)?,
         until: time(&arguments.until)?,
         ..LogSearch::default()

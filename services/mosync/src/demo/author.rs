@@ -23,6 +23,8 @@ const ROLES: [&str; 4] = [
     "Influencer",
     "Technical Buyer",
 ];
+/// Users whose names end so are somebody's to sign in as: nobody grants them anything, or edits them.
+pub(crate) const LEFT_ALONE: &str = "@demo.mosync.example";
 const ORIGIN: &str = "com/salesforce/api/rest/67.0;client=demo";
 
 /// Somebody who edits the org at random.
@@ -53,6 +55,11 @@ impl Author {
         };
         let is_ours =
             |name: Option<&str>| name.is_some_and(|name| name == "mOS_User" || name == "mOS_Admin");
+        let left_alone = org.records("User").into_iter().filter(|user| {
+            let username = user.text("Username");
+            username.is_some_and(|username| username.ends_with(LEFT_ALONE))
+        });
+        let left_alone: Vec<String> = left_alone.map(|user| user.id().to_owned()).collect();
         let permission_sets = org
             .records("PermissionSet")
             .into_iter()
@@ -68,7 +75,7 @@ impl Author {
             roles: ids("OpportunityContactRole"),
             users: ids("User")
                 .into_iter()
-                .filter(|id| id != org.admin_id())
+                .filter(|id| id != org.admin_id() && !left_alone.contains(id))
                 .collect(),
             permission_sets,
             deleted: Vec::new(),

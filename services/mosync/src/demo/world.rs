@@ -65,6 +65,9 @@ impl World {
                     "the stand-in for Salesforce cannot start: {error:#}"
                 ))
             })?;
+        if !options.headless {
+            super::people::prepare(&salesforce.org)?;
+        }
         let mos = fake_mos::Options {
             http: ([127, 0, 0, 1], 0).into(),
             api_key: fake_mos::DEFAULT_API_KEY.to_owned(),

@@ -74,6 +74,8 @@ pub struct LogQuery {
     pub level: Option<LogLevel>,
     /// Of this topic.
     pub topic: Option<String>,
+    /// With these words in its sentence; the letters A to Z are the same as a to z.
+    pub text: Option<String>,
     /// Written at this time or later.
     pub since: Option<Timestamp>,
     /// Written before this time.
@@ -93,9 +95,15 @@ impl LogQuery {
                 .topic
                 .as_ref()
                 .is_none_or(|topic| entry.topic == *topic)
+            && self.text.as_ref().is_none_or(|text| says(entry, text))
             && self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at < until)
     }
+}
+
+fn says(entry: &LogEntry, text: &str) -> bool {
+    let message = entry.message.to_ascii_lowercase();
+    message.contains(&text.to_ascii_lowercase())
 }
 
 /// The place of a line in the log: the later it was written, the higher. It stays as it is while

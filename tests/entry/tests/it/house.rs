@@ -171,6 +171,31 @@ impl House {
             .unwrap();
     }
 
+    /// An administrator of the org activates or deactivates somebody, or freezes them or no more.
+    pub(crate) fn lets_in(&self, username: &str, field: &str, does: bool) {
+        let org = &self.salesforce.org;
+        let users = org.records("User");
+        let user = users
+            .iter()
+            .find(|user| user.text("Username") == Some(username));
+        let user = user.unwrap().id();
+        let (entity, id, value) = if field == "IsFrozen" {
+            let logins = org.records("UserLogin");
+            let login = logins
+                .iter()
+                .find(|login| login.text("UserId") == Some(user));
+            ("UserLogin", login.unwrap().id().to_owned(), !does)
+        } else {
+            ("User", user.to_owned(), does)
+        };
+        let update = Dml::Update {
+            entity: entity.to_owned(),
+            id,
+            fields: json!({ field: value }).as_object().unwrap().clone(),
+        };
+        org.transact(org.admin_id(), "test", vec![update]).unwrap();
+    }
+
     /// Messages of the integration log about access, newest first.
     pub(crate) async fn trail(&self) -> Vec<String> {
         let query = LogQuery {

@@ -77,14 +77,18 @@ async fn the_table_gives_settings_users_and_access_to_administrators_alone() {
             "users",
             "access",
             "tokens",
-            "notif",
             "fields",
             "checklist",
         ];
         // The button stands on the page of the settings, and is an operator's too.
-        let is_for_administrators =
-            path != "/settings/sync-all" && words.iter().any(|word| path.contains(word));
+        let is_for_administrators = path != "/settings/sync-all"
+            && (path.ends_with("/notifications/test")
+                || words.iter().any(|word| path.contains(word)));
         assert_eq!(needs == Right::Administer, is_for_administrators, "{path}");
+        // What was told is for who can do something about it.
+        if path.contains("/notifications") {
+            assert!(needs >= Right::Operate, "{path}");
+        }
         let orders = [
             "pause", "resume", "cancel", "retry", "dismiss", "replay", "discard", "sync-all",
         ];
@@ -110,4 +114,45 @@ async fn the_token_of_the_configuration_administers() {
             "{path}"
         );
     }
+}
+
+#[tokio::test]
+async fn who_is_deactivated_or_frozen_in_salesforce_is_out_within_five_minutes() {
+    let house = House::open().await;
+    for username in [ANNA, OTTO, VERA] {
+        for field in ["IsActive", "IsFrozen"] {
+            let browser = signed_in(&house, username).await;
+            house.lets_in(username, field, false);
+            let page = browser.get("/sync-status").await;
+            assert_eq!(page.status, StatusCode::OK, "Salesforce was just asked");
+            house.pass(5 * 60 + 1);
+            let page = browser.get("/sync-status").await;
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{username} {field}");
+            let page = browser.get("/api/v1/status").await;
+            assert_eq!(page.status, StatusCode::FORBIDDEN, "{username} {field}");
+            // And back, as soon as Salesforce says so.
+            house.lets_in(username, field, true);
+            house.pass(5 * 60 + 1);
+            let page = browser.get("/sync-status").await;
+            assert_eq!(page.status, StatusCode::OK, "{username} {field}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn while_salesforce_does_not_answer_everybody_is_as_before() {
+    let house = House::open().await;
+    let (in_, out) = (signed_in(&house, OTTO).await, signed_in(&house, VERA).await);
+    house.lets_in(VERA, "IsActive", false);
+    house.pass(5 * 60 + 1);
+    let page = out.get("/sync-status").await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
+    let fault = fake_salesforce::faults::Fault::Quota { exhausted: true };
+    house.salesforce.faults.apply(fault);
+    house.lets_in(VERA, "IsActive", true);
+    house.pass(5 * 60 + 1);
+    let page = in_.get("/sync-status").await;
+    assert_eq!(page.status, StatusCode::OK);
+    let page = out.get("/sync-status").await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN);
 }

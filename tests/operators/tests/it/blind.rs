@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use console::{Notifier, Operations};
-use domain::notification::{Event, Matter, Notification, Settled, Way};
-use ports::courier::Courier;
+use domain::notification::{Event, Matter, Notice, Notification, Settled, Way};
+use ports::courier::{Courier, KeptMail};
 use ports::stores::{LeaseStore, StoreError, Stores};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -40,6 +40,10 @@ struct Taker(Mutex<Vec<(Matter, Event, String)>>);
 
 #[async_trait]
 impl Courier for Taker {
+    async fn kept(&self, _notice: &Notice) -> Result<Option<KeptMail>, String> {
+        Ok(None)
+    }
+
     fn ways(&self, _addresses: &[String]) -> Vec<Way> {
         vec![Way::Webhook]
     }

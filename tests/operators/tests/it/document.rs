@@ -2,6 +2,7 @@
 //! really answered has the documented shape.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -88,7 +89,7 @@ impl Notebook {
 }
 
 /// An org's worth of everything that can be shown.
-async fn furnished() -> Desk {
+pub(crate) async fn furnished() -> Desk {
     let mut desk = Desk::open();
     let (_mos, target) = crate::left::open_mos().await;
     let owner = crate::desk::record(ObjectKind::User, 7).to_string();
@@ -291,7 +292,8 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     for path in ["/api/v1/users", "/api/v1/users/export", "/api/v1/left"] {
         book.ask(&door, get.clone(), path, path, "").await;
     }
-    let told = notifications(&mut book, &desk).await;
+    let folder = tempfile::tempdir().unwrap();
+    let told = notifications(&mut book, &desk, folder.path()).await;
     store_permissions(&desk).await;
     for (path, query, body) in [
         ("/api/v1/status", "", ""),
@@ -315,6 +317,18 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/notifications", "", ""),
         ("/api/v1/notifications", "?limit=1", ""),
         ("/api/v1/notifications", "?before=nobody", ""),
+        ("/api/v1/jobs/export", "?state=failed", ""),
+        ("/api/v1/jobs/export", "?format=jsonl", ""),
+        ("/api/v1/jobs/export", "?state=odd", ""),
+        ("/api/v1/parked/export", "?dismissed=true", ""),
+        ("/api/v1/parked/export", "?format=jsonl", ""),
+        ("/api/v1/parked/export", "?object=Lead", ""),
+        ("/api/v1/dead/export", "", ""),
+        ("/api/v1/dead/export", "?format=jsonl", ""),
+        ("/api/v1/dead/export", "?limit=1", ""),
+        ("/api/v1/notifications/export", "", ""),
+        ("/api/v1/notifications/export", "?format=jsonl", ""),
+        ("/api/v1/notifications/export", "?format=xml", ""),
         ("/api/v1/logs", "?limit=1", ""),
         ("/api/v1/logs", "?since=x", ""),
         ("/api/v1/logs/export", "", ""),
@@ -389,11 +403,26 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     for (path, methods) in routes() {
         for method in methods {
             let method = Method::from_bytes(method.to_uppercase().as_bytes()).unwrap();
+            let too_long = "x".repeat(17_000);
+            let real = format!("{path}?{too_long}");
+            let answer = door.ask(method.clone(), &real, Some(TOKEN), "").await;
+            book.check(&method, path, &answer);
+            let headers = [("x-long", too_long.as_str())];
+            let answer = door.ask_with(method.clone(), path, Some(TOKEN), "", &headers);
+            book.check(&method, path, &answer.await);
             if path == "/api/openapi.json" {
                 continue;
             }
             let answer = door.ask(method.clone(), path, None, "").await;
             book.check(&method, path, &answer);
+            // A path that is no text.
+            if let Some((before, _)) = path.split_once('{') {
+                let after = path.rsplit_once('}').unwrap().1;
+                let real = format!("{before}%FF{after}");
+                let answer = door.ask(method.clone(), &real, Some(TOKEN), "").await;
+                assert_eq!(answer.status, 400, "{method} {path}");
+                book.check(&method, path, &answer);
+            }
             // With a token that may only read.
             if rights().any(|(of, _, needs)| of == path && needs > Right::Read) {
                 let answer = door.ask(method.clone(), path, Some(&reader), "").await;
@@ -477,36 +506,45 @@ async fn explanations(book: &mut Notebook, desk: &Desk, door: &Door) {
 }
 
 /// Notifications on every way, and a test of them; answers the id of one.
-async fn notifications(book: &mut Notebook, desk: &Desk) -> String {
-    let folder = tempfile::tempdir().unwrap();
+async fn notifications(book: &mut Notebook, desk: &Desk, folder: &Path) -> String {
+    let path = "/api/v1/notifications/test";
+    let post = Method::POST;
+    let door = desk.door().await;
+    book.ask(&door, post.clone(), path, path, "").await;
+    let ops = telling(desk, folder).await;
+    let told = desk.stores.outbox.list(None, 9).await.unwrap();
+    assert!(told.len() > 1, "{told:?}");
+    let told = told[0].id();
+    let door = desk.door_of(ops).await;
+    book.ask(&door, post, path, path, "").await;
+    let path = "/api/v1/notifications/{notification}/mail";
+    for id in [told, "nobody"] {
+        let real = path.replace("{notification}", id);
+        book.ask(&door, Method::GET, path, &real, "").await;
+    }
+    told.to_owned()
+}
+
+/// The desk's operations, with mails that go into a folder; what is to be told there was.
+pub(crate) async fn telling(desk: &Desk, folder: &Path) -> Operations {
     let config = notify::Config {
         from: "mosync@acme.example".to_owned(),
         public_url: None,
         smtp: None,
-        folder: Some(folder.path().to_owned()),
+        folder: Some(folder.to_owned()),
         webhook: None,
         timeout: std::time::Duration::from_secs(20),
     };
     let courier: Arc<dyn ports::courier::Courier> =
         Arc::new(notify::Notify::new(config, desk.clock()).unwrap());
-    let path = "/api/v1/notifications/test";
-    let post = Method::POST;
-    let door = desk.door().await;
-    book.ask(&door, post.clone(), path, path, "").await;
-    let door = desk
-        .door_of(desk.ops.clone().telling(Arc::clone(&courier)))
-        .await;
-    book.ask(&door, post, path, path, "").await;
     let keep = std::time::Duration::from_secs(86_400);
-    let ops = desk.ops.clone();
-    let mut notifier = console::Notifier::new(ops, courier, "a test".to_owned(), keep);
+    let ops = desk.ops.clone().telling(Arc::clone(&courier));
+    let mut notifier = console::Notifier::new(ops.clone(), courier, "a test".to_owned(), keep);
     notifier
         .round(&tokio_util::sync::CancellationToken::new())
         .await
         .unwrap();
-    let told = desk.stores.outbox.list(None, 9).await.unwrap();
-    assert!(told.len() > 1, "{told:?}");
-    told[0].id().to_owned()
+    ops
 }
 
 /// A holder who leaves soon, with a deal, and another whose assignment does not count.

@@ -7,6 +7,7 @@
 
 mod administrators;
 mod blind;
+mod both;
 mod desk;
 mod document;
 mod doors;
@@ -23,9 +24,11 @@ mod org;
 mod parked;
 mod pinned;
 mod preview;
+mod properties;
 mod salesforce;
 mod settings;
 mod status;
+mod told;
 mod users;
 mod visitor;
 mod watch;

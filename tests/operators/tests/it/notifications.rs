@@ -11,10 +11,10 @@ use domain::ObjectKind;
 use domain::failure::FailureKind;
 use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::notification::{
-    Board, DeliveryState, Event, Matter, Notification, SENDING_FOR, Settled, Way,
+    Board, DeliveryState, Event, Matter, Notice, Notification, SENDING_FOR, Settled, Way,
 };
 use notify::{Config, Notify, Smtp, Tls};
-use ports::courier::Courier;
+use ports::courier::{Courier, KeptMail};
 use ports::source::ReplayId;
 use ports::stores::{Gap, GapCause, LOST_FIELDS, Report, StreamState, WorkerState};
 use runtime::figures;
@@ -373,6 +373,10 @@ struct Killed {
 
 #[async_trait]
 impl Courier for Killed {
+    async fn kept(&self, notice: &Notice) -> Result<Option<KeptMail>, String> {
+        self.real.kept(notice).await
+    }
+
     fn ways(&self, addresses: &[String]) -> Vec<Way> {
         self.real.ways(addresses)
     }

@@ -37,7 +37,8 @@ pub(in crate::pages) async fn test_mail(
     answer(&context, shown.await)
 }
 
-fn tried(test: &TestView) -> Markup {
+/// What each receiver of a test has answered.
+pub(in crate::pages) fn tried(test: &TestView) -> Markup {
     let lines = html! {
         p { strong { "A test was sent." } }
         ul {

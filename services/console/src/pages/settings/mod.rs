@@ -31,7 +31,7 @@ use filter::Choice;
 use view::Shown;
 use written::{Faults, Pairs, Written, WrittenRow};
 
-pub(super) use checklist::{show as show_checklist, test_mail};
+pub(super) use checklist::{show as show_checklist, test_mail, tried};
 pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
 pub(super) use history::{revert, show as show_history};
 pub(super) use save::{Came, foresee, look, save};

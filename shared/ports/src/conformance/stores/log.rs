@@ -90,12 +90,16 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
                 _ if number % 6 == 0 => Some(same_object),
                 _ => None,
             },
-            message: format!("\"line\" {number}"),
+            message: format!("\"line\" {number}: 50 % of Größe_X\\n"),
         };
         assert_eq!(stores.log.append(&line).await, Ok(()));
         all.insert(0, line);
     }
     let anything = LogQuery::default();
+    let of = |text: &str| LogQuery {
+        text: Some(text.to_owned()),
+        ..LogQuery::default()
+    };
     let queries = [
         anything.clone(),
         LogQuery {
@@ -134,6 +138,22 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
             topic: Some("job".to_owned()),
             ..anything.clone()
         },
+        // In either case, with whatever a store may take for its own signs.
+        of("LINE\" 1"),
+        of("50 % of gr"),
+        of("ÖSSE"),
+        of("Größe_x"),
+        of("GrößeXX"),
+        of("X\\N"),
+        of("%"),
+        of("_"),
+        of("\"topic\""),
+        of("nothing like that"),
+        LogQuery {
+            text: Some("LINE\" 24".to_owned()),
+            job: Some(job.clone()),
+            ..anything.clone()
+        },
         LogQuery {
             since: Some(at(2_990)),
             ..anything.clone()
@@ -148,6 +168,7 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
             object: Some(ObjectKind::Contact),
             level: Some(LogLevel::Info),
             topic: Some("job".to_owned()),
+            text: Some("line".to_owned()),
             since: Some(at(60)),
             until: Some(at(2_400)),
         },

@@ -1,0 +1,285 @@
+//! The page Notifications: what was told, of which incident, whether it arrived, and to whom for
+//! those who may see that. Whatever stands in a notification is text.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use console::Notifier;
+use console::views::MakeToken;
+use domain::notification::{
+    Board, Condition, Event, Finding, Matter, Notice, Notification, Settled, Way, notice_id,
+};
+use http::{Method, StatusCode};
+use notify::{Config, Notify};
+use ports::courier::{Courier, KeptMail};
+use tokio_util::sync::CancellationToken;
+
+use crate::desk::Desk;
+use crate::visitor::Visitor;
+use crate::web::{Browser, OPERATOR, VIEWER};
+
+const EMAIL: &str = "ada@acme.example";
+/// What somebody writes who wants to run a script in an administrator's browser.
+const SCRIPT: &str = "<script>alert('x')</script>";
+const IMAGE: &str = "\"><img src=x onerror=alert(1)>";
+
+fn courier(desk: &Desk, folder: Option<&Path>) -> Arc<dyn Courier> {
+    let config = Config {
+        from: "mosync@acme.example".to_owned(),
+        public_url: None,
+        smtp: None,
+        folder: folder.map(Path::to_owned),
+        webhook: None,
+        timeout: std::time::Duration::from_secs(20),
+    };
+    Arc::new(Notify::new(config, desk.clock()).unwrap())
+}
+
+/// A mail server that knows nobody, and names in its answer whom it does not know, as most do.
+struct Refused;
+
+#[async_trait]
+impl Courier for Refused {
+    fn ways(&self, addresses: &[String]) -> Vec<Way> {
+        let ways = addresses.iter().map(|to| Way::Mail { to: to.clone() });
+        ways.collect()
+    }
+
+    async fn deliver(&self, _notification: &Notification, way: &Way) -> Settled {
+        match way {
+            Way::Mail { to } => Settled::Never(format!("550 5.1.1 <{to}> is unknown here")),
+            Way::Folder { .. } | Way::Webhook => Settled::Never("there is no such way".to_owned()),
+        }
+    }
+
+    async fn kept(&self, _notice: &Notice) -> Result<Option<KeptMail>, String> {
+        Ok(None)
+    }
+}
+
+fn notice(desk: &Desk, name: &str, object: &str) -> Notice {
+    Notice {
+        id: notice_id(name, Event::Happened.name()),
+        incident: notice_id(name, "incident"),
+        matter: Matter::JobFailed,
+        event: Event::Happened,
+        at: desk.now(),
+        object: object.to_owned(),
+        count: 3,
+        cause: format!("a cause {IMAGE}"),
+        advice: format!("Do this {SCRIPT}"),
+        page: "/jobs".to_owned(),
+        details: vec![format!("a line {SCRIPT}"), IMAGE.to_owned()],
+        lasted_s: None,
+    }
+}
+
+/// A desk that tells this way, and has told these.
+async fn telling(courier: &Arc<dyn Courier>, mut desk: Desk, notices: &[Notice]) -> Desk {
+    desk.save(|settings| settings.admin_emails = vec![EMAIL.to_owned()])
+        .await;
+    desk.ops = desk.ops.telling(Arc::clone(courier));
+    let condition = Condition {
+        key: "gap/test".to_owned(),
+        matter: Matter::Gap,
+        object: format!("the stream {SCRIPT}"),
+        count: 7,
+        cause: "a hole".to_owned(),
+        advice: "Wait.".to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    };
+    let finding = Finding {
+        conditions: vec![condition],
+        happened: notices.to_vec(),
+        ..Finding::default()
+    };
+    let (board, told) = Board::new(desk.now()).after(&finding, desk.now());
+    assert_eq!(told.len(), notices.len() + 1);
+    let ways = courier.ways(&[EMAIL.to_owned()]);
+    let told = told
+        .into_iter()
+        .map(|notice| Notification::new(notice, ways.clone()));
+    let told: Vec<Notification> = told.collect();
+    desk.stores.outbox.post(&board, &told).await.unwrap();
+    desk
+}
+
+/// Looks and sends once.
+async fn round(desk: &Desk, courier: &Arc<dyn Courier>) {
+    let keep = std::time::Duration::from_secs(30 * 86_400);
+    let mut notifier = Notifier::new(
+        desk.ops.clone(),
+        Arc::clone(courier),
+        "a test".to_owned(),
+        keep,
+    );
+    notifier.round(&CancellationToken::new()).await.unwrap();
+}
+
+fn harmless(html: &str) {
+    for markup in ["<script>alert", "<img", "onerror=alert(1)>\""] {
+        assert!(!html.contains(markup), "{markup} in {html}");
+    }
+}
+
+#[tokio::test]
+async fn what_was_told_is_listed_and_a_mail_in_the_folder_can_be_read() {
+    let desk = Desk::open();
+    let folder = tempfile::tempdir().unwrap();
+    let courier = courier(&desk, Some(folder.path()));
+    let notice = notice(&desk, "one", &format!("job {SCRIPT}"));
+    let desk = telling(&courier, desk, std::slice::from_ref(&notice)).await;
+    crate::visitor::permit(&desk, &[]).await;
+    let visitor = Visitor::administrator(&desk).await;
+    let waiting = visitor.get("/notifications").await;
+    waiting.has("Waiting");
+    waiting.has("Incidents that are not over");
+    waiting.has("&lt;script&gt;alert");
+    harmless(&waiting.html);
+
+    round(&desk, &courier).await;
+    let list = visitor.get("/notifications").await;
+    list.has("Sent");
+    list.has(&format!("File in the folder of mails to {EMAIL}"));
+    list.has("Send a test");
+    harmless(&list.html);
+    let one = format!("/notifications/{}", notice.id);
+    list.has(&format!("href=\"{one}\""));
+    let page = visitor.get(&one).await;
+    page.has("Do this &lt;script&gt;");
+    page.has("href=\"/jobs\"");
+    page.has(&format!("href=\"{one}/mail\""));
+    harmless(&page.html);
+
+    let mail = visitor.get(&format!("{one}/mail")).await;
+    mail.has("[mosync] job &lt;script&gt;alert('x')&lt;/script&gt; has failed");
+    mail.has("How many: 3");
+    mail.has("- a line &lt;script&gt;");
+    mail.has(EMAIL);
+    harmless(&mail.html);
+    // What the page shows is what lies there.
+    for file in std::fs::read_dir(folder.path()).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    let gone = visitor.get(&format!("{one}/mail")).await;
+    assert_eq!(gone.status, StatusCode::NOT_FOUND);
+    gone.has("does not lie in the folder of mails");
+    let nobody = visitor.get("/notifications/nobody").await;
+    assert_eq!(nobody.status, StatusCode::NOT_FOUND);
+    let path = visitor.get("/notifications/..%2F..%2Fx/mail").await;
+    assert_eq!(path.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn administrators_send_a_test_and_see_what_each_receiver_says() {
+    let desk = Desk::open();
+    let folder = tempfile::tempdir().unwrap();
+    let courier = courier(&desk, Some(folder.path()));
+    let desk = telling(&courier, desk, &[]).await;
+    crate::visitor::permit(&desk, &[]).await;
+    let visitor = Visitor::administrator(&desk).await;
+    let form = visitor
+        .get("/notifications")
+        .await
+        .form("/notifications/test");
+    let sent = visitor.send("/notifications/test", &form).await;
+    assert_eq!(sent.status, StatusCode::OK, "{}", sent.html);
+    sent.has("A test was sent.");
+    sent.has(EMAIL);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // Without the session's token nothing is sent.
+    let forged = visitor.send("/notifications/test", &Vec::new()).await;
+    assert_eq!(forged.status, StatusCode::FORBIDDEN);
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+}
+
+#[tokio::test]
+async fn operators_see_what_was_told_and_no_address_and_viewers_see_nothing() {
+    let desk = Desk::open();
+    let courier: Arc<dyn Courier> = Arc::new(Refused);
+    let one = notice(&desk, "one", "job one");
+    let desk = telling(&courier, desk, std::slice::from_ref(&one)).await;
+    round(&desk, &courier).await;
+    let kept = desk.stores.outbox.list(None, 10).await.unwrap();
+    let said = kept[0].deliveries[0].said.clone().unwrap();
+    assert!(said.contains(EMAIL), "{said}");
+
+    let operator = Browser::of(&desk, OPERATOR).await;
+    let list = operator.page("/notifications").await;
+    assert!(list.contains("Mail to 1 address"), "{list}");
+    assert!(list.contains("Failed"), "{list}");
+    assert!(!list.contains("Send a test"), "{list}");
+    let page = operator.page(&format!("/notifications/{}", one.id)).await;
+    assert!(page.contains("550"), "{page}");
+    let csv = operator.get("/notifications/export").await;
+    assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8");
+    let csv = csv.text();
+    assert_eq!(csv.lines().count(), 3, "{csv}");
+    assert!(csv.contains(",mail,1,,failed,1,"), "{csv}");
+    for text in [&list, &page, &csv] {
+        assert!(!text.contains(EMAIL), "{text}");
+    }
+    let viewer = Browser::of(&desk, VIEWER).await;
+    for path in ["/notifications", "/notifications/export"] {
+        assert_eq!(viewer.get(path).await.status, StatusCode::FORBIDDEN);
+    }
+    let home = viewer.page("/sync-status").await;
+    assert!(!home.contains("href=\"/notifications\""), "{home}");
+
+    // The API, by the scope of the token.
+    let caller = console::Caller::Api;
+    let mut seen = Vec::new();
+    let door = desk.door().await;
+    for scope in ["read", "operate", "administer"] {
+        let asked = MakeToken {
+            name: scope.to_owned(),
+            scope: scope.to_owned(),
+        };
+        let token = desk.ops.make_token(&asked, &caller).await.unwrap().secret;
+        let path = "/api/v1/notifications";
+        seen.push(door.ask(Method::GET, path, Some(&token), "").await);
+    }
+    assert_eq!(seen[0].status, StatusCode::FORBIDDEN);
+    let way =
+        |answer: &crate::desk::Answer| answer.json()["notifications"][0]["deliveries"][0].clone();
+    let (operates, administers) = (way(&seen[1]), way(&seen[2]));
+    assert_eq!(operates["to"], serde_json::json!([]));
+    assert_eq!(operates["receivers"], 1);
+    assert!(!seen[1].text().contains(EMAIL), "{}", seen[1].text());
+    assert_eq!(administers["to"], serde_json::json!([EMAIL]));
+    assert_eq!(administers["said"], said);
+    let open = seen[1].json()["open"].as_array().unwrap().clone();
+    let open = open.iter().find(|open| open["matter"] == "gap").unwrap();
+    assert_eq!((&open["count"], &open["messages"]), (&7.into(), &1.into()));
+}
+
+#[tokio::test]
+async fn old_notifications_are_on_further_pages() {
+    let desk = Desk::open();
+    let courier = courier(&desk, None);
+    let notices: Vec<Notice> = (0..119)
+        .map(|number| notice(&desk, &format!("number {number}"), &format!("job {number}")))
+        .collect();
+    let desk = telling(&courier, desk, &notices).await;
+    let operator = Browser::of(&desk, OPERATOR).await;
+    let (mut path, mut seen) = ("/notifications".to_owned(), 0);
+    loop {
+        let page = operator.page(&path).await;
+        assert!(page.contains("Nobody to tell"));
+        seen += page.matches("data-column=\"Told\"").count();
+        // The incident's own column has that name too, on every page.
+        seen -= 1;
+        let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
+            break;
+        };
+        path = before.rsplit("href=\"").next().unwrap().to_owned();
+    }
+    assert_eq!(seen, 120);
+    let wrong = operator.get("/notifications?before=nobody").await;
+    assert_eq!(wrong.status, StatusCode::BAD_REQUEST);
+    assert!(wrong.text().contains("The newest notifications are shown."));
+    let csv = operator.get("/notifications/export").await.text();
+    assert_eq!(csv.lines().count(), 121, "{csv}");
+}
