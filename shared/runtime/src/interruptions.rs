@@ -130,7 +130,7 @@ mod tests {
     #[test]
     fn what_lasts_is_told_when_it_begins_and_when_it_is_over() {
         assert_eq!(
-            told(&[10..30]),
+            told(std::slice::from_ref(&(10..30))),
             [
                 (
                     12,

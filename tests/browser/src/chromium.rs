@@ -109,7 +109,7 @@ impl Drop for Browser {
             killed.expect("`kill` can be run");
         }
         // Both fail only when it has ended already.
-        if self.driver.kill().is_ok() && self.driver.wait().is_ok() {}
+        drop(self.driver.kill().and_then(|()| self.driver.wait()));
         self.guardian.dismiss();
     }
 }

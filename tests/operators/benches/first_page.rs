@@ -397,6 +397,7 @@ async fn work(stores: &Stores, job: &str) -> anyhow::Result<()> {
             at: now,
             state: WorkerState::Running,
             figures: [(figures::API_USED.to_owned(), i64::try_from(index)?)].into(),
+            out_of_reach: std::collections::BTreeSet::new(),
         };
         stores.reports.report("listener", &report).await?;
     }
@@ -454,7 +455,7 @@ async fn over(stores: &Stores, number: usize, all: usize, now: Timestamp) -> any
     let at = now.before(Duration::from_secs(hours * 3_600));
     let job = begun(stores, JobKind::Backfill, &format!("job {number}"), at).await?;
     let jobs = &stores.jobs;
-    if number % 50 == 0 {
+    if number.is_multiple_of(50) {
         let why = Some("Salesforce refused a query");
         jobs.transition(&job.id, SalesforceStatus::Failed, at, why)
             .await?;
@@ -474,7 +475,7 @@ fn line(number: usize, told: &Told, now: Timestamp) -> anyhow::Result<LogEntry> 
     let record = match number {
         // Far back, and now and then.
         7 => Some(RECORD.to_owned()),
-        _ if number % 3 == 0 => Some(format!("006{:012}", number % 5_000)),
+        _ if number.is_multiple_of(3) => Some(format!("006{:012}", number % 5_000)),
         _ => None,
     };
     let record = record

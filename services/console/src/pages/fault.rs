@@ -88,8 +88,8 @@ pub(super) fn sentence(text: &str) -> String {
     sentence
 }
 
-/// Without what commands a shell has for it, such as `(see \`mosync dead list\`)`: on a page there are
-/// links.
+/// Without what commands a shell has for it, such as "see mosync dead list" in brackets: on a page
+/// there are links.
 pub(super) fn without_commands(text: &str) -> String {
     const SEE: &str = " (see `mosync ";
     let mut rest = text;

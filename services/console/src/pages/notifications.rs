@@ -197,10 +197,8 @@ fn event(told: &NotificationView) -> Markup {
         Event::Opened => badge::badge(Tone::Bad, "Opened"),
         Event::Grown => badge::badge(Tone::Warning, "Grown"),
         Event::Closed => badge::badge(Tone::Good, "Over"),
-        Event::Happened => match told.matter {
-            Matter::JobFailed => badge::badge(Tone::Bad, "Happened"),
-            _ => badge::badge(Tone::Plain, "Happened"),
-        },
+        Event::Happened if told.matter == Matter::JobFailed => badge::badge(Tone::Bad, "Happened"),
+        Event::Happened => badge::badge(Tone::Plain, "Happened"),
     }
 }
 

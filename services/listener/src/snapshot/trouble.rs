@@ -83,7 +83,9 @@ impl Trouble {
             Outage::Source(SourceError::Refused { code, message }) => {
                 Self::Refused { code, message }
             }
-            outage => Self::Outage(outage),
+            outage @ (Outage::Source(_) | Outage::Store(_) | Outage::Other(_)) => {
+                Self::Outage(outage)
+            }
         }
     }
 

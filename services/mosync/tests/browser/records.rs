@@ -42,7 +42,7 @@ async fn an_error_is_found_in_the_logs_and_followed_to_its_record() {
 
     browser.click(&format!("a[href='/logs?record={id}']")).await;
     browser.until_shown(&format!("Timeline of {id}")).await;
-    assert!(browser.texts(".timeline li").await.len() > 0);
+    assert!(!browser.texts(".timeline li").await.is_empty());
     // To the record's own page in Salesforce.
     let link = browser
         .says("document.querySelector('main a.record').href")

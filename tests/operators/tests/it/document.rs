@@ -150,7 +150,7 @@ pub(crate) async fn furnished() -> Desk {
             at: now,
             state,
             figures,
-            out_of_reach: std::collections::BTreeSet::new(),
+            out_of_reach: BTreeSet::new(),
         };
         stores.reports.report(worker, &report).await.unwrap();
     }

@@ -259,10 +259,11 @@ impl Maker {
         if let Some(values) = schema["enum"].as_array() {
             return select(values.clone()).boxed();
         }
-        let types = match &schema["type"] {
-            Value::Array(types) => types.clone(),
-            one => vec![one.clone()],
-        };
+        let types = &schema["type"];
+        let types = types
+            .as_array()
+            .cloned()
+            .unwrap_or_else(|| vec![types.clone()]);
         let of_types = types.iter().map(|one| self.of_type(name, one, &schema));
         proptest::strategy::Union::new(of_types.collect::<Vec<_>>()).boxed()
     }
@@ -448,7 +449,9 @@ fn damaged(mut value: Value, place: &Index, damage: Damage) -> Value {
                 object.insert(name, other);
             }
             Value::Array(list) => list.push(other),
-            it => *it = other,
+            it @ (Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_)) => {
+                *it = other;
+            }
         },
         Damage::Removed => {
             let Some((parent, name)) = place.rsplit_once('/') else {
@@ -462,7 +465,7 @@ fn damaged(mut value: Value, place: &Index, damage: Damage) -> Value {
                 Value::Array(list) => {
                     list.remove(name.parse().unwrap());
                 }
-                _ => {}
+                Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
             }
         }
     }
@@ -483,7 +486,7 @@ fn list_places(value: &Value, at: &str, places: &mut Vec<String>) {
                 list_places(inner, &format!("{at}/{place}"), places);
             }
         }
-        _ => {}
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
