@@ -149,7 +149,7 @@ async fn furnished() -> Desk {
             at: now,
             state,
             figures,
-            out_of_reach: std::collections::BTreeSet::new(),
+            out_of_reach: BTreeSet::new(),
         };
         stores.reports.report(worker, &report).await.unwrap();
     }

@@ -75,7 +75,7 @@ impl Office {
             at: self.desk.now(),
             state,
             figures: figures.collect(),
-            out_of_reach: std::collections::BTreeSet::new(),
+            out_of_reach: BTreeSet::new(),
         };
         let reports = &self.desk.stores.reports;
         reports.report(worker, &report).await.unwrap();

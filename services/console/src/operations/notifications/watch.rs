@@ -9,7 +9,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use domain::error_group::ErrorGroup;
 use domain::failure::FailureKind;
 use domain::notification::{Board, Condition, Finding, Matter, plain};
-use domain::unit::Stage;
 use domain::{ObjectKind, Timestamp};
 use ports::stores::{Gap, GapCause, LOST_FIELDS, ParkedFilter, StoreError, StreamState};
 
