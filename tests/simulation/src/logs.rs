@@ -252,9 +252,8 @@ async fn a_refused_record_is_found_by_its_id_its_object_and_its_job() {
     // Many at a time: some have a line each, the others one together.
     office.world.mos.fault(Fault::Clear).unwrap();
     office.world.mos.fault(refuse(ids(&deals))).unwrap();
-    let operations = office.world.operations();
-    let job = operations.sync_all(Caller::CommandLine).await;
-    let job = job.unwrap().job.id;
+    let ops = office.world.operations();
+    let job = ops.sync_all(Caller::CommandLine).await.unwrap().job.id;
     office.rest().await;
     let search = LogSearch {
         job: Some(job.clone()),
@@ -321,9 +320,8 @@ async fn a_worker_that_salesforce_does_not_answer_says_so_and_that_it_goes_on() 
 async fn what_ends_while_no_listener_runs_is_told_by_the_next_one() {
     let (mut office, _) = office(Rates::NONE).await;
     office.world.kill(Service::Loader).await;
-    let operations = office.world.operations();
-    let job = operations.sync_all(Caller::CommandLine).await;
-    let job = job.unwrap().job.id;
+    let ops = office.world.operations();
+    let job = ops.sync_all(Caller::CommandLine).await.unwrap().job.id;
     // Users first: nothing of the rest is read before they are loaded.
     let state = async |office: &Office| {
         let job = office.world.operations().job(&job).await.unwrap();
