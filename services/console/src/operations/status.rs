@@ -176,14 +176,12 @@ impl Operations {
         }
         let mut troubles = Vec::new();
         if filling > 0 {
-            troubles.push(format!(
-                "{filling} gaps in the event stream are being caught up"
-            ));
+            troubles.push(format!("{} being caught up", gaps_are(filling)));
         }
         if !left.is_empty() {
             troubles.push(format!(
-                "{} gaps in the event stream are not caught up ({}); run `mosync sync-all`",
-                left.len(),
+                "{} not caught up ({}); run `mosync sync-all`",
+                gaps_are(left.len()),
                 left.join(", ")
             ));
         }
@@ -433,6 +431,15 @@ fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>) -> Vec<String> {
         troubles.push(format!("{records} parked (see `mosync parked list`)"));
     }
     troubles
+}
+
+fn gaps_are(number: usize) -> String {
+    let number = u64::try_from(number).unwrap_or(u64::MAX);
+    counted(
+        number,
+        "gap in the event stream is",
+        "gaps in the event stream are",
+    )
 }
 
 fn counted(number: u64, one: &str, many: &str) -> String {
