@@ -3,5 +3,9 @@
 (function () {
   const tab = document.querySelector(".tabs [aria-current]");
   const tabs = tab && tab.closest(".tabs");
-  if (tabs) tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2;
+  if (!tabs) return;
+  const show = () => { tabs.scrollLeft = tab.offsetLeft - tabs.offsetLeft - (tabs.clientWidth - tab.offsetWidth) / 2; };
+  show();
+  // A phone that is turned.
+  window.addEventListener("resize", show);
 })();

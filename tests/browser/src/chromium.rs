@@ -25,6 +25,9 @@ pub enum Scripts {
     On,
     /// Switched off in the browser's settings.
     Off,
+    /// On, and what a page asks before it is left waits for [`Browser::answer`]. Else pages are left
+    /// without a word.
+    Asking,
 }
 
 /// A browser with one window. It ends with this value, or with the process that it belongs to.
@@ -175,14 +178,16 @@ fn wishes(profile: &TempDir, scripts: Scripts) -> Map<String, Value> {
         ],
         "prefs": preferences,
     });
-    let wishes = json!({
+    let mut wishes = json!({
         "browserName": "chrome",
         "goog:chromeOptions": options,
-        // What a page asks before it is left is answered by the test: without the second line
-        // chromedriver leaves the page and says nothing.
-        "unhandledPromptBehavior": "ignore",
-        "webSocketUrl": true,
+        "timeouts": {"pageLoad": 60_000, "script": 60_000},
     });
+    if scripts == Scripts::Asking {
+        wishes["unhandledPromptBehavior"] = json!({"default": "ignore", "beforeUnload": "ignore"});
+        // Without it chromedriver answers for the test.
+        wishes["webSocketUrl"] = json!(true);
+    }
     wishes.as_object().cloned().unwrap_or_default()
 }
 

@@ -11,6 +11,7 @@ use fake_salesforce::faults::Fault as SalesforceFault;
 use fake_salesforce::org::Org;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use testkit::process::Guardian;
 use tokio::time::Instant;
 
 use crate::{LOOK_AGAIN, PATIENCE};
@@ -36,6 +37,7 @@ pub struct World {
     folder: TempDir,
     executable: PathBuf,
     running: Child,
+    guardian: Guardian,
 }
 
 /// What a command answered.
@@ -53,6 +55,7 @@ impl Drop for World {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
         if self.running.kill().is_ok() && self.running.wait().is_ok() {}
+        self.guardian.dismiss();
     }
 }
 
@@ -98,6 +101,11 @@ impl World {
         );
         std::fs::write(&config, text).expect("a configuration");
         let running = run_all(Path::new(executable), folder.path());
+        let guardian = Guardian::to_run(&format!(
+            "kill -KILL {}; rm -rf '{}'",
+            running.id(),
+            folder.path().display()
+        ));
         let mut world = Self {
             salesforce,
             mos,
@@ -105,6 +113,7 @@ impl World {
             folder,
             executable: executable.into(),
             running,
+            guardian,
         };
         world.console = world.address().await;
         world.rest().await;

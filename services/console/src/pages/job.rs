@@ -19,7 +19,7 @@ use super::sent::Sent;
 use super::{Desk, PageFault, fault, logs, parked, stages, words};
 use crate::OpsError;
 use crate::rights::Right;
-use crate::views::{GroupSearch, Groups, JobView, LogPageView, LogSearch};
+use crate::views::{GroupSearch, Groups, JobView, LogLine, LogPageView, LogSearch};
 
 /// Lines of its log on the page.
 const LINES: usize = 50;
@@ -318,5 +318,8 @@ fn its_log(context: &PageContext, log: &LogPageView) -> Markup {
     if log.entries.is_empty() {
         return html! { p.quiet { "Nothing is logged about it." } };
     }
-    logs::lines(context, &log.entries)
+    // One is on the job's page already.
+    let entries = log.entries.iter().cloned();
+    let lines: Vec<_> = entries.map(|line| LogLine { job: None, ..line }).collect();
+    logs::lines(context, &lines)
 }

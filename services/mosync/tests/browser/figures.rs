@@ -9,14 +9,14 @@ use serde_json::{Value, json};
 
 use crate::{signed_in, world};
 
-/// The texts of a page that hold a number, one by one. Times, ids and what can be chosen are not
-/// figures.
+/// The texts of a page that hold a number, one by one. Times, ids, what can be chosen and what a line
+/// of the log said at its time are not figures.
 const TEXTS: &str = "(() => {
   const walk = document.createTreeWalker(document.querySelector('main'), NodeFilter.SHOW_TEXT);
   const texts = [];
   while (walk.nextNode()) {
     const text = walk.currentNode.textContent.trim();
-    if (/\\d/.test(text) && !walk.currentNode.parentElement.closest('time, code, select, option, label, .help, script, title')) texts.push(text);
+    if (/\\d/.test(text) && !walk.currentNode.parentElement.closest('time, code, select, option, label, .help, .log, script, title')) texts.push(text);
   }
   return texts;
 })()";

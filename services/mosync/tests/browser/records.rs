@@ -24,35 +24,59 @@ async fn refused(world: &World) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn an_error_is_found_in_the_logs_and_followed_to_its_record() {
+async fn an_error_is_found_in_the_logs_and_followed_to_its_job() {
     let world = world(20).await;
-    let id = refused(&world).await;
+    world.break_salesforce(fake_salesforce::faults::Fault::Truncated {
+        entity: "Opportunity".to_owned(),
+    });
+    world
+        .until("an event is set aside", |status| status["dead"] == 1)
+        .await;
+    world.rest().await;
     let browser = signed_in(&world, OTTO).await;
     browser.go(&world.page("/logs")).await;
+    assert!(
+        browser
+            .texts("tbody .badge")
+            .await
+            .contains(&"Info".to_owned())
+    );
     browser.choose("#level", "warning").await;
     browser.press("Search").await;
-    let line = format!(
-        "[...document.querySelectorAll('tbody tr')].find((it) => it.innerText.includes('{id}'))?.innerText"
-    );
-    let line = browser.until("the line of the record", &line).await;
-    let line = line.as_str().unwrap();
-    assert!(line.contains("Warning") || line.contains("Error"), "{line}");
+    browser
+        .until("a search", "location.search.includes('level=warning')")
+        .await;
+    let line = browser.until("the line of the event", "[...document.querySelectorAll('tbody tr')].find((it) => it.innerText.includes('cannot be read'))?.innerText").await;
+    assert!(line.as_str().unwrap().contains("Warning"), "{line}");
     let levels = browser.texts("tbody .badge").await;
     assert!(levels.iter().all(|level| level != "Info"), "{levels:?}");
+    browser.click("tbody a[href^='/jobs/catch_up']").await;
+    browser.until_titled("Catch up a gap").await;
 
-    browser.click(&format!("a[href='/logs?record={id}']")).await;
+    browser.go(&world.page("/logs?since=yesterday")).await;
+    browser.until_shown("Nothing was searched").await;
+    assert!(!browser.text("#since-error").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_has_a_timeline_with_the_way_to_salesforce() {
+    let world = world(20).await;
+    let id = refused(&world).await;
+    let reason = ["parked", "dismiss", &id, "--reason", "Agreed with sales"];
+    let dismissed = world.mosync(&reason).await;
+    assert_eq!(dismissed.code, Some(0), "{}", dismissed.stderr);
+    let browser = signed_in(&world, OTTO).await;
+    browser.go(&world.page("/logs")).await;
+    browser.fill("#record", &id).await;
+    browser.press("Search").await;
     browser.until_shown(&format!("Timeline of {id}")).await;
-    assert!(!browser.texts(".timeline li").await.is_empty());
-    // To the record's own page in Salesforce.
+    let lines = browser.texts(".timeline li").await;
+    assert!(lines[0].contains("Agreed with sales"), "{lines:?}");
     let link = browser
         .says("document.querySelector('main a.record').href")
         .await;
     let expected = format!("{}/lightning/r/{id}/view", world.salesforce.instance_url());
     assert_eq!(link, expected.as_str());
-    browser.fill("#since", "").await;
-    browser.go(&world.page("/logs?since=yesterday")).await;
-    browser.until_shown("Nothing was searched").await;
-    assert!(!browser.text("#since-error").await.is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -10,7 +10,7 @@ use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
-use crate::pages::parts::{badge, card, form, notice};
+use crate::pages::parts::{badge, card, form, notice, time};
 use crate::views::{ChecklistItem, ChecklistState, ChecklistView, TestView};
 use crate::{Caller, OpsError};
 
@@ -86,7 +86,7 @@ fn shown(context: &PageContext, item: &ChecklistItem) -> Markup {
             div.check-state { (badge::badge(tone, word)) }
             div {
                 strong { (item.title) }
-                p.quiet { (sentence(&item.evidence)) }
+                p.quiet { (time::within(&sentence(&item.evidence))) }
                 @if let Some(fix) = &item.fix { p { (fix) } }
                 @if item.id == "org" && item.fix.is_some() { p { a href=(super::CONFIRM_ORG) { "Confirm the connected org" } } }
                 @if item.id == "mail" {

@@ -10,6 +10,7 @@ use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
 use crate::pages::parts::{card, form, record, table, time};
 use crate::views::{CostView, EffectView, PreviewView, PreviewedView};
+use domain::filter::Operator;
 use domain::settings::Change;
 
 /// The page before a save.
@@ -65,8 +66,17 @@ pub(super) fn page(
 pub(super) fn changes(changes: &[Change]) -> Markup {
     html! {
         @if changes.is_empty() { p { "Nothing differs." } }
-        @else { ul.changes { @for change in changes { li { (change.words) } } } }
+        @else { ul.changes { @for change in changes { li { (in_words(&change.words)) } } } }
     }
+}
+
+/// With operators as the builder calls them.
+fn in_words(words: &str) -> String {
+    let named = |words: String, operator: Operator| {
+        let label = super::filter::operator_label(operator);
+        words.replace(&format!(" {} ", operator.name()), &format!(" {label} "))
+    };
+    Operator::ALL.into_iter().fold(words.to_owned(), named)
 }
 
 fn told(effect: &EffectView) -> String {

@@ -311,8 +311,11 @@ fn choices(number: usize, row: &WrittenRow, field: &FieldView, fault: Option<&st
         fieldset.choices aria-describedby=[fault.map(|_| format!("text.{number}-error"))] {
             legend { "Values" }
             div.choice-list tabindex="0" {
-                @for (place, value) in field.values.iter().enumerate() {
-                    (tick(place, value, value, is_ticked(value)))
+                // Those that are ticked first: the list may be longer than what is seen of it.
+                @for ticked in [true, false] {
+                    @for (place, value) in field.values.iter().enumerate().filter(|(_, value)| is_ticked(value) == ticked) {
+                        (tick(place, value, value, ticked))
+                    }
                 }
                 @for (place, value) in (field.values.len()..).zip(others) {
                     (tick(place, value, &format!("{value} (not in the list)"), true))
