@@ -217,6 +217,9 @@ impl Document<'_> {
     }
 
     fn narrow(&self, filter: &mut Value) {
+        if filter["conditions"].is_null() {
+            *filter = json!({ "conditions": [] });
+        }
         let count = filter["conditions"].as_array().map_or(0, Vec::len);
         if count >= 8 {
             return;

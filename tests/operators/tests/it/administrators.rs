@@ -73,7 +73,7 @@ async fn what_the_form_saves_is_what_the_api_answers() {
     for told in [
         "Save these settings?",
         "Nothing is saved yet",
-        "Opportunity Filter, condition 1: added: Amount greater_than 50000",
+        "Opportunity Filter, condition 1: added: Amount greater than 50000",
         "<dt>Leave it</dt>",
     ] {
         look.has(told);

@@ -81,6 +81,12 @@ impl Office {
             desk.park(20 + number, |_| {}).await;
         }
         crate::document::store_permissions(&desk).await;
+        let mapped = json!({
+            "developer_name": "Contract_Term", "object": "Opportunity", "mos_field": "Contract Term",
+            "salesforce_field": "Amount", "is_active": true, "contract_term_type": "Monthly",
+        });
+        let mapped = [serde_json::from_value(mapped).unwrap()];
+        desk.salesforce.deploy_field_mapping(&mapped).unwrap();
         let folder = tempfile::tempdir().unwrap();
         desk.ops = crate::document::telling(&desk, folder.path()).await;
         let door = desk.door().await;
