@@ -10,6 +10,7 @@ use domain::parked::Parked;
 use domain::settings::SettingsRevision;
 use fake_mos::{Outcome, RecordType, RejectCode};
 use oracle::{History, Kind, MosLedger, MosRecord, MosState, OrgProfile, Settings, Timeline};
+use ports::stores::GapCause;
 use serde_json::Value;
 
 use crate::rest;
@@ -53,6 +54,12 @@ pub(crate) async fn faults(world: &World, epochs: &[Epoch]) -> Vec<String> {
     let fields = |kind: Kind, id: &str| mos.get(kind, id).map(|record| record.fields.clone());
 
     let is_in_scope = |object: ObjectKind, id: &str| timeline.in_scope(oracle_kind(object), id);
+    // A script's queue never loses anything, so what the listener takes for lost a worker has dropped.
+    for gap in world.stores.position.gaps().await.unwrap() {
+        if gap.cause == GapCause::UnitsLost {
+            faults.push(format!("lost units: {}", gap.evidence));
+        }
+    }
     // A contact role whose contact is in the recycle bin waits for it, and is said to.
     let waits_in_vain = |parked: &Parked| {
         parked.kind == FailureKind::ParentMissing

@@ -239,7 +239,7 @@ fn is_seen_from(first: u64, mutant: Mutant, sign: &str) {
 
 #[test]
 fn acknowledging_before_the_work_is_seen() {
-    is_seen(Mutant::AcksFirst, "no rest");
+    is_seen(Mutant::AcksFirst, "lost units");
 }
 
 #[test]

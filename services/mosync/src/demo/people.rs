@@ -95,12 +95,16 @@ fn administrator(org: &Org) -> Option<Record> {
         .find(|user| holders.contains(user.id()))
 }
 
-/// An active user who holds nothing and will not be given anything.
+/// An active user who has no right in the console and will not be given any. (Everybody has some
+/// assignment: that of their profile.)
 fn visitor(org: &Org) -> Option<Record> {
-    let holders = assignees(org, |_| true);
+    let set = admin_set(org);
+    let administrators = assignees(org, |assignment| {
+        set.is_some() && assignment.text("PermissionSetId") == set.as_deref()
+    });
     active_users(org).into_iter().find(|user| {
         let username = user.text("Username").unwrap_or_default();
-        username.ends_with(LEFT_ALONE) && !holders.contains(user.id())
+        username.ends_with(LEFT_ALONE) && !administrators.contains(user.id())
     })
 }
 
