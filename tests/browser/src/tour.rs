@@ -439,7 +439,7 @@ pub async fn failing(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
         .await;
     world.break_salesforce(SalesforceFault::Quota { exhausted: true });
     browser.go(&world.page("/sync-status")).await;
-    browser.until_shown("Degraded").await;
+    browser.until_shown("Out of reach").await;
     walk.see("sync-status-failing").await;
     browser.go(&world.page("/settings")).await;
     browser.until_titled("mOS Settings").await;

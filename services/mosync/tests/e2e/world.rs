@@ -295,15 +295,16 @@ impl World {
         mosync(&arguments).await
     }
 
-    /// `mosync status --json`; `None` while a server is out of reach.
+    /// `mosync status --json`; `None` while the store or the broker is out of reach. Where it is
+    /// Salesforce or mOS, there is a status that says so.
     pub(crate) async fn status(&self) -> Option<Value> {
         let answer = self.mosync(&["status", "--json"]).await;
         match answer.code {
-            Some(0 | 1) => Some(
+            Some(3) if answer.stdout.trim().is_empty() => None,
+            Some(0 | 1 | 3) => Some(
                 serde_json::from_str(&answer.stdout)
                     .unwrap_or_else(|error| panic!("{error}: {} {}", answer.stdout, answer.stderr)),
             ),
-            Some(3) => None,
             _ => panic!("{answer:?}"),
         }
     }
