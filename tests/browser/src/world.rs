@@ -54,7 +54,7 @@ pub struct Answer {
 impl Drop for World {
     fn drop(&mut self) {
         // Both fail only when it has ended already.
-        if self.running.kill().is_ok() && self.running.wait().is_ok() {}
+        drop(self.running.kill().and_then(|()| self.running.wait()));
         self.guardian.dismiss();
     }
 }
