@@ -140,9 +140,12 @@ impl Live {
     where
         F: Future<Output = Parts>,
     {
+        let asked = Instant::now();
         loop {
             let mut known = self.0.lock().await;
-            if let Some(told) = known.beyond(seen) {
+            // A page that was just opened shows something newer than what was read before.
+            let is_newer = known.read.is_some_and(|read| read >= asked);
+            if let Some(told) = known.beyond(seen).filter(|_| is_newer) {
                 return told;
             }
             if let Some(last) = known.read {
@@ -275,6 +278,21 @@ mod tests {
             tokio::time::timeout(Duration::from_secs(5), live.after(Some(last.seen), 7, read));
         assert!(left.await.is_err());
         assert_eq!(content(&live.after(None, 7, read).await), everything);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_is_never_told_what_was_read_before_it_was_opened() {
+        let live = Live::default();
+        let reads = AtomicU64::new(0);
+        let read = || async {
+            let number = reads.fetch_add(1, Ordering::SeqCst);
+            vec![("a", number.to_string())]
+        };
+        for (pause, told) in [(0, "0"), (100, "1"), (3_600_000, "2")] {
+            tokio::time::sleep(Duration::from_millis(pause)).await;
+            let new = live.after(None, 7, read).await;
+            assert_eq!(content(&new), serde_json::json!({"a": told}));
+        }
     }
 
     #[tokio::test(start_paused = true)]
