@@ -8,7 +8,7 @@ use domain::Timestamp;
 use domain::job::Job;
 use domain::unit::{Envelope, Lane, QueueName, Stage};
 use ports::queue::LinkLost;
-use runtime::in_hand;
+use ports::stores::{OLDEST, SILENT};
 use runtime::worker::Outage;
 use tokio::time::Instant;
 
@@ -17,8 +17,6 @@ use crate::Active;
 /// The queues must have been empty, and nothing published or counted, for so long.
 const QUIET_FOR: Duration = Duration::from_secs(30);
 const LOOK_EVERY: Duration = Duration::from_secs(5);
-/// A worker reports more often than that.
-const SILENT: Duration = Duration::from_secs(15);
 /// Who takes units, by the names of their reports.
 const WORKERS: [&str; 3] = ["filter", "permission", "loader"];
 /// Dead letters looked through.
@@ -83,7 +81,7 @@ async fn is_in_hands(active: &Active) -> Result<bool, Outage> {
     let reports = active.listener.stores.reports.reports().await?;
     Ok(WORKERS.iter().any(|worker| {
         reports.get(*worker).is_some_and(|report| {
-            let oldest = report.figures.get(in_hand::OLDEST);
+            let oldest = report.figures.get(OLDEST);
             let oldest = oldest.map(|published| Timestamp::from_micros(*published));
             now.since(report.at) > SILENT
                 || oldest.is_some_and(|published| now.since(published) > LOOK_EVERY)

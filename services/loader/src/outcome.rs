@@ -1,10 +1,10 @@
 //! What becomes of each record after mOS has answered.
 
-use domain::failure::{FailureKind, MAX_ATTEMPTS, MAX_PARENT_REREADS, Policy, retry_delay};
+use domain::failure::{FailureKind, MAX_ATTEMPTS, MAX_PARENT_REREADS};
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
 use domain::unit::{Cause, Envelope, Stage, UnitRecord};
-use domain::{ObjectKind, SalesforceId, Timestamp, Version};
+use domain::{ObjectKind, SalesforceId, Ticket, Timestamp, Version};
 use ports::target::{Outcome, RejectCode};
 
 use crate::request::{self, Mapped, Round};
@@ -27,8 +27,7 @@ pub(crate) struct Sorted {
     pub(crate) orphans: Vec<UnitRecord>,
     attempts: u32,
     rereads: u32,
-    rule_revision: u64,
-    version: Version,
+    ticket: Ticket,
     now: Timestamp,
 }
 
@@ -44,8 +43,12 @@ impl Sorted {
             orphans: Vec::new(),
             attempts: unit.attempts,
             rereads: unit.rereads,
-            rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
-            version: unit.ticket.map(|ticket| ticket.version).unwrap_or_default(),
+            // Without a ticket it is older than anything else that is known of its records.
+            ticket: unit.ticket.unwrap_or(Ticket {
+                version: Version::default(),
+                rule_revision: 0,
+                snapshot: 0,
+            }),
             now,
         }
     }
@@ -147,29 +150,11 @@ impl Sorted {
         parent: Option<(ObjectKind, SalesforceId)>,
     ) {
         self.tally.add(record.object, Count::Parked);
-        let retry_at = match kind.policy() {
-            // A parent that arrives releases its children at once; should it have arrived just
-            // before they were parked, the schedule finds them.
-            Policy::RetryByItself | Policy::WaitForParent => {
-                retry_delay(0).map(|delay| self.now.after(delay))
-            }
-            Policy::Person => None,
-        };
+        let record = (record.object, record.id);
         self.park.push(Parked {
-            object: record.object,
-            id: record.id,
-            stage: Stage::Load,
-            kind,
             code: code.map(str::to_owned),
-            message,
             parent,
-            rule_revision: self.rule_revision,
-            version: self.version,
-            since: self.now,
-            retries: 0,
-            retry_at,
-            job: None,
-            dismissed: None,
+            ..Parked::new(record, Stage::Load, kind, message, self.ticket, self.now)
         });
     }
 }

@@ -106,6 +106,7 @@ mod tests {
             since: at(i64::from(number)),
             retries: 0,
             retry_at: None,
+            released: None,
             job: None,
             dismissed: None,
         }

@@ -180,6 +180,10 @@ pub const fn retry_delay(retries: u32) -> Option<Duration> {
     }
 }
 
+/// How long the acceptance of one and the same parent does not release a child again. mOS may accept
+/// a parent and yet say that it is missing: its child would be retried without a pause.
+pub const RELEASED_AGAIN: Duration = Duration::from_secs(3600);
+
 #[cfg(test)]
 mod tests {
     use super::*;

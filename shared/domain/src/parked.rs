@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::failure::FailureKind;
+use crate::failure::{FailureKind, Policy, RELEASED_AGAIN, retry_delay};
 use crate::id::SalesforceId;
 use crate::job::JobId;
 use crate::object::ObjectKind;
-use crate::ticket::Version;
+use crate::ticket::{Ticket, Version};
 use crate::time::Timestamp;
 use crate::unit::Stage;
 
@@ -39,12 +39,24 @@ pub struct Parked {
     pub retries: u32,
     /// When it is taken up again by itself; never, when a person has to act first.
     pub retry_at: Option<Timestamp>,
+    /// What made it due last, when that was its parent's arrival.
+    #[serde(default)]
+    pub released: Option<Release>,
     /// The job whose unit it was in.
     #[serde(default)]
     pub job: Option<JobId>,
     /// A person has decided that it need not come to mOS as it is.
     #[serde(default)]
     pub dismissed: Option<Dismissal>,
+}
+
+/// An acceptance of a parent that made its child due.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// When.
+    pub at: Timestamp,
+    /// The parent.
+    pub parent: (ObjectKind, SalesforceId),
 }
 
 /// Somebody's decision about a parked record. The entry stays, so that every record in scope is
@@ -61,10 +73,65 @@ pub struct Dismissal {
 }
 
 impl Parked {
+    /// A record that failed just now, judged under the ticket. It is taken up again by itself where
+    /// its kind allows that.
+    #[must_use]
+    pub fn new(
+        (object, id): (ObjectKind, SalesforceId),
+        stage: Stage,
+        kind: FailureKind,
+        message: String,
+        ticket: Ticket,
+        now: Timestamp,
+    ) -> Self {
+        let retry_at = match kind.policy() {
+            // A parent that arrives releases its children at once; should it have arrived just
+            // before they were parked, the schedule finds them.
+            Policy::RetryByItself | Policy::WaitForParent => {
+                retry_delay(0).map(|delay| now.after(delay))
+            }
+            Policy::Person => None,
+        };
+        Self {
+            object,
+            id,
+            stage,
+            kind,
+            code: None,
+            message,
+            parent: None,
+            rule_revision: ticket.rule_revision,
+            version: ticket.version,
+            since: now,
+            retries: 0,
+            retry_at,
+            released: None,
+            job: None,
+            dismissed: None,
+        }
+    }
+
     /// Object and id.
     #[must_use]
     pub const fn record(&self) -> (ObjectKind, SalesforceId) {
         (self.object, self.id)
+    }
+
+    /// mOS has accepted this parent: the entry waits for it no longer and is due now. Whether it does
+    /// so; it does not, and stays as it is, when the same parent has released it within
+    /// [`RELEASED_AGAIN`], and waits for its time instead.
+    pub fn release(&mut self, parent: (ObjectKind, SalesforceId), now: Timestamp) -> bool {
+        let is_again = self
+            .released
+            .as_ref()
+            .is_some_and(|last| last.parent == parent && now < last.at.after(RELEASED_AGAIN));
+        if is_again {
+            return false;
+        }
+        self.released = Some(Release { at: now, parent });
+        self.parent = None;
+        self.retry_at = Some(now);
+        true
     }
 
     /// Whether somebody or something has still to act.

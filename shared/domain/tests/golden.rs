@@ -23,7 +23,7 @@ use domain::notification::{
     self, Board, Event, Finding, Matter, Notice, Notification, Settled, notice_id,
 };
 use domain::org::{Currencies, DatedRate, Fiscal, OrgProfile, Period, PeriodKind, Weekday};
-use domain::parked::{Dismissal, Parked};
+use domain::parked::{Dismissal, Parked, Release};
 use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
 use domain::settings::{Settings, SettingsRevision};
 use domain::tally::{Count, Tally};
@@ -600,6 +600,10 @@ fn parked_record() {
             since: at(1),
             retries: 0,
             retry_at: None,
+            released: Some(Release {
+                at: at(2),
+                parent: (ObjectKind::Contact, id("003000000000001")),
+            }),
             job: Some(JobId::of("live-2026-11-21T14")),
             dismissed: Some(Dismissal {
                 at: at(6),

@@ -11,12 +11,12 @@ use ports::stores::{ParkedFilter, ParkedStore, StoreError};
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Params, params};
 
-use crate::core::{Fault, Tx, limit, of_doc, of_sql, to_doc, to_sql};
+use crate::core::{Fault, Tx, limit, of_doc, of_sql, to_doc};
 use crate::jobs;
 use crate::stores::Tables;
 
-/// Entries that one step releases.
-const RELEASED_AT_ONCE: u64 = 1_000;
+/// Children that one step looks at.
+const RELEASED_AT_ONCE: usize = 1_000;
 
 #[async_trait]
 impl ParkedStore for Tables {
@@ -30,6 +30,7 @@ impl ParkedStore for Tables {
                     }
                     record.since = before.since;
                     record.retries = before.retries;
+                    record.released = before.released;
                     record.retry_at = record.retry_at.and_then(|asked| {
                         let goes_on = retry_delay(before.retries).map(|_delay| asked);
                         before.retry_at.or(goes_on)
@@ -57,14 +58,15 @@ impl ParkedStore for Tables {
         let mut released = 0;
         // A parent may have any number of children; nobody waits long behind one step. What is not
         // released when this ends in between is, when the acceptance is repeated.
-        loop {
+        let mut from = Some((0, None));
+        while let Some(begin) = from {
             let parents = records.to_owned();
-            let some = self.0.run(move |tx| release(tx, &parents, now)).await?;
+            let step = self.0.run(move |tx| release(tx, &parents, begin, now));
+            let (some, next) = step.await?;
             released += some;
-            if some < RELEASED_AT_ONCE {
-                return Ok(released);
-            }
+            from = next;
         }
+        Ok(released)
     }
 
     async fn clear(
@@ -176,36 +178,47 @@ impl ParkedStore for Tables {
     }
 }
 
-/// Releases some of the open entries that wait for one of these records, all of them where it
-/// answers fewer than [`RELEASED_AT_ONCE`].
+/// Where to go on among the children of several parents: the parent's place, and the child after
+/// which.
+type From = (usize, Option<(ObjectKind, SalesforceId)>);
+
+/// Releases open entries that wait for one of these records, until it has looked at
+/// [`RELEASED_AT_ONCE`]. How many, and where to go on if there may be more.
 fn release(
     tx: &Tx<'_>,
     parents: &[(ObjectKind, SalesforceId)],
+    (first, mut after): From,
     now: Timestamp,
-) -> Result<u64, Fault> {
-    let mut released = 0;
-    for (object, id) in parents {
+) -> Result<(u64, Option<From>), Fault> {
+    let (mut released, mut looked) = (0, 0);
+    for (number, parent) in parents.iter().enumerate().skip(first) {
+        let (after_object, after_id) = after_place(after.take());
         let children = select(
             tx,
             "SELECT doc FROM parked
-             WHERE parent_object = ?1 AND parent_id = ?2 AND dismissed = 0 LIMIT ?3",
+             WHERE parent_object = ?1 AND parent_id = ?2 AND dismissed = 0
+             AND (object, id) > (?3, ?4) ORDER BY object, id LIMIT ?5",
             params![
-                place(*object),
-                id.as_str(),
-                to_sql(RELEASED_AT_ONCE - released)
+                place(parent.0),
+                parent.1.as_str(),
+                after_object,
+                after_id,
+                limit(RELEASED_AT_ONCE - looked)
             ],
         )?;
+        looked += children.len();
+        let last = children.last().map(Parked::record);
         for mut child in children {
-            child.parent = None;
-            child.retry_at = Some(now);
-            put(tx, &child)?;
-            released += 1;
+            if child.release(*parent, now) {
+                put(tx, &child)?;
+                released += 1;
+            }
         }
-        if released == RELEASED_AT_ONCE {
-            break;
+        if looked == RELEASED_AT_ONCE {
+            return Ok((released, Some((number, last))));
         }
     }
-    Ok(released)
+    Ok((released, None))
 }
 
 /// Changes the entries of these records: how many there are, each once.
@@ -253,9 +266,7 @@ fn statement(
     if let Some(dismissed) = filter.dismissed {
         and("dismissed =", Value::Integer(dismissed.into()));
     }
-    let (object, id) = after.map_or((-1, String::new()), |(object, id)| {
-        (place(object), id.as_str().to_owned())
-    });
+    let (object, id) = after_place(after);
     conditions.push(format!(
         "(object, id) > (?{}, ?{})",
         values.len() + 1,
@@ -272,6 +283,13 @@ fn statement(
         values.len()
     );
     Ok((sql, values))
+}
+
+/// The place and id that all entries after the given one lie behind.
+fn after_place(after: Option<(ObjectKind, SalesforceId)>) -> (i64, String) {
+    after.map_or((-1, String::new()), |(object, id)| {
+        (place(object), id.as_str().to_owned())
+    })
 }
 
 /// The object's place in the dependency order, the order of the list.

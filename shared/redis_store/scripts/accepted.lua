@@ -1,26 +1,37 @@
--- ARGV: version, now, the place among the members and the cursor within its children to begin at,
--- members
+-- ARGV: version, now, since when the same parent must not have released it, the place among the
+-- members and the cursor within its children to begin at, members
 -- The first of these calls removes what is not newer. Every call releases some of the open ones
 -- that waited for one of the members: they name no parent any more and are due now. Answers how
 -- many it released, and the place and cursor at which to go on; place 0 where nothing is left.
 local LOOK_AT = 1000
-local place, cursor = tonumber(ARGV[3]), ARGV[4]
+local place, cursor = tonumber(ARGV[4]), ARGV[5]
 if place == 1 and cursor == '0' then
-  for member = 5, #ARGV do
+  for member = 6, #ARGV do
     remove_parked_until(ARGV[member], ARGV[1])
   end
 end
+
+-- Whether it did.
+local function release(child, parent)
+  local key = prefix .. 'parked:' .. child
+  local known = redis.call('HMGET', key, 'dismissed', 'released_by', 'released_at')
+  local is_again = known[2] == parent and tonumber(known[3]) > tonumber(ARGV[3])
+  if known[1] ~= '' or is_again then
+    return false
+  end
+  redis.call('HSET', key, 'parent', '', 'released_by', parent, 'released_at', ARGV[2])
+  redis.call('SREM', prefix .. 'parked:children:' .. parent, child)
+  make_due(child, ARGV[2])
+  return true
+end
+
 local released, looked = 0, 0
-while ARGV[4 + place] do
-  local waiting = prefix .. 'parked:children:' .. ARGV[4 + place]
-  local page = redis.call('SSCAN', waiting, cursor, 'COUNT', 200)
+while ARGV[5 + place] do
+  local parent = ARGV[5 + place]
+  local page = redis.call('SSCAN', prefix .. 'parked:children:' .. parent, cursor, 'COUNT', 200)
   for _, child in ipairs(page[2]) do
     looked = looked + 1
-    local key = prefix .. 'parked:' .. child
-    if redis.call('HGET', key, 'dismissed') == '' then
-      redis.call('HSET', key, 'parent', '')
-      redis.call('SREM', waiting, child)
-      make_due(child, ARGV[2])
+    if release(child, parent) then
       released = released + 1
     end
   end
@@ -32,7 +43,7 @@ while ARGV[4 + place] do
     break
   end
 end
-if not ARGV[4 + place] then
+if not ARGV[5 + place] then
   place = 0
 end
 return { released, place, cursor }

@@ -6,12 +6,12 @@ local members = redis.call('ZRANGEBYLEX', prefix .. 'parked:index', ARGV[1], ARG
 local entries = {}
 for place, member in ipairs(members) do
   local entry = redis.call('HMGET', prefix .. 'parked:' .. member, 'body', 'since', 'retries',
-    'due', 'parent', 'dismissed', 'kind', 'job')
+    'due', 'parent', 'dismissed', 'released_by', 'released_at', 'kind', 'job')
   local is_dismissed = entry[6] == '' and 'no' or 'yes'
-  if (ARGV[5] == '' or ARGV[5] == entry[7]) and (ARGV[6] == '' or ARGV[6] == entry[5])
-    and (ARGV[7] == '' or ARGV[7] == entry[8])
+  if (ARGV[5] == '' or ARGV[5] == entry[9]) and (ARGV[6] == '' or ARGV[6] == entry[5])
+    and (ARGV[7] == '' or ARGV[7] == entry[10])
     and (ARGV[8] == '' or ARGV[8] == is_dismissed) then
-    entries[#entries + 1] = { unpack(entry, 1, 6) }
+    entries[#entries + 1] = { unpack(entry, 1, 8) }
     if #entries == tonumber(ARGV[4]) then
       return { member, entries }
     end

@@ -2,7 +2,8 @@
 -- parent ('' for none), job ('' for none), dismissal ('' for none)
 local function park(member, body, version, since, retries, due, kind, parent, job, dismissed)
   local key = prefix .. 'parked:' .. member
-  local before = redis.call('HMGET', key, 'version', 'since', 'retries', 'dismissed', 'due')
+  local before = redis.call('HMGET', key, 'version', 'since', 'retries', 'dismissed', 'due',
+    'released_by', 'released_at')
   if before[1] and tonumber(before[1]) > tonumber(version) then
     return
   end
@@ -17,7 +18,8 @@ local function park(member, body, version, since, retries, due, kind, parent, jo
   end
   remove_parked(member)
   redis.call('HSET', key, 'body', body, 'version', version, 'since', since, 'retries', retries,
-    'due', '', 'kind', kind, 'parent', parent, 'job', job, 'dismissed', dismissed)
+    'due', '', 'kind', kind, 'parent', parent, 'job', job, 'dismissed', dismissed,
+    'released_by', before[6] or '', 'released_at', before[7] or '')
   redis.call('ZADD', prefix .. 'parked:index', 0, member)
   if dismissed == '' then
     count_parked(kind, 1)

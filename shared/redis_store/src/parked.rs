@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::failure::{FailureKind, retry_delay};
+use domain::failure::{FailureKind, RELEASED_AGAIN, retry_delay};
 use domain::job::{Job, JobId};
-use domain::parked::{Dismissal, Parked};
+use domain::parked::{Dismissal, Parked, Release};
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::stores::{ParkedFilter, ParkedStore, StoreError};
 
@@ -16,8 +16,8 @@ use crate::link::{Link, of_doc, script, to_doc};
 /// Entries that one script looks at.
 const LOOK_AT: usize = 2_000;
 
-/// Body, since, retries, due, parent, dismissal.
-type Entry = (String, i64, u32, String, String, String);
+/// Body, since, retries, due, parent, dismissal, by whom and when it was released.
+type Entry = (String, i64, u32, String, String, String, String, String);
 
 #[async_trait]
 impl ParkedStore for Link {
@@ -57,6 +57,7 @@ impl ParkedStore for Link {
             let mut arguments = vec![
                 version.time().as_micros().to_string(),
                 now.as_micros().to_string(),
+                now.before(RELEASED_AGAIN).as_micros().to_string(),
                 place.to_string(),
                 cursor,
             ];
@@ -257,7 +258,8 @@ fn question(filter: &ParkedFilter, from: String, to: String, max: usize) -> Vec<
     ]
 }
 
-fn read((body, since, retries, due, parent, dismissed): Entry) -> Result<Parked, StoreError> {
+fn read(entry: Entry) -> Result<Parked, StoreError> {
+    let (body, since, retries, due, parent, dismissed, released_by, released_at) = entry;
     let mut record: Parked = of_doc(&body)?;
     record.since = Timestamp::from_micros(since);
     record.retries = retries;
@@ -266,6 +268,14 @@ fn read((body, since, retries, due, parent, dismissed): Entry) -> Result<Parked,
     if parent.is_empty() {
         record.parent = None;
     }
+    // Empty: it never was.
+    record.released = match released_at.parse().ok().map(Timestamp::from_micros) {
+        Some(at) => Some(Release {
+            at,
+            parent: self::record(&released_by)?,
+        }),
+        None => None,
+    };
     record.dismissed = match dismissed.as_str() {
         "" => None,
         doc => Some(of_doc(doc)?),

@@ -9,8 +9,8 @@ use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
 use domain::{ObjectKind, Ticket, Timestamp, Version};
 use ports::stores::{
-    Gap, LeaseStore, PermissionStore, PollState, PositionStore, Report, ReportStore, SettingsStore,
-    StoreError, StreamState, TicketStore,
+    Gap, LeaseStore, PermissionStore, PollState, PositionStore, Report, ReportStore, SILENT,
+    SettingsStore, StoreError, StreamState, TicketStore,
 };
 
 use crate::jobs::creation;
@@ -291,21 +291,29 @@ impl LeaseStore for Link {
 #[async_trait]
 impl ReportStore for Link {
     async fn report(&self, worker: &str, report: &Report) -> Result<(), StoreError> {
-        self.ask(
-            redis::cmd("HSET")
-                .arg(self.key("reports"))
-                .arg(worker)
-                .arg(to_doc(report)?),
-        )
-        .await
+        let arguments = [
+            worker.to_owned(),
+            self.client(),
+            report.at.as_micros().to_string(),
+            report.at.before(SILENT).as_micros().to_string(),
+            to_doc(report)?,
+        ];
+        self.run(script!("report"), &arguments).await
     }
 
     async fn reports(&self) -> Result<BTreeMap<String, Report>, StoreError> {
         let docs: BTreeMap<String, String> = self
             .ask(redis::cmd("HGETALL").arg(self.key("reports")))
             .await?;
-        docs.into_iter()
-            .map(|(worker, doc)| Ok((worker, of_doc(&doc)?)))
-            .collect()
+        let mut processes = BTreeMap::<String, Vec<Report>>::new();
+        for (process, doc) in docs {
+            let worker = process.split(' ').next().unwrap_or_default();
+            let reports = processes.entry(worker.to_owned()).or_default();
+            reports.push(of_doc(&doc)?);
+        }
+        let workers = processes.into_iter();
+        Ok(workers
+            .filter_map(|(worker, reports)| Some((worker, Report::of_processes(reports)?)))
+            .collect())
     }
 }

@@ -8,12 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::unit::{Envelope, Lane};
 use ports::Clock;
-
-/// The figure of a report with how many units are not settled.
-pub const UNSETTLED: &str = "unsettled";
-/// The figure of a report with the time at which the listener published the oldest of them, in
-/// microseconds since 1970; absent when there is none.
-pub const OLDEST: &str = "oldest_published";
+use ports::stores::{OLDEST, UNSETTLED};
 
 /// A unit that was handed back and has not come again for so long has gone to another process.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);

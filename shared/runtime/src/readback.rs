@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use domain::failure::{FailureKind, retry_delay};
+use domain::failure::FailureKind;
 use domain::filter;
 use domain::parked::Parked;
 use domain::rule::{Rules, Visible};
@@ -117,23 +117,16 @@ async fn queried(
 /// and it may become visible again.
 #[must_use]
 pub fn unreadable(object: ObjectKind, id: SalesforceId, stage: Stage, ticket: Ticket) -> Parked {
+    let message = "Salesforce neither shows this record nor has it in the recycle bin".to_owned();
     let now = ticket.version.time();
-    Parked {
-        object,
-        id,
+    Parked::new(
+        (object, id),
         stage,
-        kind: FailureKind::Unreadable,
-        code: None,
-        message: "Salesforce neither shows this record nor has it in the recycle bin".to_owned(),
-        parent: None,
-        rule_revision: ticket.rule_revision,
-        version: ticket.version,
-        since: now,
-        retries: 0,
-        retry_at: retry_delay(0).map(|delay| now.after(delay)),
-        job: None,
-        dismissed: None,
-    }
+        FailureKind::Unreadable,
+        message,
+        ticket,
+        now,
+    )
 }
 
 /// Which of these are in the recycle bin. Users never are: they cannot be deleted.

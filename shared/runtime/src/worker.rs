@@ -16,7 +16,7 @@ use domain::tally::{Count, Tally};
 use domain::unit::{
     Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitCopy, UnitRecord,
 };
-use domain::{ObjectKind, SalesforceId, Version};
+use domain::{ObjectKind, SalesforceId, Ticket, Version};
 use futures::FutureExt;
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
@@ -591,24 +591,22 @@ impl Worker {
     }
 
     fn poisoned(&self, unit: &Envelope, record: &UnitRecord) -> Parked {
-        Parked {
-            object: record.object,
-            id: record.id,
-            stage: self.handler.stage(),
-            kind: FailureKind::Poison,
-            code: None,
-            message: "mosync failed while handling this record".to_owned(),
-            parent: None,
-            rule_revision: unit.ticket.map_or(0, |ticket| ticket.rule_revision),
-            version: unit
-                .ticket
-                .map_or_else(|| Version::at(self.clock.now()), |ticket| ticket.version),
-            since: self.clock.now(),
-            retries: 0,
-            retry_at: None,
-            job: None,
-            dismissed: None,
-        }
+        let now = self.clock.now();
+        let message = "mosync failed while handling this record".to_owned();
+        let ticket = unit.ticket.unwrap_or(Ticket {
+            version: Version::at(now),
+            rule_revision: 0,
+            snapshot: 0,
+        });
+        let record = (record.object, record.id);
+        Parked::new(
+            record,
+            self.handler.stage(),
+            FailureKind::Poison,
+            message,
+            ticket,
+            now,
+        )
     }
 
     async fn carry_out(

@@ -2,6 +2,7 @@
 //! one at a time, each in a deployment of its own.
 #![expect(clippy::unwrap_used, reason = "the harness panics where a test would")]
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
@@ -14,7 +15,10 @@ use domain::tally::{Count, Tally};
 use domain::unit::Stage;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use ports::conformance::stores::StoreHarness;
-use ports::stores::{LogEntry, LogLevel, LogQuery, Moved, ParkedFilter, StoreError, Stores};
+use ports::stores::{
+    LogEntry, LogLevel, LogQuery, Moved, ParkedFilter, Report, StoreError, Stores, UNSETTLED,
+    WorkerState,
+};
 use redis_store::RedisStore;
 use testkit::proxy::Behaviour;
 use testkit::{Redis, TcpProxy};
@@ -194,6 +198,36 @@ async fn every_script_is_loaded_again_when_the_server_forgot_it() {
     stores.ticket.take().await.unwrap();
 }
 
+/// What one process holds is not hidden by another that holds nothing, and a process that is gone
+/// is not kept for ever.
+#[tokio::test]
+async fn processes_of_one_worker_report_beside_each_other() {
+    let harness = Harness::new().await;
+    let (one, two) = (harness.stores().await, harness.stores().await);
+    let report = |seconds, unsettled| Report {
+        at: at(seconds),
+        state: WorkerState::Running,
+        figures: BTreeMap::from([(UNSETTLED.to_owned(), unsettled)]),
+        out_of_reach: BTreeSet::new(),
+    };
+    let loader = async || {
+        let reports = one.reports.reports().await.unwrap();
+        let [(worker, report)] = <[_; 1]>::try_from(Vec::from_iter(reports)).unwrap();
+        assert_eq!(worker, "loader");
+        (report.at, report.figures[UNSETTLED])
+    };
+    one.reports.report("loader", &report(1, 5)).await.unwrap();
+    two.reports.report("loader", &report(2, 0)).await.unwrap();
+    assert_eq!(loader().await, (at(2), 5));
+    one.reports.report("loader", &report(3, 2)).await.unwrap();
+    assert_eq!(loader().await, (at(3), 2));
+    two.reports.report("loader", &report(60, 1)).await.unwrap();
+    assert_eq!(loader().await, (at(60), 1));
+    let key = format!("mosync:{{{}}}:reports", harness.deployment);
+    let kept: u64 = harness.command(redis::cmd("HLEN").arg(key)).await;
+    assert_eq!(kept, 1);
+}
+
 /// The server did it, its answer was lost: the repeat changes nothing.
 #[tokio::test]
 async fn a_lost_answer_counts_once() {
@@ -356,6 +390,7 @@ async fn a_lost_answer_takes_up_once() {
         since: at(0),
         retries: 0,
         retry_at: Some(at(i64::from(number))),
+        released: None,
         job: None,
         dismissed: None,
     };

@@ -11,8 +11,10 @@ use domain::settings::Settings;
 use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
-use ports::stores::{Gap, ParkedFilter, PollState, Report, StreamState, WorkerState};
-use runtime::{expiring, figures, in_hand};
+use ports::stores::{
+    Gap, OLDEST, ParkedFilter, PollState, Report, SILENT, StreamState, UNSETTLED, WorkerState,
+};
+use runtime::{expiring, figures};
 
 use super::Operations;
 use crate::OpsError;
@@ -21,8 +23,6 @@ use crate::views::{
     UnreadableView, Verdict, WindowsView,
 };
 
-/// A worker that has not reported for so long is not running.
-pub(super) const SILENT: Duration = Duration::from_secs(15);
 /// The jobs that are shown.
 const JOBS: usize = 20;
 /// How many jobs are looked through for those that failed and for the hours of live changes.
@@ -491,8 +491,8 @@ fn stage_view(
         .into_iter()
         .filter_map(|lane| queues.get(QueueName::new(stage, lane).name()))
         .sum();
-    let unsettled = count_of(report, in_hand::UNSETTLED).unwrap_or(0);
-    let oldest = figure(report, in_hand::OLDEST).map(Timestamp::from_micros);
+    let unsettled = count_of(report, UNSETTLED).unwrap_or(0);
+    let oldest = figure(report, OLDEST).map(Timestamp::from_micros);
     StageView {
         stage,
         ready,

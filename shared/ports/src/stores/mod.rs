@@ -29,7 +29,7 @@ pub use outbox::{OutboxPosition, OutboxStore};
 pub use parked::{ParkedFilter, ParkedStore};
 pub use permissions::PermissionStore;
 pub use position::{Gap, GapCause, PollState, PollUnderWay, PositionStore, StreamState};
-pub use reports::{Dependency, Report, ReportStore, WorkerState};
+pub use reports::{Dependency, OLDEST, Report, ReportStore, SILENT, UNSETTLED, WorkerState};
 pub use sessions::{Session, SessionStore};
 pub use settings::SettingsStore;
 pub use ticket::TicketStore;

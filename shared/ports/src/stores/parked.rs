@@ -42,16 +42,18 @@ impl ParkedFilter {
 /// Parked records, at most one entry per record. An entry is open, or dismissed by a person.
 #[async_trait]
 pub trait ParkedStore: Send + Sync {
-    /// Adds or replaces entries; an entry's `since` and `retries` outlive its replacement. So does
+    /// Adds or replaces entries; an entry's `since`, `retries` and `released` outlive its
+    /// replacement. So does
     /// the time at which it is taken up again, unless the replacement waits for a person: a record
     /// that fails whenever it is retried is retried ever later, and after its last retry no more,
-    /// whatever time the replacement names. An entry of a newer version stays as it is. A dismissed entry stays dismissed under the same
-    /// version and is open again under a newer one.
+    /// whatever time the replacement names. An entry of a newer version stays as it is. A
+    /// dismissed entry stays dismissed under the same version and is open again under a newer one.
     async fn park(&self, records: &[Parked]) -> Result<(), StoreError>;
     /// mOS has accepted rows of this version of these records: clears their entries, except those
     /// of a newer version. Open entries that wait for one of these records as their parent are
-    /// released: they name no parent any more and are due `now`, for [`Self::take_due`] to take
-    /// up. Answers how many this call released; nobody is released twice, so a repeat answers 0.
+    /// released ([`Parked::release`]): they name no parent any more and are due `now`, for
+    /// [`Self::take_due`] to take up. Answers how many this call released; nobody is released
+    /// twice, so a repeat answers 0.
     async fn accepted(
         &self,
         records: &[(ObjectKind, SalesforceId)],

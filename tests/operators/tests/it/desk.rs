@@ -137,6 +137,7 @@ impl Desk {
             since: self.now(),
             retries: 0,
             retry_at: None,
+            released: None,
             job: None,
             dismissed: None,
         };

@@ -19,8 +19,8 @@ use http::Method;
 use operators::faults;
 use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queue, Subscription};
 use ports::source::ReplayId;
-use ports::stores::{Gap, GapCause, PollState, Report, StreamState, WorkerState};
-use runtime::{figures, in_hand};
+use ports::stores::{Gap, GapCause, OLDEST, PollState, Report, StreamState, WorkerState};
+use runtime::figures;
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door, TOKEN, TOPIC};
@@ -136,7 +136,7 @@ pub(crate) async fn furnished() -> Desk {
         ("loader", WorkerState::Failing("no mOS".to_owned())),
     ] {
         let figures = [
-            in_hand::OLDEST,
+            OLDEST,
             figures::NEXT_WINDOW,
             figures::API_MAX,
             figures::API_USED,

@@ -12,8 +12,10 @@ use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
 use ports::queue::Message;
 use ports::source::ReplayId;
-use ports::stores::{Dependency, PollState, PollUnderWay, Report, StreamState, WorkerState};
-use runtime::{figures, in_hand};
+use ports::stores::{
+    Dependency, OLDEST, PollState, PollUnderWay, Report, StreamState, UNSETTLED, WorkerState,
+};
+use runtime::figures;
 
 use crate::desk::{Desk, TOPIC, record};
 
@@ -278,8 +280,8 @@ async fn the_age_of_the_oldest_is_what_the_worker_has_taken_and_not_settled() {
     let published = desk.now();
     desk.pass(41);
     let figures = BTreeMap::from([
-        (in_hand::UNSETTLED.to_owned(), 3),
-        (in_hand::OLDEST.to_owned(), published.as_micros()),
+        (UNSETTLED.to_owned(), 3),
+        (OLDEST.to_owned(), published.as_micros()),
     ]);
     report(&desk, "loader", WorkerState::Running, figures).await;
     let message = Message {

@@ -124,6 +124,7 @@ macro_rules! store_conformance {
             parked_entry_is_not_replaced_by_an_older_one
             parked_entries_leave_when_accepted
             parked_children_are_released_once
+            parked_children_are_not_released_over_and_over
             parked_children_are_released_however_many
             parked_entries_are_cleared
             parked_entries_are_listed_in_pages

@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use domain::failure::{FailureKind, retry_delay};
+use domain::failure::{FailureKind, RELEASED_AGAIN, retry_delay};
 use domain::job::{Job, JobKind, JobScope, SalesforceStatus};
-use domain::parked::{Dismissal, Parked};
+use domain::parked::{Dismissal, Parked, Release};
 use domain::unit::Stage;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use tokio::task::JoinSet;
@@ -35,6 +35,7 @@ fn parked(object: ObjectKind, number: u32) -> Parked {
         since: at(0),
         retries: 0,
         retry_at: None,
+        released: None,
         job: Some(job_id(JobKind::Backfill, "one")),
         dismissed: None,
     }
@@ -244,10 +245,15 @@ pub async fn parked_children_are_released_once(harness: &dyn StoreHarness) {
     };
     let both = [key(&account), key(&together)];
     assert_eq!(accepted(&both, at(20)).await, Ok(2));
-    contact.parent = None;
-    contact.retry_at = Some(at(20));
-    deal.parent = None;
-    deal.retry_at = Some(at(20));
+    let release = Release {
+        at: at(20),
+        parent: key(&account),
+    };
+    for child in [&mut contact, &mut deal] {
+        child.parent = None;
+        child.retry_at = Some(at(20));
+        child.released = Some(release.clone());
+    }
     let list = stores.parked.list(&ALL, None, 10).await;
     let expected = vec![contact.clone(), deal.clone(), other.clone(), role.clone()];
     assert_eq!(list, Ok(expected));
@@ -261,11 +267,59 @@ pub async fn parked_children_are_released_once(harness: &dyn StoreHarness) {
     assert_eq!(taken_up, [contact.clone(), deal]);
     assert_eq!(accepted(&[key(&account)], at(22)).await, Ok(0));
     assert_eq!(stores.parked.take_due(at(22), 10).await, Ok(None));
-    // Parked under the same parent once more, it is released once more.
-    contact.parent = Some(key(&account));
-    contact.retry_at = None;
-    assert_eq!(stores.parked.park(&[contact]).await, Ok(()));
-    assert_eq!(accepted(&[key(&account)], at(23)).await, Ok(1));
+}
+
+/// Parked under the same parent once more, a child is not retried over and over because that parent
+/// is accepted over and over: only its schedule does, and a later acceptance. Another parent
+/// releases it at once.
+pub async fn parked_children_are_not_released_over_and_over(harness: &dyn StoreHarness) {
+    let [one, two] = [1, 2].map(|number| (ObjectKind::Account, id(ObjectKind::Account, number)));
+    let mut child = parked(ObjectKind::Contact, 1);
+    child.kind = FailureKind::ParentMissing;
+    // As a worker parks it: it does not know what became of it before.
+    let fails_for = async |parent, second| {
+        let mut again = child.clone();
+        again.version = Version::at(at(second));
+        again.since = at(second);
+        again.parent = Some(parent);
+        again.retry_at = retry_delay(0).map(|delay| at(second).after(delay));
+        let stores = harness.stores().await;
+        assert_eq!(stores.parked.park(&[again]).await, Ok(()));
+    };
+    let accepted = async |parent, second| {
+        let stores = harness.stores().await;
+        let version = Version::at(at(second));
+        let released = stores.parked.accepted(&[parent], version, at(second)).await;
+        released.expect("the store answers")
+    };
+    let again = i64::try_from(RELEASED_AGAIN.as_secs()).expect("seconds");
+    fails_for(one, 10).await;
+    assert_eq!(accepted(one, 20).await, 1);
+    assert_eq!(taken(&harness.stores().await, at(20), 10).await.len(), 1);
+    fails_for(one, 21).await;
+    harness.restart().await;
+    for second in [21, 22, 20 + again - 1] {
+        assert_eq!(accepted(one, second).await, 0, "after {second} s");
+    }
+    let (object, same) = key(&child);
+    let entry = harness.stores().await.parked.get(object, &same).await;
+    let expected = Parked {
+        parent: Some(one),
+        version: Version::at(at(21)),
+        since: at(10),
+        retries: 1,
+        retry_at: retry_delay(1).map(|delay| at(20).after(delay)),
+        released: Some(Release {
+            at: at(20),
+            parent: one,
+        }),
+        ..child.clone()
+    };
+    assert_eq!(entry, Ok(Some(expected)));
+    assert_eq!(accepted(one, 20 + again).await, 1);
+    // The other parent that it turns out to lack, at once.
+    fails_for(two, 21 + again).await;
+    assert_eq!(accepted(two, 22 + again).await, 1);
 }
 
 /// However many wait for the same parent, all that are open are released by its acceptance.

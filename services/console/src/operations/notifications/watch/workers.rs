@@ -6,11 +6,11 @@ use domain::Timestamp;
 use domain::job::{Job, PausedBy};
 use domain::notification::{Condition, Matter, plain};
 use domain::settings::Settings;
-use ports::stores::{Report, WorkerState};
+use ports::stores::{Report, SILENT, WorkerState};
 use runtime::figures;
 
 use super::count_of;
-use crate::operations::status::{SILENT, WORKERS};
+use crate::operations::status::WORKERS;
 
 /// Services that do not work, or are not heard of, and whether somebody wants it so.
 pub(super) fn of_workers(
