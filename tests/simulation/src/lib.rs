@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod cancel;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod clock;
