@@ -60,6 +60,8 @@ mod reader;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]
+mod retention;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod script;
