@@ -115,7 +115,9 @@ async fn a_message_that_nobody_can_read_is_set_aside_and_the_next_one_is_process
         ] {
             let mut headers = FieldTable::default();
             headers.insert("version".into(), AMQPValue::LongLongInt(version));
+            // By which people name it.
             let properties = BasicProperties::default()
+                .with_message_id(format!("unreadable-{published}").into())
                 .with_type(kind.into())
                 .with_headers(headers);
             channel
