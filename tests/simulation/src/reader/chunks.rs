@@ -1,6 +1,14 @@
 //! More owners than a statement can name: several statements of an object, read as one.
 
-use super::*;
+use std::sync::atomic::Ordering;
+
+use domain::job::{Job, MosStatus};
+use domain::tally::Count;
+use domain::{ObjectKind, SalesforceId};
+use fake_salesforce::dml::Dml;
+use serde_json::json;
+
+use super::{Bench, DEALS, started};
 
 /// Owners beside the one of the bench.
 const OWNERS: usize = 900;

@@ -1,6 +1,12 @@
 //! Rows with long texts: what the reader has in memory at a time is bounded by its weight.
 
-use super::*;
+use domain::ObjectKind;
+use domain::job::MosStatus;
+use domain::tally::Count;
+use fake_salesforce::dml::Dml;
+use serde_json::json;
+
+use super::{Bench, DEALS, started};
 
 /// More than a unit may weigh, in fewer rows than a unit may have.
 const TEXT: usize = 30_000;

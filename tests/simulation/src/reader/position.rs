@@ -1,6 +1,12 @@
 //! Where the stream is comes first: what changes during a load must be in the stream.
 
-use super::*;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
+use ports::Clock as _;
+
+use super::{Bench, started};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_read_before_a_position_of_the_stream_is_stored() {
