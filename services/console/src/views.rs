@@ -29,7 +29,6 @@ pub use fields::{FieldList, FieldView};
 pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
-pub(crate) use notifications::by_and_to;
 pub use notifications::{
     DeliveryView, IncidentView, MailView, NotificationList, NotificationView, TestView, TriedView,
 };

@@ -236,7 +236,8 @@ const fn matter(matter: Matter) -> &'static str {
     }
 }
 
-fn address(id: &str, part: &str) -> String {
+/// The page of a notification, or of a part of it.
+pub(super) fn address(id: &str, part: &str) -> String {
     let id: String = url::form_urlencoded::byte_serialize(id.as_bytes())
         .collect::<String>()
         .replace('+', "%20");

@@ -5,7 +5,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::{PATH, TEST_MAIL, answer};
-use crate::pages::Desk;
+use crate::pages::{Desk, notifications};
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
@@ -50,6 +50,7 @@ pub(in crate::pages) fn tried(test: &TestView) -> Markup {
                 }
             }
         }
+        p { a href=(notifications::address(&test.id, "")) { "Look at what was sent" } }
     };
     if test.tried.iter().all(|way| way.taken) {
         notice::done(&lines)
