@@ -9,7 +9,7 @@ use super::layout::Page;
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::table::number;
-use super::parts::{card, empty, notice, record, table, time};
+use super::parts::{card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, explain, fault, job};
 use crate::OpsError;
@@ -77,10 +77,7 @@ fn messages(list: &DeadList) -> Markup {
 }
 
 fn address(id: &str, deed: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20");
-    format!("{PATH}/message/{id}{deed}")
+    format!("{PATH}/message/{}{deed}", pager::part(id))
 }
 
 /// What was written into the form of orders, and what is wrong with it.

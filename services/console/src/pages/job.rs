@@ -54,9 +54,9 @@ pub(super) fn link(id: &str, words: &str) -> Markup {
     html! { a href=(address(id, "")) { (words) } }
 }
 
-fn address(id: &str, deed: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-    format!("/jobs/{id}{deed}")
+/// The page of a job, or of an order to it.
+pub(super) fn address(id: &str, deed: &str) -> String {
+    format!("/jobs/{}{deed}", pager::part(id))
 }
 
 /// What was written into the form of orders, and what is wrong with it.

@@ -8,12 +8,12 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::context::PageContext;
 use super::parts::icon::Icon;
 use super::parts::{badge, form, record, time};
-use super::{assets, exists, fault, sync_status, words};
+use super::{assets, fault, sync_status, words};
 use crate::rights::Right;
 use crate::views::{StatusView, Verdict};
 
-/// The tabs in their order: name, path, and who sees them. One is shown when its page exists.
-const TABS: &[(&str, &str, Right)] = &[
+/// The tabs in their order: name, path, and who sees them.
+pub(super) const TABS: &[(&str, &str, Right)] = &[
     ("mOS Settings", "/settings", Right::Administer),
     ("Field Mapping", "/mapping", Right::Administer),
     ("mOS Users", "/users", Right::Administer),
@@ -162,7 +162,7 @@ fn global_header(context: &PageContext) -> Markup {
             nav aria-label="mosync" {
                 ul.tabs {
                     @for (name, path, needs) in TABS {
-                        @if exists(path) && viewer.may(*needs) {
+                        @if viewer.may(*needs) {
                             li { (tab(name, path, &context.path)) }
                         }
                     }

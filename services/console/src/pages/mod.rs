@@ -188,14 +188,17 @@ fn all() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain(operators::ROUTES)
 }
 
-/// Whether there is such a page.
-fn exists(path: &str) -> bool {
-    all().any(|route| route.path == path)
+/// Whether somebody may be sent to this address: it is that of a page which can be looked at.
+fn is_page(address: &str) -> bool {
+    right_to_see(address).is_some()
 }
 
-/// Whether somebody may be sent to this path: it is that of a page which can be looked at. The part
-/// after `?` is the page's own matter.
-fn is_page(address: &str) -> bool {
+/// The right that a page needs; `None` when the address is that of no page which can be looked at.
+/// The part after `?` is the page's own matter.
+fn right_to_see(address: &str) -> Option<Right> {
+    if !address.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
     let (path, _) = address.split_once('?').unwrap_or((address, ""));
     let is_plain = |part: &str| {
         !part.is_empty()
@@ -216,10 +219,13 @@ fn is_page(address: &str) -> bool {
             }
         }
     };
-    address.bytes().all(|byte| byte.is_ascii_graphic())
-        && all()
-            .filter(|route| route.path != live::PATH)
-            .any(|route| route.methods.contains(&"get") && fits(route.path))
+    let pages = all().filter(|route| route.path != live::PATH);
+    // A name stands before what stands for any name: `/settings/history`, `/jobs/export`.
+    let mut fitting: Vec<&Route> = pages
+        .filter(|route| route.methods.contains(&"get") && fits(route.path))
+        .collect();
+    fitting.sort_by_key(|route| route.path.contains('{'));
+    fitting.first().map(|route| route.needs)
 }
 
 /// All pages, guarded, with the way in and out, and their assets.
@@ -266,6 +272,17 @@ async fn wrong_method(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_tab_leads_to_a_page_that_its_viewers_may_see() {
+        for (name, path, needs) in layout::TABS {
+            let asked = right_to_see(path);
+            assert_eq!(asked, Some(*needs), "{name}");
+        }
+        assert_eq!(right_to_see("/jobs/backfill-1"), Some(Right::Read));
+        assert_eq!(right_to_see("/settings/history?from=1"), Some(Right::Administer));
+        assert_eq!(right_to_see("/nowhere"), None);
+    }
 
     #[test]
     fn nobody_is_sent_anywhere_but_to_a_page() {

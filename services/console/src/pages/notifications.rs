@@ -12,7 +12,7 @@ use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{card, empty, form, notice, pager, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, download, exists, fault, settings};
+use super::{Desk, PageFault, download, fault, right_to_see, settings};
 use crate::rights::Right;
 use crate::views::{DeliveryView, IncidentView, MailView, NotificationList, NotificationView};
 use crate::{OpsError, export};
@@ -129,10 +129,9 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
 
 /// A link to the page that an incident is about, for whom it is there.
 fn look(context: &PageContext, page: &str) -> Markup {
-    let is_settings = ["/settings", "/users", "/mapping"].contains(&page);
-    let may = !is_settings || context.viewer.may(Right::Administer);
+    let may = right_to_see(page).is_some_and(|needs| context.viewer.may(needs));
     html! {
-        @if exists(page) && page != PATH && may { a href=(page) { "Look" } }
+        @if may && page != PATH { a href=(page) { "Look" } }
     }
 }
 
@@ -238,10 +237,7 @@ const fn matter(matter: Matter) -> &'static str {
 
 /// The page of a notification, or of a part of it.
 pub(super) fn address(id: &str, part: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20");
-    format!("{PATH}/{id}{part}")
+    format!("{PATH}/{}{part}", pager::part(id))
 }
 
 pub(super) async fn one(

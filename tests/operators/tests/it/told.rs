@@ -376,3 +376,36 @@ async fn a_test_is_settled_at_once_and_stands_first() {
     let kept = desk.stores.outbox.notification(&test.id).await.unwrap();
     assert_eq!(kept.unwrap().deliveries[0].attempts, 1);
 }
+
+#[tokio::test]
+async fn what_was_told_leads_to_where_it_can_be_seen() {
+    let desk = Desk::open();
+    let courier = courier(&desk, None);
+    let pages = [
+        ("/jobs/backfill-1", true, true),
+        ("/parked/dead", true, true),
+        ("/parked?kind=poison", true, true),
+        ("/users", false, true),
+        ("/settings/history", false, true),
+        ("/nowhere", false, false),
+    ];
+    let notices: Vec<Notice> = pages
+        .iter()
+        .map(|(page, ..)| Notice {
+            page: (*page).to_owned(),
+            ..notice(&desk, page, "something")
+        })
+        .collect();
+    let desk = telling(&courier, desk, &notices).await;
+    crate::visitor::permit(&desk, &[]).await;
+    let administrator = Visitor::administrator(&desk).await;
+    let operator = Browser::of(&desk, OPERATOR).await;
+    for (notice, (page, operates, administers)) in notices.iter().zip(pages) {
+        let path = format!("/notifications/{}", notice.id);
+        let link = format!("<a href=\"{page}\">Look</a>");
+        let seen = operator.page(&path).await;
+        assert_eq!(seen.contains(&link), operates, "{page}: {seen}");
+        let seen = administrator.get(&path).await.html;
+        assert_eq!(seen.contains(&link), administers, "{page}: {seen}");
+    }
+}

@@ -143,7 +143,7 @@ fn of_dead(dead: u64) -> Option<Condition> {
         count: dead,
         cause: "no worker could process them".to_owned(),
         advice: "Look at them with `mosync dead list`, then replay or discard them.".to_owned(),
-        page: "/sync-status".to_owned(),
+        page: "/parked/dead".to_owned(),
         details: Vec::new(),
     })
 }
