@@ -211,20 +211,21 @@ fn its_records(context: &PageContext, records: &[RecordId]) -> Markup {
 }
 
 fn orders(context: &PageContext, message: &DeadView, written: &Written) -> Markup {
-    let reason = Field::new("reason", "Reason")
+    let reason = Field::new("reason", "Reason for discarding")
         .help("Discarding needs one. The records that are still open are counted as cancelled.")
         .error(written.error.as_deref());
+    // A form for each order: Enter in the reason discards, as the reason says.
     html! {
+        @if message.queue.is_some() {
+            (form::order(context, &address(&message.id, "/replay"), html! {
+                div.actions {
+                    button.brand-button type="submit" { "Send back to its queue" }
+                }
+            }))
+        }
         (form::order(context, &address(&message.id, "/discard"), html! {
             (reason.input("text", ""))
-            div.actions {
-                @if message.queue.is_some() {
-                    button.brand-button type="submit" formaction=(address(&message.id, "/replay")) {
-                        "Send back to its queue"
-                    }
-                }
-                button.bad-button type="submit" { "Discard" }
-            }
+            div.actions { button.bad-button type="submit" { "Discard" } }
         }))
     }
 }

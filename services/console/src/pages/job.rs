@@ -207,29 +207,32 @@ async fn page(
 }
 
 fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
-    let reason = Field::new("reason", "Reason")
-        .help("It is written to the integration log. A cancellation needs one.")
-        .error(written.error.as_deref());
     // What is read already cannot be held.
     let may_pause = !matches!(
         job.salesforce,
         SalesforceShown::Sealed | SalesforceShown::Cancelled
     );
-    let first = if job.paused.is_some() {
-        "/resume"
-    } else if may_pause {
-        "/pause"
-    } else {
-        "/cancel"
-    };
+    // A form for each order: Enter in a field gives the order that the field belongs to.
     html! {
-        (form::order(context, &address(&job.id, first), html! {
-            (reason.input("text", &written.reason))
-            div.actions {
-                @if job.paused.is_some() { button.brand-button type="submit" { "Resume" } }
-                @else if may_pause { button.button type="submit" { "Pause" } }
-                button.bad-button type="submit" formaction=(address(&job.id, "/cancel")) { "Cancel this job" }
-            }
+        @if job.paused.is_some() {
+            (form::order(context, &address(&job.id, "/resume"), html! {
+                div.actions { button.brand-button type="submit" { "Resume" } }
+            }))
+        } @else if may_pause {
+            (form::order(context, &address(&job.id, "/pause"), html! {
+                (Field::new("reason", "Why it is paused")
+                    .id("pause-reason")
+                    .help("Written to the integration log. It may be left empty.")
+                    .input("text", ""))
+                div.actions { button.button type="submit" { "Pause" } }
+            }))
+        }
+        (form::order(context, &address(&job.id, "/cancel"), html! {
+            (Field::new("reason", "Why it is cancelled")
+                .help("Written to the integration log. A cancellation needs it, and cannot be taken back.")
+                .error(written.error.as_deref())
+                .input("text", &written.reason))
+            div.actions { button.bad-button type="submit" { "Cancel this job" } }
         }))
     }
 }

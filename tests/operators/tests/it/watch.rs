@@ -449,7 +449,7 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             "/parked",
             "/parked/dismiss",
             &[
-                ("which", "group"),
+                ("which", "all"),
                 ("group", &frozen),
                 ("reason", "a <b>test</b> account"),
             ],
@@ -496,6 +496,111 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             .sum::<u64>(),
         0
     );
+}
+
+/// Where Enter in the field with that id sends its form: to the first button of that form, wherever
+/// on the page it stands.
+fn entered(page: &str, id: &str) -> (String, String) {
+    let forms: Vec<&str> = page.split("<form ").skip(1).collect();
+    let field = format!(" id=\"{id}\"");
+    let holds = |form: &&&str| form.split("</form>").next().unwrap().contains(&field);
+    let form = forms.iter().find(holds).unwrap();
+    let form = form.split("</form>").next().unwrap();
+    let mut buttons = form.split("<button ").skip(1);
+    // Those of other forms are named by the id of theirs.
+    let own = buttons.find(|button| !button.contains(" form=\"")).unwrap();
+    let tag = own.split('>').next().unwrap();
+    let to = match tag.contains("formaction=") {
+        true => between(tag, "formaction=\"", "\""),
+        false => between(form, "action=\"", "\""),
+    };
+    (to, between(own, ">", "<"))
+}
+
+#[tokio::test]
+async fn enter_in_a_reason_gives_the_order_that_the_reason_is_for() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    desk.park(1, |_| {}).await;
+    let dead = desk.die("m-1", b"x".to_vec()).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let page = browser.page("/parked").await;
+    assert_eq!(
+        entered(&page, "reason"),
+        ("/parked/dismiss".to_owned(), "Dismiss".to_owned())
+    );
+    let ticked = format!("record-{}", record(ObjectKind::Contact, 1));
+    assert_eq!(entered(&page, &ticked).1, "Dismiss", "refused without a reason");
+    let path = format!("/jobs/{}", job.id);
+    let page = browser.page(&path).await;
+    assert_eq!(
+        entered(&page, "reason"),
+        (format!("{path}/cancel"), "Cancel this job".to_owned())
+    );
+    assert_eq!(
+        entered(&page, "pause-reason"),
+        (format!("{path}/pause"), "Pause".to_owned())
+    );
+    let path = format!("/parked/dead/message/{dead}");
+    let page = browser.page(&path).await;
+    assert_eq!(
+        entered(&page, "reason"),
+        (format!("{path}/discard"), "Discard".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn all_means_all_that_the_filter_shows_and_says_how_many() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    for number in 0..60 {
+        desk.park(number, |parked| {
+            parked.job = (number < 55).then(|| job.id.clone());
+        })
+        .await;
+    }
+    desk.park(200, |parked| {
+        parked.object = ObjectKind::Account;
+        parked.id = record(ObjectKind::Account, 200);
+    })
+    .await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let everything = browser.page("/parked").await;
+    assert!(everything.contains("All 61 open records<"), "{everything}");
+    let path = format!("/parked?object=Contact&job={}", job.id);
+    let listed = browser.page(&path).await;
+    let option = "All 55 open records that the filter shows";
+    assert!(listed.contains(option), "{listed}");
+    let filter = [("object", "Contact"), ("job", job.id.as_str())];
+    for (name, value) in filter {
+        let field = format!("name=\"{name}\" value=\"{value}\"");
+        assert_eq!(listed.matches(&field).count(), 2, "in both forms");
+    }
+    let mut sent = vec![("which", "all"), ("reason", "a test")];
+    sent.extend(filter);
+    let dismissed = browser.send("/parked", "/parked/dismiss", &sent).await;
+    let text = dismissed.text();
+    assert!(text.contains("55 records dismissed"), "{text}");
+    let line = &desk.log().await[0].message;
+    let told = format!("55 parked records, object Contact, job {}: dismissed by", job.id);
+    assert!(line.starts_with(&told), "{line}");
+    let left = desk.stores.parked.counts().await.unwrap();
+    assert_eq!(left.values().sum::<u64>(), 6);
+    // And the way back, of the same records.
+    let path = format!("/parked?dismissed=yes&job={}", job.id);
+    let listed = browser.page(&path).await;
+    let option = "All 55 dismissed records that the filter shows";
+    assert!(listed.contains(option), "{listed}");
+    assert!(!listed.contains(">Dismiss<"), "{listed}");
+    let sent = [
+        ("which", "all"),
+        ("dismissed", "yes"),
+        ("job", job.id.as_str()),
+    ];
+    let retried = browser.send("/parked", "/parked/retry", &sent).await;
+    assert!(retried.text().contains("55 records will be read back"));
+    let open = desk.stores.parked.counts().await.unwrap();
+    assert_eq!(open.values().sum::<u64>(), 61);
 }
 
 #[tokio::test]
