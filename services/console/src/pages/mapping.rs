@@ -173,6 +173,19 @@ pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Resp
     settings::answer(&context, page.await)
 }
 
+/// The form with a mapping that was looked at, and what is wrong with it.
+pub(super) async fn again(
+    desk: &Desk,
+    context: &PageContext,
+    (base, mapping): (u64, &Mapping),
+    found: &[FaultView],
+) -> Page {
+    let written = Written::of(base, mapping);
+    let mut faults = Faults::default();
+    written.place(found, &mut faults);
+    page(desk, context, &written, &faults, true).await
+}
+
 /// The form was sent, by one of its buttons.
 pub(super) async fn act(
     State(desk): State<Desk>,

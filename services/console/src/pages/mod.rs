@@ -88,6 +88,12 @@ const ROUTES: &[Route] = &[
         answers: || post(settings::save),
     },
     Route {
+        path: settings::EDIT,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::edit),
+    },
+    Route {
         path: settings::LOOK,
         methods: &["post"],
         needs: Right::Administer,

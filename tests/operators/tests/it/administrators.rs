@@ -237,6 +237,110 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
 }
 
 #[tokio::test]
+async fn what_is_typed_for_a_field_that_was_just_chosen_stays() {
+    let (_desk, visitor) = furnished(&[]).await;
+    let form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = pressed(&visitor, &form, "add").await.form(SETTINGS);
+    write(&mut form, "field.1", "Amount");
+    write(&mut form, "operator.1", "greater_than");
+    write(&mut form, "text.1", "1000");
+    let mut form = pressed(&visitor, &form, "add").await.form(SETTINGS);
+    let value = |form: &Fields, name: &str| {
+        let found = form.iter().find(|(known, _)| known == name);
+        found.unwrap().1.clone()
+    };
+    assert_eq!(value(&form, "text.1"), "1000");
+    assert_eq!(value(&form, "operator.1"), "greater_than");
+    // Of another field it would be wrong.
+    write(&mut form, "field.1", "Name");
+    let form = pressed(&visitor, &form, "refresh").await.form(SETTINGS);
+    assert_eq!(value(&form, "text.1"), "");
+}
+
+/// What is in the form but for the tokens.
+fn content(form: &Fields) -> Fields {
+    let form = form.iter();
+    let content = form.filter(|(name, _)| name != "form_token" && !name.starts_with("was."));
+    content.cloned().collect()
+}
+
+#[tokio::test]
+async fn back_from_the_preview_is_the_form_with_what_was_written() {
+    let (desk, visitor) = furnished(&[10_000]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    write(&mut form, "emails", "ada@example.com, bo@example.com");
+    write(&mut form, "sync_closed", "on");
+    write(&mut form, "percent", "40");
+    row(&mut form, 1, "Amount", "greater_than", "5000");
+    let look = visitor.send(SETTINGS, &form).await;
+    look.has("formaction=\"/settings/edit\"");
+    // Without a question: that is what the button says.
+    look.has("<form method=\"get\" action=\"/settings\" data-guarded>");
+    let back = visitor
+        .send("/settings/edit", &look.form("/settings/save"))
+        .await;
+    assert_eq!(back.status, 200, "{}", back.html);
+    back.has("id=\"settings\" data-guarded data-unsaved");
+    let again = back.form(SETTINGS);
+    for field in content(&form) {
+        assert!(again.contains(&field), "{field:?} is not in {again:?}");
+    }
+    assert_eq!(in_force(&desk).await.0, 0);
+    // From there it is corrected and saved.
+    let mut form = again;
+    write(&mut form, "percent", "50");
+    saved(&visitor, SETTINGS, &form).await;
+    let (_, settings) = in_force(&desk).await;
+    assert_eq!(settings.filter.conditions.len(), 1);
+
+    // Field Mapping.
+    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let arr = form.iter().find(|(name, value)| name.starts_with("mos.") && value == "arr");
+    let number = arr.unwrap().0.strip_prefix("mos.").unwrap().to_owned();
+    write(&mut form, &format!("field.{number}"), "Amount");
+    let look = visitor.send("/mapping", &form).await;
+    let back = visitor
+        .send("/settings/edit", &look.form("/settings/save"))
+        .await;
+    assert_eq!(content(&back.form("/mapping")), content(&form));
+    // A file.
+    let mut form = visitor.get("/settings/transfer").await.form("/settings/transfer");
+    write(&mut form, "document", "{\"disabled\": true}");
+    let look = visitor.send("/settings/transfer", &form).await;
+    let back = visitor
+        .send("/settings/edit", &look.form("/settings/save"))
+        .await;
+    let document = back.form("/settings/transfer").pop().unwrap().1;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["disabled"], true);
+    let forged = vec![("base".to_owned(), "0".to_owned())];
+    let refused = visitor.send("/settings/edit", &forged).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_save_that_salesforce_does_not_answer_is_kept_on_the_page() {
+    let (desk, visitor) = furnished(&[10_000]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    row(&mut form, 1, "Amount", "greater_than", "5000");
+    let look = visitor.send(SETTINGS, &form).await;
+    desk.org.answers(false);
+    let kept = visitor
+        .send("/settings/save", &look.form("/settings/save"))
+        .await;
+    assert_eq!(kept.status, StatusCode::SERVICE_UNAVAILABLE, "{}", kept.html);
+    kept.has("Nothing was saved.");
+    kept.has("Amount greater than 5000");
+    assert_eq!(in_force(&desk).await.0, 0);
+    desk.org.answers(true);
+    let saved = visitor
+        .send("/settings/save", &kept.form("/settings/save"))
+        .await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.html);
+    assert_eq!(in_force(&desk).await.0, 1);
+}
+
+#[tokio::test]
 async fn a_formula_in_the_filter_is_warned_of() {
     let (desk, visitor) = furnished(&[]).await;
     let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
@@ -252,7 +356,8 @@ async fn a_formula_in_the_filter_is_warned_of() {
     row(&mut form, 1, "Amount", "greater_than", "1");
     let look = visitor.send(SETTINGS, &form).await;
     look.has("Save these settings?");
-    look.has("The filter names Amount, a formula or roll-up");
+    let told = "The filter names Amount, a formula or roll-up";
+    assert_eq!(look.html.matches(told).count(), 1, "once: {}", look.html);
 }
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";

@@ -10,6 +10,8 @@ const BOTH: &[(&str, &str)] = &[
     ("get /settings", "get /api/v1/settings"),
     // Rows are added and taken away in the form; what is sent is looked at.
     ("post /settings", "post /api/v1/settings/preview"),
+    // Back to the form: what is in it can be checked without a save.
+    ("post /settings/edit", "post /api/v1/settings/validate"),
     ("post /settings/look", "post /api/v1/settings/preview"),
     ("post /settings/save", "post /api/v1/settings"),
     ("get /settings/history", "get /api/v1/settings/history"),

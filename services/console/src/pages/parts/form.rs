@@ -46,6 +46,15 @@ pub(crate) fn order_as(
     }
 }
 
+/// A button that leaves behind what is not saved, and is not asked about it: that is what it says.
+pub(crate) fn leave(path: &str, label: &str) -> Markup {
+    html! {
+        form method="get" action=(path) data-guarded {
+            button.button type="submit" { (label) }
+        }
+    }
+}
+
 /// A field's label, help and error, without its value.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {

@@ -81,7 +81,7 @@ pub(in crate::pages) async fn confirm(
     let asked = ConfirmOrg {
         org: Some(confirming.org),
     };
-    let caller = Caller::Person(context.viewer.username.as_str().into());
+    let caller = context.caller();
     let author = Author::of(&caller, None);
     match desk.operations.confirm_org(&asked, &author).await {
         Ok(saved) => Redirect::to(&format!("{PATH}?saved={}", saved.revision)).into_response(),

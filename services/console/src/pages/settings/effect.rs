@@ -2,13 +2,13 @@
 
 use maud::{Markup, html};
 
-use super::{PATH, SAVE};
+use super::save::{self, Came};
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
-use crate::pages::parts::{card, form, record, table, time};
+use crate::pages::parts::{card, record, table, time};
 use crate::views::{CostView, EffectView, PreviewView, PreviewedView};
 use domain::filter::Operator;
 use domain::settings::Change;
@@ -18,15 +18,11 @@ pub(super) fn page(
     context: &PageContext,
     preview: &PreviewView,
     document: &str,
-    back: (&str, &str),
+    came: Came,
 ) -> Page {
-    let (path, name) = back;
     let touches = preview.job.is_some();
     let body = html! {
-        (form::order_as(context, "save", SAVE, true, html! {
-            input type="hidden" name="base" value=(preview.base);
-            input type="hidden" name="document" value=(document);
-        }))
+        (save::kept(context, preview.base, document, came))
         (card::card("What changes in the settings", &changes(&preview.changes)))
         (card::card("What that does", &html! {
             ul.sentences { @for words in &preview.words { li { (sentence(words)) } } }
@@ -55,10 +51,7 @@ pub(super) fn page(
     };
     Page::new("Save these settings?", Icon::Settings, body)
         .hint(html! { "Nothing is saved yet. As of " (time::at(preview.at)) "." })
-        .actions(html! {
-            a.button href=(path) { (name) }
-            button.brand-button type="submit" form="save" { "Save" }
-        })
+        .actions(save::buttons(came))
         .script(super::SCRIPT)
 }
 
@@ -151,6 +144,3 @@ pub(super) fn cost(cost: &CostView) -> Markup {
         ("Left to the org", html! { (left) }),
     ])
 }
-
-/// Back to the form.
-pub(super) const BACK: (&str, &str) = (PATH, "Cancel");

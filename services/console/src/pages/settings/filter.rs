@@ -53,11 +53,14 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Gives rows whose field was changed an operator that fits, and no values of another field.
+    /// Gives rows whose field was changed an operator that fits, and no values of another field. What
+    /// was written before a field was chosen was written for it.
     pub(super) fn settle(self, written: &mut Written) {
         for row in &mut written.rows {
             if row.was != row.field {
-                row.values.clear();
+                if !row.was.is_empty() {
+                    row.values.clear();
+                }
                 row.was.clone_from(&row.field);
             }
             let fitting = self.operators(&row.field);

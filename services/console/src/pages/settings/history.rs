@@ -128,7 +128,7 @@ pub(in crate::pages) async fn revert(
             base: Some(reverting.base),
             dry_run: true,
         };
-        let author = crate::Author::of(&crate::Caller::Api, None);
+        let author = crate::Author::of(&context.caller(), None);
         // Says what is wrong with the numbers, and changes nothing.
         operations.revert_settings(&asked, &author).await?;
         let mut settings = operations.settings_revision(reverting.to).await?.settings;

@@ -34,13 +34,14 @@ use written::{Faults, Pairs, Written, WrittenRow};
 pub(super) use checklist::{show as show_checklist, test_mail, tried};
 pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
 pub(super) use history::{revert, show as show_history};
-pub(super) use save::{Came, foresee, look, save};
+pub(super) use save::{Came, edit, foresee, look, save};
 pub(super) use sync_all::{ask as ask_sync_all, start as start_sync_all};
 pub(super) use transfer::{export, import, show as show_transfer};
 
 /// Where it is.
 pub(super) const PATH: &str = "/settings";
 pub(super) const SAVE: &str = "/settings/save";
+pub(super) const EDIT: &str = "/settings/edit";
 pub(super) const LOOK: &str = "/settings/look";
 pub(super) const HISTORY: &str = "/settings/history";
 pub(super) const REVERT: &str = "/settings/revert";

@@ -2,7 +2,7 @@
 
 use axum::extract::{Form, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::StatusCode;
 use maud::{Markup, html};
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,14 +10,14 @@ use serde_json::Value;
 use super::save::{Came, foresee};
 use super::{EXPORT, PATH, SCRIPT, TRANSFER, answer};
 use crate::OpsError;
-use crate::pages::Desk;
+use crate::pages::{Desk, download};
 use crate::pages::context::PageContext;
 use crate::pages::fault::{PageFault, sentence};
 use crate::pages::layout::Page;
 use crate::pages::parts::form::{self, Field};
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice};
-use crate::views::SaveSettings;
+use crate::views::{FaultView, SaveSettings};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     let page = async {
@@ -38,6 +38,17 @@ fn page(context: &PageContext, base: u64, document: &str, faults: &[String]) -> 
     Page::new("Export and import", Icon::Settings, body)
         .actions(html! { a.button href=(PATH) { "mOS Settings" } })
         .script(SCRIPT)
+}
+
+/// With a document that was looked at, and what is wrong with it.
+pub(super) fn again(
+    context: &PageContext,
+    base: u64,
+    document: &str,
+    found: &[FaultView],
+) -> Page {
+    let faults = found.iter().map(|fault| sentence(&fault.message));
+    page(context, base, document, &faults.collect::<Vec<_>>())
 }
 
 fn import_form(context: &PageContext, base: u64, document: &str, faults: &[String]) -> Markup {
@@ -116,17 +127,7 @@ pub(in crate::pages) async fn export(State(desk): State<Desk>, context: PageCont
             })
         });
     match written {
-        Ok(text) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/json"),
-                (header::CACHE_CONTROL, "no-store"),
-                (
-                    header::CONTENT_DISPOSITION,
-                    "attachment; filename=\"mos-settings.json\"",
-                ),
-            ];
-            (headers, text + "\n").into_response()
-        }
+        Ok(text) => download::attached("mos-settings.json", "application/json", (text + "\n").into()),
         Err(error) => PageFault::within(&context, error).into_response(),
     }
 }
