@@ -17,6 +17,8 @@ pub(super) const OPERATORS_STYLE: &str = "operators.css";
 pub(super) const LIVE: &str = "live.js";
 /// Shows times in the zone of whoever looks.
 pub(super) const TIMES: &str = "times.js";
+/// The same for times that are written into fields or drawn.
+pub(super) const MOMENTS: &str = "moments.js";
 /// Brings the tab of the page into sight where not all fit.
 pub(super) const TABS: &str = "tabs.js";
 /// The icon of the browser's tab.
@@ -43,6 +45,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         TIMES,
         "text/javascript; charset=utf-8",
         include_str!("../../assets/times.js"),
+    ),
+    (
+        MOMENTS,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/moments.js"),
     ),
     (
         TABS,

@@ -202,7 +202,7 @@ pub(super) fn verdict(status: &StatusView) -> Markup {
     html! {
         (badge::verdict(status.verdict))
         " "
-        span { (fault::sentence(&fault::without_commands(&status.reason))) }
+        span { (time::within(&fault::sentence(&fault::without_commands(&status.reason)))) }
     }
 }
 

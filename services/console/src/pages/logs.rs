@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use maud::{Markup, html};
 
 use super::context::PageContext;
@@ -13,7 +13,7 @@ use super::parts::form::Field;
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, download, explain, fault, job};
+use super::{Desk, PageFault, assets, download, explain, fault, job};
 use crate::export;
 use crate::operations::logs::query_of;
 use crate::views::{Format, LogLine, LogPageView, LogSearch};
@@ -115,6 +115,13 @@ fn moment(text: &str) -> String {
     }
 }
 
+/// As a field of date and time takes it, in UTC.
+fn in_field(written: &str) -> String {
+    let at = Timestamp::parse(&moment(written)).map(|at| at.to_string());
+    let seconds = at.as_deref().and_then(|at| at.get(..19));
+    seconds.unwrap_or_default().to_owned()
+}
+
 /// Each value alone, so that what is wrong is said where it was written.
 fn faults(search: &LogSearch) -> BTreeMap<&'static str, String> {
     let none = LogSearch::default;
@@ -206,6 +213,7 @@ fn page(context: &PageContext, asked: &Asked, found: &LogPageView) -> Page {
         }
     };
     let page = Page::new("Integration Logs", Icon::Logs, body)
+        .script(assets::MOMENTS)
         .hint(html! { "What mosync did and met, and what was ordered by whom. No field values." });
     if !asked.errors.is_empty() {
         let said = html! { "Nothing was searched: correct what is marked." };
@@ -247,15 +255,15 @@ fn form(asked: &Asked) -> Markup {
         topics.push((&topic, &topic));
     }
     let time = |name, label, value: &str| {
+        let field = Field::new(name, label).error(asked.error(name));
         // A browser shows nothing of what is no time: then it is a text.
-        let kind = if asked.error(name).is_some() || value.ends_with('Z') {
-            "text"
-        } else {
-            "datetime-local"
-        };
-        Field::new(name, label)
-            .error(asked.error(name))
-            .input(kind, value)
+        if asked.error(name).is_some() {
+            return field.input("text", value);
+        }
+        // A script shows it in the zone of whoever looks, and sends it with its zone.
+        field.around(&html! {
+            input id=(name) name=(name) type="datetime-local" step="1" value=(in_field(value)) data-moment;
+        })
     };
     html! {
         form.filters method="get" action=(PATH) {
@@ -317,7 +325,7 @@ pub(super) fn lines(context: &PageContext, lines: &[LogLine]) -> Markup {
             badge::level(line.level),
             html! { a href=(pager::address(PATH, &[("topic", &line.topic)])) { (line.topic) } },
             html! {
-                (line.message)
+                (time::within(&line.message))
                 @if line.record.is_some() || line.job.is_some() { p.about { (about(context, line)) } }
             },
         ]
@@ -349,7 +357,7 @@ fn timeline(lines: &[LogLine]) -> Markup {
             @for line in lines {
                 li class=(line.level.name()) {
                     p.timeline-time { (time::at(line.at)) " " (badge::level(line.level)) " " (line.topic) }
-                    p { (line.message) }
+                    p { (time::within(&line.message)) }
                     @if let Some(id) = &line.job { p.about { (job::link(id, id)) } }
                 }
             }
@@ -383,8 +391,6 @@ pub(super) async fn export(
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
-
     use super::*;
 
     #[test]
@@ -398,5 +404,13 @@ mod tests {
             assert!(Timestamp::parse(meant).is_some());
         }
         assert!(Timestamp::parse(&moment("yesterday")).is_none());
+        for (written, shown) in [
+            ("2026-11-22T15:04", "2026-11-22T15:04:00"),
+            ("2026-11-22T15:04:05.000Z", "2026-11-22T15:04:05"),
+            ("2026-11-22T15:04:05+02:00", ""),
+            ("", ""),
+        ] {
+            assert_eq!(in_field(written), shown, "{written}");
+        }
     }
 }

@@ -107,7 +107,7 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
         vec![
             html! {
                 strong { (matter(incident.matter)) } ": " (incident.object)
-                p.quiet { (fault::sentence(&incident.cause)) " " (fault::sentence(&incident.advice)) }
+                p.quiet { (sentence(&incident.cause)) " " (sentence(&incident.advice)) }
             },
             html! { (number(incident.count)) },
             time::at(incident.since),
@@ -125,6 +125,11 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
         &["Incident", "Count", "Since", "Told", ""],
         rows,
     )
+}
+
+/// With the moments in it in the zone of whoever looks.
+fn sentence(text: &str) -> Markup {
+    time::within(&fault::sentence(text))
 }
 
 /// A link to the page that an incident is about, for whom it is there.
@@ -156,7 +161,7 @@ fn row(told: &NotificationView) -> Vec<Markup> {
         html! {
             div {
                 a href=(address(&told.id, "")) { (fault::capital(&told.headline)) }
-                p.quiet { (fault::sentence(&told.cause)) }
+                p.quiet { (sentence(&told.cause)) }
             }
         },
         event(told),
@@ -256,8 +261,8 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         ("How many", html! { (number(told.count)) }),
         ("Event", event(told)),
         ("Found", time::at(told.at)),
-        ("Why", html! { (fault::sentence(&told.cause)) }),
-        ("What to do", html! { (fault::sentence(&told.advice)) }),
+        ("Why", sentence(&told.cause)),
+        ("What to do", sentence(&told.advice)),
         ("Incident", html! { code { (told.incident) } }),
     ];
     if let Some(seconds) = told.lasted_s {
@@ -268,7 +273,7 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         (card::card("What was told", &html! {
             (card::facts(&facts))
             @if !told.details.is_empty() {
-                ul.attention { @for line in &told.details { li { (line) } } }
+                ul.attention { @for line in &told.details { li { (time::within(line)) } } }
             }
         }))
         (card::card("Where it went", &ways(told)))

@@ -12,7 +12,7 @@ use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, empty, form, record};
 use crate::views::ConfirmOrg;
-use crate::{Author, Caller, OpsError};
+use crate::{Author, OpsError};
 use domain::SalesforceId;
 
 pub(in crate::pages) async fn ask(State(desk): State<Desk>, context: PageContext) -> Response {

@@ -66,11 +66,12 @@ pub(super) fn page(context: &PageContext, shown: &Shown<'_>) -> Page {
                 (card::card("Notifications", &emails(written, faults)))
                 (card::card("Switches", &switches(written)))
             }
-            (card::card("Basic settings", &basic(written, faults)))
+            (card::card("Basic settings", &basic(written, faults, context.org.time_zone.as_deref())))
             (card::card("Opportunity Filter", &html! {
                 @if let Err(why) = &shown.fields {
                     (notice::warning(&html! { "The fields of the org cannot be listed now: " (why) }))
                 }
+                p.only-read id=(filter::SAID) role="status" {}
                 (filter::builder(written, faults, choice))
                 (meaning(written, faults))
             }))
@@ -129,7 +130,10 @@ fn switches(written: &Written) -> Markup {
     }
 }
 
-fn basic(written: &Written, faults: &Faults) -> Markup {
+fn basic(written: &Written, faults: &Faults, org_zone: Option<&str>) -> Markup {
+    let zone = org_zone.map_or_else(String::new, |zone| format!(" ({zone})"));
+    let daily =
+        format!("The time in the org's zone{zone}, such as 06:30; counts for Daily only.");
     let of = |field: &str| faults.of(field);
     html! {
         div.row.tops {
@@ -137,7 +141,7 @@ fn basic(written: &Written, faults: &Faults) -> Markup {
                 .error(of("frequency").as_deref())
                 .select(FREQUENCIES, &written.frequency))
             (Field::new("daily_at", "Daily at")
-                .help("The time in the org's zone, such as 06:30; counts for Daily only.")
+                .help(&daily)
                 .error(of("daily_at").as_deref())
                 .input("text", &written.daily_at))
         }
