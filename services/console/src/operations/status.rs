@@ -357,7 +357,7 @@ fn hours(jobs: &[Job], now: Timestamp) -> Vec<HourView> {
     hours.into_values().collect()
 }
 
-fn api(settings: &Settings, listener: Option<&Report>) -> Option<ApiView> {
+pub(super) fn api(settings: &Settings, listener: Option<&Report>) -> Option<ApiView> {
     let max = count_of(listener, figures::API_MAX)?;
     let until = |name| figure(listener, name).map(Timestamp::from_micros);
     Some(ApiView {
@@ -397,7 +397,7 @@ fn out_of_reach(workers: &BTreeMap<String, Report>, now: Timestamp) -> bool {
         .any(|report| !report.out_of_reach.is_empty() && now.since(report.at) <= SILENT)
 }
 
-fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
+pub(super) fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
     let mut troubles = Vec::new();
     for worker in WORKERS {
         let Some(report) = workers.get(worker) else {

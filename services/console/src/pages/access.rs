@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use super::Desk;
 use super::context::PageContext;
+use super::download;
 use super::fault::PageFault;
 use super::layout::Page;
 use super::parts::form::{self, Field};
@@ -18,6 +19,9 @@ use crate::views::{MakeToken, NewTokenView, TokenView};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/access";
+
+/// The tokens as CSV.
+pub(super) const EXPORT: &str = "/access/tokens/export";
 
 /// The scopes, and what they are for people.
 const SCOPES: &[(&str, &str)] = &[
@@ -37,6 +41,11 @@ struct Written {
 pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     let page = page(&desk, &context, &Written::default()).await;
     answer(&context, page)
+}
+
+pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
+    let tokens = desk.operations.tokens().await.map(|list| list.tokens);
+    download::list(&context, "mosync-tokens.csv", tokens).await
 }
 
 /// The form that makes a token.
@@ -125,6 +134,7 @@ async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<P
         }
     };
     Ok(Page::new("Access", Icon::Access, body)
+        .actions(html! { a.button href=(EXPORT) download { "Export CSV" } })
         .hint(html! { "Who may see and steer the sync. What was done by whom is in the integration log." }))
 }
 

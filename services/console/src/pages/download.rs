@@ -27,6 +27,16 @@ pub(super) async fn csv<L: Line + Send + Sync + 'static>(
     attached(file, Format::Csv.media_type(), body)
 }
 
+/// The same of a list that is whole already.
+pub(super) async fn list<L: Line + Send + Sync + 'static>(
+    context: &PageContext,
+    file: &str,
+    lines: Result<Vec<L>, OpsError>,
+) -> Response {
+    let whole = futures::stream::once(std::future::ready(lines));
+    csv(context, file, whole).await
+}
+
 /// What browsers save under that name.
 pub(super) fn attached(file: &str, media_type: &str, body: Body) -> Response {
     let headers = [

@@ -106,6 +106,18 @@ const ROUTES: &[Route] = &[
         answers: || get(settings::show_history),
     },
     Route {
+        path: settings::HISTORY_EXPORT,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::export_history),
+    },
+    Route {
+        path: settings::PREVIEWED,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::export_previewed),
+    },
+    Route {
         path: settings::REVERT,
         methods: &["post"],
         needs: Right::Administer,
@@ -170,6 +182,12 @@ const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Administer,
         answers: || get(access::show),
+    },
+    Route {
+        path: access::EXPORT,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(access::export),
     },
     Route {
         path: "/access/tokens",

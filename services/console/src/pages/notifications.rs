@@ -21,6 +21,8 @@ use crate::{OpsError, export};
 pub(super) const PATH: &str = "/notifications";
 /// The same as CSV.
 pub(super) const EXPORT: &str = "/notifications/export";
+/// The incidents that are not over, as CSV.
+pub(super) const INCIDENTS: &str = "/notifications/incidents/export";
 /// Where a test is ordered.
 pub(super) const TEST: &str = "/notifications/test";
 
@@ -77,7 +79,11 @@ pub(super) async fn test(State(desk): State<Desk>, context: PageContext) -> Resp
 fn list_page(context: &PageContext, list: &NotificationList, is_later: bool) -> Page {
     let body = html! {
         @if !list.open.is_empty() {
-            (card::card("Incidents that are not over", &incidents(context, &list.open)))
+            (card::with_actions(
+                "Incidents that are not over",
+                &html! { a.button href=(INCIDENTS) { "Export CSV" span.only-read { " of incidents" } } },
+                &incidents(context, &list.open),
+            ))
         }
         (card::card("Notifications, newest first", &html! {
             (notifications(list))
@@ -353,4 +359,11 @@ pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Re
     let may = context.viewer.role.right();
     let all = export::deliveries(desk.operations.all_notifications(may));
     download::csv(&context, "mosync-notifications.csv", all).await
+}
+
+pub(super) async fn export_incidents(State(desk): State<Desk>, context: PageContext) -> Response {
+    let may = context.viewer.role.right();
+    let list = desk.operations.notifications(None, Some(1), may).await;
+    let open = list.map(|list| list.open);
+    download::list(&context, "mosync-incidents.csv", open).await
 }

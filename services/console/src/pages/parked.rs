@@ -25,6 +25,9 @@ pub(super) const PATH: &str = "/parked";
 /// The same as CSV.
 pub(super) const EXPORT: &str = "/parked/export";
 
+/// The causes as CSV.
+pub(super) const CAUSES_EXPORT: &str = "/parked/causes/export";
+
 /// Where orders go.
 pub(super) const RETRY: &str = "/parked/retry";
 /// The same.
@@ -248,7 +251,9 @@ async fn page(
         (None, false) => "Open records".to_owned(),
     };
     let body = html! {
-        (card::card("By cause", &html! {
+        (card::with_actions("By cause", &html! {
+            @if !groups.groups.is_empty() { a.button href=(CAUSES_EXPORT) { "Export CSV" span.only-read { " of causes" } } }
+        }, &html! {
             @if groups.groups.is_empty() { (nothing()) }
             @else { (groups_table(context, &groups, context.viewer.may(Right::Operate))) }
         }))
@@ -540,4 +545,10 @@ pub(super) async fn export(
     };
     let all = desk.operations.all_parked(&search);
     download::csv(&context, "mosync-parked.csv", all).await
+}
+
+pub(super) async fn export_causes(State(desk): State<Desk>, context: PageContext) -> Response {
+    let groups = desk.operations.parked_groups(&GroupSearch::default()).await;
+    let groups = groups.map(|groups| groups.groups);
+    download::list(&context, "mosync-causes.csv", groups).await
 }

@@ -535,6 +535,127 @@ async fn sync_all_asks_first_and_says_why_it_cannot_run() {
     assert_eq!(desk.stores.jobs.list(9).await.unwrap().len(), 1);
 }
 
+/// A sync-all that has brought a thousand records in ten seconds.
+async fn brought_before(desk: &Desk) {
+    use domain::job::{Extracted, SalesforceStatus};
+    use domain::tally::{Count, Tally};
+    let job = desk.job(JobKind::SyncAll, "before").await;
+    let jobs = &desk.stores.jobs;
+    let moved = async |status| {
+        let moved = jobs.transition(&job.id, status, desk.now(), None).await;
+        moved.unwrap();
+    };
+    moved(SalesforceStatus::Extracting).await;
+    let mut progress = job.progress.clone();
+    (progress.announced, progress.next_index) = (1, 1);
+    for object in [ObjectKind::Account, ObjectKind::Opportunity] {
+        let read = Extracted {
+            total: Some(500),
+            read: 500,
+            units: 1,
+            started: Some(desk.now()),
+            finished: Some(desk.now()),
+            ..Extracted::default()
+        };
+        progress.objects.insert(object, read);
+    }
+    let advanced = jobs.advance(&job.id, &progress, None, desk.now()).await;
+    advanced.unwrap();
+    let mut tally = Tally::default();
+    for object in [ObjectKind::Account, ObjectKind::Opportunity] {
+        tally.add_many(object, Count::Read, 500);
+        tally.add_many(object, Count::Created, 500);
+    }
+    desk.pass(10);
+    let counted = jobs.count(&job.id, 0, None, &tally, desk.now()).await;
+    counted.unwrap();
+    moved(SalesforceStatus::Sealed).await;
+}
+
+#[tokio::test]
+async fn sync_all_says_what_it_takes_as_the_api_does() {
+    let (desk, visitor) = furnished(&[1, 2, 3]).await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has("not known: no job has shown yet how fast it goes here");
+    brought_before(&desk).await;
+    let expected = desk.ops.expected_sync_all().await.unwrap();
+    let cost = expected.cost.unwrap();
+    let calls = &cost.api_calls;
+    assert!(cost.records.unwrap() > 3 && calls.total > 0, "{cost:?}");
+    assert_eq!(calls.total, calls.counting + calls.reading + calls.around);
+    let ask = visitor.get("/settings/sync-all").await;
+    for told in [
+        format!("<dt>Records to read</dt><dd>{}</dd>", cost.records.unwrap()),
+        format!(
+            "about {} ({} to count, {} to read, {} for what belongs to it)",
+            calls.total, calls.counting, calls.reading, calls.around
+        ),
+        format!("about {} s, at 100 records a second", cost.seconds.unwrap()),
+    ] {
+        ask.has(&told);
+    }
+    for (object, records) in &expected.records {
+        ask.has(&format!(
+            "<td data-column=\"Object\">{object}</td><td data-column=\"Records\">{}</td>",
+            records.unwrap()
+        ));
+    }
+}
+
+#[tokio::test]
+async fn sync_all_says_why_it_would_wait() {
+    use ports::stores::{Report, WorkerState};
+    use runtime::figures;
+    let (desk, visitor) = furnished(&[1]).await;
+    let works = async |figures: &[(&str, i64)]| {
+        for worker in ["listener", "filter", "permission", "loader"] {
+            let report = Report {
+                at: desk.now(),
+                state: WorkerState::Running,
+                figures: figures
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), *value))
+                    .collect(),
+                out_of_reach: std::collections::BTreeSet::new(),
+            };
+            let reports = &desk.stores.reports;
+            reports.report(worker, &report).await.unwrap();
+        }
+    };
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has("It would not go through at once.");
+    ask.has("The listener has never run.");
+    works(&[]).await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.lacks("It would not go through at once.");
+    // Nearly everything is used; and all of it, until a moment.
+    works(&[
+        (figures::API_MAX, 1_000),
+        (figures::API_USED, 300),
+        (figures::API_OURS, 299),
+    ])
+    .await;
+    desk.save(|settings| settings.api_share = domain::allowance::ApiShare::new(30, 5).unwrap())
+        .await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has("and mosync may use 1 more today");
+    let until = desk.now().after(std::time::Duration::from_secs(3_600));
+    works(&[
+        (figures::API_MAX, 1_000),
+        (figures::API_USED, 300),
+        (figures::API_OURS, 300),
+        (figures::API_BULK_HELD_UNTIL, until.as_micros()),
+    ])
+    .await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has(&format!("is tried again at <time datetime=\"{until}\">"));
+    // It may be ordered all the same: it waits for that.
+    let started = visitor
+        .send("/settings/sync-all", &ask.form("/settings/sync-all"))
+        .await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.html);
+}
+
 #[tokio::test]
 async fn sync_all_is_refused_while_nothing_may_run() {
     for (change, word) in [
@@ -564,6 +685,18 @@ async fn sync_all_is_refused_while_nothing_may_run() {
         .get("/settings/sync-all")
         .await
         .has("Salesforce did not answer");
+    let (desk, visitor) = furnished(&[1]).await;
+    desk.org.is_sandbox();
+    visitor
+        .get("/settings/sync-all")
+        .await
+        .has("disabled>Sync all data to mOS");
+    // Nobody has read who holds permission.
+    let desk = Desk::open();
+    let operator = crate::web::Browser::of(&desk, crate::web::OPERATOR).await;
+    let ask = operator.page("/settings/sync-all").await;
+    assert!(ask.contains("Permissions have not been read"), "{ask}");
+    assert!(ask.contains("disabled>Sync all data to mOS"), "{ask}");
 }
 
 #[tokio::test]
@@ -749,4 +882,87 @@ async fn another_org_is_confirmed_after_a_question() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     refused.lacks("<script>");
     assert_eq!(in_force(&desk).await.0, 3);
+}
+
+/// Every list of the administrators is a file, too.
+#[tokio::test]
+async fn history_tokens_causes_and_incidents_are_files_too() {
+    use domain::notification::{Board, Condition, Finding, Matter};
+    let (desk, visitor) = furnished(&[10_000, 20_000]).await;
+    desk.save(|settings| settings.disabled = true).await;
+    desk.save(|settings| settings.admin_emails = vec!["=ada@example.com".to_owned()])
+        .await;
+    let asked = console::views::MakeToken {
+        name: "=report".to_owned(),
+        scope: "read".to_owned(),
+    };
+    desk.ops
+        .make_token(&asked, &console::Caller::Api)
+        .await
+        .unwrap();
+    desk.park(1, |_| {}).await;
+    let condition = Condition {
+        key: "gap/test".to_owned(),
+        matter: Matter::Gap,
+        object: "the event stream".to_owned(),
+        count: 7,
+        cause: "a hole".to_owned(),
+        advice: "Wait.".to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    };
+    let finding = Finding {
+        conditions: vec![condition],
+        ..Finding::default()
+    };
+    let (board, _) = Board::new(desk.now()).after(&finding, desk.now());
+    desk.stores.outbox.post(&board, &[]).await.unwrap();
+    for (page, file, head, line) in [
+        (
+            "/settings/history",
+            "/settings/history/export",
+            "revision,rule_revision,saved,author,changes",
+            "Disable mOS Sync: off",
+        ),
+        (
+            "/access",
+            "/access/tokens/export",
+            "id,name,scope,",
+            ",'=report,read,",
+        ),
+        (
+            "/parked",
+            "/parked/causes/export",
+            "group,stage,kind,",
+            ",value_too_long,",
+        ),
+        (
+            "/notifications",
+            "/notifications/incidents/export",
+            "incident,matter,",
+            ",gap,the event stream,7,a hole,",
+        ),
+    ] {
+        visitor.get(page).await.has(&format!("href=\"{file}\""));
+        let csv = visitor.get(file).await;
+        assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8", "{file}");
+        assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
+        assert!(csv.html.contains(line), "{file}: {}", csv.html);
+    }
+    let saves = visitor.get("/settings/history/export").await.html;
+    assert_eq!(saves.lines().count(), 3, "{saves}");
+
+    // What a save would do, from the page that tells it.
+    desk.save(|settings| *settings = Settings::default()).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    row(&mut form, 1, "Amount", "greater_than", "15000");
+    let look = visitor.send(SETTINGS, &form).await;
+    let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");
+    let file = format!("/settings/preview/{file}");
+    assert!(file.ends_with("?effect=leaves"), "{file}");
+    let csv = visitor.get(&file).await.html;
+    assert!(csv.starts_with("effect,id,name,"), "{csv}");
+    assert!(csv.contains("leaves,") && csv.contains("of 10000"), "{csv}");
+    let gone = visitor.get("/settings/preview/nobody/export?effect=leaves");
+    assert_eq!(gone.await.status, StatusCode::NOT_FOUND);
 }

@@ -15,6 +15,14 @@ const BOTH: &[(&str, &str)] = &[
     ("post /settings/look", "post /api/v1/settings/preview"),
     ("post /settings/save", "post /api/v1/settings"),
     ("get /settings/history", "get /api/v1/settings/history"),
+    (
+        "get /settings/history/export",
+        "get /api/v1/settings/history",
+    ),
+    (
+        "get /settings/preview/{preview}/export",
+        "get /api/v1/settings/preview/{preview}/export",
+    ),
     ("post /settings/revert", "post /api/v1/settings/revert"),
     ("get /settings/transfer", "get /api/v1/settings/export"),
     ("post /settings/transfer", "post /api/v1/settings/preview"),
@@ -36,6 +44,7 @@ const BOTH: &[(&str, &str)] = &[
     ("get /users", "get /api/v1/users"),
     ("get /users/csv", "get /api/v1/users/export"),
     ("get /access", "get /api/v1/tokens"),
+    ("get /access/tokens/export", "get /api/v1/tokens"),
     ("post /access/tokens", "post /api/v1/tokens"),
     (
         "post /access/tokens/{token}/revoke",
@@ -52,6 +61,7 @@ const BOTH: &[(&str, &str)] = &[
     ("post /jobs/{job}/cancel", "post /api/v1/jobs/{job}/cancel"),
     ("get /parked", "get /api/v1/parked"),
     ("get /parked/export", "get /api/v1/parked/export"),
+    ("get /parked/causes/export", "get /api/v1/parked/groups"),
     ("post /parked/retry", "post /api/v1/parked/retry"),
     ("post /parked/dismiss", "post /api/v1/parked/dismiss"),
     ("get /parked/dead", "get /api/v1/dead"),
@@ -75,6 +85,10 @@ const BOTH: &[(&str, &str)] = &[
     (
         "get /notifications/export",
         "get /api/v1/notifications/export",
+    ),
+    (
+        "get /notifications/incidents/export",
+        "get /api/v1/notifications",
     ),
     (
         "post /notifications/test",

@@ -1,16 +1,22 @@
 //! What a save would do, shown before it is done.
 
+use axum::extract::{Path, RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
+use super::PREVIEWED;
 use super::save::{self, Came};
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
-use crate::pages::parts::{card, record, table, time};
-use crate::views::{CostView, EffectView, PreviewView, PreviewedView};
+use crate::pages::parts::{card, pager, record, table, time};
+use crate::pages::sent::Sent;
+use crate::pages::{Desk, PageFault, download};
+use crate::views::{CostView, EffectView, PreviewView, PreviewedSearch, PreviewedView};
 use domain::filter::Operator;
+use domain::rule::Effect;
 use domain::settings::Change;
 
 /// The page before a save.
@@ -39,13 +45,15 @@ pub(super) fn page(
             }
         }))
         @if let Some(job) = &preview.job { (card::card("The job that brings it", &cost(job))) }
-        @for (heading, effect) in [
-            ("Enter the sync", &preview.enters),
-            ("Leave the sync", &preview.leaves),
-            ("Are sent again", &preview.sent_again),
+        @for (heading, view, effect) in [
+            ("Enter the sync", &preview.enters, Effect::Enters),
+            ("Leave the sync", &preview.leaves, Effect::Leaves),
+            ("Are sent again", &preview.sent_again, Effect::SentAgain),
         ] {
-            @if !effect.sample.is_empty() || !effect.why.is_empty() {
-                (card::card(heading, &sample(context, heading, effect)))
+            @if !view.sample.is_empty() || !view.why.is_empty() {
+                @let path = PREVIEWED.replace("{preview}", &pager::part(&preview.id));
+                @let file = pager::address(&path, &[("effect", effect.name())]);
+                (card::card(heading, &sample(context, heading, view, &file)))
             }
         }
     };
@@ -80,7 +88,24 @@ fn told(effect: &EffectView) -> String {
     }
 }
 
-fn sample(context: &PageContext, heading: &str, effect: &EffectView) -> Markup {
+/// The opportunities of which the same becomes, as CSV.
+pub(in crate::pages) async fn export(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(preview): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let search = PreviewedSearch {
+        effect: Sent::asked(query.as_deref()).get("effect"),
+        ..PreviewedSearch::default()
+    };
+    match desk.operations.all_previewed(&preview, &search) {
+        Ok(pages) => download::csv(&context, "mosync-preview.csv", pages).await,
+        Err(error) => PageFault::within(&context, error).into_response(),
+    }
+}
+
+fn sample(context: &PageContext, heading: &str, effect: &EffectView, file: &str) -> Markup {
     let rows = effect
         .sample
         .iter()
@@ -92,6 +117,7 @@ fn sample(context: &PageContext, heading: &str, effect: &EffectView) -> Markup {
             @if effect.count.is_none_or(|count| count > effect.sample.len() as u64) {
                 p.help { "These are the first of them." }
             }
+            p.spaced { a.button href=(file) download { "Export CSV" span.only-read { ": " (heading) } } }
         }
     }
 }

@@ -7,9 +7,9 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::save::{Came, foresee};
-use super::{HISTORY, PATH, REVERT, answer, effect};
+use super::{HISTORY, HISTORY_EXPORT, PATH, REVERT, answer, effect};
 use crate::OpsError;
-use crate::pages::Desk;
+use crate::pages::{Desk, download};
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form;
@@ -58,9 +58,17 @@ pub(in crate::pages) async fn show(
         };
         Ok(Page::new("History of mOS Settings", Icon::Settings, body)
             .hint(html! { "Every save makes a revision. Going back makes a new one, too; its effect is shown first." })
-            .actions(html! { a.button href=(PATH) { "mOS Settings" } }))
+            .actions(html! {
+                a.button href=(PATH) { "mOS Settings" }
+                a.button href=(HISTORY_EXPORT) download { "Export CSV" }
+            }))
     };
     answer(&context, page.await)
+}
+
+pub(in crate::pages) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
+    let all = desk.operations.all_saves();
+    download::csv(&context, "mos-settings-history.csv", all).await
 }
 
 fn saves(context: &PageContext, history: &SettingsHistory, current: u64) -> Markup {

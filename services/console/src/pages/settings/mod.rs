@@ -33,7 +33,8 @@ use written::{Faults, Pairs, Written, WrittenRow};
 
 pub(super) use checklist::{show as show_checklist, test_mail, tried};
 pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
-pub(super) use history::{revert, show as show_history};
+pub(super) use effect::export as export_previewed;
+pub(super) use history::{export as export_history, revert, show as show_history};
 pub(super) use save::{Came, edit, foresee, look, save};
 pub(super) use sync_all::{ask as ask_sync_all, start as start_sync_all};
 pub(super) use transfer::{export, import, show as show_transfer};
@@ -44,6 +45,8 @@ pub(super) const SAVE: &str = "/settings/save";
 pub(super) const EDIT: &str = "/settings/edit";
 pub(super) const LOOK: &str = "/settings/look";
 pub(super) const HISTORY: &str = "/settings/history";
+pub(super) const HISTORY_EXPORT: &str = "/settings/history/export";
+pub(super) const PREVIEWED: &str = "/settings/preview/{preview}/export";
 pub(super) const REVERT: &str = "/settings/revert";
 pub(super) const TRANSFER: &str = "/settings/transfer";
 pub(super) const EXPORT: &str = "/settings/export";

@@ -13,7 +13,7 @@ use crate::pages::layout::Page;
 use crate::pages::parts::form;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
-use crate::pages::parts::{badge, card, notice, table};
+use crate::pages::parts::{badge, card, notice, table, time};
 use crate::pages::words;
 use crate::pages::{Desk, job, sync_status};
 use crate::rights::Right;
@@ -52,7 +52,13 @@ fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
         @if !can_run {
             (notice::warning(&html! {
                 p { strong { "It cannot run now." } }
-                ul { @for why in &expected.why_not { li { (sentence(why)) } } }
+                ul { @for why in &expected.why_not { li { (time::within(&sentence(why))) } } }
+            }))
+        }
+        @if can_run && !expected.waits.is_empty() {
+            (notice::warning(&html! {
+                p { strong { "It would not go through at once." } " It begins, or goes on, by itself when this is over:" }
+                ul { @for why in &expected.waits { li { (time::within(&sentence(why))) } } }
             }))
         }
         @if let Some(running) = &expected.running { (card::card("Running now", &runs(running))) }
