@@ -35,7 +35,10 @@ const SCOPES: &[(&str, &str)] = &[
 struct Written {
     name: String,
     scope: String,
+    /// Beside the name.
     error: Option<String>,
+    /// Beside the scope.
+    scope_error: Option<String>,
 }
 
 pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
@@ -67,6 +70,7 @@ pub(super) async fn make(
         name: making.name.clone(),
         scope: making.scope.clone(),
     };
+    let is_known = Right::of_name(&making.scope).is_some();
     let made = desk.operations.make_token(&asked, &caller).await;
     let page = match made {
         Ok(made) => page(&desk, &context, &Written::default())
@@ -74,10 +78,17 @@ pub(super) async fn make(
             .map(|page| page.notice(once(&made))),
         Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
             let status = error.status();
+            let said = Some(super::fault::sentence(&error.to_string()));
+            let (error, scope_error) = if is_known || making.name.trim().is_empty() {
+                (said, None)
+            } else {
+                (None, said)
+            };
             let written = Written {
                 name: making.name,
                 scope: making.scope,
-                error: Some(super::fault::sentence(&error.to_string())),
+                error,
+                scope_error,
             };
             let page = page(&desk, &context, &written).await;
             page.map(|page| page.status(status))
@@ -206,7 +217,9 @@ fn new_token(context: &PageContext, written: &Written) -> Markup {
         .help("Who uses it, such as Monthly report.")
         .error(written.error.as_deref())
         .required();
-    let scope = Field::new("scope", "Scope").help("What it may do. Less is safer.");
+    let scope = Field::new("scope", "Scope")
+        .help("What it may do. Less is safer.")
+        .error(written.scope_error.as_deref());
     form::order(
         context,
         "/access/tokens",

@@ -19,6 +19,8 @@ pub(super) const LIVE: &str = "live.js";
 pub(super) const TIMES: &str = "times.js";
 /// The same for times that are written into fields or drawn.
 pub(super) const MOMENTS: &str = "moments.js";
+/// Says aloud what a script has changed.
+pub(super) const SAID: &str = "said.js";
 /// Brings the tab of the page into sight where not all fit.
 pub(super) const TABS: &str = "tabs.js";
 /// The icon of the browser's tab.
@@ -50,6 +52,11 @@ const ASSETS: &[(&str, &str, &str)] = &[
         MOMENTS,
         "text/javascript; charset=utf-8",
         include_str!("../../assets/moments.js"),
+    ),
+    (
+        SAID,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/said.js"),
     ),
     (
         TABS,

@@ -603,6 +603,36 @@ async fn sync_all_says_what_it_takes_as_the_api_does() {
 }
 
 #[tokio::test]
+async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result() {
+    let (desk, visitor) = furnished(&[]).await;
+    let page = visitor.get("/jobs").await;
+    page.has("<strong>Acme</strong>");
+    page.has("<span class=\"badge\">Production</span>");
+    page.has("Most recent sync: none yet");
+    page.lacks("Running: ");
+    brought_before(&desk).await;
+    // What came later has no result.
+    desk.pass(600);
+    desk.org.is_sandbox();
+    let live = domain::job::JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let over = desk.ops.status().await.unwrap().last_sync_all.unwrap().over;
+    let last = format!(
+        ">Sync all data</a> <span class=\"badge good\">Completed</span>, over <time datetime=\"{}\">",
+        over.unwrap()
+    );
+    let page = visitor.get("/users").await;
+    page.has(&last);
+    page.has("<span class=\"badge warning\">Sandbox</span>");
+    // One that runs stands before it.
+    desk.job(JobKind::Backfill, "now").await;
+    let page = visitor.get("/parked").await;
+    page.has(">Backfill</a> <span class=\"badge\">Waiting</span>. Most recent sync: ");
+    page.has(&last);
+}
+
+#[tokio::test]
 async fn sync_all_says_why_it_would_wait() {
     use ports::stores::{Report, WorkerState};
     use runtime::figures;

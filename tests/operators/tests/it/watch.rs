@@ -673,6 +673,134 @@ async fn dead_messages_are_shown_sent_back_and_discarded() {
 }
 
 #[tokio::test]
+async fn every_moment_in_a_sentence_is_shown_in_the_zone_of_whoever_looks() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let at = desk.now();
+    let paused = WorkerState::Paused(format!("mOS answers again at {at}"));
+    let report = Report {
+        at,
+        state: paused,
+        figures: std::collections::BTreeMap::new(),
+        out_of_reach: std::collections::BTreeSet::new(),
+    };
+    let reports = &desk.stores.reports;
+    reports.report("loader", &report).await.unwrap();
+    let gap = Gap {
+        id: "a".to_owned(),
+        cause: GapCause::Overflow,
+        since: at,
+        opened: at,
+        evidence: format!("nothing was heard from {at} on"),
+        job: job.id.clone(),
+        closed: None,
+    };
+    desk.stores.position.open_gap(&gap, &job).await.unwrap();
+    let line = LogEntry {
+        at,
+        level: LogLevel::Info,
+        topic: "job".to_owned(),
+        job: None,
+        record: None,
+        message: format!("the window of {at}, the next one (at {at})"),
+    };
+    desk.stores.log.append(&line).await.unwrap();
+    let browser = Browser::of(&desk, OPERATOR).await;
+    for path in ["/sync-status", "/logs", "/jobs", "/settings/sync-all"] {
+        let page = browser.page(path).await;
+        // Each stands in an attribute of its own element, and nowhere as text.
+        for (before, _) in page.match_indices(&at.to_string()) {
+            let before = page.get(..before).unwrap();
+            assert!(
+                before.ends_with("datetime=\"") || before.ends_with("data-clock=\""),
+                "{path}: {}",
+                before.get(before.len().saturating_sub(200)..).unwrap()
+            );
+        }
+        assert!(page.contains(&format!("datetime=\"{at}\"")), "{path}: {page}");
+    }
+    let page = browser.page("/sync-status").await;
+    assert!(page.contains("<strong>Gap: More changes in a transaction"), "{page}");
+    // The log is asked in that zone as well: a script writes it there, and sends the moment.
+    let asked = browser.page(&format!("/logs?since={at}")).await;
+    let shown = at.to_string().get(..19).unwrap().to_owned();
+    let field = format!("type=\"datetime-local\" step=\"1\" value=\"{shown}\" data-moment");
+    assert!(asked.contains(&field), "{asked}");
+    assert!(asked.contains("From (UTC)") && asked.contains("/assets/moments.js"));
+}
+
+#[tokio::test]
+async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
+    let desk = Desk::open();
+    let live = JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
+    tally.add_many(ObjectKind::Contact, Count::Updated, 4_321);
+    jobs.count(&live, index, None, &tally, desk.now()).await.unwrap();
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let page = browser.page("/sync-status").await;
+    for part in [
+        "data-live-part=\"said\" aria-live=\"polite\"",
+        "id=\"live-state\" role=\"status\"",
+        "<summary>The same in numbers</summary>",
+        "<td data-column=\"Changes that came\">4,321</td>",
+        "Times are in <span data-zone>UTC</span>",
+        "href=\"/settings/sync-all\">Sync all data to mOS</a>",
+        "<h2>Salesforce Job Status",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let viewer = Browser::of(&desk, VIEWER).await;
+    let page = viewer.page("/sync-status").await;
+    assert!(!page.contains("Sync all data to mOS</a>"), "{page}");
+    // Of fifty tick boxes none is called as another.
+    let parked = desk.park(1, |_| {}).await;
+    let page = browser.page("/parked").await;
+    let label = format!("<label for=\"record-{0}\">Contact<span class=\"only-read\"> {0}</span>", parked.id);
+    assert!(page.contains(&label), "{page}");
+}
+
+#[tokio::test]
+async fn lag_and_queues_are_those_of_the_api() {
+    use domain::unit::{Lane, QueueName};
+    use ports::stores::{OLDEST, UNSETTLED};
+    let desk = Desk::open();
+    let began = desk.now();
+    desk.pass(75);
+    let report = Report {
+        at: desk.now(),
+        state: WorkerState::Running,
+        figures: [
+            (OLDEST.to_owned(), began.as_micros()),
+            (UNSETTLED.to_owned(), 2),
+        ]
+        .into(),
+        out_of_reach: std::collections::BTreeSet::new(),
+    };
+    let reports = &desk.stores.reports;
+    reports.report("loader", &report).await.unwrap();
+    for (number, stage) in [(1, Stage::Load), (2, Stage::Filter), (3, Stage::Load)] {
+        let message = ports::queue::Message {
+            id: format!("m-{number}"),
+            kind: "a test".to_owned(),
+            version: 1,
+            body: b"x".to_vec(),
+        };
+        let queue = QueueName::new(stage, Lane::Live);
+        desk.queue.publish(queue, &message).await.unwrap();
+    }
+    let browser = Browser::of(&desk, VIEWER).await;
+    let page = browser.page("/sync-status").await;
+    assert_eq!(figure(&page, "Lag"), "1 min 15 s");
+    assert_eq!(figure(&page, "Units in queues"), "3");
+    let api = browser.door.get("/api/v1/status").await.json();
+    assert_eq!(api["queues"]["load.live"], 2);
+    assert_eq!(api["stages"][2]["oldest_age_s"], 75);
+}
+
+#[tokio::test]
 async fn the_log_is_searched_paged_and_exported() {
     let desk = Desk::open();
     let contact = record(ObjectKind::Contact, 7);

@@ -103,8 +103,8 @@ fn said(written: &Written) -> String {
     }
 }
 
-/// The whole builder; a script replaces it by what the server answers, and has `data-said` read aloud
-/// in the place of [`SAID`], which stays.
+/// The whole builder; a script replaces it by what the server answers, and another has `data-said`
+/// read aloud in the place of [`SAID`], which stays.
 pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) -> Markup {
     let formulas: Vec<&str> = written
         .rows
@@ -114,7 +114,7 @@ pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) ->
         .map(|field| field.label.as_str())
         .collect();
     html! {
-        div #filter data-replace data-said=(said(written)) {
+        div #filter data-replace data-said=(said(written)) data-said-in=(SAID) {
             p.help {
                 "Only opportunities that match are synced. Without a condition, all are. At most "
                 (MAX_CONDITIONS) " conditions."

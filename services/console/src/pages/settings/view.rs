@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::filter::{self, Choice};
 use super::written::{DAILY, Faults, Written};
 use super::{CHECKLIST, HISTORY, PATH, SCRIPT, SYNC_ALL, TRANSFER};
+use crate::pages::assets;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form::{self, Field};
@@ -83,7 +84,8 @@ pub(super) fn page(context: &PageContext, shown: &Shown<'_>) -> Page {
             a.button href=(SYNC_ALL) { "Sync all data to mOS" }
             button.brand-button type="submit" form=(FORM) name="do" value="preview" { "Save" }
         })
-        .script(SCRIPT);
+        .script(SCRIPT)
+        .script(assets::SAID);
     if !faults.is_empty() {
         page = page.notice(notice::failed(&html! {
             p { strong { "Nothing was saved." } " " (told(faults)) }
