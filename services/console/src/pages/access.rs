@@ -1,18 +1,17 @@
 //! Access: who gets in, and the tokens of programs.
 
-use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{Path, State};
+use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::Desk;
 use super::context::PageContext;
 use super::download;
-use super::fault::PageFault;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
+use super::sent::Sent;
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
@@ -51,26 +50,13 @@ pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Re
     download::list(&context, "mosync-tokens.csv", tokens).await
 }
 
-/// The form that makes a token.
-#[derive(Debug, Deserialize)]
-pub(super) struct Making {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    scope: String,
-}
-
-pub(super) async fn make(
-    State(desk): State<Desk>,
-    context: PageContext,
-    Form(making): Form<Making>,
-) -> Response {
+pub(super) async fn make(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
     let caller = context.caller();
     let asked = MakeToken {
-        name: making.name.clone(),
-        scope: making.scope.clone(),
+        name: sent.get("name").unwrap_or_default(),
+        scope: sent.get("scope").unwrap_or_default(),
     };
-    let is_known = Right::of_name(&making.scope).is_some();
+    let is_known = Right::of_name(&asked.scope).is_some();
     let made = desk.operations.make_token(&asked, &caller).await;
     let page = match made {
         Ok(made) => page(&desk, &context, &Written::default())
@@ -79,14 +65,14 @@ pub(super) async fn make(
         Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
             let status = error.status();
             let said = Some(super::fault::sentence(&error.to_string()));
-            let (error, scope_error) = if is_known || making.name.trim().is_empty() {
+            let (error, scope_error) = if is_known || asked.name.is_empty() {
                 (said, None)
             } else {
                 (None, said)
             };
             let written = Written {
-                name: making.name,
-                scope: making.scope,
+                name: asked.name,
+                scope: asked.scope,
                 error,
                 scope_error,
             };
@@ -116,13 +102,6 @@ pub(super) async fn revoke(
         Err(error) => Err(error),
     };
     answer(&context, page)
-}
-
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }
 
 async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<Page, OpsError> {

@@ -3,20 +3,20 @@
 use std::collections::BTreeMap;
 
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use domain::ObjectKind;
 use domain::job::{JobKind, SalesforceShown};
 use domain::tally::Count;
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, pager, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, fault, logs, parked, stages, words};
+use super::{Desk, fault, logs, parked, stages, words};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{GroupSearch, Groups, JobView, LogLine, LogPageView, LogSearch};
@@ -157,13 +157,6 @@ async fn ordered_page(
                 .status(status)
         }),
     )
-}
-
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }
 
 async fn page(

@@ -8,7 +8,8 @@ use maud::{DOCTYPE, Markup, PreEscaped, html};
 use super::context::PageContext;
 use super::parts::icon::Icon;
 use super::parts::{badge, form, record, time};
-use super::{assets, fault, job, sync_status, words};
+use super::{PageFault, assets, fault, job, sync_status, words};
+use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{JobView, StatusView, Verdict};
 
@@ -125,6 +126,14 @@ impl Page {
                 }
             }
         }
+    }
+}
+
+/// A page, or why there is none.
+pub(super) fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
+    match page {
+        Ok(page) => page.response(context),
+        Err(error) => PageFault::within(context, error).into_response(),
     }
 }
 

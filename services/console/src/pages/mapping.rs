@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::ObjectKind;
 use domain::mapping::{ContractTermType, Mapping, MappingRow};
@@ -16,7 +16,8 @@ use super::fault::sentence;
 use super::layout::Page;
 use super::parts::icon::Icon;
 use super::parts::{badge, card, form, notice};
-use super::settings::written::{Faults, Pairs};
+use super::sent::Sent;
+use super::settings::written::Faults;
 use super::settings::{self, Came, SCRIPT};
 use crate::OpsError;
 use crate::views::{FaultView, FieldList, FieldView, SaveSettings};
@@ -190,11 +191,11 @@ pub(super) async fn again(
 pub(super) async fn act(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(pairs): Form<Pairs>,
+    sent: Sent,
 ) -> Response {
-    let mut written = Written::read(&pairs);
-    let deed = pairs.iter().find(|(name, _)| name == "do");
-    let deed = deed.map_or("preview", |(_, value)| value.as_str());
+    let mut written = Written::read(sent.pairs());
+    let deed = sent.get("do");
+    let deed = deed.as_deref().unwrap_or("preview");
     if deed != "preview" {
         change(&mut written, deed);
         let page = page(&desk, &context, &written, &Faults::default(), true).await;

@@ -6,7 +6,7 @@ use domain::notification::{DeliveryState, Event, Matter};
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::badge::{self, Tone};
 use super::parts::icon::Icon;
 use super::parts::table::number;
@@ -36,13 +36,6 @@ pub(super) async fn show(
 ) -> Response {
     let before = Sent::asked(query.as_deref()).get("before");
     answer(&context, page(&desk, &context, before.as_deref()).await)
-}
-
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }
 
 /// The page that begins there; the first, with a notice, when there is no such place.

@@ -1,19 +1,19 @@
 //! Parked Records: by cause, one by one, and what is done about them.
 
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use domain::ObjectKind;
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::pager::{self, address};
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, dead, download, explain, fault, job, logs, words};
+use super::{Desk, dead, download, explain, fault, job, logs, words};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{
@@ -91,13 +91,6 @@ pub(super) async fn show(
     let search = search(&Sent::asked(query.as_deref()));
     let page = page(&desk, &context, &search, &Written::default()).await;
     answer(&context, page)
-}
-
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }
 
 /// What is to be done.

@@ -16,6 +16,38 @@ impl Sent {
         self.all(name).find(|value| !value.trim().is_empty())
     }
 
+    /// The number of that name; absent when it is empty, too.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] for what is no number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, OpsError> {
+        let Some(text) = self.get(name) else {
+            return Ok(None);
+        };
+        text.trim().parse().map(Some).map_err(|_none| {
+            OpsError::Invalid(format!(
+                "{name} `{text}` is no whole number; go back to the page and take one of its links"
+            ))
+        })
+    }
+
+    /// The number of that name, which a form of ours always has.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] for what is no number.
+    pub(super) fn needed(&self, name: &str) -> Result<u64, OpsError> {
+        self.number(name)?.ok_or_else(|| {
+            OpsError::Invalid(format!(
+                "{name} is missing; load the page again, and send its form"
+            ))
+        })
+    }
+
+    /// All of them.
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Every value of that name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = String> {
         let values = self.0.iter().filter(move |(known, _)| known == name);

@@ -104,6 +104,34 @@ async fn what_the_form_saves_is_what_the_api_answers() {
     again.has("there is nothing to save");
 }
 
+#[tokio::test]
+async fn the_page_uses_the_words_of_the_guide() {
+    let (desk, visitor) = furnished(&[]).await;
+    let page = visitor.get(SETTINGS).await;
+    for label in [
+        "mOS Admin Email Notification",
+        "Frequency of syncs",
+        "Disable mOS Sync",
+        "Run In Sandbox",
+        "Sync closed opportunities",
+    ] {
+        page.has(&format!("\">{label}</label>"));
+    }
+    for heading in ["Basic settings", "Opportunity Filter"] {
+        page.has(&format!("<h2>{heading}</h2>"));
+    }
+    // At the top right.
+    let header = crate::web::between(&page.html, "<header class=\"page-header\">", "</header>");
+    for button in [">Sync all data to mOS</a>", "value=\"preview\">Save</button>"] {
+        assert!(header.contains(button), "{button} in {header}");
+    }
+    let zone = desk.ops.org().await.unwrap().time_zone.unwrap();
+    page.has(&format!("The time in the org's zone ({zone}), such as 06:30"));
+    // What is read aloud when rows come and go is not in what is replaced.
+    page.has("<p class=\"only-read\" id=\"filter-said\" role=\"status\"></p>");
+    page.has("data-said=\"0 conditions\" data-said-in=\"filter-said\"");
+}
+
 /// A form in which this was written, sent: refused, with a sentence at that field and nothing changed.
 async fn refused_at(field: &str, word: &str, wrong: impl FnOnce(&mut Fields)) {
     let (desk, visitor) = furnished(&[]).await;
@@ -464,6 +492,38 @@ async fn the_past_is_shown_and_taken_back_after_a_look() {
     saved(&visitor, "/settings/revert", &revert).await;
     let (revision, settings) = in_force(&desk).await;
     assert_eq!((revision, settings.disabled), (3, true));
+}
+
+#[tokio::test]
+async fn what_is_no_number_is_told_on_a_page() {
+    let (desk, visitor) = furnished(&[]).await;
+    for path in [
+        "/settings?saved=x",
+        "/settings/history?before=x",
+        "/settings/history?from=-1",
+    ] {
+        let refused = visitor.get(path).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+        refused.has("is no whole number; go back to the page");
+        refused.has("<nav aria-label=\"mosync\">");
+    }
+    let token = visitor.get(SETTINGS).await.form(SETTINGS).remove(0);
+    for (path, value) in [
+        ("/settings/save", "{}"),
+        ("/settings/look", "{}"),
+        ("/settings/edit", "{}"),
+        ("/settings/transfer", "{}"),
+        ("/settings/revert", ""),
+    ] {
+        for base in [None, Some("x")] {
+            let mut form = vec![token.clone(), ("document".to_owned(), value.to_owned())];
+            form.extend(base.map(|base| ("base".to_owned(), base.to_owned())));
+            let refused = visitor.send(path, &form).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+            refused.has("<h2>This cannot be understood</h2>");
+        }
+    }
+    assert_eq!(in_force(&desk).await.0, 0);
 }
 
 #[tokio::test]
@@ -856,6 +916,93 @@ async fn the_checklist_tells_what_is_known_by_what() {
     desk.org.answers(false);
     let page = visitor.get("/settings/checklist").await;
     page.has("Check the login address");
+}
+
+/// mOS, that takes the key or does not.
+struct Key(Result<(), ports::target::TargetError>);
+
+#[async_trait::async_trait]
+impl ports::target::Target for Key {
+    async fn upsert(
+        &self,
+        _: &str,
+        _: &[ports::target::Upsert],
+    ) -> Result<Vec<ports::target::Outcome>, ports::target::TargetError> {
+        self.probe().await.map(|()| Vec::new())
+    }
+    async fn has_answered(&self, _: &str) -> Result<bool, ports::target::TargetError> {
+        Ok(false)
+    }
+    async fn probe(&self) -> Result<(), ports::target::TargetError> {
+        self.0.clone()
+    }
+    async fn record(
+        &self,
+        _: ObjectKind,
+        _: &SalesforceId,
+    ) -> Result<Option<ports::target::Held>, ports::target::TargetError> {
+        Ok(None)
+    }
+    async fn list(
+        &self,
+        _: ObjectKind,
+        _: &str,
+        _: usize,
+    ) -> Result<Vec<ports::target::Listed>, ports::target::TargetError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn the_checklist_ticks_what_is_done() {
+    use console::views::ChecklistState;
+    use domain::tally::{Count, Tally};
+    use ports::target::TargetError;
+    let desk = Desk::open();
+    let ops = desk.ops.clone();
+    let ops = ops.polling([ObjectKind::OpportunityContactRole].into());
+    let ops = ops.counting(vec!["mOS_Admin".to_owned()]);
+    let live = domain::job::JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add(ObjectKind::Account, Count::Read);
+    tally.add(ObjectKind::Account, Count::Filtered);
+    let counted = jobs.count(&live, index, None, &tally, desk.now()).await;
+    counted.unwrap();
+    let item = async |ops: &console::Operations, id: &str| {
+        let items = ops.checklist().await.unwrap().items;
+        let item = items.into_iter().find(|item| item.id == id).unwrap();
+        (item.state, item.evidence)
+    };
+    for (id, state, word) in [
+        ("change_capture.Account", ChecklistState::Done, "were heard"),
+        (
+            "change_capture.OpportunityContactRole",
+            ChecklistState::Done,
+            "is polled",
+        ),
+        ("change_capture.Contact", ChecklistState::Unknown, "not heard"),
+        ("permission_set.mOS_Admin", ChecklistState::ToDo, "has no permission set"),
+    ] {
+        let (is, evidence) = item(&ops, id).await;
+        assert_eq!(is, state, "{id}: {evidence}");
+        assert!(evidence.contains(word), "{id}: {evidence}");
+    }
+    for (answer, state) in [
+        (Ok(()), ChecklistState::Done),
+        (
+            Err(TargetError::Forbidden("HTTP 401".to_owned())),
+            ChecklistState::ToDo,
+        ),
+        (
+            Err(TargetError::Unreachable("no answer".to_owned())),
+            ChecklistState::Unknown,
+        ),
+    ] {
+        let ops = ops.clone().asking(std::sync::Arc::new(Key(answer)));
+        assert_eq!(item(&ops, "mos_key").await.0, state);
+    }
 }
 
 #[tokio::test]

@@ -109,6 +109,9 @@ async fn sync_status_shows_the_numbers_of_the_api() {
     let api = browser.door.get("/api/v1/status").await.json();
     let of_job = &api["last_sync_all"];
     assert_eq!(of_job["id"], job.id.as_str());
+    for heading in ["Salesforce Job Status", "mOS Job Status"] {
+        assert!(page.contains(&format!("<h2>{heading}</h2>")), "{heading}: {page}");
+    }
     let account = &of_job["objects"]["Account"];
     assert_eq!(
         figure(&page, "Records read"),
@@ -837,6 +840,9 @@ async fn the_log_is_searched_paged_and_exported() {
             .replace("&amp;", "&");
     }
     assert_eq!(seen, 250);
+    let found = browser.page("/logs?text=line+249").await;
+    assert_eq!(found.matches("<td data-column=\"Level\">").count(), 1, "{found}");
+    assert!(found.contains("=line 249") && found.contains("value=\"line 249\""));
     let timeline = browser.page(&format!("/logs?record={contact}")).await;
     assert_eq!(
         timeline.matches("<li class=\"error\">").count(),

@@ -12,24 +12,25 @@ mod values;
 mod view;
 pub(super) mod written;
 
-use axum::extract::{Form, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
 use domain::ObjectKind;
 use domain::filter::MAX_CONDITIONS;
 use http::StatusCode;
 use maud::html;
-use serde::Deserialize;
 
 use super::Desk;
 use super::context::PageContext;
-use super::fault::{PageFault, sentence};
+use super::fault::sentence;
 use super::layout::Page;
+pub(super) use super::layout::answer;
 use super::parts::notice;
+use super::sent::Sent;
 use crate::OpsError;
 use crate::views::{SaveSettings, SettingsView};
 use filter::Choice;
 use view::Shown;
-use written::{Faults, Pairs, Written, WrittenRow};
+use written::{Faults, Written, WrittenRow};
 
 pub(super) use checklist::{show as show_checklist, test_mail, tried};
 pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
@@ -58,18 +59,14 @@ pub(super) const SYNC_ALL: &str = "/settings/sync-all";
 /// The script of these pages.
 pub(super) const SCRIPT: &str = "settings.js";
 
-/// What brought somebody here.
-#[derive(Debug, Deserialize)]
-pub(super) struct Arrived {
-    saved: Option<u64>,
-}
-
 pub(super) async fn show(
     State(desk): State<Desk>,
     context: PageContext,
-    Query(arrived): Query<Arrived>,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let page = async {
+        // Which revision was saved by whoever is sent here.
+        let saved = Sent::asked(query.as_deref()).number("saved")?;
         let current = desk.operations.settings().await?;
         let written = Written::of(&current);
         let page = form(
@@ -81,7 +78,7 @@ pub(super) async fn show(
             false,
         )
         .await?;
-        Ok(match arrived.saved {
+        Ok(match saved {
             Some(saved) if saved == current.revision => page.notice(done(&current)),
             _ => page,
         })
@@ -120,11 +117,11 @@ async fn form(
 pub(super) async fn act(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(pairs): Form<Pairs>,
+    sent: Sent,
 ) -> Response {
-    let deed = pairs.iter().find(|(name, _)| name == "do");
-    let deed = deed.map_or("preview", |(_, value)| value.as_str());
-    let written = Written::read(&pairs);
+    let deed = sent.get("do");
+    let deed = deed.as_deref().unwrap_or("preview");
+    let written = Written::read(sent.pairs());
     if deed == "preview" {
         return preview(&desk, &context, &written).await;
     }
@@ -204,9 +201,3 @@ async fn again(
     )))
 }
 
-pub(super) fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
-}

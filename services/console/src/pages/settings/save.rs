@@ -1,11 +1,10 @@
 //! From a document to a saved revision: what it would do, the save, and the choice when somebody else
 //! has saved meanwhile.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use http::StatusCode;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::effect;
@@ -17,6 +16,7 @@ use crate::pages::layout::Page;
 use crate::pages::parts::form as parts;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice};
+use crate::pages::sent::Sent;
 use crate::views::{FaultView, SaveSettings, SettingsConflict};
 use crate::{Author, OpsError};
 
@@ -156,37 +156,28 @@ fn untold(
         .script(SCRIPT)
 }
 
-/// What is saved: a document that was looked at.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Saving {
-    base: u64,
-    #[serde(default)]
-    document: String,
-    #[serde(default)]
-    came: String,
-}
-
-/// A document that was sent, and where it comes from.
+/// A document that was looked at and sent, and where it comes from.
 struct Received {
     asked: SaveSettings,
     document: Value,
     came: Came,
 }
 
-impl Saving {
-    fn read(&self) -> Result<Received, OpsError> {
+impl Received {
+    fn of(sent: &Sent) -> Result<Self, OpsError> {
         let unreadable = |error: serde_json::Error| {
             OpsError::Invalid(format!(
                 "the document cannot be read ({error}); go back to mOS Settings and begin there"
             ))
         };
-        Ok(Received {
+        let text = sent.get("document").unwrap_or_default();
+        Ok(Self {
             asked: SaveSettings {
-                base: Some(self.base),
-                settings: Some(serde_json::from_str(&self.document).map_err(unreadable)?),
+                base: Some(sent.needed("base")?),
+                settings: Some(serde_json::from_str(&text).map_err(unreadable)?),
             },
-            document: serde_json::from_str(&self.document).map_err(unreadable)?,
-            came: Came::of(&self.came),
+            document: serde_json::from_str(&text).map_err(unreadable)?,
+            came: Came::of(&sent.get("came").unwrap_or_default()),
         })
     }
 }
@@ -194,9 +185,9 @@ impl Saving {
 pub(in crate::pages) async fn save(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(saving): Form<Saving>,
+    sent: Sent,
 ) -> Response {
-    let received = match saving.read() {
+    let received = match Received::of(&sent) {
         Ok(received) => received,
         Err(error) => return answer(&context, Err(error)),
     };
@@ -230,10 +221,10 @@ pub(in crate::pages) async fn save(
 pub(in crate::pages) async fn edit(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(saving): Form<Saving>,
+    sent: Sent,
 ) -> Response {
     let page = async {
-        let received = saving.read()?;
+        let received = Received::of(&sent)?;
         written(&desk, &context, &received, &[]).await
     };
     let page: Result<Page, OpsError> = page.await;
@@ -244,14 +235,14 @@ pub(in crate::pages) async fn edit(
 pub(in crate::pages) async fn look(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(saving): Form<Saving>,
+    sent: Sent,
 ) -> Response {
     let page = async {
         let Received {
             asked,
             document,
             came,
-        } = saving.read()?;
+        } = Received::of(&sent)?;
         foresee(&desk, &context, &asked, document, came).await
     };
     let page: Result<Page, OpsError> = page.await;

@@ -1,10 +1,9 @@
 //! Settings as a file: out, and in again.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::StatusCode;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::save::{Came, foresee};
@@ -17,6 +16,7 @@ use crate::pages::layout::Page;
 use crate::pages::parts::form::{self, Field};
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice};
+use crate::pages::sent::Sent;
 use crate::views::{FaultView, SaveSettings};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
@@ -73,20 +73,17 @@ fn import_form(context: &PageContext, base: u64, document: &str, faults: &[Strin
     )
 }
 
-/// What is imported.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Importing {
-    base: u64,
-    #[serde(default)]
-    document: String,
-}
-
 pub(in crate::pages) async fn import(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(importing): Form<Importing>,
+    sent: Sent,
 ) -> Response {
-    let (base, text) = (importing.base, importing.document.as_str());
+    let base = match sent.needed("base") {
+        Ok(base) => base,
+        Err(error) => return answer(&context, Err(error)),
+    };
+    let text = sent.get("document").unwrap_or_default();
+    let text = text.as_str();
     let refused = |faults: &[String]| {
         let page = page(&context, base, text, faults)
             .status(StatusCode::UNPROCESSABLE_ENTITY)
