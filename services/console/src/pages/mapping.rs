@@ -24,6 +24,8 @@ use crate::views::{FaultView, FieldList, FieldView, SaveSettings};
 
 /// Where it is.
 pub(super) const PATH: &str = "/mapping";
+/// Where the mapping that the org keeps is taken over.
+pub(super) const TAKE_OVER: &str = "/mapping/take-over";
 const FORM: &str = "mapping";
 
 /// A row of the form.
@@ -187,6 +189,51 @@ pub(super) async fn again(
     page(desk, context, &written, &faults, true).await
 }
 
+/// The mapping that the org keeps as custom metadata of the mOS package: what saving it would do.
+pub(super) async fn take_over(State(desk): State<Desk>, context: PageContext) -> Response {
+    let looked = async {
+        let current = desk.operations.settings().await?;
+        let taken = desk.operations.mapping_of_org(&current.settings.mapping);
+        let failed = match taken.await {
+            Ok(taken) => {
+                let mut document = json!(current.settings);
+                if let Some(document) = document.as_object_mut() {
+                    document.insert("mapping".to_owned(), json!(taken.mapping));
+                }
+                let asked = SaveSettings {
+                    base: Some(current.revision),
+                    settings: serde_json::from_value(document.clone()).ok(),
+                };
+                let page =
+                    settings::foresee(&desk, &context, &asked, document, Came::Mapping).await?;
+                return Ok(match taken.remarks.as_slice() {
+                    [] => page,
+                    remarks => page.notice(notice::warning(&sentences(remarks.iter()))),
+                });
+            }
+            Err(error) => error,
+        };
+        let said = match &failed {
+            OpsError::Refused(found) => sentences(found.iter().map(|fault| &fault.message)),
+            OpsError::NotFound(_) | OpsError::OutOfReach(_) => {
+                html! { p { (sentence(&failed.to_string())) } }
+            }
+            _ => return Err(failed),
+        };
+        let written = Written::of(current.revision, &current.settings.mapping);
+        let page = page(&desk, &context, &written, &Faults::default(), false).await;
+        Ok(page.status(failed.status()).notice(notice::failed(&html! {
+            p { strong { "The org's mapping was not taken over." } }
+            (said)
+        })))
+    };
+    settings::answer(&context, looked.await)
+}
+
+fn sentences<'s>(said: impl Iterator<Item = &'s String>) -> Markup {
+    html! { ul { @for one in said { li { (sentence(one)) } } } }
+}
+
 /// The form was sent, by one of its buttons.
 pub(super) async fn act(
     State(desk): State<Desk>,
@@ -305,6 +352,9 @@ async fn page(
         .hint(html! { "Only active rows are synced. A field that is left empty is mapped as standard, where it has a standard." })
         .actions(html! {
             a.button href="/settings/transfer" { "Export and import" }
+            (form::order(context, TAKE_OVER, html! {
+                button.button type="submit" { "Take over the org's mapping" }
+            }))
             button.brand-button type="submit" form=(FORM) name="do" value="preview" { "Save" }
         })
         .script(SCRIPT);

@@ -166,6 +166,12 @@ const ROUTES: &[Route] = &[
         answers: || get(mapping::show).post(mapping::act),
     },
     Route {
+        path: mapping::TAKE_OVER,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(mapping::take_over),
+    },
+    Route {
         path: users::PATH,
         methods: &["get"],
         needs: Right::Administer,

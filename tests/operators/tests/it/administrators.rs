@@ -852,6 +852,39 @@ async fn a_mapping_is_changed_refused_in_place_and_taken_back() {
 }
 
 #[tokio::test]
+async fn the_mapping_that_the_org_keeps_is_looked_at_and_taken_over() {
+    use fake_salesforce::setup_mapping::FieldMapping;
+    let record = |name: &str, mos_field: &str, field: &str| FieldMapping {
+        developer_name: name.to_owned(),
+        object: "Opportunity".to_owned(),
+        mos_field: mos_field.to_owned(),
+        salesforce_field: field.to_owned(),
+        is_active: true,
+        contract_term_type: "Monthly".to_owned(),
+    };
+    let (desk, visitor) = furnished(&[]).await;
+    let path = "/mapping/take-over";
+    let form = visitor.get("/mapping").await.form(path);
+    let none = visitor.send(path, &form).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    none.has("The org's mapping was not taken over.");
+    none.has("no custom metadata type mOS_Field_Mapping__mdt");
+    none.has("id=\"mapping\"");
+    let wrong = [record("Wrong", "arr", "Gone__c")];
+    desk.salesforce.deploy_field_mapping(&wrong).unwrap();
+    let refused = visitor.send(path, &form).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.html);
+    refused.has("The record Wrong: ");
+    let right = [record("Right", "arr", "Amount")];
+    desk.salesforce.deploy_field_mapping(&right).unwrap();
+    saved(&visitor, path, &form).await;
+    let (revision, settings) = in_force(&desk).await;
+    assert_eq!(revision, 1);
+    let arr = settings.mapping.rows().iter().find(|row| row.mos_field == "arr");
+    assert_eq!(arr.unwrap().salesforce_field, "Amount");
+}
+
+#[tokio::test]
 async fn users_are_shown_with_their_evidence_and_as_csv() {
     let (desk, visitor) = furnished(&[1, 2]).await;
     let fields =

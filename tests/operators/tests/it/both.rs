@@ -41,6 +41,10 @@ const BOTH: &[(&str, &str)] = &[
     ("post /settings/sync-all", "post /api/v1/sync-all"),
     ("get /mapping", "get /api/v1/fields/{object}"),
     ("post /mapping", "post /api/v1/settings/preview"),
+    (
+        "post /mapping/take-over",
+        "post /api/v1/settings/import-mapping",
+    ),
     ("get /users", "get /api/v1/users"),
     ("get /users/csv", "get /api/v1/users/export"),
     ("get /access", "get /api/v1/tokens"),
