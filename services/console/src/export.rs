@@ -271,7 +271,15 @@ impl Line for DeadView {
 
 impl Line for GroupView {
     const HEADINGS: &'static [&'static str] = &[
-        "group", "stage", "kind", "cause", "advice", "records", "first", "last", "samples",
+        "group",
+        "stage",
+        "kind",
+        "cause",
+        "advice",
+        "records",
+        "first",
+        "last",
+        "samples",
         "dismissed",
     ];
 
@@ -316,7 +324,14 @@ impl Line for IncidentView {
 
 impl Line for TokenView {
     const HEADINGS: &'static [&'static str] = &[
-        "id", "name", "scope", "created", "created_by", "used", "revoked", "revoked_by",
+        "id",
+        "name",
+        "scope",
+        "created",
+        "created_by",
+        "used",
+        "revoked",
+        "revoked_by",
     ];
 
     fn cells(&self) -> Vec<String> {

@@ -424,7 +424,11 @@ fn count(page: &[Parked], cells: &mut BTreeMap<(Bucket, bool, String), GroupView
 
 /// Which records an order was about, for the log.
 fn described(selection: &Selection, touched: u64) -> String {
-    let dismissed = if selection.dismissed { "dismissed" } else { "parked" };
+    let dismissed = if selection.dismissed {
+        "dismissed"
+    } else {
+        "parked"
+    };
     let mut which = match &selection.group {
         Some(group) => format!("{touched} {dismissed} records of group {group}"),
         None if selection.is_narrowed() => format!("{touched} {dismissed} records"),

@@ -59,9 +59,7 @@ impl Operations {
     }
 
     /// All saves, newest first, read page by page as they are taken.
-    pub fn all_saves(
-        &self,
-    ) -> impl Stream<Item = Result<Vec<PastSave>, OpsError>> + Send + use<> {
+    pub fn all_saves(&self) -> impl Stream<Item = Result<Vec<PastSave>, OpsError>> + Send + use<> {
         let operations = self.clone();
         futures::stream::try_unfold(Some(None), move |before: Option<Option<u64>>| {
             let operations = operations.clone();

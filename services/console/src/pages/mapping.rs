@@ -235,11 +235,7 @@ fn sentences<'s>(said: impl Iterator<Item = &'s String>) -> Markup {
 }
 
 /// The form was sent, by one of its buttons.
-pub(super) async fn act(
-    State(desk): State<Desk>,
-    context: PageContext,
-    sent: Sent,
-) -> Response {
+pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
     let mut written = Written::read(sent.pairs());
     let deed = sent.get("do");
     let deed = deed.as_deref().unwrap_or("preview");

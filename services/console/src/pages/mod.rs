@@ -310,7 +310,10 @@ mod tests {
             assert_eq!(asked, Some(*needs), "{name}");
         }
         assert_eq!(right_to_see("/jobs/backfill-1"), Some(Right::Read));
-        assert_eq!(right_to_see("/settings/history?from=1"), Some(Right::Administer));
+        assert_eq!(
+            right_to_see("/settings/history?from=1"),
+            Some(Right::Administer)
+        );
         assert_eq!(right_to_see("/nowhere"), None);
     }
 

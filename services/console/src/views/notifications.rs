@@ -1,7 +1,9 @@
 //! Notifications, and how far each has come.
 
 use domain::Timestamp;
-use domain::notification::{Delivery, DeliveryState, Event, Incident, Matter, Notification, Way, plain};
+use domain::notification::{
+    Delivery, DeliveryState, Event, Incident, Matter, Notification, Way, plain,
+};
 use domain::right::Right;
 use ports::courier::KeptMail;
 use serde::{Deserialize, Serialize};

@@ -118,8 +118,16 @@ async fn a_form_that_is_wrong_says_so_in_place() {
     let script = send("<script>alert(1)</script>", "everything").await;
     assert_eq!(script.status, StatusCode::BAD_REQUEST);
     // The sentence about the scope stands at the scope.
-    assert!(script.text.contains("id=\"scope-error\""), "{}", script.text);
-    assert!(!script.text.contains("id=\"name-error\""), "{}", script.text);
+    assert!(
+        script.text.contains("id=\"scope-error\""),
+        "{}",
+        script.text
+    );
+    assert!(
+        !script.text.contains("id=\"name-error\""),
+        "{}",
+        script.text
+    );
     assert!(!script.text.contains("<script>alert"), "{}", script.text);
     assert_eq!(send("<b>Report</b>", "read").await.status, StatusCode::OK);
     let twice = send("<b>Report</b>", "read").await;

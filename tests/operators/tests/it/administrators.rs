@@ -122,11 +122,16 @@ async fn the_page_uses_the_words_of_the_guide() {
     }
     // At the top right.
     let header = crate::web::between(&page.html, "<header class=\"page-header\">", "</header>");
-    for button in [">Sync all data to mOS</a>", "value=\"preview\">Save</button>"] {
+    for button in [
+        ">Sync all data to mOS</a>",
+        "value=\"preview\">Save</button>",
+    ] {
         assert!(header.contains(button), "{button} in {header}");
     }
     let zone = desk.ops.org().await.unwrap().time_zone.unwrap();
-    page.has(&format!("The time in the org's zone ({zone}), such as 06:30"));
+    page.has(&format!(
+        "The time in the org's zone ({zone}), such as 06:30"
+    ));
     // What is read aloud when rows come and go is not in what is replaced.
     page.has("<p class=\"only-read\" id=\"filter-said\" role=\"status\"></p>");
     page.has("data-said=\"0 conditions\" data-said-in=\"filter-said\"");
@@ -172,6 +177,30 @@ async fn wrong_addresses_and_numbers_are_refused_at_their_fields() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn what_no_list_offers_is_refused_at_its_field() {
+    let (desk, visitor) = furnished(&[]).await;
+    for field in ["frequency", "blanks", "zone"] {
+        let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+        write(&mut form, field, "nonsense");
+        let refused = visitor.send(SETTINGS, &form).await;
+        assert_eq!(refused.status, 422, "{field}");
+        assert!(refused.error_at(field).starts_with("Choose one"), "{field}");
+    }
+    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let term = form
+        .iter()
+        .find(|(name, value)| name.starts_with("mos.") && value == "contract_term");
+    let number = term.unwrap().0.strip_prefix("mos.").unwrap().to_owned();
+    write(&mut form, &format!("field.{number}"), "Amount");
+    write(&mut form, &format!("term.{number}"), "nonsense");
+    let refused = visitor.send("/mapping", &form).await;
+    assert_eq!(refused.status, 422);
+    let error = refused.error_at(&format!("field.{number}"));
+    assert!(error.contains("nonsense"), "{error}");
+    assert_eq!(in_force(&desk).await.0, 0);
 }
 
 #[tokio::test]
@@ -323,7 +352,9 @@ async fn back_from_the_preview_is_the_form_with_what_was_written() {
 
     // Field Mapping.
     let mut form = visitor.get("/mapping").await.form("/mapping");
-    let arr = form.iter().find(|(name, value)| name.starts_with("mos.") && value == "arr");
+    let arr = form
+        .iter()
+        .find(|(name, value)| name.starts_with("mos.") && value == "arr");
     let number = arr.unwrap().0.strip_prefix("mos.").unwrap().to_owned();
     write(&mut form, &format!("field.{number}"), "Amount");
     let look = visitor.send("/mapping", &form).await;
@@ -332,7 +363,10 @@ async fn back_from_the_preview_is_the_form_with_what_was_written() {
         .await;
     assert_eq!(content(&back.form("/mapping")), content(&form));
     // A file.
-    let mut form = visitor.get("/settings/transfer").await.form("/settings/transfer");
+    let mut form = visitor
+        .get("/settings/transfer")
+        .await
+        .form("/settings/transfer");
     write(&mut form, "document", "{\"disabled\": true}");
     let look = visitor.send("/settings/transfer", &form).await;
     let back = visitor
@@ -356,7 +390,12 @@ async fn a_save_that_salesforce_does_not_answer_is_kept_on_the_page() {
     let kept = visitor
         .send("/settings/save", &look.form("/settings/save"))
         .await;
-    assert_eq!(kept.status, StatusCode::SERVICE_UNAVAILABLE, "{}", kept.html);
+    assert_eq!(
+        kept.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        kept.html
+    );
     kept.has("Nothing was saved.");
     kept.has("Amount greater than 5000");
     assert_eq!(in_force(&desk).await.0, 0);
@@ -873,14 +912,23 @@ async fn the_mapping_that_the_org_keeps_is_looked_at_and_taken_over() {
     let wrong = [record("Wrong", "arr", "Gone__c")];
     desk.salesforce.deploy_field_mapping(&wrong).unwrap();
     let refused = visitor.send(path, &form).await;
-    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{}", refused.html);
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.html
+    );
     refused.has("The record Wrong: ");
     let right = [record("Right", "arr", "Amount")];
     desk.salesforce.deploy_field_mapping(&right).unwrap();
     saved(&visitor, path, &form).await;
     let (revision, settings) = in_force(&desk).await;
     assert_eq!(revision, 1);
-    let arr = settings.mapping.rows().iter().find(|row| row.mos_field == "arr");
+    let arr = settings
+        .mapping
+        .rows()
+        .iter()
+        .find(|row| row.mos_field == "arr");
     assert_eq!(arr.unwrap().salesforce_field, "Amount");
 }
 
@@ -1015,8 +1063,16 @@ async fn the_checklist_ticks_what_is_done() {
             ChecklistState::Done,
             "is polled",
         ),
-        ("change_capture.Contact", ChecklistState::Unknown, "not heard"),
-        ("permission_set.mOS_Admin", ChecklistState::ToDo, "has no permission set"),
+        (
+            "change_capture.Contact",
+            ChecklistState::Unknown,
+            "not heard",
+        ),
+        (
+            "permission_set.mOS_Admin",
+            ChecklistState::ToDo,
+            "has no permission set",
+        ),
     ] {
         let (is, evidence) = item(&ops, id).await;
         assert_eq!(is, state, "{id}: {evidence}");
@@ -1155,7 +1211,10 @@ async fn history_tokens_causes_and_incidents_are_files_too() {
     ] {
         visitor.get(page).await.has(&format!("href=\"{file}\""));
         let csv = visitor.get(file).await;
-        assert_eq!(csv.headers["content-type"], "text/csv; charset=utf-8", "{file}");
+        assert_eq!(
+            csv.headers["content-type"], "text/csv; charset=utf-8",
+            "{file}"
+        );
         assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
         assert!(csv.html.contains(line), "{file}: {}", csv.html);
     }

@@ -153,7 +153,10 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
         ..because(group("0123456789"), "again")
     };
     let refused = desk.ops.dismiss_parked(&dismissed, BY).await.unwrap_err();
-    assert!(refused.to_string().contains("dismissed already"), "{refused}");
+    assert!(
+        refused.to_string().contains("dismissed already"),
+        "{refused}"
+    );
     for (selection, word) in [
         (narrowed, "meant as they are"),
         (unknown, "Lead"),
@@ -219,10 +222,22 @@ async fn many_records_are_counted_once_for_all_who_look_and_anew_when_others_are
     desk.stores.parked.dismiss(gone, &dismissal).await.unwrap();
     assert_eq!(open().await, 599, "other ones are open");
     desk.park(come, |_| {}).await;
-    desk.stores.parked.dismiss(&records[1..2], &dismissal).await.unwrap();
-    let groups = desk.ops.parked_groups(&GroupSearch::default()).await.unwrap();
+    desk.stores
+        .parked
+        .dismiss(&records[1..2], &dismissal)
+        .await
+        .unwrap();
+    let groups = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
     assert_eq!((groups.open, groups.dismissed), (599, 1), "from memory");
     desk.pass(10);
-    let groups = desk.ops.parked_groups(&GroupSearch::default()).await.unwrap();
+    let groups = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
     assert_eq!((groups.open, groups.dismissed), (599, 2), "counted anew");
 }

@@ -370,7 +370,11 @@ async fn a_test_is_settled_at_once_and_stands_first() {
     assert!(!test.tried[0].taken);
     let kept = desk.stores.outbox.list(None, 10).await.unwrap();
     assert_eq!((kept.len(), kept[0].id()), (1, test.id.as_str()));
-    assert_eq!(kept[0].due(), None, "whoever ordered it has seen the answer");
+    assert_eq!(
+        kept[0].due(),
+        None,
+        "whoever ordered it has seen the answer"
+    );
     // Who watches goes on where the board is.
     round(&desk, &courier).await;
     let kept = desk.stores.outbox.notification(&test.id).await.unwrap();

@@ -110,7 +110,10 @@ async fn sync_status_shows_the_numbers_of_the_api() {
     let of_job = &api["last_sync_all"];
     assert_eq!(of_job["id"], job.id.as_str());
     for heading in ["Salesforce Job Status", "mOS Job Status"] {
-        assert!(page.contains(&format!("<h2>{heading}</h2>")), "{heading}: {page}");
+        assert!(
+            page.contains(&format!("<h2>{heading}</h2>")),
+            "{heading}: {page}"
+        );
     }
     let account = &of_job["objects"]["Account"];
     assert_eq!(
@@ -533,7 +536,11 @@ async fn enter_in_a_reason_gives_the_order_that_the_reason_is_for() {
         ("/parked/dismiss".to_owned(), "Dismiss".to_owned())
     );
     let ticked = format!("record-{}", record(ObjectKind::Contact, 1));
-    assert_eq!(entered(&page, &ticked).1, "Dismiss", "refused without a reason");
+    assert_eq!(
+        entered(&page, &ticked).1,
+        "Dismiss",
+        "refused without a reason"
+    );
     let path = format!("/jobs/{}", job.id);
     let page = browser.page(&path).await;
     assert_eq!(
@@ -585,7 +592,10 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
     let text = dismissed.text();
     assert!(text.contains("55 records dismissed"), "{text}");
     let line = &desk.log().await[0].message;
-    let told = format!("55 parked records, object Contact, job {}: dismissed by", job.id);
+    let told = format!(
+        "55 parked records, object Contact, job {}: dismissed by",
+        job.id
+    );
     assert!(line.starts_with(&told), "{line}");
     let left = desk.stores.parked.counts().await.unwrap();
     assert_eq!(left.values().sum::<u64>(), 6);
@@ -720,10 +730,16 @@ async fn every_moment_in_a_sentence_is_shown_in_the_zone_of_whoever_looks() {
                 before.get(before.len().saturating_sub(200)..).unwrap()
             );
         }
-        assert!(page.contains(&format!("datetime=\"{at}\"")), "{path}: {page}");
+        assert!(
+            page.contains(&format!("datetime=\"{at}\"")),
+            "{path}: {page}"
+        );
     }
     let page = browser.page("/sync-status").await;
-    assert!(page.contains("<strong>Gap: More changes in a transaction"), "{page}");
+    assert!(
+        page.contains("<strong>Gap: More changes in a transaction"),
+        "{page}"
+    );
     // The log is asked in that zone as well: a script writes it there, and sends the moment.
     let asked = browser.page(&format!("/logs?since={at}")).await;
     let shown = at.to_string().get(..19).unwrap().to_owned();
@@ -741,7 +757,9 @@ async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
     let mut tally = Tally::default();
     tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
     tally.add_many(ObjectKind::Contact, Count::Updated, 4_321);
-    jobs.count(&live, index, None, &tally, desk.now()).await.unwrap();
+    jobs.count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
     let browser = Browser::of(&desk, OPERATOR).await;
     let page = browser.page("/sync-status").await;
     for part in [
@@ -761,7 +779,10 @@ async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
     // Of fifty tick boxes none is called as another.
     let parked = desk.park(1, |_| {}).await;
     let page = browser.page("/parked").await;
-    let label = format!("<label for=\"record-{0}\">Contact<span class=\"only-read\"> {0}</span>", parked.id);
+    let label = format!(
+        "<label for=\"record-{0}\">Contact<span class=\"only-read\"> {0}</span>",
+        parked.id
+    );
     assert!(page.contains(&label), "{page}");
 }
 
@@ -841,8 +862,24 @@ async fn the_log_is_searched_paged_and_exported() {
     }
     assert_eq!(seen, 250);
     let found = browser.page("/logs?text=line+249").await;
-    assert_eq!(found.matches("<td data-column=\"Level\">").count(), 1, "{found}");
+    assert_eq!(
+        found.matches("<td data-column=\"Level\">").count(),
+        1,
+        "{found}"
+    );
     assert!(found.contains("=line 249") && found.contains("value=\"line 249\""));
+    for (field, value) in [
+        ("object", "Lead"),
+        ("until", "yesterday"),
+        ("level", "loud"),
+    ] {
+        let refused = browser.get(&format!("/logs?{field}={value}")).await;
+        assert_eq!(refused.status, 400, "{field}");
+        assert!(
+            refused.text().contains(&format!("id=\"{field}-error\"")),
+            "{field}"
+        );
+    }
     let timeline = browser.page(&format!("/logs?record={contact}")).await;
     assert_eq!(
         timeline.matches("<li class=\"error\">").count(),

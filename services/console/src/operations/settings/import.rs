@@ -85,7 +85,9 @@ impl Operations {
             mapping,
             records,
             remarks,
-        } = self.mapping_in(metadata_type, &base.settings.mapping).await?;
+        } = self
+            .mapping_in(metadata_type, &base.settings.mapping)
+            .await?;
         let mut settings = base.settings.clone();
         settings.mapping = mapping;
         let outcome = if asked.dry_run {

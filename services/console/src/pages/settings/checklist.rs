@@ -5,14 +5,14 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::{PATH, TEST_MAIL, answer};
-use crate::pages::{Desk, notifications};
+use crate::OpsError;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{badge, card, form, notice, time};
+use crate::pages::{Desk, notifications};
 use crate::views::{ChecklistItem, ChecklistState, ChecklistView, TestView};
-use crate::OpsError;
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     let list = desk.operations.checklist().await;

@@ -8,13 +8,13 @@ use serde_json::json;
 use super::save::{Came, foresee};
 use super::{HISTORY, HISTORY_EXPORT, PATH, REVERT, answer, effect};
 use crate::OpsError;
-use crate::pages::{Desk, download};
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{badge, card, empty, pager, table, time};
 use crate::pages::sent::Sent;
+use crate::pages::{Desk, download};
 use crate::views::{PastSave, RevertSettings, SaveSettings, SettingsHistory};
 
 /// Saves on a page.
@@ -127,11 +127,7 @@ pub(in crate::pages) async fn revert(
         operations.revert_settings(&asked, &author).await?;
         let mut settings = operations.settings_revision(to).await?.settings;
         // Which org is served is confirmed, not reverted.
-        settings.org = operations
-            .settings_revision(base)
-            .await?
-            .settings
-            .org;
+        settings.org = operations.settings_revision(base).await?.settings.org;
         let document = json!(settings);
         let asked = SaveSettings {
             base: Some(base),

@@ -114,11 +114,7 @@ async fn form(
 }
 
 /// The form was sent, by one of its buttons.
-pub(super) async fn act(
-    State(desk): State<Desk>,
-    context: PageContext,
-    sent: Sent,
-) -> Response {
+pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
     let deed = sent.get("do");
     let deed = deed.as_deref().unwrap_or("preview");
     let written = Written::read(sent.pairs());
@@ -200,4 +196,3 @@ async fn again(
         &html! { "Nothing was saved. " (sentence(&error.to_string())) },
     )))
 }
-

@@ -118,12 +118,7 @@ pub(in crate::pages) async fn foresee(
             };
             Ok(Page::new("Nothing to save", Icon::Settings, body))
         }
-        Ok(preview) => Ok(effect::page(
-            context,
-            &preview,
-            &document.to_string(),
-            came,
-        )),
+        Ok(preview) => Ok(effect::page(context, &preview, &document.to_string(), came)),
         // Nobody knows yet who holds permission: what can be told is what differs.
         Err(OpsError::Conflict(why)) => {
             let validated = desk.operations.validate_settings(asked).await?;
@@ -135,7 +130,9 @@ pub(in crate::pages) async fn foresee(
             let why = html! { (crate::pages::fault::sentence(&why)) };
             Ok(page.notice(notice::warning(&why)))
         }
-        Err(OpsError::SettingsConflict(conflict)) => Ok(choice(context, &conflict, &document, came)),
+        Err(OpsError::SettingsConflict(conflict)) => {
+            Ok(choice(context, &conflict, &document, came))
+        }
         Err(error) => Err(error),
     }
 }
@@ -209,9 +206,7 @@ pub(in crate::pages) async fn save(
             let page = written(&desk, &context, &received, &found).await;
             page.map(|page| page.status(StatusCode::UNPROCESSABLE_ENTITY))
         }
-        Err(error @ OpsError::OutOfReach(_)) => {
-            held(&desk, &context, &received, error).await
-        }
+        Err(error @ OpsError::OutOfReach(_)) => held(&desk, &context, &received, error).await,
         Err(error) => Err(error),
     };
     answer(&context, page)
@@ -304,12 +299,7 @@ async fn written(
 }
 
 /// Both changes side by side, and what can be done.
-fn choice(
-    context: &PageContext,
-    conflict: &SettingsConflict,
-    mine: &Value,
-    came: Came,
-) -> Page {
+fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value, came: Came) -> Page {
     let current = &conflict.current;
     let mut own = mine.clone();
     // Which org is served is confirmed, not taken back.

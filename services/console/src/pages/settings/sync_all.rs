@@ -7,6 +7,7 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 use super::{PATH, SYNC_ALL, answer, effect};
+use crate::OpsError;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
@@ -18,7 +19,6 @@ use crate::pages::words;
 use crate::pages::{Desk, job, sync_status};
 use crate::rights::Right;
 use crate::views::{ExpectedSyncAll, JobView};
-use crate::OpsError;
 
 pub(in crate::pages) async fn ask(State(desk): State<Desk>, context: PageContext) -> Response {
     let expected = desk.operations.expected_sync_all().await;

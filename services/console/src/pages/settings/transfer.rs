@@ -9,7 +9,6 @@ use serde_json::Value;
 use super::save::{Came, foresee};
 use super::{EXPORT, PATH, SCRIPT, TRANSFER, answer};
 use crate::OpsError;
-use crate::pages::{Desk, download};
 use crate::pages::context::PageContext;
 use crate::pages::fault::{PageFault, sentence};
 use crate::pages::layout::Page;
@@ -17,6 +16,7 @@ use crate::pages::parts::form::{self, Field};
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice};
 use crate::pages::sent::Sent;
+use crate::pages::{Desk, download};
 use crate::views::{FaultView, SaveSettings};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
@@ -41,12 +41,7 @@ fn page(context: &PageContext, base: u64, document: &str, faults: &[String]) -> 
 }
 
 /// With a document that was looked at, and what is wrong with it.
-pub(super) fn again(
-    context: &PageContext,
-    base: u64,
-    document: &str,
-    found: &[FaultView],
-) -> Page {
+pub(super) fn again(context: &PageContext, base: u64, document: &str, found: &[FaultView]) -> Page {
     let faults = found.iter().map(|fault| sentence(&fault.message));
     page(context, base, document, &faults.collect::<Vec<_>>())
 }
@@ -124,7 +119,11 @@ pub(in crate::pages) async fn export(State(desk): State<Desk>, context: PageCont
             })
         });
     match written {
-        Ok(text) => download::attached("mos-settings.json", "application/json", (text + "\n").into()),
+        Ok(text) => download::attached(
+            "mos-settings.json",
+            "application/json",
+            (text + "\n").into(),
+        ),
         Err(error) => PageFault::within(&context, error).into_response(),
     }
 }

@@ -134,8 +134,7 @@ fn switches(written: &Written) -> Markup {
 
 fn basic(written: &Written, faults: &Faults, org_zone: Option<&str>) -> Markup {
     let zone = org_zone.map_or_else(String::new, |zone| format!(" ({zone})"));
-    let daily =
-        format!("The time in the org's zone{zone}, such as 06:30; counts for Daily only.");
+    let daily = format!("The time in the org's zone{zone}, such as 06:30; counts for Daily only.");
     let of = |field: &str| faults.of(field);
     html! {
         div.row.tops {
