@@ -163,13 +163,13 @@ impl Operations {
             details: Vec::new(),
             lasted_s: None,
         };
-        let begun = |letter: Notification, place| letter.begun(place, now);
+        let begun = |letter: Notification, place: usize| letter.begun(place, now);
         let letter = Notification::new(notice, ways);
         let letter = (0..letter.deliveries.len()).fold(letter, begun);
         let ways = letter.deliveries.iter();
         let answers = ways.map(|Delivery { way, .. }| courier.deliver(&letter, way));
         let answers = futures::future::join_all(answers).await;
-        let settled = |letter: Notification, (place, answer)| {
+        let settled = |letter: Notification, (place, answer): (usize, Settled)| {
             // Whoever has ordered it has seen the answer, and orders another one when it is time.
             let answer = match answer {
                 Settled::Later(said) => Settled::Never(said),

@@ -206,7 +206,7 @@ pub(in crate::pages) async fn save(
             let page = written(&desk, &context, &received, &found).await;
             page.map(|page| page.status(StatusCode::UNPROCESSABLE_ENTITY))
         }
-        Err(error @ OpsError::OutOfReach(_)) => held(&desk, &context, &received, error).await,
+        Err(error @ OpsError::OutOfReach(_)) => held(&desk, &context, &received, &error).await,
         Err(error) => Err(error),
     };
     answer(&context, page)
@@ -249,7 +249,7 @@ async fn held(
     desk: &Desk,
     context: &PageContext,
     received: &Received,
-    error: OpsError,
+    error: &OpsError,
 ) -> Result<Page, OpsError> {
     let base = received.asked.base.unwrap_or_default();
     let before = desk.operations.settings_revision(base).await?.settings;
