@@ -29,6 +29,16 @@ enum Deed<'a> {
     Dismiss(&'a Dismissal),
 }
 
+impl Deed<'_> {
+    /// What somebody has typed as their reason.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Retry => None,
+            Self::Dismiss(dismissal) => Some(&dismissal.reason),
+        }
+    }
+}
+
 impl Operations {
     /// Parked records by cause.
     ///
@@ -197,17 +207,9 @@ impl Operations {
             ..ParkedFilter::default()
         };
         let mut touched = 0;
-        let mut after = None;
-        loop {
-            let page = self.parked_page(&open, after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.record());
-            let records = page
-                .iter()
-                .filter(|parked| group.is_none_or(|group| group_of(parked) == group))
-                .map(Parked::record)
-                .collect::<Vec<_>>();
-            touched += self.done_about(&records, deed).await?;
+        let done = self.of_group(&open, group, deed, &mut touched).await;
+        if touched == 0 {
+            done.clone()?;
         }
         if let (0, Some(group)) = (touched, group) {
             return Err(OpsError::NotFound(format!(
@@ -218,9 +220,39 @@ impl Operations {
             || format!("all {touched} parked records"),
             |group| format!("{touched} parked records of group {group}"),
         );
-        self.note(About::topic("parked"), by, format!("{which}: {message}"))
-            .await?;
+        // What was done is told also where not all of it was.
+        let end = match &done {
+            Ok(()) => String::new(),
+            Err(error) => format!("; then it stopped, and others stay as they were: {error}"),
+        };
+        let about = About::topic("parked").because(deed.reason());
+        let noted = self.note(about, by, format!("{which}: {message}{end}"));
+        done.and(noted.await)?;
         Ok(Touched { records: touched })
+    }
+
+    /// Does it to the open records of a group, or to all; counts those that it was done to.
+    async fn of_group(
+        &self,
+        open: &ParkedFilter,
+        group: Option<&str>,
+        deed: &Deed<'_>,
+        touched: &mut u64,
+    ) -> Result<(), OpsError> {
+        let mut after = None;
+        loop {
+            let page = self.parked_page(open, after).await?;
+            let Some(last) = page.last() else {
+                return Ok(());
+            };
+            after = Some(last.record());
+            let records = page
+                .iter()
+                .filter(|parked| group.is_none_or(|group| group_of(parked) == group))
+                .map(Parked::record)
+                .collect::<Vec<_>>();
+            *touched += self.done_about(&records, deed).await?;
+        }
     }
 
     async fn each_named(
@@ -248,7 +280,7 @@ impl Operations {
                 touched += 1;
                 let about = About {
                     record: Some(record),
-                    ..About::topic("parked")
+                    ..About::topic("parked").because(deed.reason())
                 };
                 self.note(about, by, message.to_owned()).await?;
             }

@@ -1,6 +1,6 @@
 //! Access: who gets in, and the tokens of programs.
 
-use axum::extract::{Form, Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -13,6 +13,7 @@ use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
 use crate::OpsError;
+use crate::pages::asked::{Form, Path};
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
 

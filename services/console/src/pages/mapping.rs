@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::ObjectKind;
 use domain::mapping::{ContractTermType, Mapping, MappingRow};
@@ -19,6 +19,7 @@ use super::parts::{badge, card, form, notice};
 use super::settings::written::{Faults, Pairs};
 use super::settings::{self, Came, SCRIPT};
 use crate::OpsError;
+use crate::pages::asked::Form;
 use crate::views::{FaultView, FieldList, FieldView, SaveSettings};
 
 /// Where it is.

@@ -1,6 +1,6 @@
 //! Notifications: what the administrators were told, of which incident, and whether it arrived.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::notification::{DeliveryState, Event, Matter};
 use maud::{Markup, html};
@@ -13,6 +13,7 @@ use super::parts::table::number;
 use super::parts::{card, empty, form, notice, pager, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, exists, fault, settings};
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeliveryView, IncidentView, MailView, NotificationList, NotificationView};
 use crate::{OpsError, export};

@@ -251,7 +251,9 @@ async fn page(
     };
     let dead = context.status.dead;
     let actions = html! {
-        a.button href=(dead::PATH) { "Dead messages (" (number(dead)) ")" }
+        a.button href=(dead::PATH) {
+            "Dead messages" @if let Some(dead) = dead { " (" (number(dead)) ")" }
+        }
         a.button href=(address(EXPORT, &filter(search))) { "Export CSV" }
     };
     let hint = html! {

@@ -1,12 +1,13 @@
 //! Serving another org from now on: asked before it is done.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
 use serde::Deserialize;
 
 use super::{CHECKLIST, CONFIRM_ORG, PATH, answer};
 use crate::pages::Desk;
+use crate::pages::asked::Form;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;

@@ -1,6 +1,6 @@
 //! The saves of the past: what each changed, and the way back.
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 use serde::Deserialize;
@@ -10,6 +10,7 @@ use super::save::{Came, foresee};
 use super::{HISTORY, PATH, REVERT, answer, effect};
 use crate::OpsError;
 use crate::pages::Desk;
+use crate::pages::asked::{Form, Query};
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form;

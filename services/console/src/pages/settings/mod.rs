@@ -12,7 +12,7 @@ mod values;
 mod view;
 pub(super) mod written;
 
-use axum::extract::{Form, Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::ObjectKind;
 use domain::filter::MAX_CONDITIONS;
@@ -26,6 +26,7 @@ use super::fault::{PageFault, sentence};
 use super::layout::Page;
 use super::parts::notice;
 use crate::OpsError;
+use crate::pages::asked::{Form, Query};
 use crate::views::{SaveSettings, SettingsView};
 use filter::Choice;
 use view::Shown;

@@ -1,7 +1,7 @@
 //! From a document to a saved revision: what it would do, the save, and the choice when somebody else
 //! has saved meanwhile.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use domain::settings::Settings;
 use http::StatusCode;
@@ -13,6 +13,7 @@ use super::effect;
 use super::written::{Faults, Written};
 use super::{PATH, SCRIPT, answer, form};
 use crate::pages::Desk;
+use crate::pages::asked::Form;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form as parts;

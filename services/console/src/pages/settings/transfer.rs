@@ -1,6 +1,6 @@
 //! Settings as a file: out, and in again.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 use maud::{Markup, html};
@@ -11,6 +11,7 @@ use super::save::{Came, foresee};
 use super::{EXPORT, PATH, SCRIPT, TRANSFER, answer};
 use crate::OpsError;
 use crate::pages::Desk;
+use crate::pages::asked::Form;
 use crate::pages::context::PageContext;
 use crate::pages::fault::{PageFault, sentence};
 use crate::pages::layout::Page;

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use domain::job::JobKind;
 use maud::{Markup, html};
 use ports::stores::WorkerState;
 
@@ -16,25 +15,22 @@ use crate::views::{ApiView, StatusView, Verdict};
 /// What moves all the time.
 pub(super) fn figures(status: &StatusView) -> Markup {
     let hour = status.hours.last();
-    let live = status.jobs.iter().find(|job| {
-        job.kind == JobKind::Live && hour.is_some_and(|hour| job.requested >= hour.from)
-    });
-    let rate = live.and_then(|job| job.per_second);
+    let rate = status.live.as_ref().and_then(|job| job.per_second);
     let lag = status
         .stages
         .iter()
         .filter_map(|stage| stage.oldest_age_s)
         .max();
-    let queued: u64 = status.queues.values().sum();
+    let queued = status.queues.as_ref().map(|queues| queues.values().sum());
     html! {
         (card::figures(&[
             ("Changes/s this hour", rate.map_or_else(|| "0.0".to_owned(), |rate| format!("{rate:.1}"))),
             ("Changes this hour", number(hour.map_or(0, |hour| hour.read))),
             ("Lag", lag.map_or_else(|| "none".to_owned(), |lag| time::long(Duration::from_secs(lag)))),
-            ("Units in queues", number(queued)),
-            ("Waiting to be retried", number(status.waiting_to_retry)),
+            ("Units in queues", table::number_or_unknown(queued)),
+            ("Waiting to be retried", table::number_or_unknown(status.waiting_to_retry)),
             ("Parked records", number(status.parked.values().sum())),
-            ("Dead messages", number(status.dead)),
+            ("Dead messages", table::number_or_unknown(status.dead)),
         ]))
         @match &status.api {
             Some(api) => (allowance(api)),
@@ -79,13 +75,13 @@ pub(super) fn attention(status: &StatusView) -> Markup {
     // What has no entry of its own, such as a worker that is not heard of, is in the reason.
     let is_explained = !troubled.is_empty()
         || !status.parked.is_empty()
-        || status.dead > 0
+        || status.dead.is_some_and(|dead| dead > 0)
         || !status.open_gaps.is_empty();
     let reason = (status.verdict != Verdict::Healthy && !is_explained).then_some(&status.reason);
     let nothing = reason.is_none()
         && troubled.is_empty()
         && status.parked.is_empty()
-        && status.dead == 0
+        && status.dead.is_none_or(|dead| dead == 0)
         && status.open_gaps.is_empty()
         && status.warnings.is_empty();
     let body = html! {
@@ -120,9 +116,9 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                     }
                 }
             }
-            @if status.dead > 0 {
+            @if let Some(dead) = status.dead.filter(|dead| *dead > 0) {
                 li {
-                    p { a href=(crate::pages::dead::PATH) { strong { (number(status.dead)) @if status.dead == 1 { " message is" } @else { " messages are" } " set aside" } } }
+                    p { a href=(crate::pages::dead::PATH) { strong { (number(dead)) @if dead == 1 { " message is" } @else { " messages are" } " set aside" } } }
                     p { "No worker could process them. Look at each, then send it back or discard it." }
                 }
             }
@@ -138,7 +134,7 @@ pub(super) fn way(status: &StatusView) -> Markup {
         let age = stage.oldest_age_s.map(Duration::from_secs);
         vec![
             html! { (words::stage(stage.stage)) },
-            html! { (number(stage.ready)) },
+            html! { (table::number_or_unknown(stage.ready)) },
             html! { (number(stage.unsettled)) },
             html! { (age.map_or_else(|| "–".to_owned(), time::long)) },
         ]
