@@ -46,8 +46,8 @@ pub use settings::{
     SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
-    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView,
-    Verdict, WindowsView,
+    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, TroubleKind,
+    TroubleView, UnreadableView, Verdict, WindowsView,
 };
 pub use sync_all::ExpectedSyncAll;
 pub use users::{HolderView, OtherView, UserView, UsersView};

@@ -82,6 +82,16 @@ enum Deed<'a> {
     Dismiss(&'a Dismissal),
 }
 
+impl Deed<'_> {
+    /// What somebody has typed as their reason.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Retry => None,
+            Self::Dismiss(dismissal) => Some(&dismissal.reason),
+        }
+    }
+}
+
 impl Operations {
     /// Parked records by cause.
     ///
@@ -295,13 +305,19 @@ impl Operations {
         }
         let mut touched = 0;
         let done = self.each_found(selection, deed, &mut touched).await;
-        // What was done before something did not answer is in the log, too.
-        if done.is_ok() || touched > 0 {
-            let which = described(selection, touched);
-            self.note(About::topic("parked"), by, format!("{which}: {message}"))
-                .await?;
+        if touched == 0 {
+            done.clone()?;
         }
-        done.map(|()| Touched { records: touched })
+        let which = described(selection, touched);
+        // What was done is told also where not all of it was.
+        let end = match &done {
+            Ok(()) => String::new(),
+            Err(error) => format!("; then it stopped, and others stay as they were: {error}"),
+        };
+        let about = About::topic("parked").because(deed.reason());
+        let noted = self.note(about, by, format!("{which}: {message}{end}"));
+        done.and(noted.await)?;
+        Ok(Touched { records: touched })
     }
 
     /// Those of a group, or all, as far as they match.
@@ -365,7 +381,7 @@ impl Operations {
                 touched += 1;
                 let about = About {
                     record: Some(record),
-                    ..About::topic("parked")
+                    ..About::topic("parked").because(deed.reason())
                 };
                 self.note(about, by, message.to_owned()).await?;
             }

@@ -1,6 +1,6 @@
 //! Access: who gets in, and the tokens of programs.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use maud::{Markup, html};
 
@@ -13,6 +13,7 @@ use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
 use super::sent::Sent;
 use crate::OpsError;
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
 
@@ -47,7 +48,7 @@ pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Resp
 
 pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
     let tokens = desk.operations.tokens().await.map(|list| list.tokens);
-    download::list(&context, "mosync-tokens.csv", tokens).await
+    download::whole(&context, "mosync-tokens.csv", tokens).await
 }
 
 pub(super) async fn make(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {

@@ -3,10 +3,10 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 
+use crate::pages::asked::Path;
 use crate::token;
 
 /// The style sheet.

@@ -1,6 +1,6 @@
 //! Dead messages: those that no worker could process, set aside.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
@@ -13,6 +13,7 @@ use super::parts::{card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, explain, fault, job};
 use crate::OpsError;
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeadList, DeadView, RecordId};
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::ObjectKind;
 use domain::job::{JobKind, SalesforceShown};
@@ -18,6 +18,7 @@ use super::parts::{badge, card, empty, notice, pager, table, time};
 use super::sent::Sent;
 use super::{Desk, fault, logs, parked, stages, words};
 use crate::OpsError;
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{GroupSearch, Groups, JobView, LogLine, LogPageView, LogSearch};
 
@@ -175,7 +176,10 @@ async fn page(
         limit: Some(LINES),
         ..LogSearch::default()
     };
-    let log = desk.operations.logs(&lines).await?;
+    let log = desk
+        .operations
+        .logs(&lines, context.viewer.role.right())
+        .await?;
     let may_steer =
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {

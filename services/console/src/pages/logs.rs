@@ -14,8 +14,8 @@ use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, assets, download, explain, fault, job};
-use crate::export;
-use crate::operations::logs::query_of;
+use crate::operations::logs::{ACCESS, query_of};
+use crate::rights::Right;
 use crate::views::{Format, LogLine, LogPageView, LogSearch};
 
 /// Where it is.
@@ -37,7 +37,7 @@ const TOPICS: [&str; 11] = [
     "mos",
     "parked",
     "dead",
-    "access",
+    ACCESS,
 ];
 
 /// What was asked for, as it was written, and what is wrong with each.
@@ -183,7 +183,8 @@ pub(super) async fn show(
 ) -> Response {
     let asked = Asked::of(query.as_deref());
     let read = if asked.errors.is_empty() {
-        desk.operations.logs(&asked.search).await
+        let may = context.viewer.role.right();
+        desk.operations.logs(&asked.search, may).await
     } else {
         Ok(LogPageView {
             entries: Vec::new(),
@@ -207,7 +208,7 @@ fn page(context: &PageContext, asked: &Asked, found: &LogPageView) -> Page {
         |record| format!("Timeline of {record}"),
     );
     let body = html! {
-        (card::card("Search", &form(asked)))
+        (card::card("Search", &form(context, asked)))
         @if asked.errors.is_empty() {
             (card::with_actions(&heading, &of_record(context, record), &result(context, asked, found, record.is_some())))
         }
@@ -238,7 +239,7 @@ fn of_record(context: &PageContext, record: Option<&str>) -> Markup {
     }
 }
 
-fn form(asked: &Asked) -> Markup {
+fn form(context: &PageContext, asked: &Asked) -> Markup {
     let search = &asked.search;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let mut objects = vec![("", "All objects")];
@@ -250,7 +251,13 @@ fn form(asked: &Asked) -> Markup {
     ];
     let topic = text(&search.topic);
     let mut topics = vec![("", "All topics")];
-    topics.extend(TOPICS.map(|topic| (topic, topic)));
+    let is_shown = |topic: &&str| *topic != ACCESS || context.viewer.may(Right::Administer);
+    topics.extend(
+        TOPICS
+            .into_iter()
+            .filter(is_shown)
+            .map(|topic| (topic, topic)),
+    );
     if !topic.is_empty() && !TOPICS.contains(&topic.as_str()) {
         topics.push((&topic, &topic));
     }
@@ -380,11 +387,11 @@ pub(super) async fn export(
         format: Some(format),
         ..Asked::of(query.as_deref()).search
     };
-    match desk.operations.all_logs(&search) {
-        Ok(pages) => {
-            let body = export::file(format, pages);
-            download::attached(file, format.media_type(), body)
-        }
+    match desk
+        .operations
+        .all_logs(&search, context.viewer.role.right())
+    {
+        Ok(pages) => download::list(&context, file, format, pages).await,
         Err(error) => PageFault::within(&context, error).into_response(),
     }
 }

@@ -7,6 +7,7 @@
 //! there.
 
 mod access;
+mod asked;
 mod assets;
 pub mod context;
 mod dead;
@@ -40,13 +41,13 @@ use http::{HeaderMap, Method, Uri};
 
 pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
-pub(crate) use live::Live;
+pub(crate) use live::{Live, PATH as LIVE, Streams};
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use sign_in::ask as ask_to_sign_in;
 
 use crate::OpsError;
 use crate::api;
-use crate::entry::{Console, Front, Watch, guard};
+use crate::entry::{Console, Front, Peer, Watch, guard};
 use crate::rights::Right;
 
 /// No form here is longer.
@@ -279,24 +280,30 @@ pub(crate) fn router(console: &Console) -> Router {
         .with_state(console.clone())
 }
 
-async fn no_such_page(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> Response {
+async fn no_such_page(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    peer: Peer,
+    uri: Uri,
+) -> Response {
     let path = uri.path();
     if path == "/api" || path.starts_with("/api/") {
         return api::no_such_path(path);
     }
     let error = OpsError::NotFound(format!("there is no page at {path}"));
-    fault::to_whoever(&console, &headers, path, error).await
+    fault::to_whoever(&console, &headers, &peer, path, error).await
 }
 
 async fn wrong_method(
     State(console): State<Console>,
     method: Method,
     headers: HeaderMap,
+    peer: Peer,
     uri: Uri,
 ) -> Response {
     let path = uri.path();
     let error = OpsError::WrongMethod(format!("{path} cannot be asked by {method}"));
-    fault::to_whoever(&console, &headers, path, error).await
+    fault::to_whoever(&console, &headers, &peer, path, error).await
 }
 
 #[cfg(test)]

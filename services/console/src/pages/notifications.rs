@@ -1,6 +1,6 @@
 //! Notifications: what the administrators were told, of which incident, and whether it arrived.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::notification::{DeliveryState, Event, Matter};
 use maud::{Markup, html};
@@ -13,6 +13,7 @@ use super::parts::table::number;
 use super::parts::{card, empty, form, notice, pager, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, fault, right_to_see, settings};
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeliveryView, IncidentView, MailView, NotificationList, NotificationView};
 use crate::{OpsError, export};
@@ -358,5 +359,5 @@ pub(super) async fn export_incidents(State(desk): State<Desk>, context: PageCont
     let may = context.viewer.role.right();
     let list = desk.operations.notifications(None, Some(1), may).await;
     let open = list.map(|list| list.open);
-    download::list(&context, "mosync-incidents.csv", open).await
+    download::whole(&context, "mosync-incidents.csv", open).await
 }

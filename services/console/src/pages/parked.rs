@@ -259,7 +259,9 @@ async fn page(
     };
     let dead = context.status.dead;
     let actions = html! {
-        a.button href=(dead::PATH) { "Dead messages (" (number(dead)) ")" }
+        a.button href=(dead::PATH) {
+            "Dead messages" @if let Some(dead) = dead { " (" (number(dead)) ")" }
+        }
         a.button href=(address(EXPORT, &filter(search))) { "Export CSV" }
     };
     let hint = html! {
@@ -543,5 +545,5 @@ pub(super) async fn export(
 pub(super) async fn export_causes(State(desk): State<Desk>, context: PageContext) -> Response {
     let groups = desk.operations.parked_groups(&GroupSearch::default()).await;
     let groups = groups.map(|groups| groups.groups);
-    download::list(&context, "mosync-causes.csv", groups).await
+    download::whole(&context, "mosync-causes.csv", groups).await
 }

@@ -16,29 +16,28 @@ impl Sent {
         self.all(name).find(|value| !value.trim().is_empty())
     }
 
-    /// The number of that name; absent when it is empty, too.
+    /// The number of that name in an address; absent when it is empty, too.
     ///
     /// # Errors
     /// [`OpsError::Invalid`] for what is no number.
     pub(super) fn number(&self, name: &str) -> Result<Option<u64>, OpsError> {
-        let Some(text) = self.get(name) else {
-            return Ok(None);
-        };
-        text.trim().parse().map(Some).map_err(|_none| {
+        let read = |text: String| text.trim().parse().map_err(|_none| text);
+        self.get(name).map(read).transpose().map_err(|text| {
             OpsError::Invalid(format!(
-                "{name} `{text}` is no whole number; go back to the page and take one of its links"
+                "what stands after `?` in the address cannot be understood: {name} `{text}` is no whole number; follow a link of the console"
             ))
         })
     }
 
-    /// The number of that name, which a form of ours always has.
+    /// The number of that name in a form, which our forms always have.
     ///
     /// # Errors
     /// [`OpsError::Invalid`] for what is no number.
     pub(super) fn needed(&self, name: &str) -> Result<u64, OpsError> {
-        self.number(name)?.ok_or_else(|| {
+        let number = self.get(name).and_then(|text| text.trim().parse().ok());
+        number.ok_or_else(|| {
             OpsError::Invalid(format!(
-                "{name} is missing; load the page again, and send its form"
+                "the form cannot be understood, so nothing was done: {name} is no whole number; open the page again and send it from there"
             ))
         })
     }

@@ -543,7 +543,7 @@ async fn what_is_no_number_is_told_on_a_page() {
     ] {
         let refused = visitor.get(path).await;
         assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
-        refused.has("is no whole number; go back to the page");
+        refused.has("is no whole number; follow a link of the console");
         refused.has("<nav aria-label=\"mosync\">");
     }
     let token = visitor.get(SETTINGS).await.form(SETTINGS).remove(0);

@@ -43,7 +43,7 @@ impl Operations {
         let lost = self.lost_fields().await?;
 
         let mut finding = Finding::default();
-        match self.queue.dead_count().await {
+        match self.of_broker(self.queue.dead_count()).await {
             Ok(dead) => finding.conditions.extend(of_dead(dead)),
             Err(error) => {
                 finding.unknown.insert(Matter::MessagesSetAside);

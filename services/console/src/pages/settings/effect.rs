@@ -1,11 +1,12 @@
 //! What a save would do, shown before it is done.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
 use super::PREVIEWED;
 use super::save::{self, Came};
+use crate::pages::asked::Path;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;

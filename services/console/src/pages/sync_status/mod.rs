@@ -122,7 +122,7 @@ pub(super) fn main_of(status: &StatusView) -> Option<&JobView> {
     let last_sync_all = status.last_sync_all.as_ref();
     last_sync_all
         .filter(|job| job.over.is_none())
-        .or_else(|| loads().find(|job| job.over.is_none()))
+        .or_else(|| status.unfinished.first())
         .or_else(|| loads().next())
         .or(last_sync_all)
         .or_else(|| status.jobs.first())
