@@ -831,7 +831,7 @@ async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() 
     let rate = api["live"]["per_second"].as_f64().unwrap();
     assert!(rate > 0.0);
     assert_eq!(figure(&page, "Changes/s this hour"), format!("{rate:.1}"));
-    let shown = "<strong>Running: </strong> Backfill: ";
+    let shown = "<strong>Running: </strong>Backfill: ";
     assert!(page.contains(shown), "{page}");
     assert!(
         page.contains(&format!("href=\"/jobs/{}\">Open the job", running.id)),
