@@ -516,9 +516,10 @@ fn entered(page: &str, id: &str) -> (String, String) {
     // Those of other forms are named by the id of theirs.
     let own = buttons.find(|button| !button.contains(" form=\"")).unwrap();
     let tag = own.split('>').next().unwrap();
-    let to = match tag.contains("formaction=") {
-        true => between(tag, "formaction=\"", "\""),
-        false => between(form, "action=\"", "\""),
+    let to = if tag.contains("formaction=") {
+        between(tag, "formaction=\"", "\"")
+    } else {
+        between(form, "action=\"", "\"")
     };
     (to, between(own, ">", "<"))
 }
