@@ -4,12 +4,14 @@ mod handlers;
 mod server;
 mod speech;
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 
-pub use server::{ServeError, Server};
+pub use server::{Bounds, ServeError, Server};
 use speech::Refused;
 
 pub use crate::entry::Keys;
@@ -272,9 +274,9 @@ pub(crate) fn inside(operations: Operations) -> Router {
         .with_state(operations)
 }
 
-/// Everything that is served, for callers from outside, who have to show who they are: the API, and
-/// the pages where there are any.
-pub(crate) fn outside(console: &Console) -> Router {
+/// Everything that is served, for callers from outside, who have to show who they are, and to send
+/// their bodies within that time: the API, and the pages where there are any.
+pub(crate) fn outside(console: &Console, for_bodies: Duration) -> Router {
     let guarded = |needs, answers: MethodRouter<Operations>| {
         let watch = Watch {
             console: console.clone(),
@@ -291,6 +293,10 @@ pub(crate) fn outside(console: &Console) -> Router {
     let policy = Policy::of(console.web.as_deref());
     api.layer(DefaultBodyLimit::max(MAX_BODY))
         .with_state(console.operations.clone())
+        .layer(axum::middleware::from_fn_with_state(
+            for_bodies,
+            headers::in_time,
+        ))
         .layer(axum::middleware::from_fn_with_state(
             policy,
             headers::policy,

@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use crate::OpsError;
 use crate::views::{
-    DeadView, DeliveryView, Format, JobView, LeftRecord, LogLine, NotificationView, ParkedView,
-    PreviewedView, UserView, UsersView,
+    DeadView, DeliveryView, Format, GroupView, IncidentView, JobView, LeftRecord, LogLine,
+    NotificationView, ParkedView, PastSave, PreviewedView, TokenView, UserView, UsersView,
 };
 
 /// A line of an export.
@@ -269,6 +269,105 @@ impl Line for DeadView {
     }
 }
 
+impl Line for GroupView {
+    const HEADINGS: &'static [&'static str] = &[
+        "group",
+        "stage",
+        "kind",
+        "cause",
+        "advice",
+        "records",
+        "first",
+        "last",
+        "samples",
+        "dismissed",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        let samples = self.samples.iter().map(|sample| sample.id.to_string());
+        vec![
+            self.id.clone(),
+            stage(self.stage).to_owned(),
+            self.kind.name().to_owned(),
+            self.cause.clone(),
+            self.advice.clone(),
+            self.count.to_string(),
+            self.first.to_string(),
+            self.last.to_string(),
+            samples.collect::<Vec<_>>().join("; "),
+            yes_or_no(self.dismissed).to_owned(),
+        ]
+    }
+}
+
+impl Line for IncidentView {
+    const HEADINGS: &'static [&'static str] = &[
+        "incident", "matter", "object", "count", "cause", "advice", "page", "since", "told",
+        "messages",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.matter.name().to_owned(),
+            self.object.clone(),
+            self.count.to_string(),
+            self.cause.clone(),
+            self.advice.clone(),
+            self.page.clone(),
+            self.since.to_string(),
+            time(self.told),
+            self.messages.to_string(),
+        ]
+    }
+}
+
+impl Line for TokenView {
+    const HEADINGS: &'static [&'static str] = &[
+        "id",
+        "name",
+        "scope",
+        "created",
+        "created_by",
+        "used",
+        "revoked",
+        "revoked_by",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        vec![
+            self.id.clone(),
+            self.name.clone(),
+            self.scope.name().to_owned(),
+            self.created.to_string(),
+            self.created_by.clone(),
+            time(self.used),
+            time(self.revoked),
+            self.revoked_by.clone().unwrap_or_default(),
+        ]
+    }
+}
+
+impl Line for PastSave {
+    const HEADINGS: &'static [&'static str] =
+        &["revision", "rule_revision", "saved", "author", "changes"];
+
+    fn cells(&self) -> Vec<String> {
+        let changes = self.changes.iter().map(|change| change.words.as_str());
+        vec![
+            self.revision.to_string(),
+            self.rule_revision.to_string(),
+            self.saved.to_string(),
+            self.author.clone(),
+            changes.collect::<Vec<_>>().join("; "),
+        ]
+    }
+}
+
+const fn yes_or_no(flag: bool) -> &'static str {
+    if flag { "yes" } else { "no" }
+}
+
 fn time(at: Option<Timestamp>) -> String {
     at.map(|at| at.to_string()).unwrap_or_default()
 }
@@ -307,13 +406,12 @@ impl Line for UserLine<'_> {
     ];
 
     fn cells(&self) -> Vec<String> {
-        let yes_or_no = |flag: bool| if flag { "yes" } else { "no" }.to_owned();
         vec![
             self.user.id.to_string(),
             self.user.name.clone().unwrap_or_default(),
             self.user.username.clone().unwrap_or_default(),
-            self.user.is_active.map(yes_or_no).unwrap_or_default(),
-            yes_or_no(self.holds),
+            self.user.is_active.map_or("", yes_or_no).to_owned(),
+            yes_or_no(self.holds).to_owned(),
             self.sets.join("; "),
             self.until.clone().unwrap_or_default(),
             self.opportunities.to_string(),

@@ -2,7 +2,7 @@
 //! guesses, is told to wait.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use domain::Timestamp;
 
@@ -38,11 +38,16 @@ impl Kind {
 
 const MINUTE: i64 = 60_000_000;
 
+/// For so many minutes somebody is remembered who got in. A session that nobody uses has ended by then.
+const REMEMBERED: i64 = 60;
+
 /// What was counted in a minute.
 #[derive(Debug, Default)]
 struct Counted {
     minute: i64,
     counts: BTreeMap<(Kind, String), u32>,
+    /// Who got in lately, and in which minute.
+    known: BTreeMap<String, i64>,
 }
 
 /// Counts of the minute that runs.
@@ -50,6 +55,38 @@ struct Counted {
 pub(crate) struct Limits(Arc<Mutex<Counted>>);
 
 impl Limits {
+    /// Counts one before anything is read for it. Whether it is counted: who got in lately is, by the
+    /// `key` that they show. Of anybody else nobody knows yet whether they get in; an address that
+    /// has guessed too often is not even asked.
+    ///
+    /// # Errors
+    /// [`OpsError::TooMany`] when there were too many this minute.
+    pub(crate) fn knock(
+        &self,
+        kind: Kind,
+        key: Option<&str>,
+        peer: &str,
+        now: Timestamp,
+    ) -> Result<bool, OpsError> {
+        let key = key.filter(|key| self.counted(now).known.contains_key(*key));
+        if let Some(key) = key {
+            return self.admit(kind, key, now).map(|()| true);
+        }
+        let guesses = (Kind::Guess, peer.to_owned());
+        let guesses = self.counted(now).counts.get(&guesses).copied();
+        if guesses.is_some_and(|guesses| guesses >= Kind::Guess.most()) {
+            self.admit(Kind::Guess, peer, now)?;
+        }
+        Ok(false)
+    }
+
+    /// Somebody got in.
+    pub(crate) fn know(&self, key: &str, now: Timestamp) {
+        let mut counted = self.counted(now);
+        let minute = counted.minute;
+        counted.known.insert(key.to_owned(), minute);
+    }
+
     /// Counts one.
     ///
     /// # Errors
@@ -67,16 +104,25 @@ impl Limits {
     }
 
     fn count(&self, kind: Kind, who: &str, now: Timestamp) -> u32 {
+        let mut counted = self.counted(now);
+        let count = counted.counts.entry((kind, who.to_owned())).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// What was counted in this minute.
+    fn counted(&self, now: Timestamp) -> MutexGuard<'_, Counted> {
         let mut counted = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let minute = now.as_micros().div_euclid(MINUTE);
         // What was counted in other minutes decides nothing any more, and takes no memory.
         if counted.minute != minute {
             counted.minute = minute;
             counted.counts.clear();
+            counted
+                .known
+                .retain(|_, known| minute - *known <= REMEMBERED);
         }
-        let count = counted.counts.entry((kind, who.to_owned())).or_default();
-        *count = count.saturating_add(1);
-        *count
+        counted
     }
 }
 
@@ -97,5 +143,29 @@ mod tests {
         assert_eq!(limits.admit(Kind::Order, "b", at(90)), Ok(()));
         assert_eq!(limits.admit(Kind::Look, "a", at(90)), Ok(()));
         assert_eq!(limits.admit(Kind::Order, "a", at(120)), Ok(()));
+    }
+
+    #[test]
+    fn an_address_that_guesses_is_not_asked_any_more_and_who_got_in_before_is() {
+        let limits = Limits::default();
+        let at = |seconds: i64| Timestamp::from_micros(seconds * 1_000_000);
+        let knock = |key, seconds| limits.knock(Kind::Look, key, "peer", at(seconds));
+        assert_eq!(knock(Some("anna"), 60), Ok(false));
+        limits.know("anna", at(60));
+        for _ in 0..Kind::Guess.most() {
+            assert_eq!(knock(Some("a guess"), 61), Ok(false));
+            assert_eq!(limits.admit(Kind::Guess, "peer", at(61)), Ok(()));
+        }
+        assert!(knock(Some("a guess"), 62).is_err());
+        assert!(knock(None, 62).is_err());
+        assert_eq!(limits.knock(Kind::Look, None, "other", at(62)), Ok(false));
+        for _ in 0..Kind::Look.most() {
+            assert_eq!(knock(Some("anna"), 63), Ok(true));
+        }
+        assert!(knock(Some("anna"), 64).is_err());
+        assert_eq!(knock(Some("anna"), 120), Ok(true));
+        assert_eq!(knock(Some("a guess"), 120), Ok(false));
+        let later = 60 * (REMEMBERED + 3);
+        assert_eq!(knock(Some("anna"), later), Ok(false));
     }
 }

@@ -1,6 +1,7 @@
 //! Everything that can be asked and ordered, on ports alone.
 
 pub(crate) mod access;
+mod broker;
 mod checklist;
 mod dead;
 mod explain;
@@ -12,7 +13,7 @@ mod notifications;
 mod org;
 mod parked;
 mod settings;
-mod standing;
+pub(crate) mod standing;
 mod status;
 mod users;
 
@@ -122,6 +123,9 @@ pub struct Operations {
     org_memory: org::OrgMemory,
     field_memory: fields::FieldMemory,
     standing_memory: standing::StandingMemory,
+    parked_memory: parked::ParkedMemory,
+    holding_memory: standing::HoldingMemory,
+    broker_memory: broker::BrokerMemory,
     permission_sets: Vec<String>,
     bulk_from: u64,
     previews: Arc<Previews>,
@@ -163,6 +167,9 @@ impl Operations {
             org_memory: org::OrgMemory::default(),
             field_memory: fields::FieldMemory::default(),
             standing_memory: standing::StandingMemory::default(),
+            parked_memory: parked::ParkedMemory::default(),
+            holding_memory: standing::HoldingMemory::default(),
+            broker_memory: broker::BrokerMemory::default(),
             permission_sets: Vec::new(),
             bulk_from: BULK_FROM,
             previews: Arc::default(),
@@ -238,8 +245,7 @@ impl Operations {
 
     /// Writes a line of the integration log about what somebody has ordered.
     async fn note(&self, about: About<'_>, by: &Caller, message: String) -> Result<(), OpsError> {
-        let nobody = message.replace(&by.name(), by.in_process_log());
-        tracing::info!(topic = about.topic, "{nobody}");
+        tracing::info!(topic = about.topic, "{}", discreet(&message, &about, by));
         let entry = LogEntry {
             at: self.now(),
             level: LogLevel::Info,
@@ -258,6 +264,8 @@ struct About<'a> {
     topic: &'static str,
     job: Option<&'a JobId>,
     record: Option<(ObjectKind, SalesforceId)>,
+    /// What somebody has typed as their reason, as the line says it.
+    reason: Option<&'a str>,
 }
 
 impl<'a> About<'a> {
@@ -266,6 +274,7 @@ impl<'a> About<'a> {
             topic,
             job: None,
             record: None,
+            reason: None,
         }
     }
 
@@ -274,8 +283,23 @@ impl<'a> About<'a> {
             topic: "job",
             job: Some(job),
             record: None,
+            reason: None,
         }
     }
+
+    const fn because(self, reason: Option<&'a str>) -> Self {
+        Self { reason, ..self }
+    }
+}
+
+/// A line for the log of the process, which is read by others than the integration log: without who it
+/// was, and without what they have typed, which may be about people.
+fn discreet(message: &str, about: &About<'_>, by: &Caller) -> String {
+    let message = match about.reason {
+        Some(reason) => message.replace(reason, "(for a reason that the integration log says)"),
+        None => message.to_owned(),
+    };
+    message.replace(&by.name(), by.in_process_log())
 }
 
 /// How many a page holds.
@@ -339,4 +363,26 @@ fn reason_of(reason: Option<String>) -> Option<String> {
     reason
         .map(|text| text.trim().chars().take(LONGEST).collect::<String>())
         .filter(|text| !text.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_process_log_has_neither_names_nor_what_people_type() {
+        let anna = Caller::Person("anna@example.com".into());
+        let reason = "anna@example.com knows Mrs Smith";
+        let message = format!("dismissed by {}: {reason}", anna.name());
+        let about = About::topic("parked").because(Some(reason));
+        assert_eq!(
+            discreet(&message, &about, &anna),
+            "dismissed by somebody in the console: (for a reason that the integration log says)"
+        );
+        let about = About::topic("parked");
+        assert_eq!(
+            discreet("resumed by anna@example.com", &about, &anna),
+            "resumed by somebody in the console"
+        );
+    }
 }

@@ -19,19 +19,11 @@ pub struct People {
 }
 
 impl People {
-    /// Who somebody is, by the newest snapshot of permissions; `None`: nobody here.
+    /// Who somebody is by name; `None`: nobody here.
     #[must_use]
-    pub fn role_of(
-        &self,
-        user: &SalesforceId,
-        username: &str,
-        snapshot: &PermissionSnapshot,
-        now: Timestamp,
-    ) -> Option<Role> {
+    pub fn named(&self, username: &str) -> Option<Role> {
         let username = username.to_lowercase();
-        if self.is_administrator(user, snapshot, now) {
-            Some(Role::Administrator)
-        } else if self.operators.contains(&username) {
+        if self.operators.contains(&username) {
             Some(Role::Operator)
         } else {
             self.viewers.contains(&username).then_some(Role::Viewer)
@@ -47,7 +39,9 @@ impl People {
             .count()
     }
 
-    fn is_administrator(
+    /// Whether somebody is an administrator, by a snapshot of permissions.
+    #[must_use]
+    pub fn is_administrator(
         &self,
         user: &SalesforceId,
         snapshot: &PermissionSnapshot,
@@ -90,23 +84,15 @@ mod tests {
             operators: ["ben@example.com".to_owned()].into(),
             viewers: ["ben@example.com".to_owned(), "cleo@example.com".to_owned()].into(),
         };
-        let role = |number, username, now| {
-            people.role_of(
-                &user(number),
-                username,
-                &snapshot,
-                Timestamp::from_micros(now),
-            )
+        let administers = |number, now| {
+            people.is_administrator(&user(number), &snapshot, Timestamp::from_micros(now))
         };
-        assert_eq!(role(1, "anna@example.com", 9), Some(Role::Administrator));
-        assert_eq!(role(1, "anna@example.com", 10), None, "it has run out");
-        assert_eq!(
-            role(2, "dan@example.com", 9),
-            None,
-            "mOS user is not mOS admin"
-        );
-        assert_eq!(role(2, "Ben@Example.com", 9), Some(Role::Operator));
-        assert_eq!(role(3, "cleo@example.com", 9), Some(Role::Viewer));
+        assert!(administers(1, 9));
+        assert!(!administers(1, 10), "it has run out");
+        assert!(!administers(2, 9), "mOS user is not mOS admin");
+        assert_eq!(people.named("Ben@Example.com"), Some(Role::Operator));
+        assert_eq!(people.named("cleo@example.com"), Some(Role::Viewer));
+        assert_eq!(people.named("dan@example.com"), None);
         assert_eq!(
             people.administrators(&snapshot, Timestamp::from_micros(9)),
             1

@@ -29,7 +29,6 @@ pub use fields::{FieldList, FieldView};
 pub use jobs::{JobList, JobSearch, JobView, ObjectView, PauseView, Reason, SyncAllView};
 pub use left::{LeftRecord, LeftView, LeftWhy};
 pub use logs::{Format, LogLine, LogPageView, LogSearch};
-pub(crate) use notifications::by_and_to;
 pub use notifications::{
     DeliveryView, IncidentView, MailView, NotificationList, NotificationView, TestView, TriedView,
 };
@@ -47,8 +46,8 @@ pub use settings::{
     SavedView, SettingsConflict, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
 };
 pub use status::{
-    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, UnreadableView,
-    Verdict, WindowsView,
+    ApiView, ExpiryView, HourView, PollView, StageView, StatusView, StreamView, TroubleKind,
+    TroubleView, UnreadableView, Verdict, WindowsView,
 };
 pub use sync_all::ExpectedSyncAll;
 pub use users::{HolderView, OtherView, UserView, UsersView};

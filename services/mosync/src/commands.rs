@@ -134,3 +134,9 @@ fn reach(configured: &Configured) -> Result<Reach, Failure> {
 async fn connect(config: &Config) -> Result<Adapters, Failure> {
     Ok(Adapters::connect(&config.transport, Arc::new(SystemClock)).await?)
 }
+
+/// For a process without workers, which is of use while the broker is away.
+async fn connect_for_operators(config: &Config) -> Result<Adapters, Failure> {
+    let clock = Arc::new(SystemClock);
+    Ok(Adapters::connect_for_operators(&config.transport, clock).await?)
+}

@@ -26,8 +26,9 @@ const REBUILD: Duration = Duration::from_secs(30);
 pub struct Amqp {
     uri: AMQPUri,
     clock: Arc<dyn Clock>,
-    /// The lock is held while a session is built, so that one caller builds it for all.
-    session: Mutex<Arc<Session>>,
+    /// The lock is held while a session is built, so that one caller builds it for all. `None`
+    /// before the first.
+    session: Mutex<Option<Arc<Session>>>,
     /// Two looks at the dead letters at a time would each see half of them.
     dead: Mutex<()>,
 }
@@ -40,12 +41,23 @@ impl Amqp {
     /// [`ConnectError`] says whether the address is wrong, nobody answers, or the broker is not
     /// prepared for this version.
     pub async fn connect(url: &str, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
+        let amqp = Self::unconnected(url, clock)?;
+        let session = Session::start(&amqp.uri).await?;
+        *amqp.session.lock().await = Some(Arc::new(session));
+        Ok(amqp)
+    }
+
+    /// The same without a link, for whoever can do something while the broker is away: whatever is
+    /// asked first builds one.
+    ///
+    /// # Errors
+    /// [`ConnectError::Url`].
+    pub fn unconnected(url: &str, clock: Arc<dyn Clock>) -> Result<Self, ConnectError> {
         let uri = session::parse(url).map_err(|fault| ConnectError::Url(fault.to_string()))?;
-        let session = Session::start(&uri).await?;
         Ok(Self {
             uri,
             clock,
-            session: Mutex::new(Arc::new(session)),
+            session: Mutex::new(None),
             dead: Mutex::new(()),
         })
     }
@@ -61,10 +73,12 @@ impl Amqp {
                 REBUILD.as_secs()
             )));
         };
-        if slot.is_alive() {
-            return Ok(Arc::clone(&slot));
+        if let Some(session) = slot.as_ref() {
+            if session.is_alive() {
+                return Ok(Arc::clone(session));
+            }
+            session.end().await;
         }
-        slot.end().await;
         let mut waits = ExponentialBuilder::default()
             .with_min_delay(Duration::from_millis(100))
             .with_max_delay(Duration::from_secs(5))
@@ -75,8 +89,9 @@ impl Amqp {
             match Session::start(&self.uri).await {
                 Ok(session) => {
                     tracing::info!("connected to the message broker again");
-                    *slot = Arc::new(session);
-                    return Ok(Arc::clone(&slot));
+                    let session = Arc::new(session);
+                    *slot = Some(Arc::clone(&session));
+                    return Ok(session);
                 }
                 Err(error) => {
                     let wait = waits.next().unwrap_or(REBUILD);

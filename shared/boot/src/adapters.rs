@@ -58,6 +58,26 @@ impl Adapters {
     /// # Errors
     /// [`BootError`].
     pub async fn connect(transport: &Transport, clock: Arc<dyn Clock>) -> Result<Self, BootError> {
+        Self::with_broker(transport, clock, false).await
+    }
+
+    /// The same for operators, who can do something while the broker is away: whatever needs it says
+    /// so then.
+    ///
+    /// # Errors
+    /// [`BootError`].
+    pub async fn connect_for_operators(
+        transport: &Transport,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Self, BootError> {
+        Self::with_broker(transport, clock, true).await
+    }
+
+    async fn with_broker(
+        transport: &Transport,
+        clock: Arc<dyn Clock>,
+        may_be_away: bool,
+    ) -> Result<Self, BootError> {
         match transport {
             Transport::Embedded { folder } => {
                 let embedded = Embedded::open(Location::File(folder.clone()), Arc::clone(&clock))
@@ -78,9 +98,15 @@ impl Adapters {
                     redis_store::RedisStore::connect(redis_url.expose_secret(), deployment)
                         .await
                         .map_err(of_redis)?;
-                let queue = amqp::Amqp::connect(rabbitmq_url.expose_secret(), Arc::clone(&clock))
-                    .await
-                    .map_err(of_broker)?;
+                let url = rabbitmq_url.expose_secret();
+                let queue = match amqp::Amqp::connect(url, Arc::clone(&clock)).await {
+                    Err(amqp::ConnectError::Unreachable(why)) if may_be_away => {
+                        tracing::warn!(why, "the message broker cannot be reached");
+                        amqp::Amqp::unconnected(url, Arc::clone(&clock))
+                    }
+                    connected => connected,
+                };
+                let queue = queue.map_err(of_broker)?;
                 Ok(Self {
                     queue: Arc::new(queue),
                     stores,

@@ -133,7 +133,8 @@ pub async fn start_console(
         Ok::<_, Infallible>(())
     });
     crate::notifications::start(config, adapters, &operations, lifecycle)?;
-    let mut console = Console::new(operations, keys);
+    let proxies = config.console.trusted_proxies.clone();
+    let mut console = Console::new(operations, keys).behind(proxies);
     match own_url(config, address) {
         Some(url) => console = console.with_pages(web(config, url)?),
         None => tracing::warn!(
@@ -142,9 +143,9 @@ pub async fn start_console(
     }
     let stop = lifecycle.soft().clone();
     lifecycle.spawn("console", async move {
-        let served = server.run(console, stop).await;
+        server.run(console, stop).await;
         drop(left);
-        served
+        Ok::<_, Infallible>(())
     });
     readiness.set("console", Ok(()));
     Ok(address)
@@ -259,7 +260,8 @@ impl Reach {
         if let Some(client) = &self.servers {
             return Ok(client.clone());
         }
-        let opened = Adapters::connect(&self.config.transport, Arc::clone(&self.clock)).await;
+        let (transport, clock) = (&self.config.transport, Arc::clone(&self.clock));
+        let opened = Adapters::connect_for_operators(transport, clock).await;
         match (opened, &self.config.transport) {
             (Ok(adapters), transport) => {
                 let operations = adapters.operations(&self.config)?;

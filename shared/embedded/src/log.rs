@@ -108,6 +108,9 @@ fn statement(query: &LogQuery, before: Option<LogPosition>) -> (String, Vec<Valu
     if let Some(topic) = &query.topic {
         and("topic =", Value::Text(topic.clone()));
     }
+    if let Some(topic) = &query.without_topic {
+        and("topic <>", Value::Text(topic.clone()));
+    }
     if let Some(text) = &query.text {
         // Within the document its signs are written as JSON writes them; that sorts out most lines
         // without reading them.

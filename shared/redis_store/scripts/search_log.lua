@@ -1,6 +1,6 @@
 -- ARGV: the newest place to look at ('+' for the end), how many to look at, how many at most,
 -- then what must be so or '' each: level (at least), topic, job, object, record, since, until,
--- words in small letters, and the same as JSON writes them
+-- words in small letters, the same as JSON writes them, and the topic that it must not be
 -- Answers the next place to look at ('' at the beginning of the log), then places and documents.
 local function says(doc)
   -- Most lines are sorted out without reading them.
@@ -14,6 +14,9 @@ local function matches(line)
     if given ~= '' and given ~= line[6 + 2 * field] then
       return false
     end
+  end
+  if ARGV[13] ~= '' and ARGV[13] == line[8] then
+    return false
   end
   return (ARGV[4] == '' or tonumber(line[6]) >= tonumber(ARGV[4]))
     and (ARGV[9] == '' or tonumber(line[4]) >= tonumber(ARGV[9]))

@@ -86,6 +86,7 @@ fn question(query: &LogQuery, from: String, max: usize) -> Vec<String> {
         text(query.until.map(Timestamp::as_micros)),
         wanted.to_ascii_lowercase(),
         in_json(&wanted).to_ascii_lowercase(),
+        text(query.without_topic.as_ref()),
     ]
 }
 

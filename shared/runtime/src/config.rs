@@ -3,6 +3,7 @@
 
 mod faults;
 mod keys;
+mod network;
 mod notify;
 mod reader;
 mod values;
@@ -18,6 +19,7 @@ use secrecy::SecretString;
 use url::Url;
 
 pub use faults::{ConfigError, Fault};
+pub use network::{Network, NoNetwork};
 use reader::Reader;
 
 /// The environment variable that names the file when the command line does not.
@@ -182,7 +184,9 @@ pub struct Console {
     pub viewers: BTreeSet<String>,
     /// Origins whose pages may show the console in a frame, such as the org's Lightning domain.
     pub frame_ancestors: Vec<String>,
-    /// Where people open it: for the sign-in and for links in notifications; `None`: where it
+    /// Proxies that are believed when they say whom they ask for.
+    pub trusted_proxies: Vec<Network>,
+    /// Where people open it, without a path: for the sign-in and for links in notifications; `None`: where it
     /// listens, and no links.
     pub public_url: Option<Url>,
 }

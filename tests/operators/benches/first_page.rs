@@ -379,7 +379,7 @@ async fn serve_console(told: &Told) -> anyhow::Result<()> {
     let stop = CancellationToken::new();
     let served = server.run(console, stop.clone());
     tokio::select! {
-        ended = served => ended?,
+        () = served => anyhow::bail!("the console has ended"),
         ended = work(&stores, &job) => ended?,
     }
     Ok(())

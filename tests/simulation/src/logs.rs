@@ -27,7 +27,12 @@ async fn found(office: &Office, search: LogSearch) -> Vec<LogLine> {
         limit: Some(500),
         ..search
     };
-    let page = office.world.operations().logs(&search).await.unwrap();
+    let page = office
+        .world
+        .operations()
+        .logs(&search, console::rights::Right::Administer)
+        .await
+        .unwrap();
     let mut lines = page.entries;
     lines.reverse();
     lines

@@ -369,7 +369,7 @@ pub(super) async fn export_previewed(
     Asked(search): Asked<PreviewedSearch>,
 ) -> Result<Response, Refused> {
     let format = search.format.unwrap_or(Format::Csv);
-    streamed(format, ops.all_previewed(&preview, &search)?)
+    begun(format, ops.all_previewed(&preview, &search)?).await
 }
 
 pub(super) async fn settings_history(
@@ -431,26 +431,19 @@ pub(super) async fn export_settings(
 
 pub(super) async fn logs(
     State(ops): State<Operations>,
+    May(may): May,
     Asked(search): Asked<LogSearch>,
 ) -> Answer<LogPageView> {
-    answer(ops.logs(&search).await)
+    answer(ops.logs(&search, may).await)
 }
 
 pub(super) async fn export(
     State(ops): State<Operations>,
+    May(may): May,
     Asked(search): Asked<LogSearch>,
 ) -> Result<Response, Refused> {
     let format = search.format.unwrap_or(Format::Csv);
-    streamed(format, ops.all_logs(&search)?)
-}
-
-/// Streamed.
-fn streamed<L: Line + Send + Sync + 'static>(
-    format: Format,
-    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
-) -> Result<Response, Refused> {
-    let content_type = (header::CONTENT_TYPE, format.media_type());
-    Ok(([content_type], export::file(format, pages)).into_response())
+    begun(format, ops.all_logs(&search, may)?).await
 }
 
 /// Streamed, once the first page could be read: what keeps it from that is said with its status.
@@ -462,7 +455,8 @@ async fn begun<L: Line + Send + Sync + 'static>(
     if let Some(Err(error)) = pages.as_mut().peek().await {
         return Err(Refused(error.clone()));
     }
-    streamed(format, pages)
+    let content_type = (header::CONTENT_TYPE, format.media_type());
+    Ok(([content_type], export::file(format, pages)).into_response())
 }
 
 pub(super) async fn document() -> Response {

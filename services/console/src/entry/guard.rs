@@ -8,12 +8,12 @@ use http::{Method, header};
 use subtle::ConstantTimeEq as _;
 
 use super::tokens::bearer;
-use super::{Console, FORM_TOKEN_HEADER, Person, peer, same_origin};
+use super::{Console, FORM_TOKEN_HEADER, Peer, Person, same_origin};
 use crate::api::refusal;
 use crate::limits::Kind;
 use crate::pages::{self, MAX_FORM};
 use crate::rights::Right;
-use crate::{Author, Caller, OpsError, token};
+use crate::{Author, Caller, OpsError};
 
 /// How somebody who does not get in is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -57,21 +57,11 @@ impl Watch {
     async fn admit_program(&self, token: &str, mut request: Request) -> Admitted {
         let console = &self.console;
         let api = |error| no(refusal(error));
-        let now = console.operations.now();
-        let known = console
-            .program(token, request.headers())
-            .await
-            .map_err(api)?;
-        let Some(program) = known else {
-            let guesses = console.limits.admit(Kind::Guess, &peer(&request), now);
-            guesses.map_err(api)?;
+        let peer = Peer::of(console, request.extensions(), request.headers());
+        let known = console.program(token, request.headers(), &peer).await;
+        let Some(program) = known.map_err(api)? else {
             return Err(api(console.without_token(true)));
         };
-        // The commands of this machine are not counted: they could read the database instead.
-        if program.caller != Caller::CommandLine {
-            let who = token::hash_in_words(&token::hash(token));
-            console.limits.admit(Kind::Api, &who, now).map_err(api)?;
-        }
         if !program.right.covers(self.needs) {
             return Err(api(OpsError::Forbidden(format!(
                 "this token may {}, and this needs a token that may {}",
@@ -89,7 +79,7 @@ impl Watch {
     async fn admit_script(&self, request: Request) -> Admitted {
         let console = &self.console;
         let api = |error| no(refusal(error));
-        let person = console.person(request.headers()).await.map_err(api)?;
+        let person = self.person(&request).await.map_err(api)?;
         let (Some(person), Some(web)) = (person, &console.web) else {
             return Err(api(console.without_token(false)));
         };
@@ -102,21 +92,28 @@ impl Watch {
         self.admit(&person, request).map_err(api)
     }
 
+    /// Whose browser it is; holds nothing of the request but its headers.
+    fn person(
+        &self,
+        request: &Request,
+    ) -> impl Future<Output = Result<Option<Person>, OpsError>> + Send {
+        let (console, headers) = (&self.console, request.headers());
+        let peer = Peer::of(console, request.extensions(), headers);
+        let kind = if is_order(request) {
+            Kind::Order
+        } else {
+            Kind::Look
+        };
+        // A page asks for its figures for as long as it is open, whether anybody looks at it or not.
+        let keeps = request.uri().path() != pages::LIVE;
+        async move { console.person(headers, &peer, kind, keeps).await }
+    }
+
     async fn admit_person(&self, request: Request) -> Admitted {
         let console = &self.console;
-        let found = console.person(request.headers()).await;
-        let person = match found {
+        let person = match self.person(&request).await {
             Ok(Some(person)) => person,
-            Ok(None) => {
-                let guess =
-                    console
-                        .limits
-                        .admit(Kind::Guess, &peer(&request), console.operations.now());
-                return Err(no(match guess {
-                    Ok(()) => pages::ask_to_sign_in(console, &request),
-                    Err(error) => pages::PageFault::bare(error).into_response(),
-                }));
-            }
+            Ok(None) => return Err(no(pages::ask_to_sign_in(console, &request))),
             Err(error) => return Err(no(pages::PageFault::bare(error).into_response())),
         };
         let request = if is_order(&request) {
@@ -154,17 +151,15 @@ impl Watch {
 
     /// Whether somebody with a session may, as of now.
     fn admit(&self, person: &Person, mut request: Request) -> Result<Request, OpsError> {
-        let console = &self.console;
-        let kind = if is_order(&request) {
-            Kind::Order
-        } else {
-            Kind::Look
-        };
-        let now = console.operations.now();
-        console.limits.admit(kind, &person.key, now)?;
         let role = person.role.ok_or_else(|| {
             OpsError::Forbidden("you have no role in this console (any more)".to_owned())
         })?;
+        if !role.right().covers(self.needs) && person.is_unchecked {
+            return Err(OpsError::OutOfReach(
+                "whether you still hold the permission set mOS admin was last read more than five minutes ago, and Salesforce does not answer, so what administrators do waits; open Sync Status for what is out of reach, and try again when it answers"
+                    .to_owned(),
+            ));
+        }
         if !role.right().covers(self.needs) {
             return Err(OpsError::Forbidden(format!(
                 "this needs a role that may {}, and you are {} {} here; ask an administrator of the console",

@@ -1,13 +1,18 @@
 //! What every answer tells the browser, and how much a request may bring.
 
+use std::time::Duration;
+
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use futures::StreamExt as _;
 use http::header::{
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
     X_FRAME_OPTIONS,
 };
 use http::{HeaderName, HeaderValue, StatusCode};
+use tokio_util::sync::CancellationToken;
 
 use super::Web;
 use crate::pages::PageFault;
@@ -88,10 +93,55 @@ pub(crate) async fn policy(
     response
 }
 
-/// Said as everything else on that path is.
+/// Refuses a body that does not come to its end in time: nobody holds a place for long by sending
+/// little at a time. Nothing is done before a body was read, so nothing is left half done.
+pub(crate) async fn in_time(
+    State(patience): State<Duration>,
+    request: Request,
+    next: Next,
+) -> Response {
+    if request.body().is_end_stream() {
+        return next.run(request).await;
+    }
+    let path = request.uri().path().to_owned();
+    let read = CancellationToken::new();
+    // Dropped with the body, by whoever has read it to its end or does not want it.
+    let done = read.clone().drop_guard();
+    let request = request.map(|body| {
+        let pieces = body.into_data_stream();
+        Body::from_stream(pieces.inspect(move |_piece| {
+            let _held = &done;
+        }))
+    });
+    let late = async {
+        if tokio::time::timeout(patience, read.cancelled())
+            .await
+            .is_ok()
+        {
+            std::future::pending::<()>().await;
+        }
+    };
+    tokio::select! {
+        biased;
+        response = next.run(request) => response,
+        () = late => {
+            let seconds = patience.as_secs();
+            let said = format!(
+                "the request's body did not come to its end within {seconds} s, so nothing was done; send it again"
+            );
+            refused(&path, StatusCode::REQUEST_TIMEOUT, OpsError::Invalid(said))
+        }
+    }
+}
+
 fn too_much(request: &Request, status: StatusCode, said: &str) -> Response {
-    let error = OpsError::TooLarge(said.to_owned());
-    let mut response = if request.uri().path().starts_with("/api/") {
+    let path = request.uri().path();
+    refused(path, status, OpsError::TooLarge(said.to_owned()))
+}
+
+/// Said as everything else on that path is.
+fn refused(path: &str, status: StatusCode, error: OpsError) -> Response {
+    let mut response = if path.starts_with("/api/") {
         api::refusal(error)
     } else {
         PageFault::bare(error).into_response()

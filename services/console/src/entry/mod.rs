@@ -5,24 +5,28 @@ pub(crate) mod cookie;
 mod guard;
 pub(crate) mod headers;
 mod origin;
+mod peer;
 mod tokens;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, FromRef, Request};
+use axum::extract::FromRef;
+use domain::SalesforceId;
 use http::HeaderMap;
 use ports::sign_in::SignIn;
 use ports::stores::Session;
+use runtime::config::Network;
 use url::Url;
 
 pub(crate) use guard::{Front, Watch, challenge, check_form_token, guard};
 pub(crate) use origin::{FORM_TOKEN_HEADER, form_token, same_origin};
+pub(crate) use peer::Peer;
 pub use tokens::Keys;
 pub(crate) use tokens::USER;
 
-use crate::limits::Limits;
-use crate::pages::{Live, Viewer};
+use crate::limits::{Kind, Limits};
+use crate::operations::standing::Holding;
+use crate::pages::{Live, Streams, Viewer};
 use crate::people::People;
 use crate::rights::Role;
 use crate::{Operations, OpsError, token};
@@ -75,8 +79,10 @@ pub struct Console {
     pub(crate) operations: Operations,
     pub(crate) keys: Keys,
     pub(crate) limits: Limits,
+    pub(crate) proxies: Arc<[Network]>,
     pub(crate) web: Option<Arc<Web>>,
     pub(crate) live: Live,
+    pub(crate) streams: Streams,
 }
 
 impl FromRef<Console> for Operations {
@@ -95,6 +101,16 @@ pub(crate) struct Person {
     pub(crate) form_token: String,
     /// Who they are here; `None`: nobody.
     pub(crate) role: Option<Role>,
+    /// Whether they were administrators when it could last be checked, which is too long ago.
+    pub(crate) is_unchecked: bool,
+}
+
+/// Who somebody is, as of five minutes ago at most.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Known {
+    pub(crate) role: Option<Role>,
+    /// Whether they were administrators when it could last be checked, which is too long ago.
+    pub(crate) is_unchecked: bool,
 }
 
 impl Person {
@@ -117,8 +133,10 @@ impl Console {
             operations,
             keys,
             limits: Limits::default(),
+            proxies: Arc::default(),
             web: None,
             live: Live::default(),
+            streams: Streams::default(),
         }
     }
 
@@ -129,51 +147,106 @@ impl Console {
         self
     }
 
-    /// Whose browser it is: by the session that its cookie names, if it has not ended. Their role is
-    /// asked of the newest snapshot of permissions, at every request; who is deactivated or frozen in
-    /// Salesforce has none any more, five minutes later at the latest.
+    /// Behind these proxies, which are believed when they say whom they ask for.
+    #[must_use]
+    pub fn behind(mut self, proxies: impl Into<Arc<[Network]>>) -> Self {
+        self.proxies = proxies.into();
+        self
+    }
+
+    /// Whose browser it is: by the session that its cookie names, if it has not ended. Counted before
+    /// anything is read: somebody with a session by that, anybody else by the address. A look that
+    /// nobody has asked for, such as that of a page for its figures, `keeps` no session from ending.
     ///
     /// # Errors
-    /// [`OpsError::OutOfReach`] when a store does not answer.
-    pub(crate) async fn person(&self, headers: &HeaderMap) -> Result<Option<Person>, OpsError> {
-        let Some(web) = &self.web else {
-            return Ok(None);
-        };
-        let Some(id) = web.cookies().session(headers) else {
-            return Ok(None);
-        };
-        let key = session_key(&id);
-        let Some(session) = self.operations.visit(&key).await? else {
-            return Ok(None);
-        };
-        let snapshot = self.operations.permissions().await?;
+    /// [`OpsError::TooMany`]; [`OpsError::OutOfReach`] when a store does not answer.
+    pub(crate) async fn person(
+        &self,
+        headers: &HeaderMap,
+        peer: &Peer,
+        kind: Kind,
+        keeps: bool,
+    ) -> Result<Option<Person>, OpsError> {
         let now = self.operations.now();
-        let role = web
-            .people
-            .role_of(&session.user, &session.username, &snapshot, now);
-        let role = match role {
+        let web = self.web.as_deref();
+        let id = web.and_then(|web| web.cookies().session(headers));
+        let key = id.as_deref().map(session_key);
+        let is_counted = self.limits.knock(kind, key.as_deref(), &peer.0, now)?;
+        let person = match (web, id, key) {
+            (Some(web), Some(id), Some(key)) => self.owner(web, &id, key, keeps).await?,
+            _ => None,
+        };
+        let Some(person) = person else {
+            self.limits.admit(Kind::Guess, &peer.0, now)?;
+            return Ok(None);
+        };
+        self.limits.know(&person.key, now);
+        if !is_counted {
+            self.limits.admit(kind, &person.key, now)?;
+        }
+        Ok(Some(person))
+    }
+
+    /// Whose session it is. Who is deactivated or frozen in Salesforce has no role any more, five
+    /// minutes later at the latest.
+    async fn owner(
+        &self,
+        web: &Web,
+        id: &str,
+        key: String,
+        keeps: bool,
+    ) -> Result<Option<Person>, OpsError> {
+        let Some(session) = self.operations.visit(&key, keeps).await? else {
+            return Ok(None);
+        };
+        let known = self.role(web, session.user, &session.username).await?;
+        let role = match known.role {
             Some(role) if self.operations.is_let_in(session.user).await => Some(role),
             Some(_) | None => None,
         };
         Ok(Some(Person {
             session,
             key,
-            form_token: form_token(&id),
+            form_token: form_token(id),
             role,
+            is_unchecked: known.is_unchecked,
         }))
+    }
+
+    /// Who somebody is here: administrators by the newest snapshot of permissions, or by Salesforce
+    /// itself where nobody has taken one for five minutes. Who cannot be checked may look, no more.
+    ///
+    /// # Errors
+    /// [`OpsError::OutOfReach`] when a store does not answer.
+    pub(crate) async fn role(
+        &self,
+        web: &Web,
+        user: SalesforceId,
+        username: &str,
+    ) -> Result<Known, OpsError> {
+        let (people, now) = (&web.people, self.operations.now());
+        let named = people.named(username);
+        let snapshot = self.operations.permissions().await?;
+        let known = |role| Known {
+            role,
+            is_unchecked: false,
+        };
+        if !people.is_administrator(&user, &snapshot, now) {
+            return Ok(known(named));
+        }
+        let set = &people.admin_permission_set;
+        Ok(match self.operations.holding(user, set).await? {
+            Holding::Held => known(Some(Role::Administrator)),
+            Holding::Gone => known(named),
+            Holding::Unknown => Known {
+                role: named.or(Some(Role::Viewer)),
+                is_unchecked: true,
+            },
+        })
     }
 }
 
 /// What the store knows a session by.
 pub(crate) fn session_key(id: &str) -> String {
     token::hash_in_words(&token::hash(id))
-}
-
-/// The address that a request came from, as the socket says it.
-pub(crate) fn peer(request: &Request) -> String {
-    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>();
-    peer.map_or_else(
-        || "nobody".to_owned(),
-        |ConnectInfo(address)| address.ip().to_string(),
-    )
 }

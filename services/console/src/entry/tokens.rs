@@ -3,7 +3,8 @@
 use http::{HeaderMap, header};
 use runtime::config::TokenHash;
 
-use super::Console;
+use super::{Console, Peer};
+use crate::limits::Kind;
 use crate::rights::Right;
 use crate::{Author, Caller, OpsError, token};
 
@@ -52,16 +53,23 @@ pub(crate) fn bearer(headers: &HeaderMap) -> Option<&str> {
 }
 
 impl Console {
-    /// Whose token it is, if anybody's.
+    /// Whose token it is, if anybody's; counted before anything is read.
     ///
     /// # Errors
-    /// [`OpsError::OutOfReach`] when the store does not answer.
+    /// [`OpsError::TooMany`]; [`OpsError::OutOfReach`] when the store does not answer.
     pub(crate) async fn program(
         &self,
         presented: &str,
         headers: &HeaderMap,
+        peer: &Peer,
     ) -> Result<Option<Program>, OpsError> {
+        let now = self.operations.now();
+        let who = token::hash_in_words(&token::hash(presented));
         if let Some(caller) = self.keys.caller(presented) {
+            // The commands of this machine are not counted: they could read the database instead.
+            if caller != Caller::CommandLine {
+                self.limits.admit(Kind::Api, &who, now)?;
+            }
             let user = headers.get(USER).and_then(|user| user.to_str().ok());
             return Ok(Some(Program {
                 author: Author::of(&caller, user),
@@ -69,6 +77,20 @@ impl Console {
                 right: Right::Administer,
             }));
         }
+        let is_counted = self.limits.knock(Kind::Api, Some(&who), &peer.0, now)?;
+        let known = self.stored_token(presented).await?;
+        if known.is_none() {
+            self.limits.admit(Kind::Guess, &peer.0, now)?;
+            return Ok(None);
+        }
+        self.limits.know(&who, now);
+        if !is_counted {
+            self.limits.admit(Kind::Api, &who, now)?;
+        }
+        Ok(known)
+    }
+
+    async fn stored_token(&self, presented: &str) -> Result<Option<Program>, OpsError> {
         let token = self.operations.presented(presented).await?;
         Ok(token.map(|token| {
             let caller = Caller::Token(token.name.into());

@@ -6,6 +6,7 @@ use domain::Timestamp;
 use domain::permission::PermissionSnapshot;
 use ports::stores::{ApiToken, LogEntry, LogLevel, Revoked, Session};
 
+use super::logs::ACCESS;
 use super::{About, Caller, Operations};
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenList, TokenView};
@@ -80,7 +81,7 @@ impl Operations {
             scope.name(),
             caller.name()
         );
-        self.note(About::topic("access"), caller, message).await?;
+        self.note(About::topic(ACCESS), caller, message).await?;
         let known = self.stores.tokens.token(&made.hash).await?;
         let known = known.ok_or_else(|| OpsError::Broken("the new token was lost".to_owned()))?;
         Ok(NewTokenView {
@@ -116,7 +117,7 @@ impl Operations {
             known.token.name,
             caller.name()
         );
-        self.note(About::topic("access"), caller, message).await?;
+        self.note(About::topic(ACCESS), caller, message).await?;
         let known = self.stores.tokens.token(&known.token.hash).await?;
         known.map(|known| TokenView::of(&known)).ok_or_else(unknown)
     }
@@ -145,8 +146,8 @@ impl Operations {
         Ok(Some(known.token))
     }
 
-    /// The session of a key, if it has not ended, with this visit noted.
-    pub(crate) async fn visit(&self, key: &str) -> Result<Option<Session>, OpsError> {
+    /// The session of a key, if it has not ended; this visit `keeps` it from ending.
+    pub(crate) async fn visit(&self, key: &str, keeps: bool) -> Result<Option<Session>, OpsError> {
         let Some(session) = self.stores.sessions.session(key).await? else {
             return Ok(None);
         };
@@ -155,7 +156,7 @@ impl Operations {
             self.stores.sessions.close(key).await?;
             return Ok(None);
         }
-        if now.since(session.seen) >= SEEN_EVERY {
+        if keeps && now.since(session.seen) >= SEEN_EVERY {
             self.stores.sessions.seen(key, now).await?;
         }
         Ok(Some(session))
@@ -195,14 +196,14 @@ impl Operations {
         message: String,
     ) -> Result<(), OpsError> {
         tracing::info!(
-            topic = "access",
+            topic = ACCESS,
             level = level.name(),
             "somebody came, went or was refused; the integration log says who"
         );
         let entry = LogEntry {
             at: self.now(),
             level,
-            topic: "access".to_owned(),
+            topic: ACCESS.to_owned(),
             job: None,
             record: None,
             message,

@@ -240,12 +240,15 @@ fn mail_item(revision: &SettingsRevision, newest: &[NotificationView]) -> Checkl
         let fix = "Write the addresses into mOS Settings, mOS Admin Email Notification.";
         return item(id, title, ChecklistState::ToDo, "no address is named", fix);
     }
-    let named = |delivery: &&DeliveryView| delivery.to.iter().any(|to| emails.contains(to));
-    let tried = newest
-        .iter()
-        .flat_map(|notification| &notification.deliveries)
-        .filter(named)
-        .find(|delivery| delivery.tried.is_some());
+    let named = |delivery: &&DeliveryView| {
+        delivery.tried.is_some() && delivery.to.iter().any(|to| emails.contains(to))
+    };
+    let tried = newest.iter().find_map(|notification| {
+        let tried = || notification.deliveries.iter().filter(named);
+        // One address that nothing reaches is a trouble, whoever else has taken it.
+        let refused = tried().find(|delivery| delivery.state != DeliveryState::Sent);
+        refused.or_else(|| tried().next())
+    });
     let test = "Send a test, and ask whoever reads these addresses whether it has arrived.";
     let Some(delivery) = tried else {
         let evidence = "addresses are named, and no notification was sent to them yet";

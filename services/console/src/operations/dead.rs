@@ -17,12 +17,12 @@ impl Operations {
     /// [`OpsError`].
     pub async fn dead(&self, limit: Option<usize>) -> Result<DeadList, OpsError> {
         let max = page_size(limit)?;
-        let letters = self.queue.dead_letters(max).await?;
+        let letters = self.of_broker(self.queue.dead_letters(max)).await?;
         let messages = letters.into_iter().map(DeadMessage::from);
         let messages = messages.collect::<Vec<_>>();
         Ok(DeadList {
             messages: messages.iter().map(view).collect(),
-            total: self.queue.dead_count().await?,
+            total: self.of_broker(self.queue.dead_count()).await?,
         })
     }
 
@@ -106,11 +106,12 @@ impl Operations {
             "message {id} was discarded by {}: {reason}; {cancelled} records counted as cancelled",
             caller.name()
         );
-        self.note(about(&message), &caller, text).await?;
+        let about = about(&message).because(Some(&reason));
+        self.note(about, &caller, text).await?;
         for record in message.envelope.iter().flat_map(|unit| &unit.records) {
             let about = About {
                 record: Some((record.object, record.id)),
-                ..about(&message)
+                ..about
             };
             let text = format!("not brought to mOS: message {id} was discarded: {reason}");
             self.note(about, &caller, text).await?;
@@ -142,7 +143,7 @@ impl Operations {
     }
 
     async fn set_aside(&self, id: &str) -> Result<DeadMessage, OpsError> {
-        let letter = self.queue.dead_letter(id).await?;
+        let letter = self.of_broker(self.queue.dead_letter(id)).await?;
         letter.map(DeadMessage::from).ok_or_else(|| gone(id))
     }
 }
@@ -185,6 +186,7 @@ fn about(message: &DeadMessage) -> About<'_> {
         topic: "dead",
         job: message.envelope.as_ref().map(|unit| &unit.job),
         record: None,
+        reason: None,
     }
 }
 

@@ -180,7 +180,8 @@ impl Operations {
                 "{id} is cancelled and nothing more of it is read, so it cannot be paused"
             )));
         }
-        let why = reason_of(reason).map_or_else(
+        let reason = reason_of(reason);
+        let why = reason.as_ref().map_or_else(
             || format!("paused by {}", caller.name()),
             |reason| format!("paused by {}: {reason}", caller.name()),
         );
@@ -191,7 +192,8 @@ impl Operations {
             until: None,
         };
         if self.stores.jobs.pause(&job.id, &pause).await? {
-            self.note(About::job(&job.id), &caller, why).await?;
+            let about = About::job(&job.id).because(reason.as_deref());
+            self.note(about, &caller, why).await?;
             return self.job(id).await;
         }
         let job = self.known(id).await?;
@@ -241,11 +243,12 @@ impl Operations {
         let to = SalesforceStatus::Cancelled;
         match self.stores.jobs.transition(&job.id, to, at, None).await? {
             Moved::Now => {
-                let why = reason_of(reason)
-                    .map(|reason| format!(": {reason}"))
-                    .unwrap_or_default();
+                let reason = reason_of(reason);
+                let why = reason.as_ref().map(|reason| format!(": {reason}"));
+                let why = why.unwrap_or_default();
                 let message = format!("cancelled by {}{why}", caller.name());
-                self.note(About::job(&job.id), &caller, message).await?;
+                let about = About::job(&job.id).because(reason.as_deref());
+                self.note(about, &caller, message).await?;
             }
             Moved::Already => {}
             Moved::Refused(_) => return Err(over(&self.known(id).await?, "cancelled")),

@@ -7,17 +7,22 @@ use ports::stores::{LogLevel, LogPosition, LogQuery};
 
 use super::{MAX_PAGE, Operations, object_of, one_of, page_size, record_of};
 use crate::OpsError;
+use crate::rights::Right;
 use crate::views::{LogLine, LogPageView, LogSearch};
 
+/// The topic of who came in, went or was refused.
+pub(crate) const ACCESS: &str = "access";
 /// What is looked for in the sentences of lines has at most so many letters.
 const LONGEST_TEXT: usize = 200;
 
 impl Operations {
-    /// A page of lines, newest first.
+    /// A page of lines, newest first. Those of who came in, which name people, are for whoever may
+    /// administer.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`] names the value that cannot be understood.
-    pub async fn logs(&self, search: &LogSearch) -> Result<LogPageView, OpsError> {
+    /// [`OpsError::Invalid`] names the value that cannot be understood; [`OpsError::Forbidden`] when
+    /// lines are asked for that are for others.
+    pub async fn logs(&self, search: &LogSearch, may: Right) -> Result<LogPageView, OpsError> {
         if search.format.is_some() {
             return Err(OpsError::Invalid(
                 "format is for /api/v1/logs/export; a page is JSON".to_owned(),
@@ -28,7 +33,7 @@ impl Operations {
         let page = self
             .stores
             .log
-            .search(&query_of(search)?, before, max)
+            .search(&shown_to(may, query_of(search)?)?, before, max)
             .await?;
         Ok(LogPageView {
             entries: page
@@ -40,20 +45,23 @@ impl Operations {
         })
     }
 
-    /// All lines, newest first, read page by page as they are taken.
+    /// All lines, newest first, read page by page as they are taken; without those of who came in, as
+    /// above.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`] before anything is read; later ones are in the stream.
+    /// [`OpsError::Invalid`] and [`OpsError::Forbidden`] before anything is read; later ones are in the
+    /// stream.
     pub fn all_logs(
         &self,
         search: &LogSearch,
+        may: Right,
     ) -> Result<impl Stream<Item = Result<Vec<LogLine>, OpsError>> + Send + use<>, OpsError> {
         if search.limit.is_some() {
             return Err(OpsError::Invalid(
                 "limit is for pages; an export has every line".to_owned(),
             ));
         }
-        let query = query_of(search)?;
+        let query = shown_to(may, query_of(search)?)?;
         let before = search.before.as_deref().map(place_of).transpose()?;
         let log = std::sync::Arc::clone(&self.stores.log);
         let first = Some(before);
@@ -71,6 +79,24 @@ impl Operations {
             }
         }))
     }
+}
+
+/// What of it somebody is shown who may so much.
+///
+/// # Errors
+/// [`OpsError::Forbidden`].
+fn shown_to(may: Right, mut query: LogQuery) -> Result<LogQuery, OpsError> {
+    if may.covers(Right::Administer) {
+        return Ok(query);
+    }
+    if query.topic.as_deref() == Some(ACCESS) {
+        return Err(OpsError::Forbidden(
+            "the lines of the topic access name who came in and who was refused; they are for administrators"
+                .to_owned(),
+        ));
+    }
+    query.without_topic = Some(ACCESS.to_owned());
+    Ok(query)
 }
 
 /// What is looked for.
@@ -99,6 +125,7 @@ pub(crate) fn query_of(search: &LogSearch) -> Result<LogQuery, OpsError> {
             .map(|text| one_of("level", text, LogLevel::ALL, |level| level.name()))
             .transpose()?,
         topic: search.topic.clone(),
+        without_topic: None,
         text: words(search.text.as_deref())?,
         since: time("since", &search.since)?,
         until: time("until", &search.until)?,

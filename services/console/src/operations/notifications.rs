@@ -6,11 +6,11 @@ mod send;
 mod watch;
 
 use domain::notification::{
-    Delivery, Event, Matter, Notice, Notification, Settled, Way, notice_id,
+    Board, Delivery, Event, Matter, Notice, Notification, Settled, Way, notice_id,
 };
 use domain::right::Right;
 use futures::Stream;
-use ports::stores::OutboxPosition;
+use ports::stores::{OutboxPosition, StoreError};
 
 use super::{About, Caller, MAX_PAGE, Operations, page_size};
 use crate::OpsError;
@@ -19,6 +19,9 @@ use crate::views::{
 };
 
 pub use send::Notifier;
+
+/// How often what was told is added to the board; others write to it every few seconds.
+const KEEP_ATTEMPTS: u32 = 5;
 
 impl Operations {
     /// Has notifications leave this way; without it, none can be tried.
@@ -160,25 +163,23 @@ impl Operations {
             details: Vec::new(),
             lasted_s: None,
         };
-        let notification = Notification::new(notice, ways);
-        let try_way = async |way: &Way| {
-            let (taken, said) = match courier.deliver(&notification, way).await {
-                Settled::Sent(said) => (true, said),
-                Settled::Later(said) | Settled::Never(said) | Settled::Unwanted(said) => {
-                    (false, said)
-                }
+        let begun = |letter: Notification, place: usize| letter.begun(place, now);
+        let letter = Notification::new(notice, ways);
+        let letter = (0..letter.deliveries.len()).fold(letter, begun);
+        let ways = letter.deliveries.iter();
+        let answers = ways.map(|Delivery { way, .. }| courier.deliver(&letter, way));
+        let answers = futures::future::join_all(answers).await;
+        let settled = |letter: Notification, (place, answer): (usize, Settled)| {
+            // Whoever has ordered it has seen the answer, and orders another one when it is time.
+            let answer = match answer {
+                Settled::Later(said) => Settled::Never(said),
+                answer => answer,
             };
-            let (by, to) = crate::views::by_and_to(way);
-            TriedView {
-                by,
-                to,
-                taken,
-                said,
-            }
+            letter.settled(place, answer, self.now())
         };
-        let ways = notification.deliveries.iter();
-        let tried = ways.map(|Delivery { way, .. }| try_way(way));
-        let tried = futures::future::join_all(tried).await;
+        let letter = answers.into_iter().enumerate().fold(letter, settled);
+        self.keep_told(std::slice::from_ref(&letter)).await?;
+        let tried: Vec<TriedView> = letter.deliveries.iter().map(TriedView::from).collect();
         let taken = tried.iter().filter(|way| way.taken).count();
         self.note(
             About::topic("notify"),
@@ -191,9 +192,26 @@ impl Operations {
         )
         .await?;
         Ok(TestView {
-            id: notification.notice.id,
+            id: letter.notice.id,
             tried,
         })
+    }
+
+    /// Adds to the outbox what was told already, beside whoever watches.
+    async fn keep_told(&self, told: &[Notification]) -> Result<(), StoreError> {
+        let outbox = &self.stores.outbox;
+        let mut attempts = 0;
+        loop {
+            let board = outbox.board().await?;
+            let mut board = board.unwrap_or_else(|| Board::new(self.now()));
+            board.revision += 1;
+            attempts += 1;
+            match outbox.post(&board, told).await {
+                // Another process has looked meanwhile.
+                Err(StoreError::Conflict { .. }) if attempts < KEEP_ATTEMPTS => {}
+                done => return done,
+            }
+        }
     }
 }
 

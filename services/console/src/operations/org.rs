@@ -38,6 +38,7 @@ impl Operations {
             id: revision.settings.org.or(revision.org.id),
             name: None,
             is_sandbox: revision.org.is_sandbox,
+            time_zone: revision.org.id.map(|_known| revision.org.time_zone),
         })
     }
 
@@ -59,6 +60,7 @@ impl Operations {
             id: Some(org.id),
             name: Some(org.name),
             is_sandbox: org.is_sandbox,
+            time_zone: Some(org.time_zone),
         });
         *known = Some((now, view.clone()));
         view

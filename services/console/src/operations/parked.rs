@@ -1,7 +1,11 @@
 //! Parked records: looked at, tried again, dismissed.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
+use domain::Timestamp;
 use domain::error_group::{Chains, ErrorGroup};
 use domain::failure::FailureKind;
 use domain::job::JobId;
@@ -11,6 +15,7 @@ use futures::Stream;
 use futures::future::try_join_all;
 use ports::stores::{ParkedFilter, StoreError};
 use sha2::{Digest as _, Sha256};
+use tokio::sync::Mutex;
 
 use super::{About, Caller, MAX_PAGE, Operations, object_of, page_size, reason_of, record_of};
 use crate::OpsError;
@@ -24,10 +29,68 @@ const BATCH: usize = 500;
 /// Records that can be named in one request; each gets a line of its own in the log.
 const MAX_NAMED: usize = 200;
 
+/// How long many parked records are not counted anew, unless other ones are open: every view of a
+/// page asks for that.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// By what records are filtered: object, job, and the record that they wait for.
+type Bucket = (
+    ObjectKind,
+    Option<JobId>,
+    Option<(ObjectKind, SalesforceId)>,
+);
+
+/// Records of a group that a filter cannot tell apart.
+struct Cell {
+    object: ObjectKind,
+    job: Option<JobId>,
+    parent: Option<(ObjectKind, SalesforceId)>,
+    group: GroupView,
+}
+
+impl Cell {
+    fn matches(&self, filter: &ParkedFilter, group: Option<&str>) -> bool {
+        let ParkedFilter {
+            object,
+            kind,
+            parent,
+            job,
+            dismissed,
+        } = filter;
+        object.is_none_or(|object| object == self.object)
+            && kind.is_none_or(|kind| kind == self.group.kind)
+            && (parent.is_none() || *parent == self.parent)
+            && (job.is_none() || *job == self.job)
+            && dismissed.is_none_or(|dismissed| dismissed == self.group.dismissed)
+            && group.is_none_or(|group| group == self.group.id)
+    }
+}
+
+/// What was counted when so many were open.
+struct Census {
+    at: Timestamp,
+    open: BTreeMap<FailureKind, u64>,
+    cells: Arc<Vec<Cell>>,
+}
+
+/// The last census of many records.
+#[derive(Clone, Default)]
+pub(super) struct ParkedMemory(Arc<Mutex<Option<Census>>>);
+
 /// What is to be done about parked records.
 enum Deed<'a> {
     Retry,
     Dismiss(&'a Dismissal),
+}
+
+impl Deed<'_> {
+    /// What somebody has typed as their reason.
+    fn reason(&self) -> Option<&str> {
+        match self {
+            Self::Retry => None,
+            Self::Dismiss(dismissal) => Some(&dismissal.reason),
+        }
+    }
 }
 
 impl Operations {
@@ -36,27 +99,19 @@ impl Operations {
     /// # Errors
     /// [`OpsError`].
     pub async fn parked_groups(&self, search: &GroupSearch) -> Result<Groups, OpsError> {
-        let filter = ParkedFilter {
-            job: search.job.as_deref().map(JobId::of),
-            ..ParkedFilter::default()
-        };
-        let mut groups = BTreeMap::<(bool, String), GroupView>::new();
-        let mut after = None;
-        loop {
-            let page = self.parked_page(&filter, after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.record());
-            let chains = self.chains(&page).await?;
-            for group in ErrorGroup::of(&page, &chains) {
-                let group = group_view(group);
-                match groups.entry((group.dismissed, group.id.clone())) {
-                    std::collections::btree_map::Entry::Vacant(free) => {
-                        free.insert(group);
-                    }
-                    std::collections::btree_map::Entry::Occupied(known) => {
-                        merge(known.into_mut(), group);
-                    }
+        let job = search.job.as_deref().map(JobId::of);
+        let census = self.census().await?;
+        let mut groups = BTreeMap::<(bool, &str), GroupView>::new();
+        for cell in census.iter() {
+            if job.is_some() && job != cell.job {
+                continue;
+            }
+            let group = &cell.group;
+            match groups.entry((group.dismissed, &group.id)) {
+                Entry::Vacant(free) => {
+                    free.insert(group.clone());
                 }
+                Entry::Occupied(known) => merge(known.into_mut(), group.clone()),
             }
         }
         let mut groups = groups.into_values().collect::<Vec<_>>();
@@ -73,6 +128,57 @@ impl Operations {
             dismissed: records(true),
             groups,
         })
+    }
+
+    /// How many records are like that, on all pages together.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] names the value that cannot be understood.
+    pub async fn parked_count(&self, search: &ParkedSearch) -> Result<u64, OpsError> {
+        let filter = filter_of(search)?;
+        let group = search.group.as_deref();
+        let census = self.census().await?;
+        let found = census.iter().filter(|cell| cell.matches(&filter, group));
+        Ok(found.map(|cell| cell.group.count).sum())
+    }
+
+    /// All parked records, counted. Whoever comes while it is counted waits, and shares the result.
+    async fn census(&self) -> Result<Arc<Vec<Cell>>, OpsError> {
+        let mut known = self.parked_memory.0.lock().await;
+        let (now, open) = (self.now(), self.stores.parked.counts().await?);
+        if let Some(census) = &*known
+            && census.open == open
+            && now.since(census.at) < FRESH
+        {
+            return Ok(Arc::clone(&census.cells));
+        }
+        let mut cells = BTreeMap::<(Bucket, bool, String), GroupView>::new();
+        let (mut after, mut records) = (None, 0);
+        loop {
+            let page = self.parked_page(&ParkedFilter::default(), after).await?;
+            after = page.last().map(Parked::record);
+            records += page.len();
+            count(&page, &self.chains(&page).await?, &mut cells);
+            if page.len() < BATCH {
+                break;
+            }
+        }
+        let cells = cells.into_iter().map(|((bucket, ..), group)| {
+            let (object, job, parent) = bucket;
+            Cell {
+                object,
+                job,
+                parent,
+                group,
+            }
+        });
+        let cells = Arc::new(cells.collect::<Vec<_>>());
+        *known = (records >= BATCH).then(|| Census {
+            at: now,
+            open,
+            cells: Arc::clone(&cells),
+        });
+        Ok(cells)
     }
 
     /// A page of parked records.
@@ -93,7 +199,7 @@ impl Operations {
             after = page.last().map(Parked::record);
             let chains = self.chains(&page).await?;
             let viewed = page.into_iter().map(|parked| view(parked, &chains));
-            records.extend(viewed.filter(|parked| group.is_none_or(|group| parked.group == group)));
+            records.extend(viewed.filter(|view| group.is_none_or(|group| view.group == group)));
             if is_last {
                 break;
             }
@@ -191,20 +297,49 @@ impl Operations {
             ));
         }
         if !selection.records.is_empty() {
+            if selection.is_narrowed() {
+                return Err(OpsError::Invalid(
+                    "records that are named are meant as they are; leave out object, kind, parent, job and dismissed".to_owned(),
+                ));
+            }
             let records = &selection.records;
             return self.each_named(records, deed, by, message).await;
         }
-        let group = selection.group.as_deref();
-        let open = ParkedFilter {
-            dismissed: Some(false),
-            ..ParkedFilter::default()
-        };
         let mut touched = 0;
+        let done = self.each_found(selection, deed, &mut touched).await;
+        if touched == 0 {
+            done.clone()?;
+        }
+        let which = described(selection, touched);
+        // What was done is told also where not all of it was.
+        let end = match &done {
+            Ok(()) => String::new(),
+            Err(error) => format!("; then it stopped, and others stay as they were: {error}"),
+        };
+        let about = About::topic("parked").because(deed.reason());
+        let noted = self.note(about, by, format!("{which}: {message}{end}"));
+        done.and(noted.await)?;
+        Ok(Touched { records: touched })
+    }
+
+    /// Those of a group, or all, as far as they match.
+    async fn each_found(
+        &self,
+        selection: &Selection,
+        deed: &Deed<'_>,
+        touched: &mut u64,
+    ) -> Result<(), OpsError> {
+        let group = selection.group.as_deref();
+        if selection.dismissed && matches!(deed, Deed::Dismiss(_)) {
+            return Err(OpsError::Invalid(
+                "these records are dismissed already; what can be done about them is to try them again".to_owned(),
+            ));
+        }
+        let filter = filter_of(&selection.search())?;
         let mut after = None;
         loop {
-            let page = self.parked_page(&open, after).await?;
-            let Some(last) = page.last() else { break };
-            after = Some(last.record());
+            let page = self.parked_page(&filter, after).await?;
+            after = page.last().map(Parked::record);
             let chains = match group {
                 Some(_) => self.chains(&page).await?,
                 None => Chains::default(),
@@ -214,20 +349,17 @@ impl Operations {
                 .filter(|parked| group.is_none_or(|group| group_of(parked, &chains) == group))
                 .map(Parked::record)
                 .collect::<Vec<_>>();
-            touched += self.done_about(&records, deed).await?;
+            *touched += self.done_about(&records, deed).await?;
+            if page.len() < BATCH {
+                break;
+            }
         }
-        if let (0, Some(group)) = (touched, group) {
+        if let (0, Some(group)) = (*touched, group) {
             return Err(OpsError::NotFound(format!(
-                "no open record is parked in a group `{group}`; `mosync parked list` shows the groups"
+                "no such record is parked in a group `{group}`; `mosync parked list` shows the groups"
             )));
         }
-        let which = group.map_or_else(
-            || format!("all {touched} parked records"),
-            |group| format!("{touched} parked records of group {group}"),
-        );
-        self.note(About::topic("parked"), by, format!("{which}: {message}"))
-            .await?;
-        Ok(Touched { records: touched })
+        Ok(())
     }
 
     async fn each_named(
@@ -255,7 +387,7 @@ impl Operations {
                 touched += 1;
                 let about = About {
                     record: Some(record),
-                    ..About::topic("parked")
+                    ..About::topic("parked").because(deed.reason())
                 };
                 self.note(about, by, message.to_owned()).await?;
             }
@@ -308,6 +440,55 @@ impl Operations {
     ) -> Result<Vec<Parked>, OpsError> {
         Ok(self.stores.parked.list(filter, after, BATCH).await?)
     }
+}
+
+/// Adds a page of records to what is counted.
+fn count(
+    page: &[Parked],
+    chains: &Chains,
+    cells: &mut BTreeMap<(Bucket, bool, String), GroupView>,
+) {
+    let mut buckets = BTreeMap::<Bucket, Vec<&Parked>>::new();
+    for parked in page {
+        let bucket = (parked.object, parked.job.clone(), parked.parent);
+        buckets.entry(bucket).or_default().push(parked);
+    }
+    for (bucket, records) in buckets {
+        for group in ErrorGroup::of(records, chains) {
+            let group = group_view(group);
+            match cells.entry((bucket.clone(), group.dismissed, group.id.clone())) {
+                Entry::Vacant(free) => {
+                    free.insert(group);
+                }
+                Entry::Occupied(known) => merge(known.into_mut(), group),
+            }
+        }
+    }
+}
+
+/// Which records an order was about, for the log.
+fn described(selection: &Selection, touched: u64) -> String {
+    let dismissed = if selection.dismissed {
+        "dismissed"
+    } else {
+        "parked"
+    };
+    let mut which = match &selection.group {
+        Some(group) => format!("{touched} {dismissed} records of group {group}"),
+        None if selection.is_narrowed() => format!("{touched} {dismissed} records"),
+        None => format!("all {touched} {dismissed} records"),
+    };
+    for (name, value) in [
+        ("object", &selection.object),
+        ("reason", &selection.kind),
+        ("parent", &selection.parent),
+        ("job", &selection.job),
+    ] {
+        if let Some(value) = value {
+            which.push_str(&format!(", {name} {value}"));
+        }
+    }
+    which
 }
 
 fn filter_of(search: &ParkedSearch) -> Result<ParkedFilter, OpsError> {

@@ -6,8 +6,9 @@ pub(super) mod preview;
 mod save;
 
 use domain::settings::{SettingsRevision, diff};
+use futures::Stream;
 
-use super::{Operations, page_size};
+use super::{MAX_PAGE, Operations, page_size};
 use crate::OpsError;
 use crate::views::{
     PastSave, SaveSettings, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
@@ -55,6 +56,21 @@ impl Operations {
         let next = revisions.last().filter(|_| found.len() > max);
         let next = next.map(|last| last.revision);
         Ok(SettingsHistory { revisions, next })
+    }
+
+    /// All saves, newest first, read page by page as they are taken.
+    pub fn all_saves(&self) -> impl Stream<Item = Result<Vec<PastSave>, OpsError>> + Send + use<> {
+        let operations = self.clone();
+        futures::stream::try_unfold(Some(None), move |before: Option<Option<u64>>| {
+            let operations = operations.clone();
+            async move {
+                let Some(before) = before else {
+                    return Ok(None);
+                };
+                let page = operations.settings_history(before, Some(MAX_PAGE)).await?;
+                Ok(Some((page.revisions, page.next.map(Some))))
+            }
+        })
     }
 
     /// What two revisions differ in; without numbers, the newest save: the revision in force and

@@ -1,12 +1,18 @@
-//! Whether Salesforce would still let somebody in who has a session here.
+//! Whether Salesforce would still let somebody in who has a session here, and whether they still hold
+//! what makes them administrators.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::{SalesforceId, Timestamp};
+use domain::permission::{Assignment, Grant, Reading, decide};
+use domain::row::Fields;
+use domain::{Row, SalesforceId, Timestamp, soql};
+use ports::source::SourceError;
+use runtime::readback::{RelatedQuery, for_each_related, for_each_row};
 
 use super::Operations;
+use crate::OpsError;
 
 /// How long an answer counts before Salesforce is asked again.
 const FRESH: Duration = Duration::from_secs(5 * 60);
@@ -23,9 +29,24 @@ struct Known {
     is_let_in: bool,
 }
 
+/// Whether somebody holds a permission set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holding {
+    /// As of five minutes ago at most.
+    Held,
+    /// Not any more.
+    Gone,
+    /// Salesforce does not answer.
+    Unknown,
+}
+
 /// What was answered lately, by user.
 #[derive(Clone, Default)]
 pub(super) struct StandingMemory(Arc<Mutex<BTreeMap<SalesforceId, Known>>>);
+
+/// What Salesforce said lately of who holds a permission set, and until when it counts.
+#[derive(Clone, Default)]
+pub(super) struct HoldingMemory(Arc<Mutex<BTreeMap<SalesforceId, (Timestamp, Holding)>>>);
 
 impl Operations {
     /// Whether a user is neither deactivated nor frozen, as of five minutes ago at most. What cannot
@@ -61,6 +82,100 @@ impl Operations {
         !is_out
     }
 
+    /// Whether somebody whom the newest snapshot of permissions knows as a holder of a permission set
+    /// (its API name with namespace) holds it still. The snapshot is believed while the permission
+    /// worker reads; after five minutes without it Salesforce is asked for this one user.
+    ///
+    /// # Errors
+    /// [`OpsError::OutOfReach`] when a store does not answer.
+    pub(crate) async fn holding(&self, user: SalesforceId, set: &str) -> Result<Holding, OpsError> {
+        let now = self.now();
+        let polled = self.stores.permissions.last_poll().await?;
+        if polled.is_some_and(|polled| now.since(polled) <= FRESH) {
+            return Ok(Holding::Held);
+        }
+        let known = self.holdings().get(&user).copied();
+        if let Some((_, holding)) = known.filter(|(until, _)| now < *until) {
+            return Ok(holding);
+        }
+        let asked = tokio::time::timeout(PATIENCE, self.assigned(user, set)).await;
+        let (holding, life) = match asked {
+            Ok(Ok(true)) => (Holding::Held, FRESH),
+            Ok(Ok(false)) => (Holding::Gone, LEFT_ALONE),
+            Ok(Err(_)) | Err(_) => (Holding::Unknown, LEFT_ALONE),
+        };
+        let mut memory = self.holdings();
+        memory.retain(|_, (until, _)| now < *until);
+        memory.insert(user, (now.after(life), holding));
+        Ok(holding)
+    }
+
+    /// Whether an assignment of the set, or of a group that has it, counts for the user.
+    async fn assigned(&self, user: SalesforceId, set: &str) -> Result<bool, SourceError> {
+        const ASSIGNED: &str = "AssigneeId, Assignee.IsActive, ExpirationDate, IsActive, IsRevoked, PermissionSetGroupId, PermissionSet.Name, PermissionSet.NamespacePrefix, PermissionSet.HasActivationRequired";
+        let soql = format!(
+            "SELECT {ASSIGNED} FROM PermissionSetAssignment WHERE AssigneeId = {}",
+            soql::quote(user.as_str())
+        );
+        let mut rows = Vec::new();
+        for_each_row(&*self.source, &soql, false, |row| {
+            rows.push(row.clone());
+            true
+        })
+        .await?;
+        let rows = rows.iter().map(opened).collect::<Result<Vec<_>, _>>()?;
+        let groups: BTreeSet<SalesforceId> = rows.iter().filter_map(group_of).collect();
+        let groups = self.groups_with(set, &groups).await?;
+        let mut reading = Reading::default();
+        for fields in &rows {
+            let needs = match group_of(fields) {
+                None if is_set(fields, set) => {
+                    Some((fields.flag("PermissionSet.HasActivationRequired"), false))
+                }
+                None => None,
+                Some(group) => groups.get(&group).copied(),
+            };
+            if let Some(needs) = needs {
+                reading
+                    .assignments
+                    .push(assignment(user, set, fields, needs)?);
+            }
+        }
+        Ok(decide(&reading, self.now()).holders.contains_key(&user))
+    }
+
+    /// Those of the groups that have the set, and whether the set and the group need activation.
+    async fn groups_with(
+        &self,
+        set: &str,
+        groups: &BTreeSet<SalesforceId>,
+    ) -> Result<BTreeMap<SalesforceId, (bool, bool)>, SourceError> {
+        let query = RelatedQuery {
+            select: "PermissionSetGroupId, PermissionSetGroup.HasActivationRequired, PermissionSet.Name, PermissionSet.NamespacePrefix, PermissionSet.HasActivationRequired",
+            from: "PermissionSetGroupComponent",
+            field: "PermissionSetGroupId",
+            and: "",
+        };
+        let mut found = BTreeMap::new();
+        for_each_related(&*self.source, query, groups, |row| {
+            let Ok(fields) = row.fields() else { return };
+            if let Some(group) = group_of(&fields).filter(|_| is_set(&fields, set)) {
+                let needs = (
+                    fields.flag("PermissionSet.HasActivationRequired"),
+                    fields.flag("PermissionSetGroup.HasActivationRequired"),
+                );
+                found.insert(group, needs);
+            }
+        })
+        .await?;
+        Ok(found)
+    }
+
+    fn holdings(&self) -> MutexGuard<'_, BTreeMap<SalesforceId, (Timestamp, Holding)>> {
+        let memory = self.holding_memory.0.lock();
+        memory.unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Salesforce has just let somebody in.
     pub(crate) fn was_let_in(&self, user: SalesforceId) {
         self.note_standing(user, true);
@@ -75,4 +190,52 @@ impl Operations {
         let memory = self.standing_memory.0.lock();
         memory.unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn opened(row: &Row) -> Result<Fields<'_>, SourceError> {
+    row.fields()
+        .map_err(|error| SourceError::Garbled(error.to_string()))
+}
+
+fn group_of(fields: &Fields<'_>) -> Option<SalesforceId> {
+    fields.id("PermissionSetGroupId")
+}
+
+/// Whether a row names the set, by its API name with namespace.
+fn is_set(fields: &Fields<'_>, set: &str) -> bool {
+    let name = fields.text("PermissionSet.Name").unwrap_or_default();
+    let qualified = match fields.text("PermissionSet.NamespacePrefix") {
+        Some(namespace) => format!("{namespace}__{name}"),
+        None => name,
+    };
+    qualified.eq_ignore_ascii_case(set)
+}
+
+/// An assignment of the set; `needs` says whether the set and its group need activation.
+fn assignment(
+    user: SalesforceId,
+    set: &str,
+    fields: &Fields<'_>,
+    needs: (bool, bool),
+) -> Result<Assignment, SourceError> {
+    let expires = match fields.text("ExpirationDate") {
+        None => None,
+        // One that cannot be read must not count as one that never runs out.
+        Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
+            SourceError::Garbled("a permission row has no usable ExpirationDate".to_owned())
+        })?),
+    };
+    Ok(Assignment {
+        user,
+        user_is_active: fields.flag("Assignee.IsActive"),
+        grant: Grant {
+            permission_set: set.to_owned(),
+            group: None,
+            expires,
+        },
+        is_active: fields.flag("IsActive"),
+        is_revoked: fields.flag("IsRevoked"),
+        set_needs_activation: needs.0,
+        group_needs_activation: needs.1,
+    })
 }

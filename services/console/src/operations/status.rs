@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use domain::failure::{FailureKind, unreadable_advice};
 use domain::frequency::Frequency;
-use domain::job::{Job, JobKind, MosStatus, SalesforceStatus};
+use domain::job::{Job, JobId, JobKind, MosStatus, SalesforceStatus};
 use domain::permission::PermissionSnapshot;
 use domain::settings::Settings;
 use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
+use ports::queue::LinkLost;
 use ports::stores::{
     Gap, OLDEST, ParkedFilter, PollState, Report, SILENT, StreamState, UNSETTLED, WorkerState,
 };
@@ -20,7 +21,7 @@ use super::Operations;
 use crate::OpsError;
 use crate::views::{
     ApiView, ExpiryView, HourView, JobView, PollView, StageView, StatusView, StreamView,
-    UnreadableView, Verdict, WindowsView,
+    TroubleKind, TroubleView, UnreadableView, Verdict, WindowsView,
 };
 
 /// The jobs that are shown.
@@ -44,10 +45,10 @@ const STAGES: [(Stage, &str); 3] = [
 ];
 
 impl Operations {
-    /// How the sync is.
+    /// How the sync is. A broker that does not answer is one of the things that are wrong.
     ///
     /// # Errors
-    /// [`OpsError::OutOfReach`] when a store or the broker does not answer.
+    /// [`OpsError::OutOfReach`] when a store does not answer.
     pub async fn status(&self) -> Result<StatusView, OpsError> {
         let stores = &self.stores;
         let now = self.now();
@@ -56,12 +57,7 @@ impl Operations {
         for object in &self.polled {
             polls.insert(*object, stores.position.poll(*object).await?);
         }
-        let mut queues = BTreeMap::new();
-        for queue in QueueName::ALL {
-            queues.insert(queue.name().to_owned(), self.queue.depth(queue).await?);
-        }
-        let waiting_to_retry = self.queue.waiting().await?;
-        let dead = self.queue.dead_count().await?;
+        let in_queues = self.of_broker(self.in_queues()).await;
         // Before the jobs: whoever sees this poll must see the backfill that it has asked for.
         let permissions_polled = stores.permissions.last_poll().await?;
         let unfinished = stores.jobs.unfinished().await?;
@@ -75,21 +71,44 @@ impl Operations {
             stream: stream.as_ref(),
             polls: &polls,
             permissions_polled,
-            ready: queues.values().sum(),
-            waiting_to_retry,
+            in_queues: in_queues.as_ref().ok(),
             unfinished: &unfinished,
             gaps: open_gaps.len(),
         });
         let revision = stores.settings.current().await?;
         let windows = windows(&revision.settings, workers.get("listener"), &jobs, now);
-        let mut troubles = of_workers(&workers, now);
-        troubles.extend(of_stream(stream.as_ref(), now));
-        troubles.extend(of_messages(dead, &parked));
-        troubles.extend(self.of_gaps(&open_gaps).await?);
-        troubles.extend(of_jobs(&jobs, last_sync_all.as_ref(), now));
+        let mut troubles = Vec::new();
+        let mut tell = |about, messages: Vec<String>| {
+            let told = messages.into_iter();
+            troubles.extend(told.map(|message| TroubleView { about, message }));
+        };
+        let lost = in_queues.as_ref().err();
+        tell(
+            TroubleKind::Broker,
+            lost.map(LinkLost::to_string).into_iter().collect(),
+        );
+        tell(TroubleKind::Worker, of_workers(&workers, now));
+        tell(
+            TroubleKind::Stream,
+            of_stream(stream.as_ref(), now).into_iter().collect(),
+        );
+        let dead = in_queues.as_ref().ok().map(|queues| queues.dead);
+        tell(TroubleKind::Messages, of_dead(dead).into_iter().collect());
+        tell(
+            TroubleKind::Parked,
+            of_parked(&parked).into_iter().collect(),
+        );
+        tell(TroubleKind::Gap, self.of_gaps(&open_gaps).await?);
+        tell(
+            TroubleKind::Job,
+            of_jobs(&jobs, last_sync_all.as_ref(), now),
+        );
         let at_rest = waiting_for.is_empty();
         let reason = match (troubles.is_empty(), at_rest) {
-            (false, _) => troubles.join("; "),
+            (false, _) => {
+                let told = troubles.iter().map(|trouble| trouble.message.as_str());
+                told.collect::<Vec<_>>().join("; ")
+            }
             (true, true) => match windows.as_ref().and_then(|windows| windows.next) {
                 Some(next) => {
                     format!("everything heard from Salesforce is in mOS; next window at {next}")
@@ -107,7 +126,9 @@ impl Operations {
         let unreadable_left_off = parked
             .get(&FailureKind::Unreadable)
             .map_or(0, |all| all.saturating_sub(told_apart));
-        let out_of_reach = out_of_reach(&workers, now);
+        let out_of_reach = in_queues.is_err() || out_of_reach(&workers, now);
+        let live = stores.jobs.get(&JobId::live(now)).await?;
+        let in_queues = in_queues.ok();
         Ok(StatusView {
             verdict: if troubles.is_empty() {
                 Verdict::Healthy
@@ -117,6 +138,7 @@ impl Operations {
                 Verdict::Degraded
             },
             reason,
+            troubles,
             at_rest,
             waiting_for,
             read_at: now,
@@ -138,10 +160,12 @@ impl Operations {
             settings_revision: revision.revision,
             stages: STAGES
                 .into_iter()
-                .map(|(stage, worker)| stage_view(stage, workers.get(worker), &queues, now))
+                .map(|(stage, worker)| {
+                    stage_view(stage, workers.get(worker), in_queues.as_ref(), now)
+                })
                 .collect(),
-            queues,
-            waiting_to_retry,
+            waiting_to_retry: in_queues.as_ref().map(|queues| queues.waiting),
+            queues: in_queues.map(|queues| queues.ready),
             dead,
             parked,
             unreadable,
@@ -154,12 +178,41 @@ impl Operations {
                 .take(JOBS)
                 .map(|job| JobView::of(job, now))
                 .collect(),
+            unfinished: unfinished
+                .iter()
+                .rev()
+                .filter(|job| job.kind != JobKind::Live)
+                .map(|job| JobView::of(job, now))
+                .collect(),
+            live: live.map(|job| JobView::of(&job, now)),
             hours: hours(&jobs, now),
         })
     }
 }
 
+/// What the broker says of its queues.
+struct InQueues {
+    /// Messages ready, by queue.
+    ready: BTreeMap<String, u64>,
+    /// Messages waiting to be retried.
+    waiting: u64,
+    /// Messages set aside.
+    dead: u64,
+}
+
 impl Operations {
+    async fn in_queues(&self) -> Result<InQueues, LinkLost> {
+        let mut ready = BTreeMap::new();
+        for queue in QueueName::ALL {
+            ready.insert(queue.name().to_owned(), self.queue.depth(queue).await?);
+        }
+        Ok(InQueues {
+            ready,
+            waiting: self.queue.waiting().await?,
+            dead: self.queue.dead_count().await?,
+        })
+    }
+
     /// Open gaps, and those that nobody fills any more.
     async fn of_gaps(&self, gaps: &[Gap]) -> Result<Vec<String>, OpsError> {
         let mut filling = 0;
@@ -245,8 +298,8 @@ struct Seen<'a> {
     stream: Option<&'a StreamState>,
     polls: &'a BTreeMap<ObjectKind, Option<PollState>>,
     permissions_polled: Option<Timestamp>,
-    ready: u64,
-    waiting_to_retry: u64,
+    /// `None`: the broker does not answer.
+    in_queues: Option<&'a InQueues>,
     unfinished: &'a [Job],
     gaps: usize,
 }
@@ -269,13 +322,20 @@ fn waiting_for(seen: &Seen<'_>) -> Vec<String> {
     } else if last_change > seen.permissions_polled {
         waiting_for.push("a reading of permissions after the last change".to_owned());
     }
-    if seen.ready > 0 {
-        let units = counted(seen.ready, "unit", "units");
-        waiting_for.push(format!("{units} in queues"));
-    }
-    if seen.waiting_to_retry > 0 {
-        let units = counted(seen.waiting_to_retry, "unit", "units");
-        waiting_for.push(format!("{units} waiting to be retried"));
+    match seen.in_queues {
+        None => waiting_for.push("an answer of the message broker".to_owned()),
+        Some(queues) => {
+            let ready = queues.ready.values().sum();
+            for (number, how) in [
+                (ready, "in queues"),
+                (queues.waiting, "waiting to be retried"),
+            ] {
+                if number > 0 {
+                    let units = counted(number, "unit", "units");
+                    waiting_for.push(format!("{units} {how}"));
+                }
+            }
+        }
     }
     for job in seen.unfinished {
         if job.pending() > 0 {
@@ -357,7 +417,7 @@ fn hours(jobs: &[Job], now: Timestamp) -> Vec<HourView> {
     hours.into_values().collect()
 }
 
-fn api(settings: &Settings, listener: Option<&Report>) -> Option<ApiView> {
+pub(super) fn api(settings: &Settings, listener: Option<&Report>) -> Option<ApiView> {
     let max = count_of(listener, figures::API_MAX)?;
     let until = |name| figure(listener, name).map(Timestamp::from_micros);
     Some(ApiView {
@@ -397,7 +457,7 @@ fn out_of_reach(workers: &BTreeMap<String, Report>, now: Timestamp) -> bool {
         .any(|report| !report.out_of_reach.is_empty() && now.since(report.at) <= SILENT)
 }
 
-fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
+pub(super) fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String> {
     let mut troubles = Vec::new();
     for worker in WORKERS {
         let Some(report) = workers.get(worker) else {
@@ -419,18 +479,16 @@ fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> Vec<String>
     troubles
 }
 
-fn of_messages(dead: u64, parked: &BTreeMap<FailureKind, u64>) -> Vec<String> {
-    let mut troubles = Vec::new();
-    if dead > 0 {
-        let messages = counted(dead, "message is", "messages are");
-        troubles.push(format!("{messages} set aside (see `mosync dead list`)"));
-    }
+fn of_dead(dead: Option<u64>) -> Option<String> {
+    let dead = dead.filter(|dead| *dead > 0)?;
+    let messages = counted(dead, "message is", "messages are");
+    Some(format!("{messages} set aside (see `mosync dead list`)"))
+}
+
+fn of_parked(parked: &BTreeMap<FailureKind, u64>) -> Option<String> {
     let parked = parked.values().sum::<u64>();
-    if parked > 0 {
-        let records = counted(parked, "record is", "records are");
-        troubles.push(format!("{records} parked (see `mosync parked list`)"));
-    }
-    troubles
+    let records = counted(parked, "record is", "records are");
+    (parked > 0).then(|| format!("{records} parked (see `mosync parked list`)"))
 }
 
 fn gaps_are(number: usize) -> String {
@@ -484,13 +542,14 @@ fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<Str
 fn stage_view(
     stage: Stage,
     report: Option<&Report>,
-    queues: &BTreeMap<String, u64>,
+    in_queues: Option<&InQueues>,
     now: Timestamp,
 ) -> StageView {
-    let ready = [Lane::Live, Lane::Bulk]
-        .into_iter()
-        .filter_map(|lane| queues.get(QueueName::new(stage, lane).name()))
-        .sum();
+    let ready = in_queues.map(|queues| {
+        let of_lane = |lane| queues.ready.get(QueueName::new(stage, lane).name());
+        let lanes = [Lane::Live, Lane::Bulk];
+        lanes.into_iter().filter_map(of_lane).sum()
+    });
     let unsettled = count_of(report, UNSETTLED).unwrap_or(0);
     let oldest = figure(report, OLDEST).map(Timestamp::from_micros);
     StageView {

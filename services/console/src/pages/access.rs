@@ -1,23 +1,27 @@
 //! Access: who gets in, and the tokens of programs.
 
-use axum::extract::{Form, Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::State;
+use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::Desk;
 use super::context::PageContext;
-use super::fault::PageFault;
-use super::layout::Page;
+use super::download;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, table, time};
+use super::sent::Sent;
 use crate::OpsError;
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{MakeToken, NewTokenView, TokenView};
 
 /// Where it is.
 pub(crate) const PATH: &str = "/access";
+
+/// The tokens as CSV.
+pub(super) const EXPORT: &str = "/access/tokens/export";
 
 /// The scopes, and what they are for people.
 const SCOPES: &[(&str, &str)] = &[
@@ -31,7 +35,10 @@ const SCOPES: &[(&str, &str)] = &[
 struct Written {
     name: String,
     scope: String,
+    /// Beside the name.
     error: Option<String>,
+    /// Beside the scope.
+    scope_error: Option<String>,
 }
 
 pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
@@ -39,25 +46,18 @@ pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Resp
     answer(&context, page)
 }
 
-/// The form that makes a token.
-#[derive(Debug, Deserialize)]
-pub(super) struct Making {
-    #[serde(default)]
-    name: String,
-    #[serde(default)]
-    scope: String,
+pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
+    let tokens = desk.operations.tokens().await.map(|list| list.tokens);
+    download::whole(&context, "mosync-tokens.csv", tokens).await
 }
 
-pub(super) async fn make(
-    State(desk): State<Desk>,
-    context: PageContext,
-    Form(making): Form<Making>,
-) -> Response {
+pub(super) async fn make(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
     let caller = context.caller();
     let asked = MakeToken {
-        name: making.name.clone(),
-        scope: making.scope.clone(),
+        name: sent.get("name").unwrap_or_default(),
+        scope: sent.get("scope").unwrap_or_default(),
     };
+    let is_known = Right::of_name(&asked.scope).is_some();
     let made = desk.operations.make_token(&asked, &caller).await;
     let page = match made {
         Ok(made) => page(&desk, &context, &Written::default())
@@ -65,10 +65,17 @@ pub(super) async fn make(
             .map(|page| page.notice(once(&made))),
         Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
             let status = error.status();
+            let said = Some(super::fault::sentence(&error.to_string()));
+            let (error, scope_error) = if is_known || asked.name.is_empty() {
+                (said, None)
+            } else {
+                (None, said)
+            };
             let written = Written {
-                name: making.name,
-                scope: making.scope,
-                error: Some(super::fault::sentence(&error.to_string())),
+                name: asked.name,
+                scope: asked.scope,
+                error,
+                scope_error,
             };
             let page = page(&desk, &context, &written).await;
             page.map(|page| page.status(status))
@@ -98,13 +105,6 @@ pub(super) async fn revoke(
     answer(&context, page)
 }
 
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
-}
-
 async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<Page, OpsError> {
     let tokens = desk.operations.tokens().await?.tokens;
     let people = desk.web.as_ref().map(|web| &web.people);
@@ -125,6 +125,7 @@ async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<P
         }
     };
     Ok(Page::new("Access", Icon::Access, body)
+        .actions(html! { a.button href=(EXPORT) download { "Export CSV" } })
         .hint(html! { "Who may see and steer the sync. What was done by whom is in the integration log." }))
 }
 
@@ -196,7 +197,9 @@ fn new_token(context: &PageContext, written: &Written) -> Markup {
         .help("Who uses it, such as Monthly report.")
         .error(written.error.as_deref())
         .required();
-    let scope = Field::new("scope", "Scope").help("What it may do. Less is safer.");
+    let scope = Field::new("scope", "Scope")
+        .help("What it may do. Less is safer.")
+        .error(written.scope_error.as_deref());
     form::order(
         context,
         "/access/tokens",

@@ -3,10 +3,10 @@
 
 use std::sync::LazyLock;
 
-use axum::extract::Path;
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
 
+use crate::pages::asked::Path;
 use crate::token;
 
 /// The style sheet.
@@ -17,6 +17,10 @@ pub(super) const OPERATORS_STYLE: &str = "operators.css";
 pub(super) const LIVE: &str = "live.js";
 /// Shows times in the zone of whoever looks.
 pub(super) const TIMES: &str = "times.js";
+/// The same for times that are written into fields or drawn.
+pub(super) const MOMENTS: &str = "moments.js";
+/// Says aloud what a script has changed.
+pub(super) const SAID: &str = "said.js";
 /// Brings the tab of the page into sight where not all fit.
 pub(super) const TABS: &str = "tabs.js";
 /// The icon of the browser's tab.
@@ -43,6 +47,16 @@ const ASSETS: &[(&str, &str, &str)] = &[
         TIMES,
         "text/javascript; charset=utf-8",
         include_str!("../../assets/times.js"),
+    ),
+    (
+        MOMENTS,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/moments.js"),
+    ),
+    (
+        SAID,
+        "text/javascript; charset=utf-8",
+        include_str!("../../assets/said.js"),
     ),
     (
         TABS,

@@ -1,6 +1,6 @@
 //! Dead messages: those that no worker could process, set aside.
 
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
@@ -9,10 +9,11 @@ use super::layout::Page;
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::table::number;
-use super::parts::{card, empty, notice, record, table, time};
+use super::parts::{card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, explain, fault, job};
 use crate::OpsError;
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeadList, DeadView, RecordId};
 
@@ -77,10 +78,7 @@ fn messages(list: &DeadList) -> Markup {
 }
 
 fn address(id: &str, deed: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20");
-    format!("{PATH}/message/{id}{deed}")
+    format!("{PATH}/message/{}{deed}", pager::part(id))
 }
 
 /// What was written into the form of orders, and what is wrong with it.
@@ -214,20 +212,21 @@ fn its_records(context: &PageContext, records: &[RecordId]) -> Markup {
 }
 
 fn orders(context: &PageContext, message: &DeadView, written: &Written) -> Markup {
-    let reason = Field::new("reason", "Reason")
+    let reason = Field::new("reason", "Reason for discarding")
         .help("Discarding needs one. The records that are still open are counted as cancelled.")
         .error(written.error.as_deref());
+    // A form for each order: Enter in the reason discards, as the reason says.
     html! {
+        @if message.queue.is_some() {
+            (form::order(context, &address(&message.id, "/replay"), html! {
+                div.actions {
+                    button.brand-button type="submit" { "Send back to its queue" }
+                }
+            }))
+        }
         (form::order(context, &address(&message.id, "/discard"), html! {
             (reason.input("text", ""))
-            div.actions {
-                @if message.queue.is_some() {
-                    button.brand-button type="submit" formaction=(address(&message.id, "/replay")) {
-                        "Send back to its queue"
-                    }
-                }
-                button.bad-button type="submit" { "Discard" }
-            }
+            div.actions { button.bad-button type="submit" { "Discard" } }
         }))
     }
 }

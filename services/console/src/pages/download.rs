@@ -19,12 +19,32 @@ pub(super) async fn csv<L: Line + Send + Sync + 'static>(
     file: &str,
     pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
 ) -> Response {
+    list(context, file, Format::Csv, pages).await
+}
+
+/// The same in a format.
+pub(super) async fn list<L: Line + Send + Sync + 'static>(
+    context: &PageContext,
+    file: &str,
+    format: Format,
+    pages: impl Stream<Item = Result<Vec<L>, OpsError>> + Send + 'static,
+) -> Response {
     let mut pages = Box::pin(pages.peekable());
     if let Some(Err(error)) = pages.as_mut().peek().await {
         return PageFault::within(context, error.clone()).into_response();
     }
-    let body = export::file(Format::Csv, pages);
-    attached(file, Format::Csv.media_type(), body)
+    let body = export::file(format, pages);
+    attached(file, format.media_type(), body)
+}
+
+/// A list that is whole already, as CSV.
+pub(super) async fn whole<L: Line + Send + Sync + 'static>(
+    context: &PageContext,
+    file: &str,
+    lines: Result<Vec<L>, OpsError>,
+) -> Response {
+    let whole = futures::stream::once(std::future::ready(lines));
+    csv(context, file, whole).await
 }
 
 /// What browsers save under that name.

@@ -9,7 +9,8 @@ use super::layout::{self, Page};
 use super::parts::icon::Icon;
 use super::{sign_in, sync_status};
 use crate::OpsError;
-use crate::entry::{Console, Person};
+use crate::entry::{Console, Peer, Person};
+use crate::limits::Kind;
 
 /// Why a page is not shown.
 pub(crate) struct PageFault {
@@ -102,13 +103,16 @@ pub(super) fn without_commands(text: &str) -> String {
 }
 
 /// What somebody with a session is told instead of a page: in the frame for who has a role, and whom
-/// to ask for who has none.
+/// to ask for who has none. Who asks too often is told so without anything that has to be read.
 pub(crate) async fn refuse(
     console: &Console,
     person: &Person,
     path: &str,
     error: OpsError,
 ) -> Response {
+    if matches!(error, OpsError::TooMany(_)) {
+        return PageFault::bare(error).into_response();
+    }
     let Some(role) = person.role else {
         return sign_in::outsider(console, &person.session, Some(&person.form_token)).await;
     };
@@ -122,11 +126,13 @@ pub(crate) async fn refuse(
 pub(super) async fn to_whoever(
     console: &Console,
     headers: &HeaderMap,
+    peer: &Peer,
     path: &str,
     error: OpsError,
 ) -> Response {
-    match console.person(headers).await {
+    match console.person(headers, peer, Kind::Look, true).await {
         Ok(Some(person)) => refuse(console, &person, path, error).await,
+        Err(error @ OpsError::TooMany(_)) => PageFault::bare(error).into_response(),
         Ok(None) | Err(_) => PageFault::bare(error).into_response(),
     }
 }

@@ -2,22 +2,23 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::State;
+use axum::response::Response;
 use domain::ObjectKind;
 use domain::job::{JobKind, SalesforceShown};
 use domain::tally::Count;
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, pager, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, fault, logs, parked, stages, words};
+use super::{Desk, fault, logs, parked, stages, words};
 use crate::OpsError;
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{GroupSearch, Groups, JobView, LogLine, LogPageView, LogSearch};
 
@@ -54,9 +55,9 @@ pub(super) fn link(id: &str, words: &str) -> Markup {
     html! { a href=(address(id, "")) { (words) } }
 }
 
-fn address(id: &str, deed: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
-    format!("/jobs/{id}{deed}")
+/// The page of a job, or of an order to it.
+pub(super) fn address(id: &str, deed: &str) -> String {
+    format!("/jobs/{}{deed}", pager::part(id))
 }
 
 /// What was written into the form of orders, and what is wrong with it.
@@ -159,13 +160,6 @@ async fn ordered_page(
     )
 }
 
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
-}
-
 async fn page(
     desk: &Desk,
     context: &PageContext,
@@ -182,7 +176,10 @@ async fn page(
         limit: Some(LINES),
         ..LogSearch::default()
     };
-    let log = desk.operations.logs(&lines).await?;
+    let log = desk
+        .operations
+        .logs(&lines, context.viewer.role.right())
+        .await?;
     let may_steer =
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {
@@ -207,29 +204,32 @@ async fn page(
 }
 
 fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
-    let reason = Field::new("reason", "Reason")
-        .help("It is written to the integration log. A cancellation needs one.")
-        .error(written.error.as_deref());
     // What is read already cannot be held.
     let may_pause = !matches!(
         job.salesforce,
         SalesforceShown::Sealed | SalesforceShown::Cancelled
     );
-    let first = if job.paused.is_some() {
-        "/resume"
-    } else if may_pause {
-        "/pause"
-    } else {
-        "/cancel"
-    };
+    // A form for each order: Enter in a field gives the order that the field belongs to.
     html! {
-        (form::order(context, &address(&job.id, first), html! {
-            (reason.input("text", &written.reason))
-            div.actions {
-                @if job.paused.is_some() { button.brand-button type="submit" { "Resume" } }
-                @else if may_pause { button.button type="submit" { "Pause" } }
-                button.bad-button type="submit" formaction=(address(&job.id, "/cancel")) { "Cancel this job" }
-            }
+        @if job.paused.is_some() {
+            (form::order(context, &address(&job.id, "/resume"), html! {
+                div.actions { button.brand-button type="submit" { "Resume" } }
+            }))
+        } @else if may_pause {
+            (form::order(context, &address(&job.id, "/pause"), html! {
+                (Field::new("reason", "Why it is paused")
+                    .id("pause-reason")
+                    .help("Written to the integration log. It may be left empty.")
+                    .input("text", ""))
+                div.actions { button.button type="submit" { "Pause" } }
+            }))
+        }
+        (form::order(context, &address(&job.id, "/cancel"), html! {
+            (Field::new("reason", "Why it is cancelled")
+                .help("Written to the integration log. A cancellation needs it, and cannot be taken back.")
+                .error(written.error.as_deref())
+                .input("text", &written.reason))
+            div.actions { button.bad-button type="submit" { "Cancel this job" } }
         }))
     }
 }

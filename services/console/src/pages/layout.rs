@@ -1,19 +1,20 @@
 //! The frame of every page: global header with tabs, the line of state, the page's header.
 
 use axum::response::{IntoResponse as _, Response};
-use domain::job::MosStatus;
+use domain::job::{JobKind, MosStatus};
 use http::{StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
 use super::context::PageContext;
 use super::parts::icon::Icon;
 use super::parts::{badge, form, record, time};
-use super::{assets, exists, fault, sync_status, words};
+use super::{PageFault, assets, fault, job, sync_status, words};
+use crate::OpsError;
 use crate::rights::Right;
-use crate::views::{StatusView, Verdict};
+use crate::views::{JobView, StatusView, Verdict};
 
-/// The tabs in their order: name, path, and who sees them. One is shown when its page exists.
-const TABS: &[(&str, &str, Right)] = &[
+/// The tabs in their order: name, path, and who sees them.
+pub(super) const TABS: &[(&str, &str, Right)] = &[
     ("mOS Settings", "/settings", Right::Administer),
     ("Field Mapping", "/mapping", Right::Administer),
     ("mOS Users", "/users", Right::Administer),
@@ -128,6 +129,14 @@ impl Page {
     }
 }
 
+/// A page, or why there is none.
+pub(super) fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
+    match page {
+        Ok(page) => page.response(context),
+        Err(error) => PageFault::within(context, error).into_response(),
+    }
+}
+
 fn head(title: &str, scripts: impl Iterator<Item = &'static str>) -> Markup {
     html! {
         head {
@@ -162,7 +171,7 @@ fn global_header(context: &PageContext) -> Markup {
             nav aria-label="mosync" {
                 ul.tabs {
                     @for (name, path, needs) in TABS {
-                        @if exists(path) && viewer.may(*needs) {
+                        @if viewer.may(*needs) {
                             li { (tab(name, path, &context.path)) }
                         }
                     }
@@ -202,22 +211,34 @@ pub(super) fn verdict(status: &StatusView) -> Markup {
     html! {
         (badge::verdict(status.verdict))
         " "
-        span { (fault::sentence(&fault::without_commands(&status.reason))) }
+        span { (time::within(&fault::sentence(&fault::without_commands(&status.reason)))) }
     }
 }
 
-/// The most recent sync with its result.
+/// The most recent sync with its result, and before it the one that runs, if one does. Live changes go
+/// on all the time, and have none.
 pub(super) fn recent(status: &StatusView) -> Markup {
+    let is_load = |job: &&JobView| job.kind != JobKind::Live;
+    let running = sync_status::main_of(status).filter(is_load);
+    let running = running.filter(|job| job.over.is_none());
+    let known = status.jobs.iter().chain(&status.last_sync_all);
+    let ended = known.filter(is_load).max_by_key(|job| job.over);
+    let ended = ended.filter(|job| job.over.is_some());
     html! {
-        @match status.jobs.first() {
+        @if let Some(job) = running {
+            "Running: " (job::link(&job.id, words::job(job.kind))) " " (badge::mos(job.mos)) ". "
+        }
+        "Most recent sync: "
+        @match ended {
             Some(job) => {
-                "Most recent sync: " (words::job(job.kind)) ", "
-                (badge::mos(job.mos)) ", asked for " (time::at(job.requested))
-                @if matches!(job.mos, MosStatus::Failed) {
-                    @if let Some(error) = &job.error { ": " (error) }
+                (job::link(&job.id, words::job(job.kind))) " " (badge::mos(job.mos))
+                @if let Some(over) = job.over { ", over " (time::at(over)) }
+                @if let (MosStatus::Failed, Some(error)) = (job.mos, &job.error) {
+                    ": " (time::within(error))
                 }
             }
-            None => "Most recent sync: none yet"
+            None if running.is_some() => "none has ended yet",
+            None => "none yet"
         }
     }
 }

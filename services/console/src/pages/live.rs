@@ -9,23 +9,25 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::{RawQuery, State};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse as _, Response};
-use futures::{StreamExt as _, stream};
+use futures::{Stream, StreamExt as _, stream};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::Desk;
 use super::sent::Sent;
 use super::sync_status::parts;
+use super::{Desk, PageFault, Viewer};
+use crate::OpsError;
 
 /// Where it is.
-pub(super) const PATH: &str = "/events";
+pub(crate) const PATH: &str = "/events";
 
 /// Nothing is read more often.
 const EVERY: Duration = Duration::from_secs(1);
@@ -33,6 +35,8 @@ const EVERY: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// After so long the browser has to ask again, and whether it may is looked at again.
 const LONGEST: Duration = Duration::from_secs(4 * 60);
+/// Pages of one session that are told at a time.
+const OF_ONE_SESSION: usize = 32;
 /// How long the browser waits before it asks again.
 const AGAIN: Duration = Duration::from_secs(2);
 
@@ -167,12 +171,58 @@ impl Live {
     }
 }
 
+/// How many pages of each session are told what is live.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Streams(Arc<std::sync::Mutex<BTreeMap<String, usize>>>);
+
+impl Streams {
+    /// One more, where that is not too many.
+    fn enter(&self, session: &str) -> Option<Place> {
+        let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let of_session = open.entry(session.to_owned()).or_default();
+        if *of_session >= OF_ONE_SESSION {
+            return None;
+        }
+        *of_session += 1;
+        let (streams, session) = (self.clone(), session.to_owned());
+        Some(Place { streams, session })
+    }
+}
+
+/// One page's; free when this is dropped.
+#[derive(Debug)]
+struct Place {
+    streams: Streams,
+    session: String,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let open = self.streams.0.lock();
+        let mut open = open.unwrap_or_else(PoisonError::into_inner);
+        match open.get_mut(&self.session) {
+            Some(of_session) if *of_session > 1 => *of_session -= 1,
+            _ => {
+                open.remove(&self.session);
+            }
+        }
+    }
+}
+
 /// The parts as server-sent events, from where the page has seen them.
 pub(super) async fn events(
     State(desk): State<Desk>,
+    Extension(viewer): Extension<Viewer>,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
+    // The session is known by what its forms carry.
+    let Some(place) = desk.streams.enter(&viewer.form_token) else {
+        let error = OpsError::TooMany(format!(
+            "{OF_ONE_SESSION} pages of this session are live already; close some of them"
+        ));
+        return PageFault::bare(error).into_response();
+    };
     // A browser that lost the connection sends the header; a page that opens a new one asks.
     let sent = headers.get(HeaderName::from_static("last-event-id"));
     let sent = sent.and_then(|id| id.to_str().ok()).map(str::to_owned);
@@ -193,10 +243,10 @@ pub(super) async fn events(
         }
     });
     let hello = stream::iter([Event::default().retry(AGAIN).comment("live")]);
-    let events = hello
-        .chain(told)
-        .take_until(tokio::time::sleep(LONGEST))
-        .map(Ok::<_, Infallible>);
+    let events = for_a_while(hello.chain(told)).map(move |event| {
+        let _held = &place;
+        Ok::<_, Infallible>(event)
+    });
     let heartbeat = KeepAlive::new().interval(HEARTBEAT).text("still here");
     let mut response = Sse::new(events).keep_alive(heartbeat).into_response();
     // A proxy in between hands on what comes at once.
@@ -205,6 +255,11 @@ pub(super) async fn events(
         HeaderValue::from_static("no"),
     );
     response
+}
+
+/// Until whoever listens has to show again that they may.
+fn for_a_while<T>(told: impl Stream<Item = T>) -> impl Stream<Item = T> {
+    told.take_until(tokio::time::sleep(LONGEST))
 }
 
 #[cfg(test)]
@@ -311,6 +366,32 @@ mod tests {
         let (left, told) = tokio::join!(left, waiting);
         assert!(left.is_err());
         assert_eq!(content(&told), serde_json::json!({"a": "3"}));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whoever_listens_has_to_ask_again_after_a_while() {
+        let began = Instant::now();
+        let told = stream::unfold((), |()| async {
+            tokio::time::sleep(Duration::from_secs(7)).await;
+            Some(((), ()))
+        });
+        let heard = for_a_while(told).count().await;
+        assert_eq!(began.elapsed(), LONGEST);
+        assert_eq!(heard, 34);
+    }
+
+    #[test]
+    fn a_session_has_so_many_places_and_gets_them_back() {
+        let streams = Streams::default();
+        let mut held: Vec<Place> = (0..OF_ONE_SESSION)
+            .map(|_| streams.enter("anna").unwrap())
+            .collect();
+        assert!(streams.enter("anna").is_none());
+        let other = streams.enter("otto");
+        held.pop();
+        assert!(streams.enter("anna").is_some());
+        drop((held, other));
+        assert!(streams.0.lock().unwrap().is_empty());
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use maud::{Markup, html};
 
 use super::context::PageContext;
@@ -13,9 +13,9 @@ use super::parts::form::Field;
 use super::parts::icon::Icon;
 use super::parts::{badge, card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, download, explain, fault, job};
-use crate::export;
-use crate::operations::logs::query_of;
+use super::{Desk, PageFault, assets, download, explain, fault, job};
+use crate::operations::logs::{ACCESS, query_of};
+use crate::rights::Right;
 use crate::views::{Format, LogLine, LogPageView, LogSearch};
 
 /// Where it is.
@@ -37,7 +37,7 @@ const TOPICS: [&str; 11] = [
     "mos",
     "parked",
     "dead",
-    "access",
+    ACCESS,
 ];
 
 /// What was asked for, as it was written, and what is wrong with each.
@@ -115,6 +115,13 @@ fn moment(text: &str) -> String {
     }
 }
 
+/// As a field of date and time takes it, in UTC.
+fn in_field(written: &str) -> String {
+    let at = Timestamp::parse(&moment(written)).map(|at| at.to_string());
+    let seconds = at.as_deref().and_then(|at| at.get(..19));
+    seconds.unwrap_or_default().to_owned()
+}
+
 /// Each value alone, so that what is wrong is said where it was written.
 fn faults(search: &LogSearch) -> BTreeMap<&'static str, String> {
     let none = LogSearch::default;
@@ -176,7 +183,8 @@ pub(super) async fn show(
 ) -> Response {
     let asked = Asked::of(query.as_deref());
     let read = if asked.errors.is_empty() {
-        desk.operations.logs(&asked.search).await
+        let may = context.viewer.role.right();
+        desk.operations.logs(&asked.search, may).await
     } else {
         Ok(LogPageView {
             entries: Vec::new(),
@@ -200,12 +208,13 @@ fn page(context: &PageContext, asked: &Asked, found: &LogPageView) -> Page {
         |record| format!("Timeline of {record}"),
     );
     let body = html! {
-        (card::card("Search", &form(asked)))
+        (card::card("Search", &form(context, asked)))
         @if asked.errors.is_empty() {
             (card::with_actions(&heading, &of_record(context, record), &result(context, asked, found, record.is_some())))
         }
     };
     let page = Page::new("Integration Logs", Icon::Logs, body)
+        .script(assets::MOMENTS)
         .hint(html! { "What mosync did and met, and what was ordered by whom. No field values." });
     if !asked.errors.is_empty() {
         let said = html! { "Nothing was searched: correct what is marked." };
@@ -230,7 +239,7 @@ fn of_record(context: &PageContext, record: Option<&str>) -> Markup {
     }
 }
 
-fn form(asked: &Asked) -> Markup {
+fn form(context: &PageContext, asked: &Asked) -> Markup {
     let search = &asked.search;
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     let mut objects = vec![("", "All objects")];
@@ -242,20 +251,26 @@ fn form(asked: &Asked) -> Markup {
     ];
     let topic = text(&search.topic);
     let mut topics = vec![("", "All topics")];
-    topics.extend(TOPICS.map(|topic| (topic, topic)));
+    let is_shown = |topic: &&str| *topic != ACCESS || context.viewer.may(Right::Administer);
+    topics.extend(
+        TOPICS
+            .into_iter()
+            .filter(is_shown)
+            .map(|topic| (topic, topic)),
+    );
     if !topic.is_empty() && !TOPICS.contains(&topic.as_str()) {
         topics.push((&topic, &topic));
     }
     let time = |name, label, value: &str| {
+        let field = Field::new(name, label).error(asked.error(name));
         // A browser shows nothing of what is no time: then it is a text.
-        let kind = if asked.error(name).is_some() || value.ends_with('Z') {
-            "text"
-        } else {
-            "datetime-local"
-        };
-        Field::new(name, label)
-            .error(asked.error(name))
-            .input(kind, value)
+        if asked.error(name).is_some() {
+            return field.input("text", value);
+        }
+        // A script shows it in the zone of whoever looks, and sends it with its zone.
+        field.around(&html! {
+            input id=(name) name=(name) type="datetime-local" step="1" value=(in_field(value)) data-moment;
+        })
     };
     html! {
         form.filters method="get" action=(PATH) {
@@ -317,7 +332,7 @@ pub(super) fn lines(context: &PageContext, lines: &[LogLine]) -> Markup {
             badge::level(line.level),
             html! { a href=(pager::address(PATH, &[("topic", &line.topic)])) { (line.topic) } },
             html! {
-                (line.message)
+                (time::within(&line.message))
                 @if line.record.is_some() || line.job.is_some() { p.about { (about(context, line)) } }
             },
         ]
@@ -349,7 +364,7 @@ fn timeline(lines: &[LogLine]) -> Markup {
             @for line in lines {
                 li class=(line.level.name()) {
                     p.timeline-time { (time::at(line.at)) " " (badge::level(line.level)) " " (line.topic) }
-                    p { (line.message) }
+                    p { (time::within(&line.message)) }
                     @if let Some(id) = &line.job { p.about { (job::link(id, id)) } }
                 }
             }
@@ -372,19 +387,17 @@ pub(super) async fn export(
         format: Some(format),
         ..Asked::of(query.as_deref()).search
     };
-    match desk.operations.all_logs(&search) {
-        Ok(pages) => {
-            let body = export::file(format, pages);
-            download::attached(file, format.media_type(), body)
-        }
+    match desk
+        .operations
+        .all_logs(&search, context.viewer.role.right())
+    {
+        Ok(pages) => download::list(&context, file, format, pages).await,
         Err(error) => PageFault::within(&context, error).into_response(),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::Timestamp;
-
     use super::*;
 
     #[test]
@@ -398,5 +411,13 @@ mod tests {
             assert!(Timestamp::parse(meant).is_some());
         }
         assert!(Timestamp::parse(&moment("yesterday")).is_none());
+        for (written, shown) in [
+            ("2026-11-22T15:04", "2026-11-22T15:04:00"),
+            ("2026-11-22T15:04:05.000Z", "2026-11-22T15:04:05"),
+            ("2026-11-22T15:04:05+02:00", ""),
+            ("", ""),
+        ] {
+            assert_eq!(in_field(written), shown, "{written}");
+        }
     }
 }

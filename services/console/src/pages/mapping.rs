@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::Response;
 use domain::ObjectKind;
 use domain::mapping::{ContractTermType, Mapping, MappingRow};
@@ -16,13 +16,16 @@ use super::fault::sentence;
 use super::layout::Page;
 use super::parts::icon::Icon;
 use super::parts::{badge, card, form, notice};
-use super::settings::written::{Faults, Pairs};
+use super::sent::Sent;
+use super::settings::written::Faults;
 use super::settings::{self, Came, SCRIPT};
 use crate::OpsError;
 use crate::views::{FaultView, FieldList, FieldView, SaveSettings};
 
 /// Where it is.
 pub(super) const PATH: &str = "/mapping";
+/// Where the mapping that the org keeps is taken over.
+pub(super) const TAKE_OVER: &str = "/mapping/take-over";
 const FORM: &str = "mapping";
 
 /// A row of the form.
@@ -173,15 +176,69 @@ pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Resp
     settings::answer(&context, page.await)
 }
 
+/// The form with a mapping that was looked at, and what is wrong with it.
+pub(super) async fn again(
+    desk: &Desk,
+    context: &PageContext,
+    (base, mapping): (u64, &Mapping),
+    found: &[FaultView],
+) -> Page {
+    let written = Written::of(base, mapping);
+    let mut faults = Faults::default();
+    written.place(found, &mut faults);
+    page(desk, context, &written, &faults, true).await
+}
+
+/// The mapping that the org keeps as custom metadata of the mOS package: what saving it would do.
+pub(super) async fn take_over(State(desk): State<Desk>, context: PageContext) -> Response {
+    let looked = async {
+        let current = desk.operations.settings().await?;
+        let taken = desk.operations.mapping_of_org(&current.settings.mapping);
+        let failed = match taken.await {
+            Ok(taken) => {
+                let mut document = json!(current.settings);
+                if let Some(document) = document.as_object_mut() {
+                    document.insert("mapping".to_owned(), json!(taken.mapping));
+                }
+                let asked = SaveSettings {
+                    base: Some(current.revision),
+                    settings: serde_json::from_value(document.clone()).ok(),
+                };
+                let page =
+                    settings::foresee(&desk, &context, &asked, document, Came::Mapping).await?;
+                return Ok(match taken.remarks.as_slice() {
+                    [] => page,
+                    remarks => page.notice(notice::warning(&sentences(remarks.iter()))),
+                });
+            }
+            Err(error) => error,
+        };
+        let said = if let OpsError::Refused(found) = &failed {
+            sentences(found.iter().map(|fault| &fault.message))
+        } else if matches!(failed, OpsError::NotFound(_) | OpsError::OutOfReach(_)) {
+            html! { p { (sentence(&failed.to_string())) } }
+        } else {
+            return Err(failed);
+        };
+        let written = Written::of(current.revision, &current.settings.mapping);
+        let page = page(&desk, &context, &written, &Faults::default(), false).await;
+        Ok(page.status(failed.status()).notice(notice::failed(&html! {
+            p { strong { "The org's mapping was not taken over." } }
+            (said)
+        })))
+    };
+    settings::answer(&context, looked.await)
+}
+
+fn sentences<'s>(said: impl Iterator<Item = &'s String>) -> Markup {
+    html! { ul { @for one in said { li { (sentence(one)) } } } }
+}
+
 /// The form was sent, by one of its buttons.
-pub(super) async fn act(
-    State(desk): State<Desk>,
-    context: PageContext,
-    Form(pairs): Form<Pairs>,
-) -> Response {
-    let mut written = Written::read(&pairs);
-    let deed = pairs.iter().find(|(name, _)| name == "do");
-    let deed = deed.map_or("preview", |(_, value)| value.as_str());
+pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
+    let mut written = Written::read(sent.pairs());
+    let deed = sent.get("do");
+    let deed = deed.as_deref().unwrap_or("preview");
     if deed != "preview" {
         change(&mut written, deed);
         let page = page(&desk, &context, &written, &Faults::default(), true).await;
@@ -291,6 +348,9 @@ async fn page(
         .hint(html! { "Only active rows are synced. A field that is left empty is mapped as standard, where it has a standard." })
         .actions(html! {
             a.button href="/settings/transfer" { "Export and import" }
+            (form::order(context, TAKE_OVER, html! {
+                button.button type="submit" { "Take over the org's mapping" }
+            }))
             button.brand-button type="submit" form=(FORM) name="do" value="preview" { "Save" }
         })
         .script(SCRIPT);

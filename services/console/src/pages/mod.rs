@@ -7,6 +7,7 @@
 //! there.
 
 mod access;
+mod asked;
 mod assets;
 pub mod context;
 mod dead;
@@ -40,13 +41,13 @@ use http::{HeaderMap, Method, Uri};
 
 pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
-pub(crate) use live::Live;
+pub(crate) use live::{Live, PATH as LIVE, Streams};
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use sign_in::ask as ask_to_sign_in;
 
 use crate::OpsError;
 use crate::api;
-use crate::entry::{Console, Front, Watch, guard};
+use crate::entry::{Console, Front, Peer, Watch, guard};
 use crate::rights::Right;
 
 /// No form here is longer.
@@ -88,6 +89,12 @@ const ROUTES: &[Route] = &[
         answers: || post(settings::save),
     },
     Route {
+        path: settings::EDIT,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::edit),
+    },
+    Route {
         path: settings::LOOK,
         methods: &["post"],
         needs: Right::Administer,
@@ -98,6 +105,18 @@ const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Administer,
         answers: || get(settings::show_history),
+    },
+    Route {
+        path: settings::HISTORY_EXPORT,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::export_history),
+    },
+    Route {
+        path: settings::PREVIEWED,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(settings::export_previewed),
     },
     Route {
         path: settings::REVERT,
@@ -148,6 +167,12 @@ const ROUTES: &[Route] = &[
         answers: || get(mapping::show).post(mapping::act),
     },
     Route {
+        path: mapping::TAKE_OVER,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(mapping::take_over),
+    },
+    Route {
         path: users::PATH,
         methods: &["get"],
         needs: Right::Administer,
@@ -164,6 +189,12 @@ const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Administer,
         answers: || get(access::show),
+    },
+    Route {
+        path: access::EXPORT,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(access::export),
     },
     Route {
         path: "/access/tokens",
@@ -188,14 +219,17 @@ fn all() -> impl Iterator<Item = &'static Route> {
     ROUTES.iter().chain(operators::ROUTES)
 }
 
-/// Whether there is such a page.
-fn exists(path: &str) -> bool {
-    all().any(|route| route.path == path)
+/// Whether somebody may be sent to this address: it is that of a page which can be looked at.
+fn is_page(address: &str) -> bool {
+    right_to_see(address).is_some()
 }
 
-/// Whether somebody may be sent to this path: it is that of a page which can be looked at. The part
-/// after `?` is the page's own matter.
-fn is_page(address: &str) -> bool {
+/// The right that a page needs; `None` when the address is that of no page which can be looked at.
+/// The part after `?` is the page's own matter.
+fn right_to_see(address: &str) -> Option<Right> {
+    if !address.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return None;
+    }
     let (path, _) = address.split_once('?').unwrap_or((address, ""));
     let is_plain = |part: &str| {
         !part.is_empty()
@@ -216,10 +250,13 @@ fn is_page(address: &str) -> bool {
             }
         }
     };
-    address.bytes().all(|byte| byte.is_ascii_graphic())
-        && all()
-            .filter(|route| route.path != live::PATH)
-            .any(|route| route.methods.contains(&"get") && fits(route.path))
+    let pages = all().filter(|route| route.path != live::PATH);
+    // A name stands before what stands for any name: `/settings/history`, `/jobs/export`.
+    let mut fitting: Vec<&Route> = pages
+        .filter(|route| route.methods.contains(&"get") && fits(route.path))
+        .collect();
+    fitting.sort_by_key(|route| route.path.contains('{'));
+    fitting.first().map(|route| route.needs)
 }
 
 /// All pages, guarded, with the way in and out, and their assets.
@@ -243,29 +280,49 @@ pub(crate) fn router(console: &Console) -> Router {
         .with_state(console.clone())
 }
 
-async fn no_such_page(State(console): State<Console>, headers: HeaderMap, uri: Uri) -> Response {
+async fn no_such_page(
+    State(console): State<Console>,
+    headers: HeaderMap,
+    peer: Peer,
+    uri: Uri,
+) -> Response {
     let path = uri.path();
     if path == "/api" || path.starts_with("/api/") {
         return api::no_such_path(path);
     }
     let error = OpsError::NotFound(format!("there is no page at {path}"));
-    fault::to_whoever(&console, &headers, path, error).await
+    fault::to_whoever(&console, &headers, &peer, path, error).await
 }
 
 async fn wrong_method(
     State(console): State<Console>,
     method: Method,
     headers: HeaderMap,
+    peer: Peer,
     uri: Uri,
 ) -> Response {
     let path = uri.path();
     let error = OpsError::WrongMethod(format!("{path} cannot be asked by {method}"));
-    fault::to_whoever(&console, &headers, path, error).await
+    fault::to_whoever(&console, &headers, &peer, path, error).await
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_tab_leads_to_a_page_that_its_viewers_may_see() {
+        for (name, path, needs) in layout::TABS {
+            let asked = right_to_see(path);
+            assert_eq!(asked, Some(*needs), "{name}");
+        }
+        assert_eq!(right_to_see("/jobs/backfill-1"), Some(Right::Read));
+        assert_eq!(
+            right_to_see("/settings/history?from=1"),
+            Some(Right::Administer)
+        );
+        assert_eq!(right_to_see("/nowhere"), None);
+    }
 
     #[test]
     fn nobody_is_sent_anywhere_but_to_a_page() {

@@ -1,18 +1,19 @@
 //! Notifications: what the administrators were told, of which incident, and whether it arrived.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::notification::{DeliveryState, Event, Matter};
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::badge::{self, Tone};
 use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{card, empty, form, notice, pager, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, download, exists, fault, settings};
+use super::{Desk, PageFault, download, fault, right_to_see, settings};
+use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeliveryView, IncidentView, MailView, NotificationList, NotificationView};
 use crate::{OpsError, export};
@@ -21,6 +22,8 @@ use crate::{OpsError, export};
 pub(super) const PATH: &str = "/notifications";
 /// The same as CSV.
 pub(super) const EXPORT: &str = "/notifications/export";
+/// The incidents that are not over, as CSV.
+pub(super) const INCIDENTS: &str = "/notifications/incidents/export";
 /// Where a test is ordered.
 pub(super) const TEST: &str = "/notifications/test";
 
@@ -34,13 +37,6 @@ pub(super) async fn show(
 ) -> Response {
     let before = Sent::asked(query.as_deref()).get("before");
     answer(&context, page(&desk, &context, before.as_deref()).await)
-}
-
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }
 
 /// The page that begins there; the first, with a notice, when there is no such place.
@@ -77,7 +73,11 @@ pub(super) async fn test(State(desk): State<Desk>, context: PageContext) -> Resp
 fn list_page(context: &PageContext, list: &NotificationList, is_later: bool) -> Page {
     let body = html! {
         @if !list.open.is_empty() {
-            (card::card("Incidents that are not over", &incidents(context, &list.open)))
+            (card::with_actions(
+                "Incidents that are not over",
+                &html! { a.button href=(INCIDENTS) { "Export CSV" span.only-read { " of incidents" } } },
+                &incidents(context, &list.open),
+            ))
         }
         (card::card("Notifications, newest first", &html! {
             (notifications(list))
@@ -107,7 +107,7 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
         vec![
             html! {
                 strong { (matter(incident.matter)) } ": " (incident.object)
-                p.quiet { (fault::sentence(&incident.cause)) " " (fault::sentence(&incident.advice)) }
+                p.quiet { (sentence(&incident.cause)) " " (sentence(&incident.advice)) }
             },
             html! { (number(incident.count)) },
             time::at(incident.since),
@@ -127,12 +127,16 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
     )
 }
 
+/// With the moments in it in the zone of whoever looks.
+fn sentence(text: &str) -> Markup {
+    time::within(&fault::sentence(text))
+}
+
 /// A link to the page that an incident is about, for whom it is there.
 fn look(context: &PageContext, page: &str) -> Markup {
-    let is_settings = ["/settings", "/users", "/mapping"].contains(&page);
-    let may = !is_settings || context.viewer.may(Right::Administer);
+    let may = right_to_see(page).is_some_and(|needs| context.viewer.may(needs));
     html! {
-        @if exists(page) && page != PATH && may { a href=(page) { "Look" } }
+        @if may && page != PATH { a href=(page) { "Look" } }
     }
 }
 
@@ -157,7 +161,7 @@ fn row(told: &NotificationView) -> Vec<Markup> {
         html! {
             div {
                 a href=(address(&told.id, "")) { (fault::capital(&told.headline)) }
-                p.quiet { (fault::sentence(&told.cause)) }
+                p.quiet { (sentence(&told.cause)) }
             }
         },
         event(told),
@@ -236,11 +240,9 @@ const fn matter(matter: Matter) -> &'static str {
     }
 }
 
-fn address(id: &str, part: &str) -> String {
-    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes())
-        .collect::<String>()
-        .replace('+', "%20");
-    format!("{PATH}/{id}{part}")
+/// The page of a notification, or of a part of it.
+pub(super) fn address(id: &str, part: &str) -> String {
+    format!("{PATH}/{}{part}", pager::part(id))
 }
 
 pub(super) async fn one(
@@ -259,8 +261,8 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         ("How many", html! { (number(told.count)) }),
         ("Event", event(told)),
         ("Found", time::at(told.at)),
-        ("Why", html! { (fault::sentence(&told.cause)) }),
-        ("What to do", html! { (fault::sentence(&told.advice)) }),
+        ("Why", sentence(&told.cause)),
+        ("What to do", sentence(&told.advice)),
         ("Incident", html! { code { (told.incident) } }),
     ];
     if let Some(seconds) = told.lasted_s {
@@ -271,7 +273,7 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         (card::card("What was told", &html! {
             (card::facts(&facts))
             @if !told.details.is_empty() {
-                ul.attention { @for line in &told.details { li { (line) } } }
+                ul.attention { @for line in &told.details { li { (time::within(line)) } } }
             }
         }))
         (card::card("Where it went", &ways(told)))
@@ -351,4 +353,11 @@ pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Re
     let may = context.viewer.role.right();
     let all = export::deliveries(desk.operations.all_notifications(may));
     download::csv(&context, "mosync-notifications.csv", all).await
+}
+
+pub(super) async fn export_incidents(State(desk): State<Desk>, context: PageContext) -> Response {
+    let may = context.viewer.role.right();
+    let list = desk.operations.notifications(None, Some(1), may).await;
+    let open = list.map(|list| list.open);
+    download::whole(&context, "mosync-incidents.csv", open).await
 }

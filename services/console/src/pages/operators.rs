@@ -68,6 +68,12 @@ pub(super) const ROUTES: &[Route] = &[
         answers: || get(parked::export),
     },
     Route {
+        path: parked::CAUSES_EXPORT,
+        methods: &["get"],
+        needs: Right::Read,
+        answers: || get(parked::export_causes),
+    },
+    Route {
         path: parked::RETRY,
         methods: &["post"],
         needs: Right::Operate,
@@ -132,6 +138,12 @@ pub(super) const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Operate,
         answers: || get(notifications::export),
+    },
+    Route {
+        path: notifications::INCIDENTS,
+        methods: &["get"],
+        needs: Right::Operate,
+        answers: || get(notifications::export_incidents),
     },
     Route {
         path: notifications::TEST,

@@ -1,19 +1,19 @@
 //! Parked Records: by cause, one by one, and what is done about them.
 
 use axum::extract::{RawQuery, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::response::Response;
 use domain::ObjectKind;
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::pager::{self, address};
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, dead, download, explain, fault, job, logs, words};
+use super::{Desk, dead, download, explain, fault, job, logs, words};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{
@@ -25,10 +25,18 @@ pub(super) const PATH: &str = "/parked";
 /// The same as CSV.
 pub(super) const EXPORT: &str = "/parked/export";
 
+/// The causes as CSV.
+pub(super) const CAUSES_EXPORT: &str = "/parked/causes/export";
+
 /// Where orders go.
 pub(super) const RETRY: &str = "/parked/retry";
 /// The same.
 pub(super) const DISMISS: &str = "/parked/dismiss";
+
+/// The form of the buttons beside each record, which are not those of the whole list.
+const ONE: &str = "one-record";
+/// Causes that are shown; the export has all.
+const CAUSES: usize = 100;
 
 /// Records a page.
 const PAGE: usize = 50;
@@ -83,13 +91,6 @@ pub(super) async fn show(
     let search = search(&Sent::asked(query.as_deref()));
     let page = page(&desk, &context, &search, &Written::default()).await;
     answer(&context, page)
-}
-
-fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }
 
 /// What is to be done.
@@ -183,31 +184,32 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
             ..Selection::default()
         });
     }
-    match sent.get("which").as_deref() {
-        Some("all") => Ok(Selection {
-            all: true,
+    if sent.get("which").as_deref() == Some("all") {
+        // All that the list shows, on all its pages.
+        let listed = search(sent);
+        return Ok(Selection {
+            all: listed.group.is_none(),
+            group: listed.group,
+            object: listed.object,
+            kind: listed.kind,
+            parent: listed.parent,
+            job: listed.job,
+            dismissed: listed.dismissed == Some(true),
+            records: Vec::new(),
             reason,
-            ..Selection::default()
-        }),
-        Some("group") => Ok(Selection {
-            group: sent.get("group"),
-            reason,
-            ..Selection::default()
-        }),
-        _ => {
-            let records: Vec<String> = sent.all("record").collect();
-            if records.is_empty() {
-                return Err(OpsError::Invalid(
-                    "tick the records that are meant, or choose all of them".to_owned(),
-                ));
-            }
-            Ok(Selection {
-                records,
-                reason,
-                ..Selection::default()
-            })
-        }
+        });
     }
+    let records: Vec<String> = sent.all("record").collect();
+    if records.is_empty() {
+        return Err(OpsError::Invalid(
+            "tick the records that are meant, or choose all of them".to_owned(),
+        ));
+    }
+    Ok(Selection {
+        records,
+        reason,
+        ..Selection::default()
+    })
 }
 
 async fn page(
@@ -231,6 +233,10 @@ async fn page(
         }
         Err(error) => return Err(error),
     };
+    let matching = match refused {
+        None => desk.operations.parked_count(search).await?,
+        Some(_) => 0,
+    };
     let is_dismissed = search.dismissed == Some(true);
     let heading = match (&search.group, is_dismissed) {
         (Some(group), _) => format!("Records of group {group}"),
@@ -238,20 +244,24 @@ async fn page(
         (None, false) => "Open records".to_owned(),
     };
     let body = html! {
-        (card::card("By cause", &html! {
+        (card::with_actions("By cause", &html! {
+            @if !groups.groups.is_empty() { a.button href=(CAUSES_EXPORT) { "Export CSV" span.only-read { " of causes" } } }
+        }, &html! {
             @if groups.groups.is_empty() { (nothing()) }
             @else { (groups_table(context, &groups, context.viewer.may(Right::Operate))) }
         }))
         @if !groups.groups.is_empty() || refused.is_some() {
             (card::card(&heading, &html! {
                 (filters(search))
-                (records(context, search, &list, written))
+                (records(context, search, (&list, matching), written))
             }))
         }
     };
     let dead = context.status.dead;
     let actions = html! {
-        a.button href=(dead::PATH) { "Dead messages (" (number(dead)) ")" }
+        a.button href=(dead::PATH) {
+            "Dead messages" @if let Some(dead) = dead { " (" (number(dead)) ")" }
+        }
         a.button href=(address(EXPORT, &filter(search))) { "Export CSV" }
     };
     let hint = html! {
@@ -279,15 +289,19 @@ fn nothing() -> Markup {
 
 /// Groups with their advice; with orders where they may be given.
 pub(super) fn groups_table(context: &PageContext, groups: &Groups, with_orders: bool) -> Markup {
-    let rows = groups
-        .groups
-        .iter()
-        .map(|group| group_row(context, group, with_orders));
-    table::table(
-        "Parked records by cause",
-        &["Cause", "Records", "First", "Last", "Samples", ""],
-        rows,
-    )
+    let rows = groups.groups.iter().take(CAUSES);
+    let rows = rows.map(|group| group_row(context, group, with_orders));
+    let left_off = groups.groups.len().saturating_sub(CAUSES);
+    html! {
+        (table::table(
+            "Parked records by cause",
+            &["Cause", "Records", "First", "Last", "Samples", ""],
+            rows,
+        ))
+        @if left_off > 0 {
+            p.quiet { (left_off) " more causes, each of fewer records, are not listed here; the file of causes has all." }
+        }
+    }
 }
 
 fn group_row(context: &PageContext, group: &GroupView, with_orders: bool) -> Vec<Markup> {
@@ -361,7 +375,7 @@ fn filters(search: &ParkedSearch) -> Markup {
 fn records(
     context: &PageContext,
     search: &ParkedSearch,
-    list: &ParkedList,
+    (list, matching): (&ParkedList, u64),
     written: &Written,
 ) -> Markup {
     if list.records.is_empty() {
@@ -381,38 +395,68 @@ fn records(
     let next = list.next.as_deref().map(page_of);
     let first = search.after.as_ref().map(|_| page_of(""));
     html! {
-        @if may { (form::order(context, RETRY, html! {
-            @for (name, value) in filter(search).into_iter().filter(|(_, value)| !value.is_empty()) {
-                input type="hidden" name=(name) value=(value);
-            }
-            (list_table)
-            (orders(search, list, written))
-        })) }
+        @if may {
+            (form::order_named(context, ONE, RETRY, html! { (kept(search)) }))
+            (form::order(context, if search.dismissed == Some(true) { RETRY } else { DISMISS }, html! {
+                (kept(search))
+                (list_table)
+                (orders(search, (list, matching), written))
+            }))
+        }
         @else { (list_table) }
         (pager::pager(next.as_deref(), first.as_deref()))
     }
 }
 
-fn orders(search: &ParkedSearch, list: &ParkedList, written: &Written) -> Markup {
-    let mut which = vec![("records", "The ticked records")];
-    if search.group.is_some() && search.dismissed != Some(true) {
-        which.push(("group", "All open records of this group"));
+/// The filter, for the page after an order.
+fn kept(search: &ParkedSearch) -> Markup {
+    html! {
+        @for (name, value) in filter(search).into_iter().filter(|(_, value)| !value.is_empty()) {
+            input type="hidden" name=(name) value=(value);
+        }
     }
-    which.push(("all", "All open records"));
-    let reason = Field::new("reason", "Reason")
+}
+
+/// Enter in a field gives the form's first order: it is the one that the reason is for, and that
+/// does nothing without one.
+fn orders(
+    search: &ParkedSearch,
+    (list, matching): (&ParkedList, u64),
+    written: &Written,
+) -> Markup {
+    let is_dismissed = search.dismissed == Some(true);
+    let state = if is_dismissed { "dismissed" } else { "open" };
+    let is_filtered = filter(search)
+        .iter()
+        .any(|(name, value)| *name != "dismissed" && !value.is_empty());
+    let all = match (matching, is_filtered) {
+        (1, _) => format!("The one {state} record that is listed"),
+        (_, false) => format!("All {} {state} records", number(matching)),
+        (_, true) => format!(
+            "All {} {state} records that the filter shows",
+            number(matching)
+        ),
+    };
+    let which = [("records", "The ticked records"), ("all", all.as_str())];
+    let reason = Field::new("reason", "Reason for a dismissal")
         .help("A dismissal needs one: somebody who finds the record later wants to know why it is not in mOS.")
         .error(written.error.as_deref());
+    let with = Field::new("which", "With");
     html! {
         fieldset.orders {
             legend { "What to do" }
             p.quiet { (list.records.len()) " records on this page." }
-            div.row.tops {
-                (Field::new("which", "With").select(&which, "records"))
-                (reason.input("text", &written.reason))
+            @if is_dismissed {
+                (with.select(&which, "records"))
+            } @else {
+                div.row.tops {
+                    (with.select(&which, "records"))
+                    (reason.input("text", &written.reason))
+                }
             }
             div.actions {
-                button.brand-button type="submit" { "Retry now" }
-                button.bad-button type="submit" formaction=(DISMISS) { "Dismiss" }
+                @if !is_dismissed { button.bad-button type="submit" { "Dismiss" } }
+                button.brand-button type="submit" formaction=(RETRY) { "Retry now" }
             }
         }
     }
@@ -444,7 +488,7 @@ fn record_row(
             div.ticked {
                 @if may { input type="checkbox" id=(box_id) name="record" value=(id) checked[ticked]; " " }
                 div {
-                    @if may { label for=(box_id) { (parked.object.api_name()) } }
+                    @if may { label for=(box_id) { (parked.object.api_name()) span.only-read { " " (id) } } }
                     @else { (parked.object.api_name()) }
                     br; (record::id(context, &parked.id))
                 }
@@ -477,7 +521,7 @@ fn record_row(
                 li { a href=(address(logs::PATH, &[("record", &id)])) { "Timeline" } }
                 @if let Some(job) = &parked.job { li { (job::link(job, "Job")) } }
                 @if may { li {
-                    button.as-link type="submit" name="only" value=(id) { "Retry" span.only-read { " " (id) } }
+                    button.as-link type="submit" form=(ONE) name="only" value=(id) { "Retry" span.only-read { " " (id) } }
                 } }
             }
         },
@@ -496,4 +540,10 @@ pub(super) async fn export(
     };
     let all = desk.operations.all_parked(&search);
     download::csv(&context, "mosync-parked.csv", all).await
+}
+
+pub(super) async fn export_causes(State(desk): State<Desk>, context: PageContext) -> Response {
+    let groups = desk.operations.parked_groups(&GroupSearch::default()).await;
+    let groups = groups.map(|groups| groups.groups);
+    download::whole(&context, "mosync-causes.csv", groups).await
 }

@@ -16,6 +16,37 @@ impl Sent {
         self.all(name).find(|value| !value.trim().is_empty())
     }
 
+    /// The number of that name in an address; absent when it is empty, too.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] for what is no number.
+    pub(super) fn number(&self, name: &str) -> Result<Option<u64>, OpsError> {
+        let read = |text: String| text.trim().parse().map_err(|_none| text);
+        self.get(name).map(read).transpose().map_err(|text| {
+            OpsError::Invalid(format!(
+                "what stands after `?` in the address cannot be understood: {name} `{text}` is no whole number; follow a link of the console"
+            ))
+        })
+    }
+
+    /// The number of that name in a form, which our forms always have.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] for what is no number.
+    pub(super) fn needed(&self, name: &str) -> Result<u64, OpsError> {
+        let number = self.get(name).and_then(|text| text.trim().parse().ok());
+        number.ok_or_else(|| {
+            OpsError::Invalid(format!(
+                "the form cannot be understood, so nothing was done: {name} is no whole number; open the page again and send it from there"
+            ))
+        })
+    }
+
+    /// All of them.
+    pub(super) fn pairs(&self) -> &[(String, String)] {
+        &self.0
+    }
+
     /// Every value of that name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = String> {
         let values = self.0.iter().filter(move |(known, _)| known == name);

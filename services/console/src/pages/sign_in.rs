@@ -9,7 +9,7 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Form, Query, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
@@ -17,17 +17,18 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use maud::{Markup, html};
-use ports::sign_in::{Identity, Invitation, Return};
+use ports::sign_in::{Identity, Invitation, Return, SignInError};
 use ports::stores::{LogLevel, Session};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
 
+use super::asked::{Form, Query};
 use super::fault::PageFault;
 use super::parts::{form, notice};
 use super::{is_page, layout, sync_status};
 use crate::entry::cookie::Cookie;
-use crate::entry::{Console, Web, check_form_token, peer, same_origin, session_key};
+use crate::entry::{Console, Peer, Web, check_form_token, same_origin, session_key};
 use crate::limits::Kind;
 use crate::{OpsError, token};
 
@@ -67,13 +68,17 @@ fn web(console: &Console) -> Result<&Web, OpsError> {
 /// Asks somebody whom nobody knows to sign in, and brings them back to where they wanted to go.
 pub(crate) fn ask(console: &Console, request: &Request) -> Response {
     let address = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    match page_that_asks(console, address) {
+    match page_that_asks(console, address, request.headers()) {
         Ok(response) => response,
         Err(error) => PageFault::bare(error).into_response(),
     }
 }
 
-fn page_that_asks(console: &Console, address: &str) -> Result<Response, OpsError> {
+fn page_that_asks(
+    console: &Console,
+    address: &str,
+    headers: &HeaderMap,
+) -> Result<Response, OpsError> {
     let web = web(console)?;
     let to = if is_page(address) {
         address
@@ -82,10 +87,13 @@ fn page_that_asks(console: &Console, address: &str) -> Result<Response, OpsError
     };
     let begin = super::parts::pager::address("/sign-in", &[("return", to)]);
     let framed = !web.frame_ancestors.is_empty();
-    let secret = framed
-        .then(token::new_token)
-        .transpose()
-        .map_err(no_random)?;
+    // All tabs with the console have one secret, or the newest alone could sign in.
+    let has_one = web.cookies().get(Cookie::Frame, headers);
+    let secret = match has_one.filter(|secret| is_hash(secret)) {
+        Some(secret) if framed => Some(secret),
+        _ if framed => Some(token::new_token().map_err(no_random)?),
+        _ => None,
+    };
     let frame = secret.as_deref().map(mark);
     let body = html! {
         section.card #sign-in data-frame=[frame.as_deref()] {
@@ -105,12 +113,15 @@ fn page_that_asks(console: &Console, address: &str) -> Result<Response, OpsError
     let markup = layout::bare_with("Sign in", &body, scripts);
     let mut response = layout::respond(StatusCode::UNAUTHORIZED, markup);
     if let Some(secret) = secret {
-        add(
-            &mut response,
-            web.cookies().set_for(Cookie::Frame, &secret, SIGN_IN_LIFE),
-        );
+        // Until the browser ends: a page may have been open for long when somebody signs in.
+        add(&mut response, web.cookies().set(Cookie::Frame, &secret));
     }
     Ok(response)
+}
+
+/// Of the form of what this console makes itself.
+fn is_hash(text: &str) -> bool {
+    text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 /// What a frame is known by to others, who must not know its secret.
@@ -161,7 +172,6 @@ impl Begun {
             .next()?
             .0
             .into_owned();
-        let is_hash = |text: &str| text.len() == 64 && text.bytes().all(|b| b.is_ascii_hexdigit());
         (is_hash(secret) && (frame.is_empty() || is_hash(frame)) && is_page(&to)).then(|| Self {
             secret: secret.to_owned(),
             to,
@@ -181,13 +191,20 @@ struct Asked {
 /// Sends the browser to Salesforce.
 async fn begin(
     State(console): State<Console>,
+    Peer(peer): Peer,
     Query(asked): Query<Asked>,
-    request: Request,
 ) -> Response {
     let begun = || -> Result<Response, OpsError> {
         let web = web(&console)?;
         let now = console.operations.now();
-        console.limits.admit(Kind::SignIn, &peer(&request), now)?;
+        console.limits.admit(Kind::SignIn, &peer, now)?;
+        // It goes into a cookie.
+        if !asked.frame.is_empty() && !is_hash(&asked.frame) {
+            return Err(OpsError::Invalid(
+                "this sign-in is for a frame that is none of the console's; open the console again, and sign in from there"
+                    .to_owned(),
+            ));
+        }
         let to = if is_page(&asked.to) {
             asked.to.as_str()
         } else {
@@ -229,12 +246,12 @@ struct CameBack {
 /// The browser is back from Salesforce.
 async fn back(
     State(console): State<Console>,
+    Peer(peer): Peer,
+    headers: HeaderMap,
     Query(came): Query<CameBack>,
-    request: Request,
 ) -> Response {
-    let headers = request.headers().clone();
     let now = console.operations.now();
-    let admitted = console.limits.admit(Kind::SignIn, &peer(&request), now);
+    let admitted = console.limits.admit(Kind::SignIn, &peer, now);
     let signed_in = match admitted {
         Ok(()) => sign_in(&console, &came, &headers).await,
         Err(error) => Err(error),
@@ -281,7 +298,7 @@ async fn sign_in(
             nonce: &begun.nonce(),
         })
         .await
-        .map_err(|error| OpsError::OutOfReach(error.to_string()))?;
+        .map_err(not_identified)?;
     check_org(console, &identity).await?;
     let now = console.operations.now();
     let session = Session {
@@ -292,11 +309,8 @@ async fn sign_in(
         opened: now,
         seen: now,
     };
-    let snapshot = console.operations.permissions().await?;
-    let role = web
-        .people
-        .role_of(&session.user, &session.username, &snapshot, now);
-    let Some(role) = role else {
+    let known = console.role(web, session.user, &session.username).await?;
+    let Some(role) = known.role else {
         let message = format!(
             "{} was refused: neither the permission set mOS admin, nor named as an operator or viewer",
             session.username
@@ -307,19 +321,27 @@ async fn sign_in(
             .await?;
         return Ok(outsider(console, &session, None).await);
     };
-    // A session that this browser had is not kept: nobody may have put it there.
-    if let Some(old) = web.cookies().session(headers) {
-        console.operations.close_session(&session_key(&old)).await?;
-    }
     let message = format!("{} signed in as {}", session.username, role.name());
     console
         .operations
         .tell_access(LogLevel::Info, message)
         .await?;
     if begun.frame.is_empty() {
-        open(console, web, &session, &begun.to).await
+        open(console, web, &session, &begun.to, headers).await
     } else {
         hand_over(console, &session, &begun.frame).await
+    }
+}
+
+/// Why Salesforce has not said who it is.
+fn not_identified(error: SignInError) -> OpsError {
+    let message = error.to_string();
+    match error {
+        SignInError::Refused(_) => OpsError::Forbidden(format!(
+            "{message}; begin again, and see in Salesforce whether the user may use the connected app"
+        )),
+        SignInError::Unreachable(_) => OpsError::OutOfReach(message),
+        SignInError::Garbled(_) => OpsError::Invalid(format!("{message}; begin again")),
     }
 }
 
@@ -349,18 +371,23 @@ async fn check_org(console: &Console, identity: &Identity) -> Result<(), OpsErro
     )))
 }
 
-/// Begins a session and goes on to where somebody wanted to go.
+/// Begins a session in place of the one that the browser had, and goes on to where somebody wanted to
+/// go. What it had is not kept: anybody may have put it there.
 async fn open(
     console: &Console,
     web: &Web,
     session: &Session,
     to: &str,
+    headers: &HeaderMap,
 ) -> Result<Response, OpsError> {
+    let operations = &console.operations;
+    if let Some(old) = web.cookies().session(headers) {
+        operations.close_session(&session_key(&old)).await?;
+    }
     let id = token::new_token().map_err(no_random)?;
-    console
-        .operations
-        .open_session(&session_key(&id), session)
-        .await?;
+    let key = session_key(&id);
+    operations.open_session(&key, session).await?;
+    console.limits.know(&key, operations.now());
     let mut response = Redirect::to(to).into_response();
     add(&mut response, web.cookies().set(Cookie::Session, &id));
     Ok(response)
@@ -401,11 +428,14 @@ struct Taken {
 /// A frame exchanges its code for a session of its own.
 async fn take(
     State(console): State<Console>,
+    Peer(peer): Peer,
     headers: HeaderMap,
     Form(taken): Form<Taken>,
 ) -> Response {
     let exchanged = async {
         let web = web(&console)?;
+        let now = console.operations.now();
+        console.limits.admit(Kind::SignIn, &peer, now)?;
         same_origin(web, &headers)?;
         let refused = || {
             OpsError::Invalid(
@@ -423,7 +453,7 @@ async fn take(
             .close_session(&key)
             .await?
             .ok_or_else(refused)?;
-        if console.operations.now().since(session.opened) > HANDOVER_LIFE {
+        if now.since(session.opened) > HANDOVER_LIFE {
             return Err(refused());
         }
         let to = if is_page(&taken.to) {
@@ -431,9 +461,7 @@ async fn take(
         } else {
             sync_status::PATH
         };
-        let mut response = open(&console, web, &session, to).await?;
-        add(&mut response, web.cookies().clear(Cookie::Frame));
-        Ok(response)
+        open(&console, web, &session, to, &headers).await
     };
     let exchanged: Result<Response, OpsError> = exchanged.await;
     exchanged.unwrap_or_else(|error| not_signed_in(&error))
@@ -448,13 +476,15 @@ struct Leaving {
 /// Ends the session.
 async fn leave(
     State(console): State<Console>,
+    peer: Peer,
     headers: HeaderMap,
     Form(leaving): Form<Leaving>,
 ) -> Response {
     let left = async {
         let web = web(&console)?;
         same_origin(web, &headers)?;
-        if let Some(person) = console.person(&headers).await? {
+        let person = console.person(&headers, &peer, Kind::Order, true);
+        if let Some(person) = person.await? {
             check_form_token(&person, &leaving.form_token)?;
             console.operations.close_session(&person.key).await?;
             let message = format!("{} signed out", person.session.username);

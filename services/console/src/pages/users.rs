@@ -3,7 +3,6 @@
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
 use domain::permission::Grant;
-use http::header;
 use maud::{Markup, html};
 
 use super::Desk;
@@ -13,10 +12,10 @@ use super::layout::Page;
 use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
-use super::settings;
+use super::{download, settings};
 use crate::OpsError;
 use crate::export;
-use crate::views::{HolderView, OtherView, UserView, UsersView};
+use crate::views::{Format, HolderView, OtherView, UserView, UsersView};
 
 /// Where it is.
 pub(super) const PATH: &str = "/users";
@@ -36,15 +35,8 @@ pub(super) async fn csv(State(desk): State<Desk>, context: PageContext) -> Respo
     let users = desk.operations.users().await;
     match users.and_then(|users| export::users(&users)) {
         Ok(text) => {
-            let headers = [
-                (header::CONTENT_TYPE, "text/csv; charset=utf-8"),
-                (header::CACHE_CONTROL, "no-store"),
-                (
-                    header::CONTENT_DISPOSITION,
-                    "attachment; filename=\"mos-users.csv\"",
-                ),
-            ];
-            (headers, text).into_response()
+            let media_type = Format::Csv.media_type();
+            download::attached("mos-users.csv", media_type, text.into())
         }
         Err(error) => PageFault::within(&context, error).into_response(),
     }

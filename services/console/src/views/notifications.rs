@@ -1,7 +1,9 @@
 //! Notifications, and how far each has come.
 
 use domain::Timestamp;
-use domain::notification::{DeliveryState, Event, Incident, Matter, Notification, Way, plain};
+use domain::notification::{
+    Delivery, DeliveryState, Event, Incident, Matter, Notification, Way, plain,
+};
 use domain::right::Right;
 use ports::courier::KeptMail;
 use serde::{Deserialize, Serialize};
@@ -155,7 +157,7 @@ fn sees_addresses(may: Right) -> bool {
 /// What came of a test.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestView {
-    /// The id of what was sent.
+    /// The id of what was sent, which is a notification as others are.
     pub id: String,
     /// Each receiver.
     pub tried: Vec<TriedView>,
@@ -174,8 +176,20 @@ pub struct TriedView {
     pub said: String,
 }
 
+impl From<&Delivery> for TriedView {
+    fn from(delivery: &Delivery) -> Self {
+        let (by, to) = by_and_to(&delivery.way);
+        Self {
+            by,
+            to,
+            taken: delivery.state == DeliveryState::Sent,
+            said: delivery.said.clone().unwrap_or_default(),
+        }
+    }
+}
+
 /// A way in words, and its addresses.
-pub(crate) fn by_and_to(way: &Way) -> (String, Vec<String>) {
+fn by_and_to(way: &Way) -> (String, Vec<String>) {
     match way {
         Way::Mail { to } => ("mail".to_owned(), vec![to.clone()]),
         Way::Folder { to } => ("folder".to_owned(), to.clone()),

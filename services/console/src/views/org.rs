@@ -12,4 +12,7 @@ pub struct OrgView {
     pub name: Option<String>,
     /// A sandbox or scratch org.
     pub is_sandbox: bool,
+    /// Its default time zone, such as `Europe/Berlin`; absent before the first contact.
+    #[serde(default)]
+    pub time_zone: Option<String>,
 }

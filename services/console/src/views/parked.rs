@@ -149,7 +149,8 @@ pub struct GroupSearch {
     pub job: Option<String>,
 }
 
-/// Which parked records something is to be done about: exactly one of the three.
+/// Which parked records something is to be done about: exactly one of records, group and all; those of
+/// a group, or all, narrowed by the rest.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Selection {
@@ -162,9 +163,49 @@ pub struct Selection {
     /// Every open one.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub all: bool,
+    /// Of this object alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub object: Option<String>,
+    /// For this reason alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Those alone that wait for this record.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
+    /// Of this job's units alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
+    /// The dismissed ones instead of the open ones, to have them tried again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dismissed: bool,
     /// Why; a dismissal needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
+}
+
+impl Selection {
+    /// Whether a group, or all, is narrowed.
+    pub(crate) const fn is_narrowed(&self) -> bool {
+        self.object.is_some()
+            || self.kind.is_some()
+            || self.parent.is_some()
+            || self.job.is_some()
+            || self.dismissed
+    }
+
+    /// The same records as a list.
+    pub(crate) fn search(&self) -> ParkedSearch {
+        ParkedSearch {
+            object: self.object.clone(),
+            kind: self.kind.clone(),
+            parent: self.parent.clone(),
+            job: self.job.clone(),
+            group: self.group.clone(),
+            dismissed: Some(self.dismissed),
+            after: None,
+            limit: None,
+        }
+    }
 }
 
 /// What was done about parked records.

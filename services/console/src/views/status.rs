@@ -17,6 +17,8 @@ pub struct StatusView {
     pub verdict: Verdict,
     /// Why, in one sentence.
     pub reason: String,
+    /// What somebody should look at, most pressing first; none while it is healthy.
+    pub troubles: Vec<TroubleView>,
     /// Whether everything that has changed in Salesforce, as far as it has been heard, is in mOS
     /// or parked: position at the stream's end, polled objects polled since, no unit on the way,
     /// permissions read.
@@ -46,12 +48,12 @@ pub struct StatusView {
     pub settings_revision: u64,
     /// The stages, in the order in which a change goes through them.
     pub stages: Vec<StageView>,
-    /// Messages ready, by queue.
-    pub queues: BTreeMap<String, u64>,
-    /// Messages waiting to be retried.
-    pub waiting_to_retry: u64,
-    /// Messages set aside.
-    pub dead: u64,
+    /// Messages ready, by queue; absent while the broker does not answer.
+    pub queues: Option<BTreeMap<String, u64>>,
+    /// Messages waiting to be retried; absent while the broker does not answer.
+    pub waiting_to_retry: Option<u64>,
+    /// Messages set aside; absent while the broker does not answer.
+    pub dead: Option<u64>,
     /// Open parked records by reason.
     pub parked: BTreeMap<FailureKind, u64>,
     /// Open parked records that Salesforce does not show to the integration user, by object; among
@@ -67,9 +69,43 @@ pub struct StatusView {
     pub last_sync_all: Option<JobView>,
     /// The newest jobs.
     pub jobs: Vec<JobView>,
+    /// Every job that is not over, the newest first, however many came after it; without those of
+    /// live changes.
+    pub unfinished: Vec<JobView>,
+    /// The job of this hour's live changes; absent before the first of them.
+    pub live: Option<JobView>,
     /// What the event stream and the polls brought in each of the last 24 hours, the oldest first;
     /// from the live jobs among the newest 500 jobs.
     pub hours: Vec<HourView>,
+}
+
+/// Something that somebody should look at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TroubleView {
+    /// What it is about.
+    pub about: TroubleKind,
+    /// What is wrong, in one sentence.
+    pub message: String,
+}
+
+/// What a trouble is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TroubleKind {
+    /// The message broker.
+    Broker,
+    /// A worker.
+    Worker,
+    /// The event stream.
+    Stream,
+    /// Messages set aside.
+    Messages,
+    /// Parked records.
+    Parked,
+    /// Gaps in the event stream.
+    Gap,
+    /// A job.
+    Job,
 }
 
 /// What became of the live changes of an hour.
@@ -128,7 +164,7 @@ pub enum Verdict {
     Healthy,
     /// Somebody should look.
     Degraded,
-    /// So should somebody: Salesforce or mOS does not answer.
+    /// So should somebody: Salesforce, mOS or the message broker does not answer.
     OutOfReach,
 }
 
@@ -170,8 +206,8 @@ pub struct UnreadableView {
 pub struct StageView {
     /// Which one.
     pub stage: Stage,
-    /// Units ready in its queues, both lanes together.
-    pub ready: u64,
+    /// Units ready in its queues, both lanes together; absent while the broker does not answer.
+    pub ready: Option<u64>,
     /// Units its worker has taken and not settled: in hand, or handed back and not taken again.
     pub unsettled: u64,
     /// When the listener published the oldest of those that are not settled. A queue gives out

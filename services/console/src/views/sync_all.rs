@@ -14,6 +14,10 @@ pub struct ExpectedSyncAll {
     pub at: Timestamp,
     /// Why it cannot run now, and what to do, a sentence each; empty when it can.
     pub why_not: Vec<String>,
+    /// Why it would begin later than now, or pause meanwhile, a sentence each. It goes on by itself when
+    /// that is over.
+    #[serde(default)]
+    pub waits: Vec<String>,
     /// The sync-all that runs already.
     pub running: Option<JobView>,
     /// Records in scope by object, as Salesforce counts them; null where it cannot in time.

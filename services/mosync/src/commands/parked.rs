@@ -63,6 +63,7 @@ fn selection(which: Which, reason: Option<String>) -> Selection {
         group: which.group,
         all: which.all,
         reason,
+        ..Selection::default()
     }
 }
 

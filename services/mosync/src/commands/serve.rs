@@ -25,7 +25,11 @@ pub(crate) async fn run(
 ) -> Result<ExitCode, Failure> {
     let _telemetry = runtime::telemetry::install(&config.log)
         .map_err(|error| Failure::failed(error.to_string()))?;
-    let adapters = super::connect(config).await?;
+    let adapters = if services.is_empty() {
+        super::connect_for_operators(config).await?
+    } else {
+        super::connect(config).await?
+    };
     let lifecycle =
         Lifecycle::with_signals().map_err(|error| Failure::failed(error.to_string()))?;
     let names = services.iter().map(|service| service.name());

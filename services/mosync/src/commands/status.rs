@@ -172,16 +172,7 @@ fn lines(status: &StatusView) -> Vec<String> {
             .map(|warning| format!("warning: {warning}")),
     );
     lines.push(format!("settings: revision {}", status.settings_revision));
-    let queues = status
-        .queues
-        .iter()
-        .map(|(name, depth)| format!("{name} {depth}"))
-        .collect::<Vec<_>>()
-        .join(", ");
-    lines.push(format!(
-        "queues: {queues}; waiting to be retried {}, set aside {}",
-        status.waiting_to_retry, status.dead
-    ));
+    lines.push(queues(status));
     lines.push(format!("workers: {}", workers(status)));
     for gap in &status.open_gaps {
         lines.push(format!(
@@ -210,6 +201,17 @@ fn lines(status: &StatusView) -> Vec<String> {
     }
     lines.extend(status.jobs.iter().map(words::job));
     lines
+}
+
+fn queues(status: &StatusView) -> String {
+    let (Some(queues), Some(waiting), Some(dead)) =
+        (&status.queues, status.waiting_to_retry, status.dead)
+    else {
+        return "queues: not known, the message broker does not answer".to_owned();
+    };
+    let depths = queues.iter().map(|(name, depth)| format!("{name} {depth}"));
+    let depths = depths.collect::<Vec<_>>().join(", ");
+    format!("queues: {depths}; waiting to be retried {waiting}, set aside {dead}")
 }
 
 fn windows_line(windows: &WindowsView, now: Timestamp) -> String {
@@ -248,12 +250,14 @@ fn stage(stage: &StageView) -> String {
     let name = stage.stage.name();
     match (stage.oldest_age_s, stage.ready) {
         (Some(age), ready) => format!(
-            "{name} {} ({} in hand, {ready} queued behind)",
+            "{name} {} ({} in hand, {} queued behind)",
             words::seconds(age),
-            stage.unsettled
+            stage.unsettled,
+            ready.map_or_else(|| "an unknown number".to_owned(), |ready| ready.to_string())
         ),
-        (None, 0) => format!("{name} none"),
-        (None, ready) => format!("{name} unknown ({ready} queued, none taken yet)"),
+        (None, Some(0)) => format!("{name} none"),
+        (None, Some(ready)) => format!("{name} unknown ({ready} queued, none taken yet)"),
+        (None, None) => format!("{name} unknown"),
     }
 }
 

@@ -16,7 +16,7 @@ use std::time::Duration;
 use boot::console::views::{JobView, StatusView};
 
 use crate::commands::words;
-use crate::exit::{Failure, print};
+use crate::exit::{Failure, print, report};
 use progress::Progress;
 use world::World;
 
@@ -76,24 +76,28 @@ pub(crate) async fn run(options: Options) -> Result<ExitCode, Failure> {
         world.console, world.token
     ));
     if options.headless {
-        let code = play(&world, &options, &mut progress).await?;
+        let played = play(&world, &options, &mut progress).await;
         world.stop().await?;
-        return Ok(code);
+        return played;
     }
     for line in people::lines(&world) {
         progress.step(&line);
     }
     let mut code = ExitCode::SUCCESS;
     let played = async {
-        code = play(&world, &options, &mut progress).await?;
+        match play(&world, &options, &mut progress).await {
+            Ok(played) => code = played,
+            // Whoever wants to know why finds it in the console.
+            Err(failure) => code = report(&failure),
+        }
         print(&format!(
             "The console stays open at http://{} until Ctrl-C.",
             world.console
         ));
-        std::future::pending::<Result<(), Failure>>().await
+        std::future::pending::<()>().await;
     };
     tokio::select! {
-        ended = played => ended?,
+        () = played => {}
         asked = tokio::signal::ctrl_c() => {
             asked.map_err(|error| Failure::failed(error.to_string()))?;
         }

@@ -117,6 +117,7 @@ async fn the_broker_and_the_store_may_be_killed_amid_live_changes() {
     let chance = Chance::of_seed(3);
     people::work(&world, &chance, 10).await;
     world.with_servers(|servers| servers.rabbit.kill9()).await;
+    what_needs_no_broker_goes_on(&world).await;
     people::work(&world, &chance, 10).await;
     world.with_servers(|servers| servers.rabbit.restart()).await;
     people::work(&world, &chance, 10).await;
@@ -132,4 +133,22 @@ async fn the_broker_and_the_store_may_be_killed_amid_live_changes() {
     world
         .rest_and_audit(&format!("Redis was killed\n{}", chance.trace()))
         .await;
+}
+
+/// With the broker dead: the status is told and says what is wrong, and orders that are a matter of
+/// the store alone are done.
+async fn what_needs_no_broker_goes_on(world: &World) {
+    let status = world.mosync(&["status"]).await;
+    assert_eq!(status.code, Some(3), "{status:?}");
+    let first = status.stdout.lines().next().unwrap_or_default();
+    assert!(
+        first.starts_with("out_of_reach: ") && first.contains("message broker"),
+        "{status:?}"
+    );
+    for value in ["on", "off"] {
+        let saved = world.mosync(&["settings", "set", "disabled", value]).await;
+        assert_eq!(saved.code, Some(0), "{saved:?}");
+    }
+    let dead = world.mosync(&["dead", "list"]).await;
+    assert_eq!(dead.code, Some(3), "{dead:?}");
 }

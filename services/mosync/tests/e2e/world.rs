@@ -312,10 +312,11 @@ impl World {
         let answer = self.mosync(&["status", "--json"]).await;
         match answer.code {
             Some(3) if answer.stdout.trim().is_empty() => None,
-            Some(0 | 1 | 3) => Some(
-                serde_json::from_str(&answer.stdout)
-                    .unwrap_or_else(|error| panic!("{error}: {} {}", answer.stdout, answer.stderr)),
-            ),
+            Some(0 | 1 | 3) => {
+                let status: Value = serde_json::from_str(&answer.stdout)
+                    .unwrap_or_else(|error| panic!("{error}: {} {}", answer.stdout, answer.stderr));
+                Some(status).filter(|status| !status["queues"].is_null())
+            }
             _ => panic!("{answer:?}"),
         }
     }

@@ -74,6 +74,8 @@ pub struct LogQuery {
     pub level: Option<LogLevel>,
     /// Of this topic.
     pub topic: Option<String>,
+    /// Not of this one.
+    pub without_topic: Option<String>,
     /// With these words in its sentence; the letters A to Z are the same as a to z.
     pub text: Option<String>,
     /// Written at this time or later.
@@ -95,6 +97,10 @@ impl LogQuery {
                 .topic
                 .as_ref()
                 .is_none_or(|topic| entry.topic == *topic)
+            && self
+                .without_topic
+                .as_ref()
+                .is_none_or(|topic| entry.topic != *topic)
             && self.text.as_ref().is_none_or(|text| says(entry, text))
             && self.since.is_none_or(|since| entry.at >= since)
             && self.until.is_none_or(|until| entry.at < until)

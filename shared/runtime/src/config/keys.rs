@@ -155,6 +155,11 @@ pub(crate) const KEYS: &[Key] = &[
         kind: Kind::List,
         default: Default::List(&[]),
     },
+    Key {
+        name: "console.trusted_proxies",
+        kind: Kind::List,
+        default: Default::List(&[]),
+    },
     bare("console.public_url"),
     bare("notify.smtp_host"),
     number("notify.smtp_port", 587),

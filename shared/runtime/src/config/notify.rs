@@ -7,7 +7,7 @@ use std::time::Duration;
 use url::{Host, Url};
 
 use super::reader::Reader;
-use super::values::{is_loopback, url_fault};
+use super::values::{is_loopback, is_origin, url_fault};
 use super::{Notify, Smtp, SmtpTls, Transport, Webhook};
 
 /// An attempt must be over long before somebody else may take it for abandoned.
@@ -68,17 +68,11 @@ pub(super) fn public_url(reader: &mut Reader, allow_plaintext: bool) -> Option<O
         Err(fault) => (format!("is not an address ({fault})"), what.to_owned()),
         Ok(url) => match url_fault(&url, ["https", "http"], allow_plaintext) {
             Some(fault) => fault,
-            None if url.query().is_some()
-                || url.fragment().is_some()
-                || !url.username().is_empty()
-                || url.password().is_some() =>
-            {
-                let fix = "take out user name, password, `?` and `#`";
-                (
-                    "holds more than a host and a path".to_owned(),
-                    fix.to_owned(),
-                )
-            }
+            // Pages, links and the way back from the sign-in are at the root.
+            None if !is_origin(&url) => (
+                "holds more than a scheme, a host and a port".to_owned(),
+                "take out what follows the host, and user name and password; the console answers at the root of its address".to_owned(),
+            ),
             None => return Some(Some(url)),
         },
     };

@@ -661,6 +661,7 @@ fn a_mail_server_and_a_webhook_are_read_with_their_secrets() {
     assert_eq!(webhook.secret.expose_secret(), "s3cret-of-hook");
     assert_eq!(config.notify.from, "mosync@acme.example");
     assert_eq!(config.notify.timeout, Duration::from_secs(5));
+    assert_eq!(config.console.trusted_proxies, Vec::new());
     let public = config.console.public_url.unwrap();
     assert_eq!(public.as_str(), "https://mosync.acme.example/");
 }
@@ -772,7 +773,15 @@ fn each_wrong_way_out_has_its_sentence() {
                 "MOSYNC_CONSOLE_PUBLIC_URL",
                 "https://mosync.acme.example/?a",
             )],
-            "more than a host",
+            "more than a scheme",
+        ),
+        (
+            &[("MOSYNC_CONSOLE_PUBLIC_URL", "https://acme.example/mosync")],
+            "at the root of its address",
+        ),
+        (
+            &[("MOSYNC_CONSOLE_TRUSTED_PROXIES", "10.0.0.0/8,10.0.0.0/40")],
+            "`10.0.0.0/40` is no address",
         ),
         (
             &[("MOSYNC_CONSOLE_PUBLIC_URL", "mosync")],
@@ -798,4 +807,12 @@ fn each_wrong_way_out_has_its_sentence() {
         ("MOSYNC_NOTIFY_WEBHOOK_URL", "http://127.0.0.1:8080/hook"),
     ])
     .unwrap();
+}
+
+#[test]
+fn trusted_proxies_are_addresses_and_networks() {
+    let given = [("MOSYNC_CONSOLE_TRUSTED_PROXIES", "127.0.0.1, fd00::/8")];
+    let proxies = with(&given).unwrap().console.trusted_proxies;
+    let expected = ["127.0.0.1", "fd00::/8"].map(|it| it.parse().unwrap());
+    assert_eq!(proxies, expected);
 }

@@ -12,8 +12,8 @@ use url::{Host, Url};
 use super::notify;
 use super::reader::Reader;
 use super::{
-    Console, Environment, Http, Log, LogFormat, Mos, Permissions, Retention, Salesforce, SignIn,
-    TokenHash, Transport,
+    Console, Environment, Http, Log, LogFormat, Mos, Network, Permissions, Retention, Salesforce,
+    SignIn, TokenHash, Transport,
 };
 use crate::telemetry;
 
@@ -208,6 +208,7 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
     let people = people(reader);
     let app = console_app(reader);
     let frame_ancestors = frame_ancestors(reader);
+    let trusted_proxies = trusted_proxies(reader);
     let listen = listen?;
     if listen.is_some_and(|address| !address.ip().is_loopback()) && !allow_plaintext {
         reader.fault(
@@ -230,6 +231,7 @@ pub(super) fn console(reader: &mut Reader, allow_plaintext: bool) -> Option<Cons
         operators,
         viewers,
         frame_ancestors: frame_ancestors?,
+        trusted_proxies: trusted_proxies?,
     })
 }
 
@@ -287,8 +289,28 @@ fn console_app(reader: &mut Reader) -> Option<(Option<String>, Option<SecretStri
     Some((id, secret))
 }
 
+/// Addresses and networks of proxies.
+fn trusted_proxies(reader: &mut Reader) -> Option<Vec<Network>> {
+    let name = "console.trusted_proxies";
+    let mut networks = Vec::new();
+    for text in reader.list(name)? {
+        match text.parse::<Network>() {
+            Ok(network) => networks.push(network),
+            Err(no_network) => {
+                reader.fault(
+                    name,
+                    format!("`{text}` {no_network}"),
+                    "write the addresses that the proxies before the console have, as it sees them",
+                );
+                return None;
+            }
+        }
+    }
+    Some(networks)
+}
+
 /// Nothing after scheme, host and port.
-fn is_origin(url: &Url) -> bool {
+pub(super) fn is_origin(url: &Url) -> bool {
     url.path() == "/"
         && url.query().is_none()
         && url.fragment().is_none()

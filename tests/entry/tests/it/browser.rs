@@ -91,6 +91,12 @@ impl<'a> Browser<'a> {
         self.send(self.client.get(self.house.url(path))).await
     }
 
+    /// The status alone; `None` when there was no answer.
+    pub(crate) async fn try_get(&self, path: &str) -> Option<StatusCode> {
+        let asked = self.client.get(self.house.url(path)).send().await;
+        asked.ok().map(|answer| answer.status())
+    }
+
     /// A form of a page of the console, sent as a browser does.
     pub(crate) async fn post(&self, path: &str, form: &[(&str, &str)]) -> Page {
         let origin = self.house.origin();

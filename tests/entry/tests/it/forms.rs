@@ -117,6 +117,17 @@ async fn a_form_that_is_wrong_says_so_in_place() {
     assert!(empty.text.contains("id=\"name-error\"") && empty.text.contains("needs a name"));
     let script = send("<script>alert(1)</script>", "everything").await;
     assert_eq!(script.status, StatusCode::BAD_REQUEST);
+    // The sentence about the scope stands at the scope.
+    assert!(
+        script.text.contains("id=\"scope-error\""),
+        "{}",
+        script.text
+    );
+    assert!(
+        !script.text.contains("id=\"name-error\""),
+        "{}",
+        script.text
+    );
     assert!(!script.text.contains("<script>alert"), "{}", script.text);
     assert_eq!(send("<b>Report</b>", "read").await.status, StatusCode::OK);
     let twice = send("<b>Report</b>", "read").await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use console::api::{Keys, Server};
+use console::api::{Bounds, Keys, Server};
 use console::people::People;
 use console::{Console, Operations, Web, token};
 use domain::filter::FieldTypes;
@@ -57,6 +57,20 @@ impl House {
     }
 
     pub(crate) async fn framed_by(frame_ancestors: &[&str]) -> Self {
+        Self::built(frame_ancestors, &[], Bounds::default()).await
+    }
+
+    /// Behind these proxies.
+    pub(crate) async fn behind(proxies: &[&str]) -> Self {
+        Self::built(&[], proxies, Bounds::default()).await
+    }
+
+    /// Whose server gives so much.
+    pub(crate) async fn within(bounds: Bounds) -> Self {
+        Self::built(&[], &[], bounds).await
+    }
+
+    async fn built(frame_ancestors: &[&str], proxies: &[&str], bounds: Bounds) -> Self {
         // Only the first of many tests installs it.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let hands = Arc::new(Hands(AtomicI64::new(NOW)));
@@ -83,6 +97,7 @@ impl House {
             "/data/ChangeEvents",
         );
         let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
+        let server = server.within(bounds);
         let address = server.address();
         let web = Web {
             sign_in: sign_in(login_url),
@@ -98,7 +113,10 @@ impl House {
             configured: Some(token::hash(CONFIGURED)),
             folder: None,
         };
-        let console = Console::new(operations, keys).with_pages(web);
+        let proxies: Vec<_> = proxies.iter().map(|it| it.parse().unwrap()).collect();
+        let console = Console::new(operations, keys)
+            .behind(proxies)
+            .with_pages(web);
         let stop = CancellationToken::new();
         let tasks = TaskTracker::new();
         tasks.spawn(server.run(console, stop.clone()));
@@ -112,6 +130,7 @@ impl House {
             _stop: stop.drop_guard(),
         };
         house.pin(house.salesforce.org.org_id()).await;
+        house.assign(anna);
         house.administrators(&[anna]).await;
         house
     }
@@ -171,6 +190,48 @@ impl House {
             .unwrap();
     }
 
+    /// An administrator of the org assigns the permission set mOS admin.
+    fn assign(&self, user: SalesforceId) {
+        let set = insert(
+            &self.salesforce,
+            "PermissionSet",
+            json!({"Name": ADMIN_SET}),
+        );
+        let fields = json!({"AssigneeId": user.as_str(), "PermissionSetId": set});
+        insert(&self.salesforce, "PermissionSetAssignment", fields);
+    }
+
+    /// The same through a group of permission sets that has it, in place of the set itself.
+    pub(crate) fn assign_by_group(&self, user: SalesforceId) {
+        let org = &self.salesforce.org;
+        let sets = org.records("PermissionSet");
+        let set = sets.iter().find(|set| set.text("Name") == Some(ADMIN_SET));
+        let set = set.unwrap().id().to_owned();
+        self.takes_away(user);
+        let group = json!({"DeveloperName": "Admins"});
+        let group = insert(&self.salesforce, "PermissionSetGroup", group);
+        let fields = json!({"PermissionSetGroupId": group, "PermissionSetId": set});
+        insert(&self.salesforce, "PermissionSetGroupComponent", fields);
+        let fields = json!({"AssigneeId": user.as_str(), "PermissionSetGroupId": group});
+        insert(&self.salesforce, "PermissionSetAssignment", fields);
+    }
+
+    /// An administrator of the org takes every permission set away from somebody.
+    pub(crate) fn takes_away(&self, user: SalesforceId) {
+        let org = &self.salesforce.org;
+        let assignments = org.records("PermissionSetAssignment");
+        let of_user = assignments.iter().filter(|assignment| {
+            let assignee = assignment.text("AssigneeId");
+            assignee.and_then(|id| SalesforceId::parse(id).ok()) == Some(user)
+        });
+        let deletes = of_user.map(|assignment| Dml::Delete {
+            entity: "PermissionSetAssignment".to_owned(),
+            id: assignment.id().to_owned(),
+        });
+        let deletes = deletes.collect();
+        org.transact(org.admin_id(), "test", deletes).unwrap();
+    }
+
     /// An administrator of the org activates or deactivates somebody, or freezes them or no more.
     pub(crate) fn lets_in(&self, username: &str, field: &str, does: bool) {
         let org = &self.salesforce.org;
@@ -218,13 +279,21 @@ fn user(salesforce: &Running, name: &str, username: &str) -> SalesforceId {
         "IsActive": true,
         "TimeZoneSidKey": "GMT",
     });
+    SalesforceId::parse(&insert(salesforce, "User", fields)).unwrap()
+}
+
+/// A new record's id.
+fn insert(salesforce: &Running, entity: &str, fields: serde_json::Value) -> String {
     let org = &salesforce.org;
     let insert = Dml::Insert {
-        entity: "User".to_owned(),
+        entity: entity.to_owned(),
         fields: fields.as_object().unwrap().clone(),
     };
     let results = org.transact(org.admin_id(), "test", vec![insert]).unwrap();
-    SalesforceId::parse(results[0].id.as_deref().unwrap()).unwrap()
+    results[0]
+        .id
+        .clone()
+        .unwrap_or_else(|| panic!("{results:?}"))
 }
 
 fn source(salesforce: &Running, login_url: &Url, clock: Arc<dyn Clock>) -> Arc<dyn Source> {

@@ -184,3 +184,65 @@ async fn the_page_and_the_api_say_the_same() {
             .contains(&format!("{permitted} users hold mOS permission"))
     );
 }
+
+#[tokio::test]
+async fn nonsense_is_answered_by_a_page_with_a_sentence() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let origin = house.origin();
+    let token = browser.get("/access").await.form_token();
+    for (method, path) in every_path() {
+        if path.starts_with("/api/") || path == "/events" || path == "/sign-out" {
+            continue;
+        }
+        let mut asked = vec![
+            format!("{path}?before=x&saved=x&return=a&return=b&frame=%FF&code=1&code=2&limit=x"),
+            format!("{path}?%FF=%FF&=&&"),
+        ];
+        asked.extend(path.contains("/x").then(|| path.replace("/x", "/%FF")));
+        for address in asked {
+            // Other minutes, so that nobody is told to wait.
+            house.pass(60);
+            let mut request = browser.request(method.clone(), &address);
+            if method == Method::POST {
+                let form =
+                    format!("form_token={token}&base=x&base=y&of=-1&revision=x&settings=%FF");
+                request = request
+                    .header("origin", &origin)
+                    .header("content-type", "application/x-www-form-urlencoded")
+                    .body(form);
+            }
+            let page = browser.send(request).await;
+            let place = format!("{method} {address} {}: {}", page.status, page.text);
+            let media = page.headers.get("content-type");
+            let media = media
+                .and_then(|media| media.to_str().ok())
+                .unwrap_or_default();
+            let is_sent_on = page.status.is_redirection();
+            let is_file = page.status == StatusCode::OK && !media.starts_with("text/plain");
+            assert!(!page.status.is_server_error(), "{place}");
+            assert!(
+                is_sent_on || is_file || media.starts_with("text/html"),
+                "{place}"
+            );
+            if page.status.is_client_error() {
+                assert!(page.text.starts_with("<!DOCTYPE html>"), "{place}");
+                assert!(
+                    page.text.contains(".</p>") || page.text.contains("<p>"),
+                    "{place}"
+                );
+            }
+        }
+    }
+    for (address, said) in [
+        ("/settings/history?before=x", "what stands after"),
+        ("/settings?saved=x", "what stands after"),
+        ("/sign-in?return=a&return=b", "what stands after"),
+        ("/jobs/%FF", "the address cannot be read"),
+    ] {
+        let page = browser.get(address).await;
+        assert_eq!(page.status, StatusCode::BAD_REQUEST, "{address}");
+        let text = page.text.to_lowercase();
+        assert!(text.contains(said), "{address}: {text}");
+    }
+}

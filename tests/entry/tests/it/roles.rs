@@ -156,3 +156,63 @@ async fn while_salesforce_does_not_answer_everybody_is_as_before() {
     let page = out.get("/sync-status").await;
     assert_eq!(page.status, StatusCode::FORBIDDEN);
 }
+
+#[tokio::test]
+async fn who_lost_the_permission_set_is_no_administrator_after_five_minutes_without_a_poll() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    // Nobody reads permissions any more; Salesforce is asked, and says the same.
+    house.pass(5 * 60 + 1);
+    assert_eq!(browser.get("/access").await.status, StatusCode::OK);
+    house.assign_by_group(house.anna);
+    house.pass(5 * 60 + 1);
+    assert_eq!(browser.get("/access").await.status, StatusCode::OK);
+    house.takes_away(house.anna);
+    assert_eq!(
+        browser.get("/access").await.status,
+        StatusCode::OK,
+        "just asked"
+    );
+    house.pass(5 * 60 + 1);
+    for path in ["/access", "/sync-status", "/api/v1/settings"] {
+        let page = browser.get(path).await;
+        assert_eq!(page.status, StatusCode::FORBIDDEN, "{path}");
+    }
+    let again = Browser::new(&house).sign_in(ANNA).await;
+    assert_eq!(again.status, StatusCode::FORBIDDEN, "{}", again.text);
+    // A poll counts again, whatever was said meanwhile.
+    house.administrators(&[house.anna]).await;
+    assert_eq!(browser.get("/access").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn who_cannot_be_checked_may_look_and_do_nothing_that_administrators_do() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let token = browser.get("/access").await.form_token();
+    let fault = fake_salesforce::faults::Fault::Quota { exhausted: true };
+    house.salesforce.faults.apply(fault);
+    house.pass(4 * 60);
+    assert_eq!(browser.get("/access").await.status, StatusCode::OK);
+    house.pass(60 + 1);
+    let page = browser.get("/access").await;
+    assert_eq!(page.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(
+        page.text.contains("Salesforce does not answer"),
+        "{}",
+        page.text
+    );
+    let form = [
+        ("form_token", token.as_str()),
+        ("name", "x"),
+        ("scope", "read"),
+    ];
+    let order = browser.post("/access/tokens", &form).await;
+    assert_eq!(order.status, StatusCode::SERVICE_UNAVAILABLE);
+    assert!(house.stores.tokens.tokens().await.unwrap().is_empty());
+    assert_eq!(browser.get("/sync-status").await.status, StatusCode::OK);
+    let fault = fake_salesforce::faults::Fault::Quota { exhausted: false };
+    house.salesforce.faults.apply(fault);
+    house.pass(61);
+    assert_eq!(browser.get("/access").await.status, StatusCode::OK);
+}

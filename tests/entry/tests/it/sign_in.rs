@@ -289,3 +289,114 @@ async fn a_code_for_a_frame_is_good_for_a_minute() {
         .await;
     assert_eq!(late.status, StatusCode::BAD_REQUEST);
 }
+
+/// Signs a frame in by a window of its own, which has these cookies.
+async fn sign_in_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str) -> StatusCode {
+    let begun = window
+        .get(&format!("/sign-in?return=%2F&frame={mark}"))
+        .await;
+    let back = window.at_salesforce(begun.to(), ANNA).await;
+    let done = window.get(&path(&back)).await;
+    let code = between(&done.text, "data-code=\"", "\"").to_owned();
+    let form = [("code", code.as_str()), ("return", "/access")];
+    frame.post("/sign-in/frame", &form).await.status
+}
+
+fn mark(asked: &crate::browser::Page) -> String {
+    between(&asked.text, "data-frame=\"", "\"").to_owned()
+}
+
+#[tokio::test]
+async fn the_window_of_a_frame_leaves_the_session_of_other_tabs_alone() {
+    let house = House::framed_by(&["https://acme.lightning.force.com"]).await;
+    // A tab with the console itself, and a Salesforce tab with the console in it.
+    let tab = signed_in(&house, ANNA).await;
+    let frame = Browser::new(&house);
+    let first = mark(&frame.get("/sync-status").await);
+    assert_eq!(
+        sign_in_by(&tab, &frame, &first).await,
+        StatusCode::SEE_OTHER
+    );
+    assert_eq!(tab.get("/access").await.status, StatusCode::OK);
+    assert_eq!(frame.get("/access").await.status, StatusCode::OK);
+    // The frame's own session before is not kept.
+    let old = frame.cookie("__Host-mosync").unwrap();
+    assert_eq!(
+        sign_in_by(&tab, &frame, &first).await,
+        StatusCode::SEE_OTHER
+    );
+    assert_ne!(frame.cookie("__Host-mosync").unwrap(), old);
+    frame.plant("__Host-mosync", Some(&old));
+    assert_eq!(frame.get("/access").await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn every_salesforce_tab_can_sign_in_however_long_it_was_open() {
+    let house = House::framed_by(&["https://acme.lightning.force.com"]).await;
+    let (frames, window) = (Browser::new(&house), Browser::new(&house));
+    // Two tabs have their cookies in common, and each is told where its news are to be had.
+    let asked = frames.get("/sync-status").await;
+    for line in asked.set_cookies() {
+        assert!(!line.contains("Max-Age"), "{line}");
+    }
+    let (one, other) = (mark(&asked), mark(&frames.get("/jobs").await));
+    frames.get("/events").await;
+    house.pass(11 * 60);
+    for mark in [one, other] {
+        let taken = sign_in_by(&window, &frames, &mark).await;
+        assert_eq!(taken, StatusCode::SEE_OTHER);
+        frames.plant("__Host-mosync", None);
+    }
+    // What somebody else has put there is no secret.
+    frames.plant("__Host-mosync-frame", Some("x"));
+    let mark = mark(&frames.get("/sync-status").await);
+    assert_ne!(frames.cookie("__Host-mosync-frame").unwrap(), "x");
+    assert_eq!(mark.len(), 64);
+}
+
+#[tokio::test]
+async fn a_page_that_is_open_and_nobody_looks_at_keeps_no_session_from_ending() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    for _ in 0..7 {
+        house.pass(4 * 60);
+        assert_eq!(browser.get("/events").await.status, StatusCode::OK);
+    }
+    house.pass(2 * 60);
+    assert_eq!(
+        browser.get("/events").await.status,
+        StatusCode::UNAUTHORIZED
+    );
+}
+
+#[tokio::test]
+async fn a_sign_in_for_no_frame_of_the_consoles_is_not_begun() {
+    let house = House::open().await;
+    let browser = Browser::new(&house);
+    for frame in [
+        "x;%20Domain=example.com".to_owned(),
+        "x".to_owned(),
+        "g".repeat(64),
+        format!("{}.", "a".repeat(64)),
+    ] {
+        let begun = browser.get(&format!("/sign-in?frame={frame}")).await;
+        assert_eq!(begun.status, StatusCode::BAD_REQUEST, "{frame}");
+        assert!(begun.set_cookies().is_empty(), "{frame}");
+        assert!(begun.text.contains("none of the console"), "{}", begun.text);
+    }
+}
+
+#[tokio::test]
+async fn a_code_that_salesforce_refuses_is_no_outage() {
+    let house = House::open().await;
+    let browser = Browser::new(&house);
+    let begun = browser.get("/sign-in?return=%2F").await;
+    let back = browser.at_salesforce(begun.to(), ANNA).await;
+    let state = back.query_pairs().find(|(name, _)| name == "state");
+    let state = state.unwrap().1.into_owned();
+    let page = browser
+        .get(&format!("/sign-in/back?code=nonsense&state={state}"))
+        .await;
+    assert_eq!(page.status, StatusCode::FORBIDDEN, "{}", page.text);
+    assert!(page.text.contains("begin again"), "{}", page.text);
+}

@@ -104,6 +104,39 @@ async fn what_the_form_saves_is_what_the_api_answers() {
     again.has("there is nothing to save");
 }
 
+#[tokio::test]
+async fn the_page_uses_the_words_of_the_guide() {
+    let (desk, visitor) = furnished(&[]).await;
+    let page = visitor.get(SETTINGS).await;
+    for label in [
+        "mOS Admin Email Notification",
+        "Frequency of syncs",
+        "Disable mOS Sync",
+        "Run In Sandbox",
+        "Sync closed opportunities",
+    ] {
+        page.has(&format!("\">{label}</label>"));
+    }
+    for heading in ["Basic settings", "Opportunity Filter"] {
+        page.has(&format!("<h2>{heading}</h2>"));
+    }
+    // At the top right.
+    let header = crate::web::between(&page.html, "<header class=\"page-header\">", "</header>");
+    for button in [
+        ">Sync all data to mOS</a>",
+        "value=\"preview\">Save</button>",
+    ] {
+        assert!(header.contains(button), "{button} in {header}");
+    }
+    let zone = desk.ops.org().await.unwrap().time_zone.unwrap();
+    page.has(&format!(
+        "The time in the org's zone ({zone}), such as 06:30"
+    ));
+    // What is read aloud when rows come and go is not in what is replaced.
+    page.has("<p class=\"only-read\" id=\"filter-said\" role=\"status\"></p>");
+    page.has("data-said=\"0 conditions\" data-said-in=\"filter-said\"");
+}
+
 /// A form in which this was written, sent: refused, with a sentence at that field and nothing changed.
 async fn refused_at(field: &str, word: &str, wrong: impl FnOnce(&mut Fields)) {
     let (desk, visitor) = furnished(&[]).await;
@@ -144,6 +177,30 @@ async fn wrong_addresses_and_numbers_are_refused_at_their_fields() {
         })
         .await;
     }
+}
+
+#[tokio::test]
+async fn what_no_list_offers_is_refused_at_its_field() {
+    let (desk, visitor) = furnished(&[]).await;
+    for field in ["frequency", "blanks", "zone"] {
+        let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+        write(&mut form, field, "nonsense");
+        let refused = visitor.send(SETTINGS, &form).await;
+        assert_eq!(refused.status, 422, "{field}");
+        assert!(refused.error_at(field).starts_with("Choose one"), "{field}");
+    }
+    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let term = form
+        .iter()
+        .find(|(name, value)| name.starts_with("mos.") && value == "contract_term");
+    let number = term.unwrap().0.strip_prefix("mos.").unwrap().to_owned();
+    write(&mut form, &format!("field.{number}"), "Amount");
+    write(&mut form, &format!("term.{number}"), "nonsense");
+    let refused = visitor.send("/mapping", &form).await;
+    assert_eq!(refused.status, 422);
+    let error = refused.error_at(&format!("field.{number}"));
+    assert!(error.contains("nonsense"), "{error}");
+    assert_eq!(in_force(&desk).await.0, 0);
 }
 
 #[tokio::test]
@@ -237,6 +294,120 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
 }
 
 #[tokio::test]
+async fn what_is_typed_for_a_field_that_was_just_chosen_stays() {
+    let (_desk, visitor) = furnished(&[]).await;
+    let form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = pressed(&visitor, &form, "add").await.form(SETTINGS);
+    write(&mut form, "field.1", "Amount");
+    write(&mut form, "operator.1", "greater_than");
+    write(&mut form, "text.1", "1000");
+    let mut form = pressed(&visitor, &form, "add").await.form(SETTINGS);
+    let value = |form: &Fields, name: &str| {
+        let found = form.iter().find(|(known, _)| known == name);
+        found.unwrap().1.clone()
+    };
+    assert_eq!(value(&form, "text.1"), "1000");
+    assert_eq!(value(&form, "operator.1"), "greater_than");
+    // Of another field it would be wrong.
+    write(&mut form, "field.1", "Name");
+    let form = pressed(&visitor, &form, "refresh").await.form(SETTINGS);
+    assert_eq!(value(&form, "text.1"), "");
+}
+
+/// What is in the form but for the tokens.
+fn content(form: &Fields) -> Fields {
+    let form = form.iter();
+    let content = form.filter(|(name, _)| name != "form_token" && !name.starts_with("was."));
+    content.cloned().collect()
+}
+
+#[tokio::test]
+async fn back_from_the_preview_is_the_form_with_what_was_written() {
+    let (desk, visitor) = furnished(&[10_000]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    write(&mut form, "emails", "ada@example.com, bo@example.com");
+    write(&mut form, "sync_closed", "on");
+    write(&mut form, "percent", "40");
+    row(&mut form, 1, "Amount", "greater_than", "5000");
+    let look = visitor.send(SETTINGS, &form).await;
+    look.has("formaction=\"/settings/edit\"");
+    // Without a question: that is what the button says.
+    look.has("<form method=\"get\" action=\"/settings\" data-guarded>");
+    let back = visitor
+        .send("/settings/edit", &look.form("/settings/save"))
+        .await;
+    assert_eq!(back.status, 200, "{}", back.html);
+    back.has("id=\"settings\" data-guarded data-unsaved");
+    let again = back.form(SETTINGS);
+    for field in content(&form) {
+        assert!(again.contains(&field), "{field:?} is not in {again:?}");
+    }
+    assert_eq!(in_force(&desk).await.0, 0);
+    // From there it is corrected and saved.
+    let mut form = again;
+    write(&mut form, "percent", "50");
+    saved(&visitor, SETTINGS, &form).await;
+    let (_, settings) = in_force(&desk).await;
+    assert_eq!(settings.filter.conditions.len(), 1);
+
+    // Field Mapping.
+    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let arr = form
+        .iter()
+        .find(|(name, value)| name.starts_with("mos.") && value == "arr");
+    let number = arr.unwrap().0.strip_prefix("mos.").unwrap().to_owned();
+    write(&mut form, &format!("field.{number}"), "Amount");
+    let look = visitor.send("/mapping", &form).await;
+    let back = visitor
+        .send("/settings/edit", &look.form("/settings/save"))
+        .await;
+    assert_eq!(content(&back.form("/mapping")), content(&form));
+    // A file.
+    let mut form = visitor
+        .get("/settings/transfer")
+        .await
+        .form("/settings/transfer");
+    write(&mut form, "document", "{\"disabled\": true}");
+    let look = visitor.send("/settings/transfer", &form).await;
+    let back = visitor
+        .send("/settings/edit", &look.form("/settings/save"))
+        .await;
+    let document = back.form("/settings/transfer").pop().unwrap().1;
+    let document: Value = serde_json::from_str(&document).unwrap();
+    assert_eq!(document["disabled"], true);
+    let forged = vec![("base".to_owned(), "0".to_owned())];
+    let refused = visitor.send("/settings/edit", &forged).await;
+    assert_eq!(refused.status, StatusCode::FORBIDDEN);
+}
+
+#[tokio::test]
+async fn a_save_that_salesforce_does_not_answer_is_kept_on_the_page() {
+    let (desk, visitor) = furnished(&[10_000]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    row(&mut form, 1, "Amount", "greater_than", "5000");
+    let look = visitor.send(SETTINGS, &form).await;
+    desk.org.answers(false);
+    let kept = visitor
+        .send("/settings/save", &look.form("/settings/save"))
+        .await;
+    assert_eq!(
+        kept.status,
+        StatusCode::SERVICE_UNAVAILABLE,
+        "{}",
+        kept.html
+    );
+    kept.has("Nothing was saved.");
+    kept.has("Amount greater than 5000");
+    assert_eq!(in_force(&desk).await.0, 0);
+    desk.org.answers(true);
+    let saved = visitor
+        .send("/settings/save", &kept.form("/settings/save"))
+        .await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.html);
+    assert_eq!(in_force(&desk).await.0, 1);
+}
+
+#[tokio::test]
 async fn a_formula_in_the_filter_is_warned_of() {
     let (desk, visitor) = furnished(&[]).await;
     let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
@@ -252,7 +423,8 @@ async fn a_formula_in_the_filter_is_warned_of() {
     row(&mut form, 1, "Amount", "greater_than", "1");
     let look = visitor.send(SETTINGS, &form).await;
     look.has("Save these settings?");
-    look.has("The filter names Amount, a formula or roll-up");
+    let told = "The filter names Amount, a formula or roll-up";
+    assert_eq!(look.html.matches(told).count(), 1, "once: {}", look.html);
 }
 
 const SCRIPT: &str = "\"><script>alert(1)</script>";
@@ -362,6 +534,38 @@ async fn the_past_is_shown_and_taken_back_after_a_look() {
 }
 
 #[tokio::test]
+async fn what_is_no_number_is_told_on_a_page() {
+    let (desk, visitor) = furnished(&[]).await;
+    for path in [
+        "/settings?saved=x",
+        "/settings/history?before=x",
+        "/settings/history?from=-1",
+    ] {
+        let refused = visitor.get(path).await;
+        assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+        refused.has("is no whole number; follow a link of the console");
+        refused.has("<nav aria-label=\"mosync\">");
+    }
+    let token = visitor.get(SETTINGS).await.form(SETTINGS).remove(0);
+    for (path, value) in [
+        ("/settings/save", "{}"),
+        ("/settings/look", "{}"),
+        ("/settings/edit", "{}"),
+        ("/settings/transfer", "{}"),
+        ("/settings/revert", ""),
+    ] {
+        for base in [None, Some("x")] {
+            let mut form = vec![token.clone(), ("document".to_owned(), value.to_owned())];
+            form.extend(base.map(|base| ("base".to_owned(), base.to_owned())));
+            let refused = visitor.send(path, &form).await;
+            assert_eq!(refused.status, StatusCode::BAD_REQUEST, "{path}");
+            refused.has("class=\"card fault\"");
+        }
+    }
+    assert_eq!(in_force(&desk).await.0, 0);
+}
+
+#[tokio::test]
 async fn settings_go_out_as_a_file_and_come_in_again() {
     let (desk, visitor) = furnished(&[]).await;
     desk.save(|settings| settings.admin_emails = vec!["ada@example.com".to_owned()])
@@ -430,6 +634,159 @@ async fn sync_all_asks_first_and_says_why_it_cannot_run() {
     assert_eq!(desk.stores.jobs.list(9).await.unwrap().len(), 1);
 }
 
+/// A sync-all that has brought a thousand records in ten seconds.
+async fn brought_before(desk: &Desk) {
+    use domain::job::{Extracted, SalesforceStatus};
+    use domain::tally::{Count, Tally};
+    let job = desk.job(JobKind::SyncAll, "before").await;
+    let jobs = &desk.stores.jobs;
+    let moved = async |status| {
+        let moved = jobs.transition(&job.id, status, desk.now(), None).await;
+        moved.unwrap();
+    };
+    moved(SalesforceStatus::Extracting).await;
+    let mut progress = job.progress.clone();
+    (progress.announced, progress.next_index) = (1, 1);
+    for object in [ObjectKind::Account, ObjectKind::Opportunity] {
+        let read = Extracted {
+            total: Some(500),
+            read: 500,
+            units: 1,
+            started: Some(desk.now()),
+            finished: Some(desk.now()),
+            ..Extracted::default()
+        };
+        progress.objects.insert(object, read);
+    }
+    let advanced = jobs.advance(&job.id, &progress, None, desk.now()).await;
+    advanced.unwrap();
+    let mut tally = Tally::default();
+    for object in [ObjectKind::Account, ObjectKind::Opportunity] {
+        tally.add_many(object, Count::Read, 500);
+        tally.add_many(object, Count::Created, 500);
+    }
+    desk.pass(10);
+    let counted = jobs.count(&job.id, 0, None, &tally, desk.now()).await;
+    counted.unwrap();
+    moved(SalesforceStatus::Sealed).await;
+}
+
+#[tokio::test]
+async fn sync_all_says_what_it_takes_as_the_api_does() {
+    let (desk, visitor) = furnished(&[1, 2, 3]).await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has("not known: no job has shown yet how fast it goes here");
+    brought_before(&desk).await;
+    let expected = desk.ops.expected_sync_all().await.unwrap();
+    let cost = expected.cost.unwrap();
+    let calls = &cost.api_calls;
+    assert!(cost.records.unwrap() > 3 && calls.total > 0, "{cost:?}");
+    assert_eq!(calls.total, calls.counting + calls.reading + calls.around);
+    let ask = visitor.get("/settings/sync-all").await;
+    for told in [
+        format!("<dt>Records to read</dt><dd>{}</dd>", cost.records.unwrap()),
+        format!(
+            "about {} ({} to count, {} to read, {} for what belongs to it)",
+            calls.total, calls.counting, calls.reading, calls.around
+        ),
+        format!("about {} s, at 100 records a second", cost.seconds.unwrap()),
+    ] {
+        ask.has(&told);
+    }
+    for (object, records) in &expected.records {
+        let object = format!("data-column=\"Object\">{object}</td>");
+        let row = ask.html.split("<tr").find(|row| row.contains(&object));
+        let records = format!("data-column=\"Records\">{}</td>", records.unwrap());
+        assert!(row.unwrap().contains(&records), "{object}: {row:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result() {
+    let (desk, visitor) = furnished(&[]).await;
+    let page = visitor.get("/jobs").await;
+    page.has("<strong>Acme</strong>");
+    page.has("<span class=\"badge\">Production</span>");
+    page.has("Most recent sync: none yet");
+    page.lacks("Running: ");
+    brought_before(&desk).await;
+    // What came later has no result.
+    desk.pass(1);
+    let live = domain::job::JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let over = desk.ops.status().await.unwrap().last_sync_all.unwrap().over;
+    let last = format!(
+        ">Sync all data</a> <span class=\"badge good\">Completed</span>, over <time datetime=\"{}\">",
+        over.unwrap()
+    );
+    let page = visitor.get("/users").await;
+    page.has(&last);
+    // One that runs stands before it.
+    desk.job(JobKind::Backfill, "now").await;
+    let page = visitor.get("/parked").await;
+    page.has(">Backfill</a> <span class=\"badge\">Waiting</span>. Most recent sync: ");
+    page.has(&last);
+    let (desk, visitor) = furnished(&[]).await;
+    desk.org.is_sandbox();
+    let page = visitor.get("/jobs").await;
+    page.has("<span class=\"badge warning\">Sandbox</span>");
+}
+
+#[tokio::test]
+async fn sync_all_says_why_it_would_wait() {
+    use ports::stores::{Report, WorkerState};
+    use runtime::figures;
+    let (desk, visitor) = furnished(&[1]).await;
+    let works = async |figures: &[(&str, i64)]| {
+        for worker in ["listener", "filter", "permission", "loader"] {
+            let report = Report {
+                at: desk.now(),
+                state: WorkerState::Running,
+                figures: figures
+                    .iter()
+                    .map(|(name, value)| ((*name).to_owned(), *value))
+                    .collect(),
+                out_of_reach: std::collections::BTreeSet::new(),
+            };
+            let reports = &desk.stores.reports;
+            reports.report(worker, &report).await.unwrap();
+        }
+    };
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has("It would not go through at once.");
+    ask.has("The listener has never run.");
+    works(&[]).await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.lacks("It would not go through at once.");
+    // Nearly everything is used; and all of it, until a moment.
+    works(&[
+        (figures::API_MAX, 1_000),
+        (figures::API_USED, 300),
+        (figures::API_OURS, 299),
+    ])
+    .await;
+    desk.save(|settings| settings.api_share = domain::allowance::ApiShare::new(30, 5).unwrap())
+        .await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has("and mosync may use 1 more today");
+    let until = desk.now().after(std::time::Duration::from_secs(3_600));
+    works(&[
+        (figures::API_MAX, 1_000),
+        (figures::API_USED, 300),
+        (figures::API_OURS, 300),
+        (figures::API_BULK_HELD_UNTIL, until.as_micros()),
+    ])
+    .await;
+    let ask = visitor.get("/settings/sync-all").await;
+    ask.has(&format!("is tried again at <time datetime=\"{until}\">"));
+    // It may be ordered all the same: it waits for that.
+    let started = visitor
+        .send("/settings/sync-all", &ask.form("/settings/sync-all"))
+        .await;
+    assert_eq!(started.status, StatusCode::SEE_OTHER, "{}", started.html);
+}
+
 #[tokio::test]
 async fn sync_all_is_refused_while_nothing_may_run() {
     for (change, word) in [
@@ -459,6 +816,18 @@ async fn sync_all_is_refused_while_nothing_may_run() {
         .get("/settings/sync-all")
         .await
         .has("Salesforce did not answer");
+    let (desk, visitor) = furnished(&[1]).await;
+    desk.org.is_sandbox();
+    visitor
+        .get("/settings/sync-all")
+        .await
+        .has("disabled>Sync all data to mOS");
+    // Nobody has read who holds permission.
+    let desk = Desk::open();
+    let operator = crate::web::Browser::of(&desk, crate::web::OPERATOR).await;
+    let ask = operator.page("/settings/sync-all").await;
+    assert!(ask.contains("Permissions have not been read"), "{ask}");
+    assert!(ask.contains("disabled>Sync all data to mOS"), "{ask}");
 }
 
 #[tokio::test]
@@ -521,6 +890,48 @@ async fn a_mapping_is_changed_refused_in_place_and_taken_back() {
     }
     saved(&visitor, "/mapping", &form).await;
     assert_eq!(in_force(&desk).await.1.mapping, Settings::default().mapping);
+}
+
+#[tokio::test]
+async fn the_mapping_that_the_org_keeps_is_looked_at_and_taken_over() {
+    use fake_salesforce::setup_mapping::FieldMapping;
+    let record = |name: &str, mos_field: &str, field: &str| FieldMapping {
+        developer_name: name.to_owned(),
+        object: "Opportunity".to_owned(),
+        mos_field: mos_field.to_owned(),
+        salesforce_field: field.to_owned(),
+        is_active: true,
+        contract_term_type: "Monthly".to_owned(),
+    };
+    let (desk, visitor) = furnished(&[]).await;
+    let path = "/mapping/take-over";
+    let form = visitor.get("/mapping").await.form(path);
+    let none = visitor.send(path, &form).await;
+    assert_eq!(none.status, StatusCode::NOT_FOUND);
+    none.has("The org's mapping was not taken over.");
+    none.has("no custom metadata type mOS_Field_Mapping__mdt");
+    none.has("id=\"mapping\"");
+    let wrong = [record("Arr", "arr", "Gone__c")];
+    desk.salesforce.deploy_field_mapping(&wrong).unwrap();
+    let refused = visitor.send(path, &form).await;
+    assert_eq!(
+        refused.status,
+        StatusCode::UNPROCESSABLE_ENTITY,
+        "{}",
+        refused.html
+    );
+    refused.has("The record Arr: ");
+    let right = [record("Arr", "arr", "Amount")];
+    desk.salesforce.deploy_field_mapping(&right).unwrap();
+    saved(&visitor, path, &form).await;
+    let (revision, settings) = in_force(&desk).await;
+    assert_eq!(revision, 1);
+    let arr = settings
+        .mapping
+        .rows()
+        .iter()
+        .find(|row| row.mos_field == "arr");
+    assert_eq!(arr.unwrap().salesforce_field, "Amount");
 }
 
 #[tokio::test]
@@ -590,6 +1001,101 @@ async fn the_checklist_tells_what_is_known_by_what() {
     page.has("Check the login address");
 }
 
+/// mOS, that takes the key or does not.
+struct Key(Result<(), ports::target::TargetError>);
+
+#[async_trait::async_trait]
+impl ports::target::Target for Key {
+    async fn upsert(
+        &self,
+        _: &str,
+        _: &[ports::target::Upsert],
+    ) -> Result<Vec<ports::target::Outcome>, ports::target::TargetError> {
+        self.probe().await.map(|()| Vec::new())
+    }
+    async fn has_answered(&self, _: &str) -> Result<bool, ports::target::TargetError> {
+        Ok(false)
+    }
+    async fn probe(&self) -> Result<(), ports::target::TargetError> {
+        self.0.clone()
+    }
+    async fn record(
+        &self,
+        _: ObjectKind,
+        _: &SalesforceId,
+    ) -> Result<Option<ports::target::Held>, ports::target::TargetError> {
+        Ok(None)
+    }
+    async fn list(
+        &self,
+        _: ObjectKind,
+        _: &str,
+        _: usize,
+    ) -> Result<Vec<ports::target::Listed>, ports::target::TargetError> {
+        Ok(Vec::new())
+    }
+}
+
+#[tokio::test]
+async fn the_checklist_ticks_what_is_done() {
+    use console::views::ChecklistState;
+    use domain::tally::{Count, Tally};
+    use ports::target::TargetError;
+    let desk = Desk::open();
+    let ops = desk.ops.clone();
+    let ops = ops.polling([ObjectKind::OpportunityContactRole].into());
+    let ops = ops.counting(vec!["mOS_Admin".to_owned()]);
+    let live = domain::job::JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add(ObjectKind::Account, Count::Read);
+    tally.add(ObjectKind::Account, Count::Filtered);
+    let counted = jobs.count(&live, index, None, &tally, desk.now()).await;
+    counted.unwrap();
+    let item = async |ops: &console::Operations, id: &str| {
+        let items = ops.checklist().await.unwrap().items;
+        let item = items.into_iter().find(|item| item.id == id).unwrap();
+        (item.state, item.evidence)
+    };
+    for (id, state, word) in [
+        ("change_capture.Account", ChecklistState::Done, "were heard"),
+        (
+            "change_capture.OpportunityContactRole",
+            ChecklistState::Done,
+            "is polled",
+        ),
+        (
+            "change_capture.Contact",
+            ChecklistState::Unknown,
+            "not heard",
+        ),
+        (
+            "permission_set.mOS_Admin",
+            ChecklistState::ToDo,
+            "has no permission set",
+        ),
+    ] {
+        let (is, evidence) = item(&ops, id).await;
+        assert_eq!(is, state, "{id}: {evidence}");
+        assert!(evidence.contains(word), "{id}: {evidence}");
+    }
+    for (answer, state) in [
+        (Ok(()), ChecklistState::Done),
+        (
+            Err(TargetError::Forbidden("HTTP 401".to_owned())),
+            ChecklistState::ToDo,
+        ),
+        (
+            Err(TargetError::Unreachable("no answer".to_owned())),
+            ChecklistState::Unknown,
+        ),
+    ] {
+        let ops = ops.clone().asking(std::sync::Arc::new(Key(answer)));
+        assert_eq!(item(&ops, "mos_key").await.0, state);
+    }
+}
+
 #[tokio::test]
 async fn a_user_without_the_permission_set_sees_none_of_it() {
     let desk = Desk::open();
@@ -644,4 +1150,90 @@ async fn another_org_is_confirmed_after_a_question() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     refused.lacks("<script>");
     assert_eq!(in_force(&desk).await.0, 3);
+}
+
+/// Every list of the administrators is a file, too.
+#[tokio::test]
+async fn history_tokens_causes_and_incidents_are_files_too() {
+    use domain::notification::{Board, Condition, Finding, Matter};
+    let (desk, visitor) = furnished(&[10_000, 20_000]).await;
+    desk.save(|settings| settings.disabled = true).await;
+    desk.save(|settings| settings.admin_emails = vec!["=ada@example.com".to_owned()])
+        .await;
+    let asked = console::views::MakeToken {
+        name: "=report".to_owned(),
+        scope: "read".to_owned(),
+    };
+    desk.ops
+        .make_token(&asked, &console::Caller::Api)
+        .await
+        .unwrap();
+    desk.park(1, |_| {}).await;
+    let condition = Condition {
+        key: "gap/test".to_owned(),
+        matter: Matter::Gap,
+        object: "the event stream".to_owned(),
+        count: 7,
+        cause: "a hole".to_owned(),
+        advice: "Wait.".to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    };
+    let finding = Finding {
+        conditions: vec![condition],
+        ..Finding::default()
+    };
+    let (board, _) = Board::new(desk.now()).after(&finding, desk.now());
+    desk.stores.outbox.post(&board, &[]).await.unwrap();
+    for (page, file, head, line) in [
+        (
+            "/settings/history",
+            "/settings/history/export",
+            "revision,rule_revision,saved,author,changes",
+            "Disable mOS Sync: off",
+        ),
+        (
+            "/access",
+            "/access/tokens/export",
+            "id,name,scope,",
+            ",'=report,read,",
+        ),
+        (
+            "/parked",
+            "/parked/causes/export",
+            "group,stage,kind,",
+            ",value_too_long,",
+        ),
+        (
+            "/notifications",
+            "/notifications/incidents/export",
+            "incident,matter,",
+            ",gap,the event stream,7,a hole,",
+        ),
+    ] {
+        visitor.get(page).await.has(&format!("href=\"{file}\""));
+        let csv = visitor.get(file).await;
+        assert_eq!(
+            csv.headers["content-type"], "text/csv; charset=utf-8",
+            "{file}"
+        );
+        assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
+        assert!(csv.html.contains(line), "{file}: {}", csv.html);
+    }
+    let saves = visitor.get("/settings/history/export").await.html;
+    assert_eq!(saves.lines().count(), 3, "{saves}");
+
+    // What a save would do, from the page that tells it.
+    desk.save(|settings| *settings = Settings::default()).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    row(&mut form, 1, "Amount", "greater_than", "15000");
+    let look = visitor.send(SETTINGS, &form).await;
+    let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");
+    let file = format!("/settings/preview/{file}");
+    assert!(file.ends_with("?effect=leaves"), "{file}");
+    let csv = visitor.get(&file).await.html;
+    assert!(csv.starts_with("effect,id,name,"), "{csv}");
+    assert!(csv.contains("leaves,") && csv.contains("of 10000"), "{csv}");
+    let gone = visitor.get("/settings/preview/nobody/export?effect=leaves");
+    assert_eq!(gone.await.status, StatusCode::NOT_FOUND);
 }

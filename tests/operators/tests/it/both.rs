@@ -10,9 +10,19 @@ const BOTH: &[(&str, &str)] = &[
     ("get /settings", "get /api/v1/settings"),
     // Rows are added and taken away in the form; what is sent is looked at.
     ("post /settings", "post /api/v1/settings/preview"),
+    // Back to the form: what is in it can be checked without a save.
+    ("post /settings/edit", "post /api/v1/settings/validate"),
     ("post /settings/look", "post /api/v1/settings/preview"),
     ("post /settings/save", "post /api/v1/settings"),
     ("get /settings/history", "get /api/v1/settings/history"),
+    (
+        "get /settings/history/export",
+        "get /api/v1/settings/history",
+    ),
+    (
+        "get /settings/preview/{preview}/export",
+        "get /api/v1/settings/preview/{preview}/export",
+    ),
     ("post /settings/revert", "post /api/v1/settings/revert"),
     ("get /settings/transfer", "get /api/v1/settings/export"),
     ("post /settings/transfer", "post /api/v1/settings/preview"),
@@ -31,9 +41,14 @@ const BOTH: &[(&str, &str)] = &[
     ("post /settings/sync-all", "post /api/v1/sync-all"),
     ("get /mapping", "get /api/v1/fields/{object}"),
     ("post /mapping", "post /api/v1/settings/preview"),
+    (
+        "post /mapping/take-over",
+        "post /api/v1/settings/import-mapping",
+    ),
     ("get /users", "get /api/v1/users"),
     ("get /users/csv", "get /api/v1/users/export"),
     ("get /access", "get /api/v1/tokens"),
+    ("get /access/tokens/export", "get /api/v1/tokens"),
     ("post /access/tokens", "post /api/v1/tokens"),
     (
         "post /access/tokens/{token}/revoke",
@@ -50,6 +65,7 @@ const BOTH: &[(&str, &str)] = &[
     ("post /jobs/{job}/cancel", "post /api/v1/jobs/{job}/cancel"),
     ("get /parked", "get /api/v1/parked"),
     ("get /parked/export", "get /api/v1/parked/export"),
+    ("get /parked/causes/export", "get /api/v1/parked/groups"),
     ("post /parked/retry", "post /api/v1/parked/retry"),
     ("post /parked/dismiss", "post /api/v1/parked/dismiss"),
     ("get /parked/dead", "get /api/v1/dead"),
@@ -73,6 +89,10 @@ const BOTH: &[(&str, &str)] = &[
     (
         "get /notifications/export",
         "get /api/v1/notifications/export",
+    ),
+    (
+        "get /notifications/incidents/export",
+        "get /api/v1/notifications",
     ),
     (
         "post /notifications/test",

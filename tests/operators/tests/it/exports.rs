@@ -1,6 +1,7 @@
 //! The integration log: searched, in pages, exported whole.
 
 use console::OpsError;
+use console::rights::Right;
 use console::views::{LogLine, LogSearch};
 use domain::ObjectKind;
 use domain::job::JobId;
@@ -23,7 +24,7 @@ async fn write(desk: &Desk, number: u32, change: impl FnOnce(&mut LogEntry)) {
 }
 
 async fn found(desk: &Desk, search: LogSearch) -> Vec<String> {
-    let page = desk.ops.logs(&search).await.unwrap();
+    let page = desk.ops.logs(&search, Right::Administer).await.unwrap();
     page.entries.into_iter().map(|line| line.message).collect()
 }
 
@@ -119,7 +120,7 @@ async fn lines_are_found_by_what_they_are_about() {
             ..search()
         },
     ] {
-        let refused = desk.ops.logs(&wrong).await.unwrap_err();
+        let refused = desk.ops.logs(&wrong, Right::Administer).await.unwrap_err();
         assert!(matches!(refused, OpsError::Invalid(_)), "{refused:?}");
     }
 }
@@ -158,4 +159,42 @@ async fn an_export_has_every_line_of_more_than_one_page() {
         path = format!("/api/v1/logs?limit=1000&before={next}");
     }
     assert_eq!(seen, 2101);
+}
+
+#[tokio::test]
+async fn who_came_in_is_told_to_administrators_alone() {
+    let desk = Desk::open();
+    write(&desk, 1, |_| {}).await;
+    write(&desk, 2, |line| line.topic = "access".to_owned()).await;
+    let search = LogSearch::default();
+    let of = LogSearch {
+        topic: Some("access".to_owned()),
+        ..search.clone()
+    };
+    for (may, lines) in [
+        (Right::Read, &["line 1"][..]),
+        (Right::Operate, &["line 1"]),
+        (Right::Administer, &["line 2", "line 1"]),
+    ] {
+        let page = desk.ops.logs(&search, may).await.unwrap();
+        let told: Vec<_> = page.entries.into_iter().map(|line| line.message).collect();
+        assert_eq!(told, lines, "{may:?}");
+        let all = desk.ops.all_logs(&search, may).unwrap();
+        let all: Vec<_> = futures::TryStreamExt::try_collect::<Vec<_>>(all)
+            .await
+            .unwrap();
+        assert_eq!(all.concat().len(), lines.len(), "{may:?}");
+        let is_told = desk.ops.logs(&of, may).await.is_ok();
+        assert_eq!(is_told, may == Right::Administer, "{may:?}");
+        assert_eq!(desk.ops.all_logs(&of, may).is_ok(), is_told);
+    }
+    let viewer = crate::web::Browser::of(&desk, crate::web::VIEWER).await;
+    let page = viewer.page("/logs").await;
+    assert!(page.contains("line 1") && !page.contains("line 2"));
+    assert!(!page.contains("value=\"access\""));
+    for path in ["/logs?topic=access", "/logs/export?topic=access"] {
+        assert_eq!(viewer.get(path).await.status, 403, "{path}");
+    }
+    let file = viewer.page("/logs/export").await;
+    assert!(file.contains("line 1") && !file.contains("line 2"));
 }

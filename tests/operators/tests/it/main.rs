@@ -8,11 +8,13 @@
 mod administrators;
 mod blind;
 mod both;
+mod broker;
 mod desk;
 mod document;
 mod doors;
 mod explain;
 mod exports;
+mod half_way;
 mod import_mapping;
 mod jobs;
 mod journal;

@@ -261,7 +261,11 @@ async fn everything_that_is_to_be_told_is() {
     ];
     assert_eq!(told.clone().count(), expected.len(), "each once");
     assert_eq!(told.collect::<BTreeSet<_>>(), expected.into());
-    assert_eq!(office.server.mails().len(), office.kept().await.len());
+    let kept = office.kept().await;
+    let of_dead = |told: &&Notification| told.notice.matter == Matter::MessagesSetAside;
+    let page = &kept.iter().find(of_dead).unwrap().notice.page;
+    assert_eq!(page, "/parked/dead", "it leads to the messages");
+    assert_eq!(office.server.mails().len(), kept.len());
     for mail in office.server.mails() {
         assert!(!mail.data.contains("Geheim"), "{}", mail.data);
     }

@@ -197,7 +197,27 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
         all: true,
         ..named(&[&id])
     };
+    let narrowed = Selection {
+        object: Some("Contact".to_owned()),
+        ..named(&[&id])
+    };
+    let unknown = Selection {
+        all: true,
+        object: Some("Lead".to_owned()),
+        ..Selection::default()
+    };
+    let dismissed = Selection {
+        dismissed: true,
+        ..because(group("0123456789"), "again")
+    };
+    let refused = desk.ops.dismiss_parked(&dismissed, BY).await.unwrap_err();
+    assert!(
+        refused.to_string().contains("dismissed already"),
+        "{refused}"
+    );
     for (selection, word) in [
+        (narrowed, "meant as they are"),
+        (unknown, "Lead"),
         (Selection::default(), "which records"),
         (both, "which records"),
         (named(&["003"]), "no record id"),
@@ -236,4 +256,46 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
     assert!(none.records.is_empty());
     let refused = desk.ops.parked(&search("bad luck")).await.unwrap_err();
     assert!(refused.to_string().contains("bad luck"), "{refused}");
+}
+
+#[tokio::test]
+async fn many_records_are_counted_once_for_all_who_look_and_anew_when_others_are_open() {
+    let desk = Desk::open();
+    let mut records = Vec::new();
+    for number in 0..600 {
+        records.push(desk.park(number, |_| {}).await.record());
+    }
+    let open = async || {
+        let groups = desk.ops.parked_groups(&GroupSearch::default()).await;
+        groups.unwrap().open
+    };
+    assert_eq!(open().await, 600);
+    // What a reading would find now, and an answer from memory does not.
+    let dismissal = domain::parked::Dismissal {
+        at: desk.now(),
+        by: "a test".to_owned(),
+        reason: "a test".to_owned(),
+    };
+    let (gone, come) = (&records[..1], 700);
+    desk.stores.parked.dismiss(gone, &dismissal).await.unwrap();
+    assert_eq!(open().await, 599, "other ones are open");
+    desk.park(come, |_| {}).await;
+    desk.stores
+        .parked
+        .dismiss(&records[1..2], &dismissal)
+        .await
+        .unwrap();
+    let groups = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
+    assert_eq!((groups.open, groups.dismissed), (599, 1), "from memory");
+    desk.pass(10);
+    let groups = desk
+        .ops
+        .parked_groups(&GroupSearch::default())
+        .await
+        .unwrap();
+    assert_eq!((groups.open, groups.dismissed), (599, 2), "counted anew");
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use console::views::{ApiView, PollView, Verdict, WindowsView};
+use console::views::{ApiView, PollView, TroubleKind, Verdict, WindowsView};
 use domain::allowance::ApiShare;
 use domain::failure::FailureKind;
 use domain::job::{JobId, JobKind, Pause, PausedBy, SalesforceStatus};
@@ -64,7 +64,8 @@ async fn nothing_to_do_is_healthy_and_at_rest() {
     assert_eq!(status.stream.unwrap().position, "01ff");
     assert_eq!(status.last_sync_all, None);
     assert!(status.stages.iter().all(|stage| stage.oldest.is_none()));
-    assert_eq!(status.queues.len(), 6);
+    assert_eq!(status.queues.unwrap().len(), 6);
+    assert_eq!((status.troubles, status.dead), (Vec::new(), Some(0)));
 }
 
 #[tokio::test]
@@ -304,9 +305,9 @@ async fn the_age_of_the_oldest_is_what_the_worker_has_taken_and_not_settled() {
         (load.oldest, load.oldest_age_s),
         (Some(published), Some(41))
     );
-    assert_eq!((load.unsettled, load.ready), (3, 2));
+    assert_eq!((load.unsettled, load.ready), (3, Some(2)));
     // Nobody has looked at it, so nobody knows.
-    assert_eq!((filter.ready, filter.oldest), (1, None));
+    assert_eq!((filter.ready, filter.oldest), (Some(1), None));
 }
 
 fn poll(polled: Option<Timestamp>, found: Option<Timestamp>) -> PollState {
@@ -427,4 +428,70 @@ async fn records_that_cannot_be_seen_are_counted_by_object() {
     assert!(advice.contains("View All Records on Account"), "{advice}");
     assert_eq!(status.unreadable_left_off, 0);
     assert_eq!(status.verdict, Verdict::Degraded);
+}
+
+#[tokio::test]
+async fn troubles_are_a_list_of_their_own() {
+    let desk = at_rest().await;
+    desk.park(1, |_| {}).await;
+    report(
+        &desk,
+        "loader",
+        WorkerState::Paused("disabled".to_owned()),
+        BTreeMap::new(),
+    )
+    .await;
+    desk.die("one", b"?".to_vec()).await;
+    let status = desk.ops.status().await.unwrap();
+    let about: Vec<_> = status
+        .troubles
+        .iter()
+        .map(|trouble| trouble.about)
+        .collect();
+    assert_eq!(
+        about,
+        [
+            TroubleKind::Worker,
+            TroubleKind::Messages,
+            TroubleKind::Parked
+        ]
+    );
+    let told: Vec<_> = status.troubles.into_iter().map(|it| it.message).collect();
+    assert_eq!(status.reason, told.join("; "));
+    assert!(told[0].contains("the loader is paused: disabled"));
+}
+
+#[tokio::test]
+async fn what_runs_is_told_behind_however_many_other_jobs() {
+    let desk = at_rest().await;
+    let live = JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Account, Count::Read, 7);
+    tally.add_many(ObjectKind::Account, Count::Filtered, 7);
+    jobs.count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
+    let backfill = desk.job(JobKind::Backfill, "long").await;
+    for number in 0..30 {
+        desk.pass(1);
+        let retry = desk.job(JobKind::Retry, &number.to_string()).await;
+        jobs.transition(&retry.id, SalesforceStatus::Cancelled, desk.now(), None)
+            .await
+            .unwrap();
+    }
+    let running = desk.job(JobKind::Retry, "the last").await;
+    let status = desk.ops.status().await.unwrap();
+    let unfinished: Vec<_> = status
+        .unfinished
+        .iter()
+        .map(|job| job.id.as_str())
+        .collect();
+    assert_eq!(unfinished, [running.id.as_str(), backfill.id.as_str()]);
+    let told = status.live.expect("the hour has a job");
+    assert_eq!((told.id.as_str(), told.done), (live.as_str(), 7));
+    assert!(status.jobs.iter().all(|job| job.id != told.id));
+    desk.pass(3_600);
+    assert_eq!(desk.ops.status().await.unwrap().live, None);
 }

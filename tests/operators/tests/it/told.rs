@@ -36,6 +36,30 @@ fn courier(desk: &Desk, folder: Option<&Path>) -> Arc<dyn Courier> {
     Arc::new(Notify::new(config, desk.clock()).unwrap())
 }
 
+/// A mail server that takes everything, but nothing for these.
+struct Server(&'static [&'static str]);
+
+#[async_trait]
+impl Courier for Server {
+    fn ways(&self, addresses: &[String]) -> Vec<Way> {
+        Refused.ways(addresses)
+    }
+
+    async fn deliver(&self, notification: &Notification, way: &Way) -> Settled {
+        match way {
+            Way::Mail { to } if self.0.contains(&to.as_str()) => {
+                Settled::Later("451 try again later".to_owned())
+            }
+            Way::Mail { .. } => Settled::Sent("250 taken".to_owned()),
+            Way::Folder { .. } | Way::Webhook => Refused.deliver(notification, way).await,
+        }
+    }
+
+    async fn kept(&self, _notice: &Notice) -> Result<Option<KeptMail>, String> {
+        Ok(None)
+    }
+}
+
 /// A mail server that knows nobody, and names in its answer whom it does not know, as most do.
 struct Refused;
 
@@ -189,6 +213,17 @@ async fn administrators_send_a_test_and_see_what_each_receiver_says() {
     sent.has("A test was sent.");
     sent.has(EMAIL);
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    // It is a notification as others are, with its mail.
+    let kept = desk.stores.outbox.list(None, 10).await.unwrap();
+    let is_test = |told: &&Notification| told.notice.matter == Matter::Test;
+    let test = kept.iter().find(is_test).unwrap();
+    let one = format!("/notifications/{}", test.id());
+    sent.has(&format!("href=\"{one}\""));
+    visitor.get(&one).await.has("Sent");
+    visitor
+        .get(&format!("{one}/mail"))
+        .await
+        .has("[mosync] this is a test");
     // Without the session's token nothing is sent.
     let forged = visitor.send("/notifications/test", &Vec::new()).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
@@ -282,4 +317,101 @@ async fn old_notifications_are_on_further_pages() {
     assert!(wrong.text().contains("The newest notifications are shown."));
     let csv = operator.get("/notifications/export").await.text();
     assert_eq!(csv.lines().count(), 121, "{csv}");
+}
+
+/// The item of the checklist about mails, before and after a test.
+async fn checked(courier: Server, was_told: bool) -> [(console::views::ChecklistState, String); 2] {
+    let desk = Desk::open();
+    let courier: Arc<dyn Courier> = Arc::new(courier);
+    let mut desk = telling(&courier, desk, &[]).await;
+    if was_told {
+        round(&desk, &courier).await;
+    }
+    desk.save(|settings| settings.admin_emails.push("bo@acme.example".to_owned()))
+        .await;
+    desk.ops = desk.ops.telling(courier);
+    let item = async || {
+        let items = desk.ops.checklist().await.unwrap().items;
+        let item = items.into_iter().find(|item| item.id == "mail").unwrap();
+        (item.state, item.evidence)
+    };
+    let before = item().await;
+    desk.pass(1);
+    desk.ops
+        .test_notification(console::Caller::Api)
+        .await
+        .unwrap();
+    [before, item().await]
+}
+
+#[tokio::test]
+async fn a_test_that_was_taken_ticks_the_checklist_and_one_that_was_not_does_not() {
+    use console::views::ChecklistState;
+    let [before, after] = checked(Server(&[]), false).await;
+    assert_eq!(before.0, ChecklistState::Unknown, "{before:?}");
+    assert_eq!(after.0, ChecklistState::Done, "{after:?}");
+    assert!(after.1.contains("250 taken"), "{after:?}");
+    // One of two addresses does not get it, and nobody tries that again.
+    let [before, after] = checked(Server(&["bo@acme.example"]), true).await;
+    assert_eq!(before.0, ChecklistState::Done, "{before:?}");
+    assert_eq!(after.0, ChecklistState::ToDo, "{after:?}");
+    assert!(after.1.contains("451 try again later"), "{after:?}");
+}
+
+#[tokio::test]
+async fn a_test_is_settled_at_once_and_stands_first() {
+    let desk = Desk::open();
+    let courier: Arc<dyn Courier> = Arc::new(Server(&[EMAIL]));
+    // Before anybody has looked for the first time.
+    let mut desk = desk;
+    desk.save(|settings| settings.admin_emails = vec![EMAIL.to_owned()])
+        .await;
+    desk.ops = desk.ops.telling(Arc::clone(&courier));
+    let test = desk.ops.test_notification(console::Caller::Api).await;
+    let test = test.unwrap();
+    assert!(!test.tried[0].taken);
+    let kept = desk.stores.outbox.list(None, 10).await.unwrap();
+    assert_eq!((kept.len(), kept[0].id()), (1, test.id.as_str()));
+    assert_eq!(
+        kept[0].due(),
+        None,
+        "whoever ordered it has seen the answer"
+    );
+    // Who watches goes on where the board is.
+    round(&desk, &courier).await;
+    let kept = desk.stores.outbox.notification(&test.id).await.unwrap();
+    assert_eq!(kept.unwrap().deliveries[0].attempts, 1);
+}
+
+#[tokio::test]
+async fn what_was_told_leads_to_where_it_can_be_seen() {
+    let desk = Desk::open();
+    let courier = courier(&desk, None);
+    let pages = [
+        ("/jobs/backfill-1", true, true),
+        ("/parked/dead", true, true),
+        ("/parked?kind=poison", true, true),
+        ("/users", false, true),
+        ("/settings/history", false, true),
+        ("/nowhere", false, false),
+    ];
+    let notices: Vec<Notice> = pages
+        .iter()
+        .map(|(page, ..)| Notice {
+            page: (*page).to_owned(),
+            ..notice(&desk, page, "something")
+        })
+        .collect();
+    let desk = telling(&courier, desk, &notices).await;
+    crate::visitor::permit(&desk, &[]).await;
+    let administrator = Visitor::administrator(&desk).await;
+    let operator = Browser::of(&desk, OPERATOR).await;
+    for (notice, (page, operates, administers)) in notices.iter().zip(pages) {
+        let path = format!("/notifications/{}", notice.id);
+        let link = format!("<a href=\"{page}\">Look</a>");
+        let seen = operator.page(&path).await;
+        assert_eq!(seen.contains(&link), operates, "{page}: {seen}");
+        let seen = administrator.get(&path).await.html;
+        assert_eq!(seen.contains(&link), administers, "{page}: {seen}");
+    }
 }

@@ -109,6 +109,12 @@ async fn sync_status_shows_the_numbers_of_the_api() {
     let api = browser.door.get("/api/v1/status").await.json();
     let of_job = &api["last_sync_all"];
     assert_eq!(of_job["id"], job.id.as_str());
+    for heading in ["Salesforce Job Status", "mOS Job Status"] {
+        assert!(
+            page.contains(&format!("<h2>{heading}</h2>")),
+            "{heading}: {page}"
+        );
+    }
     let account = &of_job["objects"]["Account"];
     assert_eq!(
         figure(&page, "Records read"),
@@ -449,7 +455,7 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             "/parked",
             "/parked/dismiss",
             &[
-                ("which", "group"),
+                ("which", "all"),
                 ("group", &frozen),
                 ("reason", "a <b>test</b> account"),
             ],
@@ -496,6 +502,119 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             .sum::<u64>(),
         0
     );
+}
+
+/// Where Enter in the field with that id sends its form: to the first button of that form, wherever
+/// on the page it stands.
+fn entered(page: &str, id: &str) -> (String, String) {
+    let forms: Vec<&str> = page.split("<form ").skip(1).collect();
+    let field = format!(" id=\"{id}\"");
+    let holds = |form: &&&str| form.split("</form>").next().unwrap().contains(&field);
+    let form = forms.iter().find(holds).unwrap();
+    let form = form.split("</form>").next().unwrap();
+    let mut buttons = form.split("<button ").skip(1);
+    // Those of other forms are named by the id of theirs.
+    let own = buttons.find(|button| !button.contains(" form=\"")).unwrap();
+    let tag = own.split('>').next().unwrap();
+    let to = if tag.contains("formaction=") {
+        between(tag, "formaction=\"", "\"")
+    } else {
+        between(form, "action=\"", "\"")
+    };
+    (to, between(own, ">", "<"))
+}
+
+#[tokio::test]
+async fn enter_in_a_reason_gives_the_order_that_the_reason_is_for() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    desk.park(1, |_| {}).await;
+    let dead = desk.die("m-1", b"x".to_vec()).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let page = browser.page("/parked").await;
+    assert_eq!(
+        entered(&page, "reason"),
+        ("/parked/dismiss".to_owned(), "Dismiss".to_owned())
+    );
+    let ticked = format!("record-{}", record(ObjectKind::Contact, 1));
+    assert_eq!(
+        entered(&page, &ticked).1,
+        "Dismiss",
+        "refused without a reason"
+    );
+    let path = format!("/jobs/{}", job.id);
+    let page = browser.page(&path).await;
+    assert_eq!(
+        entered(&page, "reason"),
+        (format!("{path}/cancel"), "Cancel this job".to_owned())
+    );
+    assert_eq!(
+        entered(&page, "pause-reason"),
+        (format!("{path}/pause"), "Pause".to_owned())
+    );
+    let path = format!("/parked/dead/message/{dead}");
+    let page = browser.page(&path).await;
+    assert_eq!(
+        entered(&page, "reason"),
+        (format!("{path}/discard"), "Discard".to_owned())
+    );
+}
+
+#[tokio::test]
+async fn all_means_all_that_the_filter_shows_and_says_how_many() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    for number in 0..60 {
+        desk.park(number, |parked| {
+            parked.job = (number < 55).then(|| job.id.clone());
+        })
+        .await;
+    }
+    desk.park(200, |parked| {
+        parked.object = ObjectKind::Account;
+        parked.id = record(ObjectKind::Account, 200);
+    })
+    .await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let everything = browser.page("/parked").await;
+    assert!(everything.contains("All 61 open records<"), "{everything}");
+    let path = format!("/parked?object=Contact&job={}", job.id);
+    let listed = browser.page(&path).await;
+    let option = "All 55 open records that the filter shows";
+    assert!(listed.contains(option), "{listed}");
+    let filter = [("object", "Contact"), ("job", job.id.as_str())];
+    for (name, value) in filter {
+        let field = format!("name=\"{name}\" value=\"{value}\"");
+        assert_eq!(listed.matches(&field).count(), 2, "in both forms");
+    }
+    let mut sent = vec![("which", "all"), ("reason", "a test")];
+    sent.extend(filter);
+    let dismissed = browser.send("/parked", "/parked/dismiss", &sent).await;
+    let text = dismissed.text();
+    assert!(text.contains("55 records dismissed"), "{text}");
+    let line = &desk.log().await[0].message;
+    let told = format!(
+        "55 parked records, object Contact, job {}: dismissed by",
+        job.id
+    );
+    assert!(line.starts_with(&told), "{line}");
+    let left = desk.stores.parked.counts().await.unwrap();
+    assert_eq!(left.values().sum::<u64>(), 6);
+    // And the way back, of the same records.
+    let path = format!("/parked?dismissed=yes&job={}", job.id);
+    let listed = browser.page(&path).await;
+    let option = "All 55 dismissed records that the filter shows";
+    assert!(listed.contains(option), "{listed}");
+    assert!(!listed.contains(">Dismiss<"), "{listed}");
+    let sent = [
+        ("which", "all"),
+        ("dismissed", "yes"),
+        ("job", job.id.as_str()),
+    ];
+    let retried = browser.send("/parked", "/parked/retry", &sent).await;
+    assert!(retried.text().contains("55 records will be read back"));
+    let open = desk.stores.parked.counts().await.unwrap();
+    assert_eq!(open.values().sum::<u64>(), 61);
 }
 
 #[tokio::test]
@@ -568,6 +687,198 @@ async fn dead_messages_are_shown_sent_back_and_discarded() {
 }
 
 #[tokio::test]
+async fn every_moment_in_a_sentence_is_shown_in_the_zone_of_whoever_looks() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let at = desk.now();
+    let paused = WorkerState::Paused(format!("mOS answers again at {at}"));
+    let report = Report {
+        at,
+        state: paused,
+        figures: std::collections::BTreeMap::new(),
+        out_of_reach: std::collections::BTreeSet::new(),
+    };
+    let reports = &desk.stores.reports;
+    reports.report("loader", &report).await.unwrap();
+    let gap = Gap {
+        id: "a".to_owned(),
+        cause: GapCause::Overflow,
+        since: at,
+        opened: at,
+        evidence: format!("nothing was heard from {at} on"),
+        job: job.id.clone(),
+        closed: None,
+    };
+    desk.stores.position.open_gap(&gap, &job).await.unwrap();
+    let line = LogEntry {
+        at,
+        level: LogLevel::Info,
+        topic: "job".to_owned(),
+        job: None,
+        record: None,
+        message: format!("the window of {at}, the next one (at {at})"),
+    };
+    desk.stores.log.append(&line).await.unwrap();
+    let browser = Browser::of(&desk, OPERATOR).await;
+    for path in ["/sync-status", "/logs", "/jobs", "/settings/sync-all"] {
+        let page = browser.page(path).await;
+        // Each stands in an attribute of its own element, and nowhere as text.
+        for (before, _) in page.match_indices(&at.to_string()) {
+            let before = page.get(..before).unwrap();
+            assert!(
+                before.ends_with("datetime=\"") || before.ends_with("data-clock=\""),
+                "{path}: {}",
+                before.get(before.len().saturating_sub(200)..).unwrap()
+            );
+        }
+        assert!(
+            page.contains(&format!("datetime=\"{at}\"")),
+            "{path}: {page}"
+        );
+    }
+    let page = browser.page("/sync-status").await;
+    assert!(
+        page.contains("<strong>Gap: More changes in a transaction"),
+        "{page}"
+    );
+    // The log is asked in that zone as well: a script writes it there, and sends the moment.
+    let asked = browser.page(&format!("/logs?since={at}")).await;
+    let shown = at.to_string().get(..19).unwrap().to_owned();
+    let field = format!("type=\"datetime-local\" step=\"1\" value=\"{shown}\" data-moment");
+    assert!(asked.contains(&field), "{asked}");
+    assert!(asked.contains("From (UTC)") && asked.contains("/assets/moments.js"));
+}
+
+#[tokio::test]
+async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
+    let desk = Desk::open();
+    let live = JobId::live(desk.now());
+    let jobs = &desk.stores.jobs;
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
+    tally.add_many(ObjectKind::Contact, Count::Updated, 4_321);
+    jobs.count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let page = browser.page("/sync-status").await;
+    for part in [
+        "data-live-part=\"said\" aria-live=\"polite\"",
+        "id=\"live-state\" role=\"status\"",
+        "<summary>The same in numbers</summary>",
+        "data-column=\"Changes that came\">4,321</td>",
+        "Times are in <span data-zone>UTC</span>",
+        "href=\"/settings/sync-all\">Sync all data to mOS</a>",
+        "<h2>Salesforce Job Status",
+    ] {
+        assert!(page.contains(part), "{part} in {page}");
+    }
+    let viewer = Browser::of(&desk, VIEWER).await;
+    let page = viewer.page("/sync-status").await;
+    assert!(!page.contains("Sync all data to mOS</a>"), "{page}");
+    // Of fifty tick boxes none is called as another.
+    let parked = desk.park(1, |_| {}).await;
+    let page = browser.page("/parked").await;
+    let label = format!(
+        "<label for=\"record-{0}\">Contact<span class=\"only-read\"> {0}</span>",
+        parked.id
+    );
+    assert!(page.contains(&label), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() {
+    let desk = Desk::open();
+    let failed = desk.job(JobKind::Backfill, "failed").await;
+    let jobs = &desk.stores.jobs;
+    jobs.transition(
+        &failed.id,
+        SalesforceStatus::Failed,
+        desk.now(),
+        Some("no <b>rows</b>"),
+    )
+    .await
+    .unwrap();
+    desk.park(1, |_| {}).await;
+    let live = JobId::live(desk.now());
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Contact, Count::Read, 50);
+    tally.add_many(ObjectKind::Contact, Count::Updated, 50);
+    desk.pass(10);
+    jobs.count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
+    let running = desk.job(JobKind::Backfill, "running").await;
+    for number in 0..25 {
+        desk.pass(1);
+        let retry = desk.job(JobKind::Retry, &format!("retry {number}")).await;
+        jobs.transition(&retry.id, SalesforceStatus::Cancelled, desk.now(), None)
+            .await
+            .unwrap();
+    }
+    let browser = Browser::of(&desk, VIEWER).await;
+    let page = browser.page("/sync-status").await;
+    let attention = between(&page, "<h2>Needs attention</h2>", "</section>");
+    for told in [
+        "no &lt;b&gt;rows&lt;/b&gt;",
+        "The loader has never run.",
+        "1 parked: ",
+    ] {
+        assert!(attention.contains(told), "{told} in {attention}");
+    }
+    let api = browser.door.get("/api/v1/status").await.json();
+    let rate = api["live"]["per_second"].as_f64().unwrap();
+    assert!(rate > 0.0);
+    assert_eq!(figure(&page, "Changes/s this hour"), format!("{rate:.1}"));
+    let shown = "<strong>Running: </strong>Backfill: ";
+    assert!(page.contains(shown), "{page}");
+    assert!(
+        page.contains(&format!("href=\"/jobs/{}\">Open the job", running.id)),
+        "{page}"
+    );
+}
+
+#[tokio::test]
+async fn lag_and_queues_are_those_of_the_api() {
+    use domain::unit::{Lane, QueueName};
+    use ports::stores::{OLDEST, UNSETTLED};
+    let desk = Desk::open();
+    let began = desk.now();
+    desk.pass(75);
+    let report = Report {
+        at: desk.now(),
+        state: WorkerState::Running,
+        figures: [
+            (OLDEST.to_owned(), began.as_micros()),
+            (UNSETTLED.to_owned(), 2),
+        ]
+        .into(),
+        out_of_reach: std::collections::BTreeSet::new(),
+    };
+    let reports = &desk.stores.reports;
+    reports.report("loader", &report).await.unwrap();
+    for (number, stage) in [(1, Stage::Load), (2, Stage::Filter), (3, Stage::Load)] {
+        let message = ports::queue::Message {
+            id: format!("m-{number}"),
+            kind: "a test".to_owned(),
+            version: 1,
+            body: b"x".to_vec(),
+        };
+        let queue = QueueName::new(stage, Lane::Live);
+        desk.queue.publish(queue, &message).await.unwrap();
+    }
+    let browser = Browser::of(&desk, VIEWER).await;
+    let page = browser.page("/sync-status").await;
+    assert_eq!(figure(&page, "Lag"), "1 min 15 s");
+    assert_eq!(figure(&page, "Units in queues"), "3");
+    let api = browser.door.get("/api/v1/status").await.json();
+    assert_eq!(api["queues"]["load.live"], 2);
+    assert_eq!(api["stages"][2]["oldest_age_s"], 75);
+}
+
+#[tokio::test]
 async fn the_log_is_searched_paged_and_exported() {
     let desk = Desk::open();
     let contact = record(ObjectKind::Contact, 7);
@@ -604,6 +915,25 @@ async fn the_log_is_searched_paged_and_exported() {
             .replace("&amp;", "&");
     }
     assert_eq!(seen, 250);
+    let found = browser.page("/logs?text=line+249").await;
+    assert_eq!(
+        found.matches(" data-column=\"Level\">").count(),
+        1,
+        "{found}"
+    );
+    assert!(found.contains("=line 249") && found.contains("value=\"line 249\""));
+    for (field, value) in [
+        ("object", "Lead"),
+        ("until", "yesterday"),
+        ("level", "loud"),
+    ] {
+        let refused = browser.get(&format!("/logs?{field}={value}")).await;
+        assert_eq!(refused.status, 400, "{field}");
+        assert!(
+            refused.text().contains(&format!("id=\"{field}-error\"")),
+            "{field}"
+        );
+    }
     let timeline = browser.page(&format!("/logs?record={contact}")).await;
     assert_eq!(
         timeline.matches("<li class=\"error\">").count(),

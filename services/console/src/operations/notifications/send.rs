@@ -260,13 +260,7 @@ impl Notifier {
         over.lasted_s = Some(now.since(from).as_secs());
         let ways = self.courier.ways(&self.addresses);
         let letters = [told, Notification::new(over, ways)];
-        let outbox = &self.operations.stores.outbox;
-        let kept = async {
-            let mut board = outbox.board().await?.unwrap_or_else(|| Board::new(now));
-            board.revision += 1;
-            outbox.post(&board, &letters).await
-        };
-        if let Err(error) = kept.await {
+        if let Err(error) = self.operations.keep_told(&letters).await {
             tracing::warn!("that the status store answers again was not told: {error}");
         }
     }

@@ -43,7 +43,7 @@ impl Operations {
         let lost = self.lost_fields().await?;
 
         let mut finding = Finding::default();
-        match self.queue.dead_count().await {
+        match self.of_broker(self.queue.dead_count()).await {
             Ok(dead) => finding.conditions.extend(of_dead(dead)),
             Err(error) => {
                 finding.unknown.insert(Matter::MessagesSetAside);
@@ -143,7 +143,7 @@ fn of_dead(dead: u64) -> Option<Condition> {
         count: dead,
         cause: "no worker could process them".to_owned(),
         advice: "Look at them with `mosync dead list`, then replay or discard them.".to_owned(),
-        page: "/sync-status".to_owned(),
+        page: "/parked/dead".to_owned(),
         details: Vec::new(),
     })
 }

@@ -46,6 +46,17 @@ const TERM_TYPE: Column = Column {
     names: &["ContractTermType"],
 };
 
+/// The field mapping of the org's custom metadata.
+#[derive(Debug)]
+pub(crate) struct OrgMapping {
+    /// It, with what no record names as standard.
+    pub(crate) mapping: Mapping,
+    /// How many records there are.
+    records: u64,
+    /// What somebody should know of them.
+    pub(crate) remarks: Vec<String>,
+}
+
 impl Operations {
     /// Saves the field mapping of the org's custom metadata in the place of the one in force; or
     /// only says what that would change. What its records do not name is mapped as standard.
@@ -70,32 +81,13 @@ impl Operations {
             }
         };
         let metadata_type = asked.metadata_type.as_deref().unwrap_or(PACKAGED).trim();
-        let records = self.metadata(metadata_type).await?;
-        let read = read(&records);
-        if !read.faults.is_empty() {
-            return Err(OpsError::Refused(read.faults));
-        }
-        let mapping = Mapping::new(read.rows.iter().map(|(_, row)| row.clone()).collect());
-        let mapping = mapping.map_err(|faults| {
-            // Each row alone was looked at; what is left would be news.
-            let faults = faults
-                .iter()
-                .map(|fault| fault_at("mapping", fault.to_string()));
-            OpsError::Refused(faults.collect())
-        })?;
-        if mapping != base.settings.mapping {
-            let misfits = self.misfits(&mapping).await?;
-            let faults = misfits
-                .iter()
-                .map(|misfit| match read.name_of(misfit.fills()) {
-                    Some(name) => fault_at(name, format!("the record {name}: {misfit}")),
-                    None => fault_at("mapping", misfit.to_string()),
-                });
-            let faults: Vec<FaultView> = faults.collect();
-            if !faults.is_empty() {
-                return Err(OpsError::Refused(faults));
-            }
-        }
+        let OrgMapping {
+            mapping,
+            records,
+            remarks,
+        } = self
+            .mapping_in(metadata_type, &base.settings.mapping)
+            .await?;
         let mut settings = base.settings.clone();
         settings.mapping = mapping;
         let outcome = if asked.dry_run {
@@ -115,9 +107,55 @@ impl Operations {
         };
         Ok(ImportedView {
             metadata_type: metadata_type.to_owned(),
+            records,
+            remarks,
+            outcome,
+        })
+    }
+
+    /// The field mapping in the custom metadata of the mOS package, to be looked at and saved.
+    ///
+    /// # Errors
+    /// Those of [`Self::import_mapping`].
+    pub(crate) async fn mapping_of_org(&self, current: &Mapping) -> Result<OrgMapping, OpsError> {
+        self.mapping_in(PACKAGED, current).await
+    }
+
+    async fn mapping_in(
+        &self,
+        metadata_type: &str,
+        current: &Mapping,
+    ) -> Result<OrgMapping, OpsError> {
+        let records = self.metadata(metadata_type).await?;
+        let read = read(&records);
+        if !read.faults.is_empty() {
+            return Err(OpsError::Refused(read.faults));
+        }
+        let mapping = Mapping::new(read.rows.iter().map(|(_, row)| row.clone()).collect());
+        let mapping = mapping.map_err(|faults| {
+            // Each row alone was looked at; what is left would be news.
+            let faults = faults
+                .iter()
+                .map(|fault| fault_at("mapping", fault.to_string()));
+            OpsError::Refused(faults.collect())
+        })?;
+        if mapping != *current {
+            let misfits = self.misfits(&mapping).await?;
+            let faults = misfits
+                .iter()
+                .map(|misfit| match read.name_of(misfit.fills()) {
+                    Some(name) => fault_at(name, format!("the record {name}: {misfit}")),
+                    None => fault_at("mapping", misfit.to_string()),
+                });
+            let faults: Vec<FaultView> = faults.collect();
+            if !faults.is_empty() {
+                return Err(OpsError::Refused(faults));
+            }
+        }
+        Ok(OrgMapping {
+            mapping,
             records: u64::try_from(records.len()).unwrap_or(u64::MAX),
             remarks: read.remarks,
-            outcome,
         })
     }
 

@@ -19,7 +19,17 @@ pub fn order(context: &PageContext, action: &str, body: Markup) -> Markup {
     }
 }
 
-/// The same with an id, by which buttons elsewhere on the page belong to it. `unsaved` says that it holds
+/// The same with an id, by which buttons elsewhere on the page belong to it.
+pub(crate) fn order_named(context: &PageContext, id: &str, action: &str, body: Markup) -> Markup {
+    html! {
+        form method="post" action=(action) id=(id) {
+            input type="hidden" name=(TOKEN) value=(context.viewer.form_token);
+            (body)
+        }
+    }
+}
+
+/// The same of a form that is filled in over a while. `unsaved` says that it holds
 /// what is not saved; a script then asks before the page is left.
 pub(crate) fn order_as(
     context: &PageContext,
@@ -36,11 +46,22 @@ pub(crate) fn order_as(
     }
 }
 
+/// A button that leaves behind what is not saved, and is not asked about it: that is what it says.
+pub(crate) fn leave(path: &str, label: &str) -> Markup {
+    html! {
+        form method="get" action=(path) data-guarded {
+            button.button type="submit" { (label) }
+        }
+    }
+}
+
 /// A field's label, help and error, without its value.
 #[derive(Debug, Clone, Copy)]
 pub struct Field<'a> {
-    /// The name in the form, and its id in the page.
+    /// The name in the form.
     pub name: &'a str,
+    /// The id in the page, where the name is not the only one on it.
+    pub id: Option<&'a str>,
     /// What people call it.
     pub label: &'a str,
     /// How it is meant, if that is not plain.
@@ -56,11 +77,23 @@ impl<'a> Field<'a> {
     pub const fn new(name: &'a str, label: &'a str) -> Self {
         Self {
             name,
+            id: None,
             label,
             help: None,
             error: None,
             required: false,
         }
+    }
+
+    /// With an id of its own: another form of the page has a field of that name.
+    #[must_use]
+    pub const fn id(mut self, id: &'a str) -> Self {
+        self.id = Some(id);
+        self
+    }
+
+    fn place(&self) -> &'a str {
+        self.id.unwrap_or(self.name)
     }
 
     /// With a help text.
@@ -87,7 +120,7 @@ impl<'a> Field<'a> {
     /// One line; `kind` is the `type` of HTML, such as `text`, `email`, `search` or `date`.
     pub fn input(&self, kind: &str, value: &str) -> Markup {
         self.around(&html! {
-            input id=(self.name) name=(self.name) type=(kind) value=(value)
+            input id=(self.place()) name=(self.name) type=(kind) value=(value)
                 required[self.required]
                 aria-invalid=[self.error.map(|_| "true")]
                 aria-describedby=[self.described_by()];
@@ -97,7 +130,7 @@ impl<'a> Field<'a> {
     /// One line with suggestions: the id of a `datalist` of the page.
     pub(crate) fn input_with(&self, kind: &str, value: &str, list: Option<&str>) -> Markup {
         self.around(&html! {
-            input id=(self.name) name=(self.name) type=(kind) value=(value) list=[list]
+            input id=(self.place()) name=(self.name) type=(kind) value=(value) list=[list]
                 autocomplete="off"
                 required[self.required]
                 aria-invalid=[self.error.map(|_| "true")]
@@ -109,7 +142,7 @@ impl<'a> Field<'a> {
     /// asks the server anew when another one is chosen.
     pub(crate) fn select_with(&self, options: &[(String, String)], chosen: &str) -> Markup {
         self.around(&html! {
-            select id=(self.name) name=(self.name) data-refresh
+            select id=(self.place()) name=(self.name) data-refresh
                 aria-invalid=[self.error.map(|_| "true")]
                 aria-describedby=[self.described_by()] {
                 @for (value, label) in options {
@@ -122,7 +155,7 @@ impl<'a> Field<'a> {
     /// Several lines.
     pub fn area(&self, value: &str, lines: u8) -> Markup {
         self.around(&html! {
-            textarea id=(self.name) name=(self.name) rows=(lines)
+            textarea id=(self.place()) name=(self.name) rows=(lines)
                 required[self.required]
                 aria-invalid=[self.error.map(|_| "true")]
                 aria-describedby=[self.described_by()] { (value) }
@@ -132,7 +165,7 @@ impl<'a> Field<'a> {
     /// One of several: value and label of each.
     pub fn select(&self, options: &[(&str, &str)], chosen: &str) -> Markup {
         self.around(&html! {
-            select id=(self.name) name=(self.name)
+            select id=(self.place()) name=(self.name)
                 required[self.required]
                 aria-invalid=[self.error.map(|_| "true")]
                 aria-describedby=[self.described_by()] {
@@ -147,17 +180,17 @@ impl<'a> Field<'a> {
     pub fn checkbox(&self, is_on: bool) -> Markup {
         html! {
             div.field.check {
-                input id=(self.name) name=(self.name) type="checkbox" checked[is_on]
+                input id=(self.place()) name=(self.name) type="checkbox" checked[is_on]
                     aria-invalid=[self.error.map(|_| "true")]
                     aria-describedby=[self.described_by()];
-                label for=(self.name) { (self.label) }
+                label for=(self.place()) { (self.label) }
                 (self.below())
             }
         }
     }
 
     /// The label above a control of the page's own and what is below it. The control's id is the
-    /// field's name.
+    /// field's.
     pub fn around(&self, control: &Markup) -> Markup {
         let class = if self.error.is_some() {
             "field wrong"
@@ -166,7 +199,7 @@ impl<'a> Field<'a> {
         };
         html! {
             div class=(class) {
-                label for=(self.name) {
+                label for=(self.place()) {
                     @if self.required { abbr title="required" { "*" } " " }
                     (self.label)
                 }
@@ -179,16 +212,16 @@ impl<'a> Field<'a> {
     fn below(&self) -> Markup {
         html! {
             @if let Some(error) = self.error {
-                p.error id=(format!("{}-error", self.name)) { (error) }
+                p.error id=(format!("{}-error", self.place())) { (error) }
             }
             @if let Some(help) = self.help {
-                p.help id=(format!("{}-help", self.name)) { (help) }
+                p.help id=(format!("{}-help", self.place())) { (help) }
             }
         }
     }
 
     fn described_by(&self) -> Option<String> {
-        let named = |part: Option<&str>, what| part.map(|_| format!("{}-{what}", self.name));
+        let named = |part: Option<&str>, what| part.map(|_| format!("{}-{what}", self.place()));
         let parts = [named(self.error, "error"), named(self.help, "help")];
         let parts: Vec<String> = parts.into_iter().flatten().collect();
         (!parts.is_empty()).then(|| parts.join(" "))

@@ -27,6 +27,12 @@ pub fn address(path: &str, values: &[(&str, &str)]) -> String {
     address
 }
 
+/// An id as one part of a path.
+pub(crate) fn part(id: &str) -> String {
+    let encoded: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    encoded.replace('+', "%20")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -37,5 +43,6 @@ mod tests {
             address("/logs", &[("topic", ""), ("job", "a&b"), ("x", "ä c")]),
             "/logs?job=a%26b&x=%C3%A4+c"
         );
+        assert_eq!(part("a/b c?+"), "a%2Fb%20c%3F%2B");
     }
 }

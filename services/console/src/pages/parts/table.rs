@@ -41,6 +41,11 @@ pub fn number(number: u64) -> String {
     shown
 }
 
+/// The same, where the number may not be known.
+pub fn number_or_unknown(known: Option<u64>) -> String {
+    known.map_or_else(|| "not known".to_owned(), number)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

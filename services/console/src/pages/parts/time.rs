@@ -24,13 +24,26 @@ pub fn within(text: &str) -> Markup {
     html! {
         @for (place, word) in text.split(' ').enumerate() {
             @if place > 0 { " " }
-            @let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+            @let (before, bare, after) = apart(word);
             @match Timestamp::parse(bare) {
-                Some(moment) if bare.ends_with('Z') => { (at(moment)) (word.get(bare.len()..).unwrap_or_default()) }
+                Some(moment) if bare.ends_with('Z') => { (before) (at(moment)) (after) }
                 _ => (word),
             }
         }
     }
+}
+
+/// A word without the marks around it.
+fn apart(word: &str) -> (&str, &str, &str) {
+    let begun = word.trim_start_matches(['(', '`']);
+    let bare = begun.trim_end_matches(['.', ',', ';', ':', ')', '`']);
+    let before = word.len() - begun.len();
+    let after = before + bare.len();
+    (
+        word.get(..before).unwrap_or_default(),
+        bare,
+        word.get(after..).unwrap_or_default(),
+    )
 }
 
 /// How long, in the largest two units.
@@ -63,6 +76,10 @@ mod tests {
         assert_eq!(
             within("Holds <it> until 2026-11-22T15:04:05.000Z, in 2026.").into_string(),
             "Holds &lt;it&gt; until <time datetime=\"2026-11-22T15:04:05.000Z\">2026-11-22 15:04:05 UTC</time>, in 2026."
+        );
+        assert_eq!(
+            within("paused (2026-11-22T15:04:05.000Z).").into_string(),
+            "paused (<time datetime=\"2026-11-22T15:04:05.000Z\">2026-11-22 15:04:05 UTC</time>)."
         );
         assert_eq!(long(Duration::from_secs(59)), "59 s");
         assert_eq!(long(Duration::from_secs(3_661)), "1 h 1 min");

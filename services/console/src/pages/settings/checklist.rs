@@ -5,14 +5,14 @@ use axum::response::Response;
 use maud::{Markup, html};
 
 use super::{PATH, TEST_MAIL, answer};
-use crate::pages::Desk;
+use crate::OpsError;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{badge, card, form, notice, time};
+use crate::pages::{Desk, notifications};
 use crate::views::{ChecklistItem, ChecklistState, ChecklistView, TestView};
-use crate::{Caller, OpsError};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     let list = desk.operations.checklist().await;
@@ -24,9 +24,8 @@ pub(in crate::pages) async fn test_mail(
     State(desk): State<Desk>,
     context: PageContext,
 ) -> Response {
-    let caller = Caller::Person(context.viewer.username.as_str().into());
     let shown = async {
-        let told = match desk.operations.test_notification(caller).await {
+        let told = match desk.operations.test_notification(context.caller()).await {
             Ok(test) => tried(&test),
             Err(OpsError::Conflict(why)) => notice::failed(&html! { (sentence(&why)) }),
             Err(error) => return Err(error),
@@ -50,6 +49,7 @@ pub(in crate::pages) fn tried(test: &TestView) -> Markup {
                 }
             }
         }
+        p { a href=(notifications::address(&test.id, "")) { "Look at what was sent" } }
     };
     if test.tried.iter().all(|way| way.taken) {
         notice::done(&lines)

@@ -1,9 +1,8 @@
 //! Serving another org from now on: asked before it is done.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use maud::{Markup, html};
-use serde::Deserialize;
 
 use super::{CHECKLIST, CONFIRM_ORG, PATH, answer};
 use crate::pages::Desk;
@@ -11,8 +10,9 @@ use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, empty, form, record};
+use crate::pages::sent::Sent;
 use crate::views::ConfirmOrg;
-use crate::{Author, Caller, OpsError};
+use crate::{Author, OpsError};
 use domain::SalesforceId;
 
 pub(in crate::pages) async fn ask(State(desk): State<Desk>, context: PageContext) -> Response {
@@ -66,23 +66,15 @@ fn choice(context: &PageContext, pinned: Option<SalesforceId>, connected: Salesf
     )
 }
 
-/// The org to confirm.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Confirming {
-    #[serde(default)]
-    org: String,
-}
-
 pub(in crate::pages) async fn confirm(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(confirming): Form<Confirming>,
+    sent: Sent,
 ) -> Response {
     let asked = ConfirmOrg {
-        org: Some(confirming.org),
+        org: Some(sent.get("org").unwrap_or_default()),
     };
-    let caller = Caller::Person(context.viewer.username.as_str().into());
-    let author = Author::of(&caller, None);
+    let author = Author::of(&context.caller(), None);
     match desk.operations.confirm_org(&asked, &author).await {
         Ok(saved) => Redirect::to(&format!("{PATH}?saved={}", saved.revision)).into_response(),
         Err(error) => answer(&context, Err(error)),

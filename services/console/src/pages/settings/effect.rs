@@ -1,16 +1,23 @@
 //! What a save would do, shown before it is done.
 
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
-use super::{PATH, SAVE};
+use super::PREVIEWED;
+use super::save::{self, Came};
+use crate::pages::asked::Path;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
-use crate::pages::parts::{card, form, record, table, time};
-use crate::views::{CostView, EffectView, PreviewView, PreviewedView};
+use crate::pages::parts::{card, pager, record, table, time};
+use crate::pages::sent::Sent;
+use crate::pages::{Desk, PageFault, download};
+use crate::views::{CostView, EffectView, PreviewView, PreviewedSearch, PreviewedView};
 use domain::filter::Operator;
+use domain::rule::Effect;
 use domain::settings::Change;
 
 /// The page before a save.
@@ -18,15 +25,11 @@ pub(super) fn page(
     context: &PageContext,
     preview: &PreviewView,
     document: &str,
-    back: (&str, &str),
+    came: Came,
 ) -> Page {
-    let (path, name) = back;
     let touches = preview.job.is_some();
     let body = html! {
-        (form::order_as(context, "save", SAVE, true, html! {
-            input type="hidden" name="base" value=(preview.base);
-            input type="hidden" name="document" value=(document);
-        }))
+        (save::kept(context, preview.base, document, came))
         (card::card("What changes in the settings", &changes(&preview.changes)))
         (card::card("What that does", &html! {
             ul.sentences { @for words in &preview.words { li { (sentence(words)) } } }
@@ -43,22 +46,21 @@ pub(super) fn page(
             }
         }))
         @if let Some(job) = &preview.job { (card::card("The job that brings it", &cost(job))) }
-        @for (heading, effect) in [
-            ("Enter the sync", &preview.enters),
-            ("Leave the sync", &preview.leaves),
-            ("Are sent again", &preview.sent_again),
+        @for (heading, view, effect) in [
+            ("Enter the sync", &preview.enters, Effect::Enters),
+            ("Leave the sync", &preview.leaves, Effect::Leaves),
+            ("Are sent again", &preview.sent_again, Effect::SentAgain),
         ] {
-            @if !effect.sample.is_empty() || !effect.why.is_empty() {
-                (card::card(heading, &sample(context, heading, effect)))
+            @if !view.sample.is_empty() || !view.why.is_empty() {
+                @let path = PREVIEWED.replace("{preview}", &pager::part(&preview.id));
+                @let file = pager::address(&path, &[("effect", effect.name())]);
+                (card::card(heading, &sample(context, heading, view, &file)))
             }
         }
     };
     Page::new("Save these settings?", Icon::Settings, body)
         .hint(html! { "Nothing is saved yet. As of " (time::at(preview.at)) "." })
-        .actions(html! {
-            a.button href=(path) { (name) }
-            button.brand-button type="submit" form="save" { "Save" }
-        })
+        .actions(save::buttons(came))
         .script(super::SCRIPT)
 }
 
@@ -87,7 +89,24 @@ fn told(effect: &EffectView) -> String {
     }
 }
 
-fn sample(context: &PageContext, heading: &str, effect: &EffectView) -> Markup {
+/// The opportunities of which the same becomes, as CSV.
+pub(in crate::pages) async fn export(
+    State(desk): State<Desk>,
+    context: PageContext,
+    Path(preview): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    let search = PreviewedSearch {
+        effect: Sent::asked(query.as_deref()).get("effect"),
+        ..PreviewedSearch::default()
+    };
+    match desk.operations.all_previewed(&preview, &search) {
+        Ok(pages) => download::csv(&context, "mosync-preview.csv", pages).await,
+        Err(error) => PageFault::within(&context, error).into_response(),
+    }
+}
+
+fn sample(context: &PageContext, heading: &str, effect: &EffectView, file: &str) -> Markup {
     let rows = effect
         .sample
         .iter()
@@ -99,6 +118,7 @@ fn sample(context: &PageContext, heading: &str, effect: &EffectView) -> Markup {
             @if effect.count.is_none_or(|count| count > effect.sample.len() as u64) {
                 p.help { "These are the first of them." }
             }
+            p.spaced { a.button href=(file) download { "Export CSV" span.only-read { ": " (heading) } } }
         }
     }
 }
@@ -151,6 +171,3 @@ pub(super) fn cost(cost: &CostView) -> Markup {
         ("Left to the org", html! { (left) }),
     ])
 }
-
-/// Back to the form.
-pub(super) const BACK: (&str, &str) = (PATH, "Cancel");

@@ -9,6 +9,9 @@ use crate::pages::parts::form::Field;
 use crate::pages::parts::notice;
 use crate::views::FieldView;
 
+/// The id of the place where it is said what has become of the builder.
+pub(super) const SAID: &str = "filter-said";
+
 /// The literals that are offered for dates; others may be written.
 const DATES: &[&str] = &[
     "TODAY",
@@ -53,11 +56,14 @@ impl<'a> Choice<'a> {
         }
     }
 
-    /// Gives rows whose field was changed an operator that fits, and no values of another field.
+    /// Gives rows whose field was changed an operator that fits, and no values of another field. What
+    /// was written before a field was chosen was written for it.
     pub(super) fn settle(self, written: &mut Written) {
         for row in &mut written.rows {
             if row.was != row.field {
-                row.values.clear();
+                if !row.was.is_empty() {
+                    row.values.clear();
+                }
                 row.was.clone_from(&row.field);
             }
             let fitting = self.operators(&row.field);
@@ -89,7 +95,16 @@ pub(super) const fn operator_label(operator: Operator) -> &'static str {
     }
 }
 
-/// The whole builder; a script replaces it by what the server answers.
+/// What is read aloud when a script has replaced the builder.
+fn said(written: &Written) -> String {
+    match written.rows.len() {
+        1 => "1 condition".to_owned(),
+        number => format!("{number} conditions"),
+    }
+}
+
+/// The whole builder; a script replaces it by what the server answers, and another has `data-said`
+/// read aloud in the place of [`SAID`], which stays.
 pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) -> Markup {
     let formulas: Vec<&str> = written
         .rows
@@ -99,7 +114,7 @@ pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) ->
         .map(|field| field.label.as_str())
         .collect();
     html! {
-        div #filter data-replace aria-live="polite" {
+        div #filter data-replace data-said=(said(written)) data-said-in=(SAID) {
             p.help {
                 "Only opportunities that match are synced. Without a condition, all are. At most "
                 (MAX_CONDITIONS) " conditions."

@@ -1,44 +1,36 @@
 //! The saves of the past: what each changed, and the way back.
 
-use axum::extract::{Form, Query, State};
+use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::json;
 
 use super::save::{Came, foresee};
-use super::{HISTORY, PATH, REVERT, answer, effect};
+use super::{HISTORY, HISTORY_EXPORT, PATH, REVERT, answer, effect};
 use crate::OpsError;
-use crate::pages::Desk;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{badge, card, empty, pager, table, time};
+use crate::pages::sent::Sent;
+use crate::pages::{Desk, download};
 use crate::views::{PastSave, RevertSettings, SaveSettings, SettingsHistory};
 
 /// Saves on a page.
 const SHOWN: usize = 20;
 
-/// Which part of it.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Asked {
-    before: Option<u64>,
-    from: Option<u64>,
-    to: Option<u64>,
-}
-
 pub(in crate::pages) async fn show(
     State(desk): State<Desk>,
     context: PageContext,
-    Query(asked): Query<Asked>,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let page = async {
         let operations = &desk.operations;
-        let history = operations
-            .settings_history(asked.before, Some(SHOWN))
-            .await?;
-        let compared = match (asked.from, asked.to) {
+        let asked = Sent::asked(query.as_deref());
+        let before = asked.number("before")?;
+        let history = operations.settings_history(before, Some(SHOWN)).await?;
+        let compared = match (asked.number("from")?, asked.number("to")?) {
             (None, None) => None,
             (from, to) => Some(operations.settings_diff(from, to).await?),
         };
@@ -53,14 +45,22 @@ pub(in crate::pages) async fn show(
             (card::card("Saves", &saves(&context, &history, current)))
             (pager::pager(
                 history.next.map(|next| format!("{HISTORY}?before={next}")).as_deref(),
-                asked.before.map(|_| HISTORY),
+                before.map(|_| HISTORY),
             ))
         };
         Ok(Page::new("History of mOS Settings", Icon::Settings, body)
             .hint(html! { "Every save makes a revision. Going back makes a new one, too; its effect is shown first." })
-            .actions(html! { a.button href=(PATH) { "mOS Settings" } }))
+            .actions(html! {
+                a.button href=(PATH) { "mOS Settings" }
+                a.button href=(HISTORY_EXPORT) download { "Export CSV" }
+            }))
     };
     answer(&context, page.await)
+}
+
+pub(in crate::pages) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
+    let all = desk.operations.all_saves();
+    download::csv(&context, "mos-settings-history.csv", all).await
 }
 
 fn saves(context: &PageContext, history: &SettingsHistory, current: u64) -> Markup {
@@ -108,39 +108,29 @@ fn back_to(context: &PageContext, save: &PastSave, current: u64) -> Markup {
     }
 }
 
-/// Which revision to go back to, from which.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Reverting {
-    to: u64,
-    base: u64,
-}
-
 /// What going back would do. It is saved as any other document.
 pub(in crate::pages) async fn revert(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(reverting): Form<Reverting>,
+    sent: Sent,
 ) -> Response {
     let page = async {
+        let (to, base) = (sent.needed("to")?, sent.needed("base")?);
         let operations = &desk.operations;
         let asked = RevertSettings {
-            to: Some(reverting.to),
-            base: Some(reverting.base),
+            to: Some(to),
+            base: Some(base),
             dry_run: true,
         };
-        let author = crate::Author::of(&crate::Caller::Api, None);
+        let author = crate::Author::of(&context.caller(), None);
         // Says what is wrong with the numbers, and changes nothing.
         operations.revert_settings(&asked, &author).await?;
-        let mut settings = operations.settings_revision(reverting.to).await?.settings;
+        let mut settings = operations.settings_revision(to).await?.settings;
         // Which org is served is confirmed, not reverted.
-        settings.org = operations
-            .settings_revision(reverting.base)
-            .await?
-            .settings
-            .org;
+        settings.org = operations.settings_revision(base).await?.settings.org;
         let document = json!(settings);
         let asked = SaveSettings {
-            base: Some(reverting.base),
+            base: Some(base),
             settings: serde_json::from_value(document.clone()).ok(),
         };
         foresee(&desk, &context, &asked, document, Came::History).await

@@ -12,37 +12,42 @@ mod values;
 mod view;
 pub(super) mod written;
 
-use axum::extract::{Form, Query, State};
-use axum::response::{IntoResponse as _, Response};
+use axum::extract::{RawQuery, State};
+use axum::response::Response;
 use domain::ObjectKind;
 use domain::filter::MAX_CONDITIONS;
 use http::StatusCode;
 use maud::html;
-use serde::Deserialize;
 
 use super::Desk;
 use super::context::PageContext;
-use super::fault::{PageFault, sentence};
+use super::fault::sentence;
 use super::layout::Page;
+pub(super) use super::layout::answer;
 use super::parts::notice;
+use super::sent::Sent;
 use crate::OpsError;
 use crate::views::{SaveSettings, SettingsView};
 use filter::Choice;
 use view::Shown;
-use written::{Faults, Pairs, Written, WrittenRow};
+use written::{Faults, Written, WrittenRow};
 
 pub(super) use checklist::{show as show_checklist, test_mail, tried};
 pub(super) use confirm_org::{ask as ask_confirm_org, confirm as confirm_org};
-pub(super) use history::{revert, show as show_history};
-pub(super) use save::{Came, foresee, look, save};
+pub(super) use effect::export as export_previewed;
+pub(super) use history::{export as export_history, revert, show as show_history};
+pub(super) use save::{Came, edit, foresee, look, save};
 pub(super) use sync_all::{ask as ask_sync_all, start as start_sync_all};
 pub(super) use transfer::{export, import, show as show_transfer};
 
 /// Where it is.
 pub(super) const PATH: &str = "/settings";
 pub(super) const SAVE: &str = "/settings/save";
+pub(super) const EDIT: &str = "/settings/edit";
 pub(super) const LOOK: &str = "/settings/look";
 pub(super) const HISTORY: &str = "/settings/history";
+pub(super) const HISTORY_EXPORT: &str = "/settings/history/export";
+pub(super) const PREVIEWED: &str = "/settings/preview/{preview}/export";
 pub(super) const REVERT: &str = "/settings/revert";
 pub(super) const TRANSFER: &str = "/settings/transfer";
 pub(super) const EXPORT: &str = "/settings/export";
@@ -54,18 +59,14 @@ pub(super) const SYNC_ALL: &str = "/settings/sync-all";
 /// The script of these pages.
 pub(super) const SCRIPT: &str = "settings.js";
 
-/// What brought somebody here.
-#[derive(Debug, Deserialize)]
-pub(super) struct Arrived {
-    saved: Option<u64>,
-}
-
 pub(super) async fn show(
     State(desk): State<Desk>,
     context: PageContext,
-    Query(arrived): Query<Arrived>,
+    RawQuery(query): RawQuery,
 ) -> Response {
     let page = async {
+        // Which revision was saved by whoever is sent here.
+        let saved = Sent::asked(query.as_deref()).number("saved")?;
         let current = desk.operations.settings().await?;
         let written = Written::of(&current);
         let page = form(
@@ -77,7 +78,7 @@ pub(super) async fn show(
             false,
         )
         .await?;
-        Ok(match arrived.saved {
+        Ok(match saved {
             Some(saved) if saved == current.revision => page.notice(done(&current)),
             _ => page,
         })
@@ -113,14 +114,10 @@ async fn form(
 }
 
 /// The form was sent, by one of its buttons.
-pub(super) async fn act(
-    State(desk): State<Desk>,
-    context: PageContext,
-    Form(pairs): Form<Pairs>,
-) -> Response {
-    let deed = pairs.iter().find(|(name, _)| name == "do");
-    let deed = deed.map_or("preview", |(_, value)| value.as_str());
-    let written = Written::read(&pairs);
+pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
+    let deed = sent.get("do");
+    let deed = deed.as_deref().unwrap_or("preview");
+    let written = Written::read(sent.pairs());
     if deed == "preview" {
         return preview(&desk, &context, &written).await;
     }
@@ -198,11 +195,4 @@ async fn again(
     Ok(page.status(error.status()).notice(notice::failed(
         &html! { "Nothing was saved. " (sentence(&error.to_string())) },
     )))
-}
-
-pub(super) fn answer(context: &PageContext, page: Result<Page, OpsError>) -> Response {
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
 }

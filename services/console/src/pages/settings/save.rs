@@ -1,12 +1,10 @@
 //! From a document to a saved revision: what it would do, the save, and the choice when somebody else
 //! has saved meanwhile.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
-use domain::settings::Settings;
 use http::StatusCode;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::effect;
@@ -18,8 +16,9 @@ use crate::pages::layout::Page;
 use crate::pages::parts::form as parts;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice};
-use crate::views::{SaveSettings, SettingsConflict};
-use crate::{Author, Caller, OpsError};
+use crate::pages::sent::Sent;
+use crate::views::{FaultView, SaveSettings, SettingsConflict};
+use crate::{Author, OpsError};
 
 /// From which page a document comes: where one goes who does not save it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,13 +34,65 @@ pub(in crate::pages) enum Came {
 }
 
 impl Came {
-    const fn back(self) -> (&'static str, &'static str) {
+    /// As forms carry it.
+    const fn name(self) -> &'static str {
         match self {
-            Self::Form => effect::BACK,
-            Self::History => (super::HISTORY, "Cancel"),
-            Self::File => (super::TRANSFER, "Cancel"),
-            Self::Mapping => (crate::pages::mapping::PATH, "Cancel"),
+            Self::Form => "form",
+            Self::History => "history",
+            Self::File => "file",
+            Self::Mapping => "mapping",
         }
+    }
+
+    fn of(name: &str) -> Self {
+        [Self::History, Self::File, Self::Mapping]
+            .into_iter()
+            .find(|came| came.name() == name)
+            .unwrap_or(Self::Form)
+    }
+
+    /// The page, as it is without what was written.
+    const fn path(self) -> &'static str {
+        match self {
+            Self::Form => PATH,
+            Self::History => super::HISTORY,
+            Self::File => super::TRANSFER,
+            Self::Mapping => crate::pages::mapping::PATH,
+        }
+    }
+
+    /// Whether something was written there that one may want to correct.
+    const fn is_form(self) -> bool {
+        !matches!(self, Self::History)
+    }
+}
+
+/// The id of the form that saves.
+const FORM: &str = "save";
+
+/// What was looked at, to be saved or to be written on.
+pub(super) fn kept(context: &PageContext, base: u64, document: &str, came: Came) -> Markup {
+    parts::order_as(
+        context,
+        FORM,
+        super::SAVE,
+        true,
+        html! {
+            input type="hidden" name="base" value=(base);
+            input type="hidden" name="document" value=(document);
+            input type="hidden" name="came" value=(came.name());
+        },
+    )
+}
+
+/// What can be done with it.
+pub(super) fn buttons(came: Came) -> Markup {
+    html! {
+        (parts::leave(came.path(), "Cancel"))
+        @if came.is_form() {
+            button.button type="submit" form=(FORM) formaction=(super::EDIT) { "Back to the form" }
+        }
+        button.brand-button type="submit" form=(FORM) { "Save" }
     }
 }
 
@@ -58,7 +109,7 @@ pub(in crate::pages) async fn foresee(
 ) -> Result<Page, OpsError> {
     match desk.operations.preview_settings(asked).await {
         Ok(preview) if preview.changes.is_empty() => {
-            let (path, _) = came.back();
+            let path = came.path();
             let body = html! {
                 section.card.fault {
                     p { "Nothing differs from the settings in force, so there is nothing to save." }
@@ -67,155 +118,188 @@ pub(in crate::pages) async fn foresee(
             };
             Ok(Page::new("Nothing to save", Icon::Settings, body))
         }
-        Ok(preview) => {
-            let page = effect::page(context, &preview, &document.to_string(), came.back());
-            let warnings = desk.operations.validate_settings(asked).await?.warnings;
-            Ok(warned(page, &warnings))
-        }
+        Ok(preview) => Ok(effect::page(context, &preview, &document.to_string(), came)),
         // Nobody knows yet who holds permission: what can be told is what differs.
         Err(OpsError::Conflict(why)) => {
             let validated = desk.operations.validate_settings(asked).await?;
             if !validated.faults.is_empty() {
                 return Err(OpsError::Refused(validated.faults));
             }
-            Ok(untold(
-                context,
-                &validated.changes,
-                asked,
-                &document,
-                &why,
-                came,
-            ))
+            let base = asked.base.unwrap_or_default();
+            let page = untold(context, &validated.changes, (base, &document), came);
+            let why = html! { (crate::pages::fault::sentence(&why)) };
+            Ok(page.notice(notice::warning(&why)))
         }
-        Err(OpsError::SettingsConflict(conflict)) => Ok(choice(context, &conflict, &document)),
+        Err(OpsError::SettingsConflict(conflict)) => {
+            Ok(choice(context, &conflict, &document, came))
+        }
         Err(error) => Err(error),
     }
-}
-
-/// With what should be known before the save, and keeps nobody from it.
-fn warned(page: Page, warnings: &[String]) -> Page {
-    if warnings.is_empty() {
-        return page;
-    }
-    page.notice(notice::warning(&html! {
-        ul { @for warning in warnings { li { (crate::pages::fault::sentence(warning)) } } }
-    }))
 }
 
 /// The difference alone, where the effect cannot be told.
 fn untold(
     context: &PageContext,
     changes: &[domain::settings::Change],
-    asked: &SaveSettings,
-    document: &Value,
-    why: &str,
+    (base, document): (u64, &Value),
     came: Came,
 ) -> Page {
-    let (path, name) = came.back();
     let body = html! {
-        (parts::order_as(context, "save", super::SAVE, true, html! {
-            input type="hidden" name="base" value=(asked.base.unwrap_or_default());
-            input type="hidden" name="document" value=(document.to_string());
-        }))
+        (kept(context, base, &document.to_string(), came))
         (card::card("What changes in the settings", &effect::changes(changes)))
     };
     Page::new("Save these settings?", Icon::Settings, body)
-        .notice(notice::warning(
-            &html! { (crate::pages::fault::sentence(why)) },
-        ))
-        .actions(html! {
-            a.button href=(path) { (name) }
-            button.brand-button type="submit" form="save" { "Save" }
-        })
+        .actions(buttons(came))
         .script(SCRIPT)
 }
 
-/// What is saved: a document that was looked at.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Saving {
-    base: u64,
-    #[serde(default)]
-    document: String,
+/// A document that was looked at and sent, and where it comes from.
+struct Received {
+    asked: SaveSettings,
+    document: Value,
+    came: Came,
+}
+
+impl Received {
+    fn of(sent: &Sent) -> Result<Self, OpsError> {
+        let unreadable = |error: serde_json::Error| {
+            OpsError::Invalid(format!(
+                "the document cannot be read ({error}); go back to mOS Settings and begin there"
+            ))
+        };
+        let text = sent.get("document").unwrap_or_default();
+        Ok(Self {
+            asked: SaveSettings {
+                base: Some(sent.needed("base")?),
+                settings: Some(serde_json::from_str(&text).map_err(unreadable)?),
+            },
+            document: serde_json::from_str(&text).map_err(unreadable)?,
+            came: Came::of(&sent.get("came").unwrap_or_default()),
+        })
+    }
 }
 
 pub(in crate::pages) async fn save(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(saving): Form<Saving>,
+    sent: Sent,
 ) -> Response {
-    let document: Value = match serde_json::from_str(&saving.document) {
-        Ok(document) => document,
-        Err(error) => {
-            let error = OpsError::Invalid(format!(
-                "the document to save cannot be read ({error}); go back to mOS Settings and save from there"
-            ));
-            return answer(&context, Err(error));
+    let received = match Received::of(&sent) {
+        Ok(received) => received,
+        Err(error) => return answer(&context, Err(error)),
+    };
+    let author = Author::of(&context.caller(), None);
+    let saved = desk
+        .operations
+        .save_settings(&received.asked, &author)
+        .await;
+    let page = match saved {
+        Ok(saved) => {
+            return Redirect::to(&format!("{PATH}?saved={}", saved.revision)).into_response();
         }
-    };
-    let asked = SaveSettings {
-        base: Some(saving.base),
-        settings: serde_json::from_str(&saving.document).ok(),
-    };
-    let author = Author::of(
-        &Caller::Person(context.viewer.username.as_str().into()),
-        None,
-    );
-    match desk.operations.save_settings(&asked, &author).await {
-        Ok(saved) => Redirect::to(&format!("{PATH}?saved={}", saved.revision)).into_response(),
         Err(OpsError::SettingsConflict(conflict)) => {
-            answer(&context, Ok(choice(&context, &conflict, &document)))
+            let Received { document, came, .. } = &received;
+            Ok(choice(&context, &conflict, document, *came))
         }
+        // The org has changed between the look and the save.
         Err(OpsError::Refused(found)) => {
-            let page = refused(&desk, &context, &saving, document, &found).await;
-            answer(&context, page)
+            let page = written(&desk, &context, &received, &found).await;
+            page.map(|page| page.status(StatusCode::UNPROCESSABLE_ENTITY))
         }
-        Err(error) => answer(&context, Err(error)),
-    }
+        Err(error @ OpsError::OutOfReach(_)) => held(&desk, &context, &received, &error).await,
+        Err(error) => Err(error),
+    };
+    answer(&context, page)
+}
+
+/// Back to the form, with what was written in it.
+pub(in crate::pages) async fn edit(
+    State(desk): State<Desk>,
+    context: PageContext,
+    sent: Sent,
+) -> Response {
+    let page = async {
+        let received = Received::of(&sent)?;
+        written(&desk, &context, &received, &[]).await
+    };
+    let page: Result<Page, OpsError> = page.await;
+    answer(&context, page)
 }
 
 /// What saving a document of the choice would do.
 pub(in crate::pages) async fn look(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(saving): Form<Saving>,
+    sent: Sent,
 ) -> Response {
     let page = async {
-        let document: Value = serde_json::from_str(&saving.document).map_err(|error| {
-            OpsError::Invalid(format!(
-                "the document cannot be read ({error}); go back to mOS Settings and begin there"
-            ))
-        })?;
-        let asked = SaveSettings {
-            base: Some(saving.base),
-            settings: serde_json::from_str(&saving.document).ok(),
-        };
-        foresee(&desk, &context, &asked, document, Came::Form).await
+        let Received {
+            asked,
+            document,
+            came,
+        } = Received::of(&sent)?;
+        foresee(&desk, &context, &asked, document, came).await
     };
     let page: Result<Page, OpsError> = page.await;
     answer(&context, page)
 }
 
-/// The org has changed between the look and the save.
-async fn refused(
+/// Something is out of reach, so nothing is saved yet: it is kept on the page, to be saved again.
+async fn held(
     desk: &Desk,
     context: &PageContext,
-    saving: &Saving,
-    document: Value,
-    found: &[crate::views::FaultView],
+    received: &Received,
+    error: &OpsError,
 ) -> Result<Page, OpsError> {
-    let Ok(settings) = serde_json::from_value::<Settings>(document) else {
+    let base = received.asked.base.unwrap_or_default();
+    let before = desk.operations.settings_revision(base).await?.settings;
+    let changes = received.asked.settings.as_ref().map(|document| {
+        let after = document.read(&before).settings;
+        domain::settings::diff(&before, &after)
+    });
+    let changes = changes.unwrap_or_default();
+    let page = untold(context, &changes, (base, &received.document), received.came);
+    let said = crate::pages::fault::sentence(&error.to_string());
+    Ok(page.status(error.status()).notice(notice::failed(&html! {
+        p { strong { "Nothing was saved." } " " (said) }
+        p { "Your change is kept on this page: save it again when that answers." }
+    })))
+}
+
+/// The page where a document was written, with the document in it and what is wrong with it.
+async fn written(
+    desk: &Desk,
+    context: &PageContext,
+    received: &Received,
+    found: &[FaultView],
+) -> Result<Page, OpsError> {
+    let base = received.asked.base.unwrap_or_default();
+    let before = desk.operations.settings_revision(base).await?.settings;
+    let Some(document) = &received.asked.settings else {
         return Err(OpsError::Refused(found.to_vec()));
     };
-    let written = Written::of_settings(saving.base, &settings);
-    let mut faults = Faults::default();
-    written.place(found, &mut faults);
-    let current = desk.operations.settings().await?;
-    let page = form(desk, context, &current, &written, &faults, true).await?;
-    Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY))
+    let settings = document.read(&before).settings;
+    match received.came {
+        Came::Mapping => {
+            Ok(crate::pages::mapping::again(desk, context, (base, &settings.mapping), found).await)
+        }
+        Came::File => {
+            let text = serde_json::to_string_pretty(&received.document);
+            let text = text.unwrap_or_else(|_unwritable| received.document.to_string());
+            Ok(super::transfer::again(context, base, &text, found))
+        }
+        Came::Form | Came::History => {
+            let written = Written::of_settings(base, &settings);
+            let mut faults = Faults::default();
+            written.place(found, &mut faults);
+            let current = desk.operations.settings().await?;
+            form(desk, context, &current, &written, &faults, true).await
+        }
+    }
 }
 
 /// Both changes side by side, and what can be done.
-fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value) -> Page {
+fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value, came: Came) -> Page {
     let current = &conflict.current;
     let mut own = mine.clone();
     // Which org is served is confirmed, not taken back.
@@ -228,6 +312,7 @@ fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value) -> P
                 (parts::order_as(context, id, super::LOOK, true, html! {
                     input type="hidden" name="base" value=(current.revision);
                     input type="hidden" name="document" value=(document.to_string());
+                    input type="hidden" name="came" value=(came.name());
                     button class=(if main { "brand-button" } else { "button" }) type="submit" { (label) }
                 }))
                 p.help { (help) }
@@ -246,7 +331,7 @@ fn choice(context: &PageContext, conflict: &SettingsConflict, mine: &Value) -> P
             }
             (option("mine", &own, "Take yours, and undo theirs", "Your settings as you left them; what was saved meanwhile is undone.", false))
             div.option {
-                a.button href=(PATH) { "Keep theirs" }
+                (parts::leave(PATH, "Keep theirs"))
                 p.help { "Your change is not saved." }
             }
         }))

@@ -7,18 +7,18 @@ use http::StatusCode;
 use maud::{Markup, html};
 
 use super::{PATH, SYNC_ALL, answer, effect};
+use crate::OpsError;
 use crate::pages::context::PageContext;
 use crate::pages::fault::sentence;
 use crate::pages::layout::Page;
 use crate::pages::parts::form;
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::table::number;
-use crate::pages::parts::{badge, card, notice, table};
+use crate::pages::parts::{badge, card, notice, table, time};
 use crate::pages::words;
-use crate::pages::{Desk, sync_status};
+use crate::pages::{Desk, job, sync_status};
 use crate::rights::Right;
 use crate::views::{ExpectedSyncAll, JobView};
-use crate::{Caller, OpsError};
 
 pub(in crate::pages) async fn ask(State(desk): State<Desk>, context: PageContext) -> Response {
     let expected = desk.operations.expected_sync_all().await;
@@ -31,23 +31,13 @@ pub(in crate::pages) async fn start(State(desk): State<Desk>, context: PageConte
         if !expected.why_not.is_empty() {
             return Ok(Err(page(&context, &expected).status(StatusCode::CONFLICT)));
         }
-        let caller = Caller::Person(context.viewer.username.as_str().into());
-        Ok(Ok(desk.operations.sync_all(caller).await?.job))
+        Ok(Ok(desk.operations.sync_all(context.caller()).await?.job))
     };
     let started: Result<Result<JobView, Page>, OpsError> = started.await;
     match started {
-        Ok(Ok(job)) => Redirect::to(&address(&job)).into_response(),
+        Ok(Ok(job)) => Redirect::to(&job::address(&job.id, "")).into_response(),
         Ok(Err(page)) => answer(&context, Ok(page)),
         Err(error) => answer(&context, Err(error)),
-    }
-}
-
-/// The job's own page, where there is one, and the page on which it stands among others, where not.
-fn address(job: &JobView) -> String {
-    if crate::pages::exists("/jobs/{job}") {
-        format!("/jobs/{}", job.id)
-    } else {
-        sync_status::PATH.to_owned()
     }
 }
 
@@ -62,7 +52,13 @@ fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
         @if !can_run {
             (notice::warning(&html! {
                 p { strong { "It cannot run now." } }
-                ul { @for why in &expected.why_not { li { (sentence(why)) } } }
+                ul { @for why in &expected.why_not { li { (time::within(&sentence(why))) } } }
+            }))
+        }
+        @if can_run && !expected.waits.is_empty() {
+            (notice::warning(&html! {
+                p { strong { "It would not go through at once." } " It begins, or goes on, by itself when this is over:" }
+                ul { @for why in &expected.waits { li { (time::within(&sentence(why))) } } }
             }))
         }
         @if let Some(running) = &expected.running { (card::card("Running now", &runs(running))) }
@@ -89,7 +85,7 @@ fn page(context: &PageContext, expected: &ExpectedSyncAll) -> Page {
 fn runs(job: &JobView) -> Markup {
     html! {
         p {
-            (words::job(job.kind)) " " a href=(address(job)) { code { (job.id) } } ": "
+            (words::job(job.kind)) " " a href=(job::address(&job.id, "")) { code { (job.id) } } ": "
             (badge::salesforce(job.salesforce)) " " (badge::mos(job.mos)) " "
             (number(job.done)) @if let Some(total) = job.total { " of " (number(total)) } " records"
         }

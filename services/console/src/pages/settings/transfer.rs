@@ -1,23 +1,23 @@
 //! Settings as a file: out, and in again.
 
-use axum::extract::{Form, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::StatusCode;
 use maud::{Markup, html};
-use serde::Deserialize;
 use serde_json::Value;
 
 use super::save::{Came, foresee};
 use super::{EXPORT, PATH, SCRIPT, TRANSFER, answer};
 use crate::OpsError;
-use crate::pages::Desk;
 use crate::pages::context::PageContext;
 use crate::pages::fault::{PageFault, sentence};
 use crate::pages::layout::Page;
 use crate::pages::parts::form::{self, Field};
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice};
-use crate::views::SaveSettings;
+use crate::pages::sent::Sent;
+use crate::pages::{Desk, download};
+use crate::views::{FaultView, SaveSettings};
 
 pub(in crate::pages) async fn show(State(desk): State<Desk>, context: PageContext) -> Response {
     let page = async {
@@ -38,6 +38,12 @@ fn page(context: &PageContext, base: u64, document: &str, faults: &[String]) -> 
     Page::new("Export and import", Icon::Settings, body)
         .actions(html! { a.button href=(PATH) { "mOS Settings" } })
         .script(SCRIPT)
+}
+
+/// With a document that was looked at, and what is wrong with it.
+pub(super) fn again(context: &PageContext, base: u64, document: &str, found: &[FaultView]) -> Page {
+    let faults = found.iter().map(|fault| sentence(&fault.message));
+    page(context, base, document, &faults.collect::<Vec<_>>())
 }
 
 fn import_form(context: &PageContext, base: u64, document: &str, faults: &[String]) -> Markup {
@@ -62,20 +68,17 @@ fn import_form(context: &PageContext, base: u64, document: &str, faults: &[Strin
     )
 }
 
-/// What is imported.
-#[derive(Debug, Deserialize)]
-pub(in crate::pages) struct Importing {
-    base: u64,
-    #[serde(default)]
-    document: String,
-}
-
 pub(in crate::pages) async fn import(
     State(desk): State<Desk>,
     context: PageContext,
-    Form(importing): Form<Importing>,
+    sent: Sent,
 ) -> Response {
-    let (base, text) = (importing.base, importing.document.as_str());
+    let base = match sent.needed("base") {
+        Ok(base) => base,
+        Err(error) => return answer(&context, Err(error)),
+    };
+    let text = sent.get("document").unwrap_or_default();
+    let text = text.as_str();
     let refused = |faults: &[String]| {
         let page = page(&context, base, text, faults)
             .status(StatusCode::UNPROCESSABLE_ENTITY)
@@ -116,17 +119,11 @@ pub(in crate::pages) async fn export(State(desk): State<Desk>, context: PageCont
             })
         });
     match written {
-        Ok(text) => {
-            let headers = [
-                (header::CONTENT_TYPE, "application/json"),
-                (header::CACHE_CONTROL, "no-store"),
-                (
-                    header::CONTENT_DISPOSITION,
-                    "attachment; filename=\"mos-settings.json\"",
-                ),
-            ];
-            (headers, text + "\n").into_response()
-        }
+        Ok(text) => download::attached(
+            "mos-settings.json",
+            "application/json",
+            (text + "\n").into(),
+        ),
         Err(error) => PageFault::within(&context, error).into_response(),
     }
 }

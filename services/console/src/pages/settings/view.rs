@@ -5,6 +5,7 @@ use maud::{Markup, html};
 use super::filter::{self, Choice};
 use super::written::{DAILY, Faults, Written};
 use super::{CHECKLIST, HISTORY, PATH, SCRIPT, SYNC_ALL, TRANSFER};
+use crate::pages::assets;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form::{self, Field};
@@ -66,11 +67,12 @@ pub(super) fn page(context: &PageContext, shown: &Shown<'_>) -> Page {
                 (card::card("Notifications", &emails(written, faults)))
                 (card::card("Switches", &switches(written)))
             }
-            (card::card("Basic settings", &basic(written, faults)))
+            (card::card("Basic settings", &basic(written, faults, context.org.time_zone.as_deref())))
             (card::card("Opportunity Filter", &html! {
                 @if let Err(why) = &shown.fields {
                     (notice::warning(&html! { "The fields of the org cannot be listed now: " (why) }))
                 }
+                p.only-read id=(filter::SAID) role="status" {}
                 (filter::builder(written, faults, choice))
                 (meaning(written, faults))
             }))
@@ -82,7 +84,8 @@ pub(super) fn page(context: &PageContext, shown: &Shown<'_>) -> Page {
             a.button href=(SYNC_ALL) { "Sync all data to mOS" }
             button.brand-button type="submit" form=(FORM) name="do" value="preview" { "Save" }
         })
-        .script(SCRIPT);
+        .script(SCRIPT)
+        .script(assets::SAID);
     if !faults.is_empty() {
         page = page.notice(notice::failed(&html! {
             p { strong { "Nothing was saved." } " " (told(faults)) }
@@ -129,7 +132,9 @@ fn switches(written: &Written) -> Markup {
     }
 }
 
-fn basic(written: &Written, faults: &Faults) -> Markup {
+fn basic(written: &Written, faults: &Faults, org_zone: Option<&str>) -> Markup {
+    let zone = org_zone.map_or_else(String::new, |zone| format!(" ({zone})"));
+    let daily = format!("The time in the org's zone{zone}, such as 06:30; counts for Daily only.");
     let of = |field: &str| faults.of(field);
     html! {
         div.row.tops {
@@ -137,7 +142,7 @@ fn basic(written: &Written, faults: &Faults) -> Markup {
                 .error(of("frequency").as_deref())
                 .select(FREQUENCIES, &written.frequency))
             (Field::new("daily_at", "Daily at")
-                .help("The time in the org's zone, such as 06:30; counts for Daily only.")
+                .help(&daily)
                 .error(of("daily_at").as_deref())
                 .input("text", &written.daily_at))
         }

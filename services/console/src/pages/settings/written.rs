@@ -11,9 +11,6 @@ use serde_json::{Value, json};
 use super::values;
 use crate::views::{FaultView, SettingsView};
 
-/// Names and values of a form, in the order in which they were sent.
-pub(in crate::pages) type Pairs = Vec<(String, String)>;
-
 /// The frequency that needs a time beside it.
 pub(super) const DAILY: &str = "daily";
 

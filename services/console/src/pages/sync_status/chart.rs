@@ -5,6 +5,7 @@ use domain::Timestamp;
 use maud::{Markup, html};
 
 use crate::pages::parts::table::number;
+use crate::pages::parts::{table, time};
 use crate::views::HourView;
 
 /// Of the drawing, in its own units.
@@ -46,14 +47,14 @@ pub(super) fn chart(hours: &[HourView]) -> Markup {
                 @let x = LEFT + place * STEP + (STEP - BAR) / 2;
                 @let (came, went) = (height(hour.read, highest), height(hour.sent, highest));
                 g {
-                    title { (says(hour)) }
+                    title data-clock=(hour.from) { (says(hour)) }
                     rect.hit x=(LEFT + place * STEP) y="5" width=(STEP) height=(HEIGHT) {}
                     rect.came x=(x) y=(5 + HEIGHT - came) width=(BAR) height=(came) {}
                     rect.went x=(x + 5) y=(5 + HEIGHT - went) width=(BAR - 10) height=(went) {}
                     @if hour.parked > 0 { circle.parked cx=(x + BAR / 2) cy="111" r="4" {} }
                 }
                 @if place % 6 == 0 || place + 1 == count {
-                    text x=(x + BAR / 2) y="127" text-anchor="middle" { (clock(hour.from)) }
+                    text x=(x + BAR / 2) y="127" text-anchor="middle" data-clock=(hour.from) { (clock(hour.from)) }
                 }
             }
         }
@@ -62,8 +63,25 @@ pub(super) fn chart(hours: &[HourView]) -> Markup {
             span { i.went {} "Created or updated in mOS (" (number(sent)) ")" }
             span { i.parked {} "Hours with parked records (" (number(parked)) ")" }
         }
-        p.quiet { "Each bar is an hour of UTC; the last one is still running." }
+        p.quiet { "Each bar is an hour; the last one is still running. Times are in " span data-zone { "UTC" } "." }
+        details {
+            summary { "The same in numbers" }
+            (table::table(
+                "Live changes by hour",
+                &["Hour from", "Changes that came", "Created or updated in mOS", "Parked"],
+                hours.iter().rev().filter(|hour| hour.read + hour.sent + hour.parked > 0).map(row),
+            ))
+        }
     }
+}
+
+fn row(hour: &HourView) -> Vec<Markup> {
+    vec![
+        time::at(hour.from),
+        html! { (number(hour.read)) },
+        html! { (number(hour.sent)) },
+        html! { (number(hour.parked)) },
+    ]
 }
 
 fn height(records: u64, highest: u64) -> u64 {
@@ -109,6 +127,8 @@ mod tests {
             "14:00 UTC: 4,000 came, 2,000 created or updated, 0 parked",
             "class=\"came\" x=\"94\" y=\"5\" width=\"22\" height=\"100\"",
             "class=\"went\" x=\"99\" y=\"55\" width=\"12\" height=\"50\"",
+            "data-clock=\"1970-01-01T14:00:00.000Z\"",
+            "data-column=\"Changes that came\">4,000</td>",
             "class=\"came\" x=\"64\" y=\"104\" width=\"22\" height=\"1\"",
         ] {
             assert!(chart.contains(part), "{part} in {chart}");

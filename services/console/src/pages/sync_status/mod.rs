@@ -11,8 +11,9 @@ use super::layout::{self, Page};
 use super::live::Parts;
 use super::parts::icon::Icon;
 use super::parts::{card, empty, notice, table};
-use super::{assets, fault, job, stages, words};
+use super::{assets, fault, job, settings, stages, words};
 use crate::OpsError;
+use crate::rights::Right;
 use crate::views::{JobView, StatusView, Verdict};
 use domain::job::JobKind;
 
@@ -39,13 +40,17 @@ pub(super) async fn show(context: PageContext) -> Response {
         (part("jobs"))
     };
     let state = html! {
-        span.live-state id="live-state" hidden { }
+        span.live-state id="live-state" role="status" hidden { }
         noscript { a.button href=(PATH) { "Read again" } }
+        @if context.viewer.may(Right::Operate) {
+            a.button href=(settings::SYNC_ALL) { "Sync all data to mOS" }
+        }
     };
     Page::new("Sync Status", Icon::Status, body)
         .hint(html! { span data-live-part="rest" { (rest(status)) } })
         .actions(state)
         .script(assets::LIVE)
+        .script(assets::MOMENTS)
         .response(&context)
 }
 
@@ -117,7 +122,7 @@ pub(super) fn main_of(status: &StatusView) -> Option<&JobView> {
     let last_sync_all = status.last_sync_all.as_ref();
     last_sync_all
         .filter(|job| job.over.is_none())
-        .or_else(|| loads().find(|job| job.over.is_none()))
+        .or_else(|| status.unfinished.first())
         .or_else(|| loads().next())
         .or(last_sync_all)
         .or_else(|| status.jobs.first())

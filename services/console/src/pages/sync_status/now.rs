@@ -2,39 +2,34 @@
 
 use std::time::Duration;
 
-use domain::job::JobKind;
 use maud::{Markup, html};
-use ports::stores::WorkerState;
 
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::pager::address;
 use crate::pages::parts::table::number;
 use crate::pages::parts::{badge, bar, card, empty, table, time};
 use crate::pages::{fault, job, words};
-use crate::views::{ApiView, StatusView, Verdict};
+use crate::views::{ApiView, StatusView, TroubleKind, TroubleView};
 
 /// What moves all the time.
 pub(super) fn figures(status: &StatusView) -> Markup {
     let hour = status.hours.last();
-    let live = status.jobs.iter().find(|job| {
-        job.kind == JobKind::Live && hour.is_some_and(|hour| job.requested >= hour.from)
-    });
-    let rate = live.and_then(|job| job.per_second);
+    let rate = status.live.as_ref().and_then(|job| job.per_second);
     let lag = status
         .stages
         .iter()
         .filter_map(|stage| stage.oldest_age_s)
         .max();
-    let queued: u64 = status.queues.values().sum();
+    let queued = status.queues.as_ref().map(|queues| queues.values().sum());
     html! {
         (card::figures(&[
             ("Changes/s this hour", rate.map_or_else(|| "0.0".to_owned(), |rate| format!("{rate:.1}"))),
             ("Changes this hour", number(hour.map_or(0, |hour| hour.read))),
             ("Lag", lag.map_or_else(|| "none".to_owned(), |lag| time::long(Duration::from_secs(lag)))),
-            ("Units in queues", number(queued)),
-            ("Waiting to be retried", number(status.waiting_to_retry)),
+            ("Units in queues", table::number_or_unknown(queued)),
+            ("Waiting to be retried", table::number_or_unknown(status.waiting_to_retry)),
             ("Parked records", number(status.parked.values().sum())),
-            ("Dead messages", number(status.dead)),
+            ("Dead messages", table::number_or_unknown(status.dead)),
         ]))
         @match &status.api {
             Some(api) => (allowance(api)),
@@ -67,25 +62,13 @@ fn allowance(api: &ApiView) -> Markup {
 
 /// What a person should look at, with what to do.
 pub(super) fn attention(status: &StatusView) -> Markup {
-    let troubled = status
-        .workers
-        .iter()
-        .filter_map(|(worker, report)| match &report.state {
-            WorkerState::Running => None,
-            WorkerState::Paused(why) => Some(format!("The {worker} is paused: {why}")),
-            WorkerState::Failing(why) => Some(format!("The {worker} fails: {why}")),
-        });
-    let troubled: Vec<String> = troubled.collect();
-    // What has no entry of its own, such as a worker that is not heard of, is in the reason.
-    let is_explained = !troubled.is_empty()
-        || !status.parked.is_empty()
-        || status.dead > 0
-        || !status.open_gaps.is_empty();
-    let reason = (status.verdict != Verdict::Healthy && !is_explained).then_some(&status.reason);
-    let nothing = reason.is_none()
-        && troubled.is_empty()
+    // Parked records and messages have entries of their own, with links.
+    let has_entry = |trouble: &&TroubleView| {
+        matches!(trouble.about, TroubleKind::Parked | TroubleKind::Messages)
+    };
+    let troubles = status.troubles.iter().filter(|trouble| !has_entry(trouble));
+    let nothing = status.troubles.is_empty()
         && status.parked.is_empty()
-        && status.dead == 0
         && status.open_gaps.is_empty()
         && status.warnings.is_empty();
     let body = html! {
@@ -93,8 +76,9 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             (empty::empty(Icon::Status, "Nothing needs attention.", &html! { "No record is parked, no gap is open." }))
         }
         ul.attention {
-            @if let Some(reason) = reason { li.bad { p { strong { (fault::sentence(reason)) } } } }
-            @for trouble in &troubled { li.bad { p { strong { (fault::sentence(trouble)) } } } }
+            @for trouble in troubles {
+                li.bad { p { strong { (time::within(&fault::sentence(&fault::without_commands(&trouble.message)))) } } }
+            }
             @for gap in &status.open_gaps {
                 li {
                     p { strong { "Gap: " (words::gap(gap.cause)) } " " (badge::badge(badge::Tone::Warning, "Open")) }
@@ -102,7 +86,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                         "Changes since " (time::at(gap.since)) " may be missing; noticed " (time::at(gap.opened)) ". "
                         (job::link(gap.job.as_str(), "The job that catches them up"))
                     }
-                    p.quiet { (gap.evidence) }
+                    p.quiet { (time::within(&gap.evidence)) }
                 }
             }
             @for (kind, records) in status.parked.iter().filter(|(_, records)| **records > 0) {
@@ -120,13 +104,13 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                     }
                 }
             }
-            @if status.dead > 0 {
+            @if let Some(dead) = status.dead.filter(|dead| *dead > 0) {
                 li {
-                    p { a href=(crate::pages::dead::PATH) { strong { (number(status.dead)) @if status.dead == 1 { " message is" } @else { " messages are" } " set aside" } } }
+                    p { a href=(crate::pages::dead::PATH) { strong { (number(dead)) @if dead == 1 { " message is" } @else { " messages are" } " set aside" } } }
                     p { "No worker could process them. Look at each, then send it back or discard it." }
                 }
             }
-            @for warning in &status.warnings { li { p { (fault::sentence(warning)) } } }
+            @for warning in &status.warnings { li { p { (time::within(&fault::sentence(warning))) } } }
         }
     };
     card::card("Needs attention", &body)
@@ -138,7 +122,7 @@ pub(super) fn way(status: &StatusView) -> Markup {
         let age = stage.oldest_age_s.map(Duration::from_secs);
         vec![
             html! { (words::stage(stage.stage)) },
-            html! { (number(stage.ready)) },
+            html! { (table::number_or_unknown(stage.ready)) },
             html! { (number(stage.unsettled)) },
             html! { (age.map_or_else(|| "–".to_owned(), time::long)) },
         ]

@@ -138,6 +138,15 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
             topic: Some("job".to_owned()),
             ..anything.clone()
         },
+        LogQuery {
+            without_topic: Some("job".to_owned()),
+            ..anything.clone()
+        },
+        LogQuery {
+            without_topic: Some("job".to_owned()),
+            job: Some(job.clone()),
+            ..anything.clone()
+        },
         // In either case, with whatever a store may take for its own signs.
         of("LINE\" 1"),
         of("50 % of gr"),
@@ -168,6 +177,7 @@ pub async fn log_is_searched_by_whatever_is_asked(harness: &dyn StoreHarness) {
             object: Some(ObjectKind::Contact),
             level: Some(LogLevel::Info),
             topic: Some("job".to_owned()),
+            without_topic: Some("parked".to_owned()),
             text: Some("line".to_owned()),
             since: Some(at(60)),
             until: Some(at(2_400)),

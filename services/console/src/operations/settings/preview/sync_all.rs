@@ -9,7 +9,7 @@ use ports::source::SourceError;
 
 use super::{Compared, Foreseen, cost, rules, sets, visible};
 use crate::OpsError;
-use crate::operations::Operations;
+use crate::operations::{Operations, status};
 use crate::views::{ExpectedSyncAll, JobView};
 
 /// Jobs among which the one that runs is looked for.
@@ -27,6 +27,7 @@ impl Operations {
         let mut expected = ExpectedSyncAll {
             at,
             why_not: Vec::new(),
+            waits: Vec::new(),
             running: self.running_sync_all().await?,
             records: BTreeMap::new(),
             cost: None,
@@ -61,13 +62,44 @@ impl Operations {
         }
         let owners = snapshot.permitted(at).into_iter().collect();
         match self.count(&current, owners, &mut expected).await {
-            Ok(()) => Ok(expected),
+            Ok(()) => {
+                expected.waits = self.waits(&current, &expected).await?;
+                Ok(expected)
+            }
             Err(OpsError::OutOfReach(why)) => {
                 expected.why_not.push(why);
                 Ok(expected)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// What keeps it from beginning at once, or from going on to its end.
+    async fn waits(
+        &self,
+        current: &SettingsRevision,
+        expected: &ExpectedSyncAll,
+    ) -> Result<Vec<String>, OpsError> {
+        let workers = self.stores.reports.reports().await?;
+        let mut waits = status::of_workers(&workers, expected.at);
+        let api = status::api(&current.settings, workers.get("listener"));
+        if let Some(until) = api.and_then(|api| api.bulk_held_until) {
+            waits.push(format!(
+                "what mosync may use of the org's API requests is used up; reading is tried again at {until}"
+            ));
+        }
+        let Some(cost) = &expected.cost else {
+            return Ok(waits);
+        };
+        let of_share = api.map(|api| api.share.saturating_sub(api.ours));
+        let left = cost.api_calls_left.into_iter().chain(of_share).min();
+        let needed = cost.api_calls.total;
+        if let Some(left) = left.filter(|left| *left < needed) {
+            waits.push(format!(
+                "it takes {needed} API requests, and mosync may use {left} more today; it pauses when they are used up, and goes on when the org's 24 hours have moved on"
+            ));
+        }
+        Ok(waits)
     }
 
     async fn running_sync_all(&self) -> Result<Option<JobView>, OpsError> {

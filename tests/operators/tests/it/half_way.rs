@@ -1,0 +1,111 @@
+//! A bulk order that comes to its end half-way: what was done is in the integration log.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use async_trait::async_trait;
+use console::views::Selection;
+use console::{Caller, Operations};
+use domain::failure::FailureKind;
+use domain::job::Job;
+use domain::parked::{Dismissal, Parked};
+use domain::{ObjectKind, SalesforceId, Timestamp, Version};
+use ports::stores::{ParkedFilter, ParkedStore, StoreError, Stores};
+
+use crate::desk::{Desk, TOPIC};
+
+type Record = (ObjectKind, SalesforceId);
+
+/// Dismisses so often, and then no more.
+struct Tiring {
+    real: Arc<dyn ParkedStore>,
+    left: AtomicU32,
+}
+
+#[async_trait]
+impl ParkedStore for Tiring {
+    async fn park(&self, records: &[Parked]) -> Result<(), StoreError> {
+        self.real.park(records).await
+    }
+    async fn accepted(
+        &self,
+        records: &[Record],
+        version: Version,
+        now: Timestamp,
+    ) -> Result<u64, StoreError> {
+        self.real.accepted(records, version, now).await
+    }
+    async fn clear(&self, records: &[Record], version: Version) -> Result<(), StoreError> {
+        self.real.clear(records, version).await
+    }
+    async fn get(
+        &self,
+        object: ObjectKind,
+        id: &SalesforceId,
+    ) -> Result<Option<Parked>, StoreError> {
+        self.real.get(object, id).await
+    }
+    async fn list(
+        &self,
+        filter: &ParkedFilter,
+        after: Option<Record>,
+        max: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        self.real.list(filter, after, max).await
+    }
+    async fn counts(&self) -> Result<BTreeMap<FailureKind, u64>, StoreError> {
+        self.real.counts().await
+    }
+    async fn take_due(&self, now: Timestamp, max: usize) -> Result<Option<Job>, StoreError> {
+        self.real.take_due(now, max).await
+    }
+    async fn retry(&self, records: &[Record], now: Timestamp) -> Result<u64, StoreError> {
+        self.real.retry(records, now).await
+    }
+    async fn dismiss(&self, records: &[Record], dismissal: &Dismissal) -> Result<u64, StoreError> {
+        let left = self.left.load(Ordering::SeqCst).checked_sub(1);
+        let left = left.ok_or_else(|| StoreError::Unreachable("connection reset".to_owned()))?;
+        self.left.store(left, Ordering::SeqCst);
+        self.real.dismiss(records, dismissal).await
+    }
+}
+
+#[tokio::test]
+async fn a_dismissal_of_all_that_stops_half_way_is_in_the_log() {
+    let desk = Desk::open();
+    // More than are dismissed at a time.
+    for number in 0..700 {
+        desk.park(number, |_| {}).await;
+    }
+    let all = Selection {
+        all: true,
+        reason: Some("not wanted".to_owned()),
+        ..Selection::default()
+    };
+    for (times, lines) in [(0, 0), (1, 1)] {
+        let tiring = Tiring {
+            real: Arc::clone(&desk.stores.parked),
+            left: AtomicU32::new(times),
+        };
+        let stores = Stores {
+            parked: Arc::new(tiring),
+            ..desk.stores.clone()
+        };
+        let queue = Arc::clone(&desk.queue);
+        let ops = Operations::new(stores, queue, desk.clock(), desk.source(), TOPIC);
+        let done = ops.dismiss_parked(&all, Caller::CommandLine).await;
+        assert_eq!(done.unwrap_err().code(), "out_of_reach");
+        assert_eq!(desk.log().await.len(), lines);
+    }
+    let log = desk.log().await;
+    let said = &log[0].message;
+    for part in [
+        "500 parked records",
+        "not wanted",
+        "the command line",
+        "connection reset",
+    ] {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
