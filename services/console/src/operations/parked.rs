@@ -348,12 +348,12 @@ impl Operations {
                 break;
             }
         }
-        match group {
-            Some(group) if *touched == 0 => Err(OpsError::NotFound(format!(
+        if let (0, Some(group)) = (*touched, group) {
+            return Err(OpsError::NotFound(format!(
                 "no such record is parked in a group `{group}`; `mosync parked list` shows the groups"
-            ))),
-            _ => Ok(()),
+            )));
         }
+        Ok(())
     }
 
     async fn each_named(

@@ -213,12 +213,12 @@ pub(super) async fn take_over(State(desk): State<Desk>, context: PageContext) ->
             }
             Err(error) => error,
         };
-        let said = match &failed {
-            OpsError::Refused(found) => sentences(found.iter().map(|fault| &fault.message)),
-            OpsError::NotFound(_) | OpsError::OutOfReach(_) => {
-                html! { p { (sentence(&failed.to_string())) } }
-            }
-            _ => return Err(failed),
+        let said = if let OpsError::Refused(found) = &failed {
+            sentences(found.iter().map(|fault| &fault.message))
+        } else if matches!(failed, OpsError::NotFound(_) | OpsError::OutOfReach(_)) {
+            html! { p { (sentence(&failed.to_string())) } }
+        } else {
+            return Err(failed);
         };
         let written = Written::of(current.revision, &current.settings.mapping);
         let page = page(&desk, &context, &written, &Faults::default(), false).await;

@@ -516,9 +516,10 @@ fn entered(page: &str, id: &str) -> (String, String) {
     // Those of other forms are named by the id of theirs.
     let own = buttons.find(|button| !button.contains(" form=\"")).unwrap();
     let tag = own.split('>').next().unwrap();
-    let to = match tag.contains("formaction=") {
-        true => between(tag, "formaction=\"", "\""),
-        false => between(form, "action=\"", "\""),
+    let to = if tag.contains("formaction=") {
+        between(tag, "formaction=\"", "\"")
+    } else {
+        between(form, "action=\"", "\"")
     };
     (to, between(own, ">", "<"))
 }
@@ -766,7 +767,7 @@ async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
         "data-live-part=\"said\" aria-live=\"polite\"",
         "id=\"live-state\" role=\"status\"",
         "<summary>The same in numbers</summary>",
-        "<td data-column=\"Changes that came\">4,321</td>",
+        "data-column=\"Changes that came\">4,321</td>",
         "Times are in <span data-zone>UTC</span>",
         "href=\"/settings/sync-all\">Sync all data to mOS</a>",
         "<h2>Salesforce Job Status",
@@ -784,6 +785,59 @@ async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
         parked.id
     );
     assert!(page.contains(&label), "{page}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() {
+    let desk = Desk::open();
+    let failed = desk.job(JobKind::Backfill, "failed").await;
+    let jobs = &desk.stores.jobs;
+    jobs.transition(
+        &failed.id,
+        SalesforceStatus::Failed,
+        desk.now(),
+        Some("no <b>rows</b>"),
+    )
+    .await
+    .unwrap();
+    desk.park(1, |_| {}).await;
+    let live = JobId::live(desk.now());
+    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Contact, Count::Read, 50);
+    tally.add_many(ObjectKind::Contact, Count::Updated, 50);
+    desk.pass(10);
+    jobs.count(&live, index, None, &tally, desk.now())
+        .await
+        .unwrap();
+    let running = desk.job(JobKind::Backfill, "running").await;
+    for number in 0..25 {
+        desk.pass(1);
+        let retry = desk.job(JobKind::Retry, &format!("retry {number}")).await;
+        jobs.transition(&retry.id, SalesforceStatus::Cancelled, desk.now(), None)
+            .await
+            .unwrap();
+    }
+    let browser = Browser::of(&desk, VIEWER).await;
+    let page = browser.page("/sync-status").await;
+    let attention = between(&page, "<h2>Needs attention</h2>", "</section>");
+    for told in [
+        "no &lt;b&gt;rows&lt;/b&gt;",
+        "The loader has never run.",
+        "1 parked: ",
+    ] {
+        assert!(attention.contains(told), "{told} in {attention}");
+    }
+    let api = browser.door.get("/api/v1/status").await.json();
+    let rate = api["live"]["per_second"].as_f64().unwrap();
+    assert!(rate > 0.0);
+    assert_eq!(figure(&page, "Changes/s this hour"), format!("{rate:.1}"));
+    let shown = "<strong>Running: </strong>Backfill: ";
+    assert!(page.contains(shown), "{page}");
+    assert!(
+        page.contains(&format!("href=\"/jobs/{}\">Open the job", running.id)),
+        "{page}"
+    );
 }
 
 #[tokio::test]
@@ -863,7 +917,7 @@ async fn the_log_is_searched_paged_and_exported() {
     assert_eq!(seen, 250);
     let found = browser.page("/logs?text=line+249").await;
     assert_eq!(
-        found.matches("<td data-column=\"Level\">").count(),
+        found.matches(" data-column=\"Level\">").count(),
         1,
         "{found}"
     );

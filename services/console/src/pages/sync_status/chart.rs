@@ -128,7 +128,7 @@ mod tests {
             "class=\"came\" x=\"94\" y=\"5\" width=\"22\" height=\"100\"",
             "class=\"went\" x=\"99\" y=\"55\" width=\"12\" height=\"50\"",
             "data-clock=\"1970-01-01T14:00:00.000Z\"",
-            "<td data-column=\"Changes that came\">4,000</td>",
+            "data-column=\"Changes that came\">4,000</td>",
             "class=\"came\" x=\"64\" y=\"104\" width=\"22\" height=\"1\"",
         ] {
             assert!(chart.contains(part), "{part} in {chart}");
