@@ -103,16 +103,13 @@ pub(super) fn without_commands(text: &str) -> String {
 }
 
 /// What somebody with a session is told instead of a page: in the frame for who has a role, and whom
-/// to ask for who has none. Who asks too often is told so without anything that has to be read.
+/// to ask for who has none.
 pub(crate) async fn refuse(
     console: &Console,
     person: &Person,
     path: &str,
     error: OpsError,
 ) -> Response {
-    if matches!(error, OpsError::TooMany(_)) {
-        return PageFault::bare(error).into_response();
-    }
     let Some(role) = person.role else {
         return sign_in::outsider(console, &person.session, Some(&person.form_token)).await;
     };

@@ -52,6 +52,9 @@ struct Known {
     /// Tells this process's numbers from those of the one before.
     run: u64,
     number: u64,
+    /// When a reading was last begun, whatever became of it.
+    tried: Option<Instant>,
+    /// When the reading was begun that the parts are of.
     read: Option<Instant>,
     parts: BTreeMap<&'static str, (u64, String)>,
     /// What changed with the number.
@@ -120,7 +123,8 @@ impl Known {
         serde_json::Value::Object(changed).to_string()
     }
 
-    fn take(&mut self, parts: Parts) {
+    fn take(&mut self, parts: Parts, begun: Instant) {
+        self.read = Some(begun);
         let next = self.number + 1;
         let mut is_new = false;
         for (name, content) in parts {
@@ -152,16 +156,17 @@ impl Live {
             if let Some(told) = known.beyond(seen).filter(|_| is_newer) {
                 return told;
             }
-            if let Some(last) = known.read {
+            if let Some(last) = known.tried {
                 tokio::time::sleep_until(last + EVERY).await;
             }
             if known.run == 0 {
                 known.run = run;
             }
             // Before it is read: a store that does not answer is not asked more often.
-            known.read = Some(Instant::now());
+            let begun = Instant::now();
+            known.tried = Some(begun);
             let parts = read().await;
-            known.take(parts);
+            known.take(parts, begun);
         }
     }
 }
@@ -348,6 +353,19 @@ mod tests {
             let new = live.after(None, 7, read).await;
             assert_eq!(content(&new), serde_json::json!({"a": told}));
         }
+        // Nor when whoever was to read for it left in the middle.
+        let slow = || async {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Vec::new()
+        };
+        let left = tokio::time::timeout(Duration::from_secs(5), live.after(None, 7, slow));
+        let waiting = async {
+            tokio::time::sleep(Duration::from_secs(1)).await;
+            live.after(None, 7, read).await
+        };
+        let (left, told) = tokio::join!(left, waiting);
+        assert!(left.is_err());
+        assert_eq!(content(&told), serde_json::json!({"a": "3"}));
     }
 
     #[tokio::test(start_paused = true)]
