@@ -18,7 +18,8 @@ const OLDEST: std::time::Duration = std::time::Duration::from_secs(72 * 3_600);
 const PAGE: usize = 100;
 
 /// Salesforce no longer knows the stored position: nobody knows what was missed, so everything is
-/// read, and the stream is taken from its oldest event. Never from the newest.
+/// read, and the stream is taken from its oldest event. Never from the newest. A sync-all that runs
+/// already is no help: it has read in part before what was missed (ADR 17).
 pub(crate) async fn position_rejected(active: &Active, error: &SourceError) -> Result<(), String> {
     let listener = &active.listener;
     let Some(state) = listener

@@ -100,13 +100,17 @@ fn line(job: &Job, before: MosStatus, now: Timestamp) -> (LogLevel, String) {
                 counts(job)
             ),
         ),
-        MosStatus::Cancelled => (
-            LogLevel::Warning,
-            format!(
-                "{id} is cancelled in mOS, nothing of it is on its way: {}",
-                counts(job)
-            ),
-        ),
+        MosStatus::Cancelled => {
+            let open = job.failure();
+            (
+                open.as_ref().map_or(LogLevel::Warning, |_| LogLevel::Error),
+                format!(
+                    "{id} is cancelled in mOS, nothing of it is on its way{}: {}",
+                    open.map(|why| format!(", but {why}")).unwrap_or_default(),
+                    counts(job)
+                ),
+            )
+        }
     }
 }
 
@@ -122,5 +126,29 @@ fn counts(job: &Job) -> String {
         "nothing was to be sent".to_owned()
     } else {
         counts.join(", ")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::ObjectKind;
+    use domain::job::{JobKind, JobScope, SalesforceStatus};
+
+    #[test]
+    fn a_cancelled_job_whose_sums_do_not_close_is_an_error_with_the_difference() {
+        let now = Timestamp::from_micros(1);
+        let id = JobId::of("sync_all-a");
+        let mut job = Job::queued(id, JobKind::SyncAll, JobScope::Everything, now);
+        job.salesforce = SalesforceStatus::Cancelled;
+        job.tally.add_many(ObjectKind::Contact, Count::Read, 3);
+        job.tally.add_many(ObjectKind::Contact, Count::Cancelled, 1);
+        let (level, open) = line(&job, MosStatus::Loading, now);
+        assert_eq!(level, LogLevel::Error);
+        assert!(open.contains("Contact: 2 went in"), "{open}");
+        job.tally.add_many(ObjectKind::Contact, Count::Cancelled, 2);
+        let (level, closed) = line(&job, MosStatus::Loading, now);
+        assert_eq!(level, LogLevel::Warning);
+        assert!(closed.ends_with(": 3 read, 3 cancelled"), "{closed}");
     }
 }

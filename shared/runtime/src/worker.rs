@@ -4,6 +4,7 @@
 //! publish with confirm, park, count, settle. Each step is safe to repeat, so being killed between
 //! any two of them costs a redelivery and nothing else.
 
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,10 +40,12 @@ const FIRST_PAUSE: Duration = Duration::from_millis(500);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
 /// How long a unit that met an outage waits before it is tried again.
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
-/// What the units in hand on a lane may weigh together, in bytes of their messages; one more is
-/// taken while they weigh less. Each is in memory several times over: as it came, read, and as it
-/// is sent on.
+/// What the units in hand on a lane may weigh together, in bytes of their messages as they come or
+/// as they are sent on; one more is taken while they weigh less. Each is in memory several times
+/// over: as it came, read, and as it is sent on.
 const MOST_BYTES: usize = 4 << 20;
+/// From how many units before it is known what the next one grows to.
+const GROWN: usize = 16;
 /// How many units of the bulk lane run at a time beside live ones.
 const BESIDE_LIVE: u16 = 2;
 /// Parked records of one unit of which each has a line in the integration log; the rest have one
@@ -121,6 +124,61 @@ impl Verdict {
             count,
             settle: Settle::Ack,
         }
+    }
+}
+
+impl Verdict {
+    /// What the rows of the units weigh that are to be published.
+    fn row_bytes(&self) -> usize {
+        let records = self.publish.iter().flat_map(|(_, unit)| &unit.records);
+        let rows = records.filter_map(|record| record.row.as_ref());
+        rows.map(|row| row.get().len()).sum()
+    }
+}
+
+/// What the units in hand weigh. One that comes as a list of ids may grow to megabytes when its
+/// rows are read; it is taken to weigh what the heaviest of those before it came to.
+struct Weight {
+    in_hand: usize,
+    /// What the last units grew to; nothing is known at first.
+    grown: VecDeque<usize>,
+    unknown: usize,
+}
+
+impl Weight {
+    /// Few are taken until it is known what they grow to, but by the loader, which sends nothing on.
+    fn of(stage: Stage) -> Self {
+        Self {
+            in_hand: 0,
+            grown: VecDeque::with_capacity(GROWN),
+            unknown: match stage {
+                Stage::Filter | Stage::Permission => MOST_BYTES / 2,
+                Stage::Load => 0,
+            },
+        }
+    }
+
+    const fn has_room(&self) -> bool {
+        self.in_hand < MOST_BYTES
+    }
+
+    /// Takes a unit whose message has so many bytes: what it is taken to weigh.
+    fn take(&mut self, message: usize) -> usize {
+        let grown = self.grown.iter().copied().max();
+        let weight = message.max(grown.unwrap_or(self.unknown));
+        self.in_hand = self.in_hand.saturating_add(weight);
+        weight
+    }
+
+    const fn put_down(&mut self, weight: usize) {
+        self.in_hand = self.in_hand.saturating_sub(weight);
+    }
+
+    fn learn(&mut self, grown: usize) {
+        if self.grown.len() == GROWN {
+            self.grown.pop_front();
+        }
+        self.grown.push_back(grown);
     }
 }
 
@@ -298,7 +356,7 @@ impl Worker {
             .map_err(|lost| Trouble::of_broker(lost.to_string()))?;
         self.outages.connected(self.lane);
         let mut running = JoinSet::new();
-        let mut bytes = 0_usize;
+        let mut weight = Weight::of(self.handler.stage());
         let ended = loop {
             tokio::select! {
                 biased;
@@ -310,14 +368,15 @@ impl Worker {
                     break Ok(());
                 }
                 Some(done) = running.join_next() => match done {
-                    Ok((size, ended)) => {
-                        bytes = bytes.saturating_sub(size);
+                    Ok((taken, ended)) => {
+                        weight.put_down(taken);
                         match ended {
-                            Ok(Ended::Settled) => {
+                            Ok((Ended::Settled, grown)) => {
+                                weight.learn(grown);
                                 *settled = true;
                                 self.outages.settled(self.lane);
                             }
-                            Ok(Ended::Outage(trouble)) => break Err(trouble),
+                            Ok((Ended::Outage(trouble), _)) => break Err(trouble),
                             Err(lost @ LinkLost(_)) => {
                                 break Err(Trouble::of_broker(lost.to_string()));
                             }
@@ -325,12 +384,11 @@ impl Worker {
                     }
                     Err(panicked) => break Err(Trouble::of_worker(format!("handling a unit failed unexpectedly: {panicked}"))),
                 },
-                incoming = subscription.next(), if running.len() < self.at_once() && bytes < MOST_BYTES => match incoming {
+                incoming = subscription.next(), if running.len() < self.at_once() && weight.has_room() => match incoming {
                     Ok(incoming) => {
                         let worker = self.clone();
-                        let size = incoming.message.body.len();
-                        bytes = bytes.saturating_add(size);
-                        running.spawn(async move { (size, worker.process(incoming).await) });
+                        let taken = weight.take(incoming.message.body.len());
+                        running.spawn(async move { (taken, worker.process(incoming).await) });
                     }
                     Err(lost) => break Err(Trouble::of_broker(lost.to_string())),
                 },
@@ -355,7 +413,8 @@ impl Worker {
         })
     }
 
-    async fn process(&self, incoming: Incoming) -> Result<Ended, LinkLost> {
+    /// How it ended, and what the unit weighed when it was sent on.
+    async fn process(&self, incoming: Incoming) -> Result<(Ended, usize), LinkLost> {
         let Incoming {
             message, delivery, ..
         } = incoming;
@@ -374,7 +433,7 @@ impl Worker {
                 if let Err(error) = self.log(LogLevel::Error, "dead", None, None, line).await {
                     tracing::warn!("that a message was set aside is not in the log: {error}");
                 }
-                return Ok(Ended::Settled);
+                return Ok((Ended::Settled, 0));
             }
         };
         let held = self.in_hand.take(&unit, &self.clock);
@@ -403,17 +462,18 @@ impl Worker {
                     parked.job = Some(job.clone());
                 }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
-                let ended = self.carry_out(verdict, &copy, delivery).await;
-                if matches!(ended, Ok(Ended::Settled)) && !comes_again {
+                let grown = verdict.row_bytes();
+                let ended = self.carry_out(verdict, &copy, delivery).await?;
+                if matches!(ended, Ended::Settled) && !comes_again {
                     held.settled();
                 }
-                ended
+                Ok((ended, grown))
             }
             Err(outage) => {
                 delivery
                     .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
                     .await?;
-                Ok(Ended::Outage(outage.into()))
+                Ok((Ended::Outage(outage.into()), 0))
             }
         }
     }
@@ -799,5 +859,48 @@ pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Resul
                 | PublishError::Lost(_)),
             ) => return Err(error.to_string()),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many units whose messages are small are taken at a time, at most.
+    fn taken(weight: &mut Weight) -> Vec<usize> {
+        let mut taken = Vec::new();
+        while weight.has_room() && taken.len() < 8 {
+            taken.push(weight.take(1_000));
+        }
+        taken
+    }
+
+    #[test]
+    fn units_that_grow_heavy_are_taken_one_at_a_time() {
+        let mut weight = Weight::of(Stage::Filter);
+        let mut at_once = Vec::new();
+        // Nothing is known, then they stay small, then one grows to all there is room for.
+        for grown in [50_000, 50_000, 2 * MOST_BYTES, 1_000] {
+            let taken = taken(&mut weight);
+            at_once.push(taken.len());
+            for taken in taken {
+                weight.put_down(taken);
+            }
+            weight.learn(grown);
+        }
+        assert_eq!(at_once, [2, 8, 8, 1]);
+        assert_eq!(weight.in_hand, 0);
+        for _ in 0..GROWN {
+            weight.learn(1_000);
+        }
+        assert_eq!(taken(&mut weight).len(), 8);
+    }
+
+    #[test]
+    fn the_loader_weighs_what_comes() {
+        let mut weight = Weight::of(Stage::Load);
+        assert_eq!(taken(&mut weight).len(), 8);
+        weight.take(MOST_BYTES);
+        assert!(!weight.has_room());
     }
 }

@@ -48,12 +48,13 @@ enum Killed {
     AfterMosHasApplied,
 }
 
-/// An mOS whose first answer never comes: the loader is killed then.
+/// An mOS whose first answer does not come until it may: the loader is killed then.
 struct Stuck {
     inner: SimTarget,
     at: Killed,
     done: AtomicBool,
     reached: Notify,
+    goes_on: Notify,
     /// A record that the loader fails over.
     poison: Mutex<Option<SalesforceId>>,
 }
@@ -72,7 +73,7 @@ impl Target for Stuck {
                 self.inner.upsert(key, records).await?;
             }
             self.reached.notify_one();
-            std::future::pending::<()>().await;
+            self.goes_on.notified().await;
         }
         self.inner.upsert(key, records).await
     }
@@ -168,6 +169,7 @@ impl Bench {
                 at: killed,
                 done: AtomicBool::new(false),
                 reached: Notify::new(),
+                goes_on: Notify::new(),
                 poison: Mutex::default(),
             }),
             source: Arc::new(SimSource::new(org, log, chance)),
@@ -436,6 +438,57 @@ async fn what_mos_had_before_its_owner_lost_permission_is_counted_as_sent() {
         );
         let dropped = RECORDS as u64 - created;
         assert_eq!(count(Count::NotPermitted), dropped, "{killed:?}");
+    }
+}
+
+/// A job is cancelled while the loader is in the middle of a request, which comes to its end or is
+/// cut off by a kill. What was begun is counted as mOS did it, what was not is counted as cancelled
+/// and not sent.
+#[tokio::test(start_paused = true)]
+async fn what_was_begun_when_its_job_was_cancelled_is_counted_as_mos_did_it() {
+    for (killed, dies) in [
+        (Killed::BeforeMosApplies, false),
+        (Killed::BeforeMosApplies, true),
+        (Killed::AfterMosHasApplied, true),
+    ] {
+        let bench = Bench::new(killed, Mutant::None).await;
+        let (jobs, now) = (&bench.stores.jobs, bench.clock.now());
+        let progress = Progress {
+            next_index: 2,
+            announced: 2,
+            ..Progress::default()
+        };
+        let advanced = jobs.advance(&bench.job, &progress, None, now).await;
+        advanced.unwrap();
+        let unit = bench.read("begun").await;
+        bench.publish(&unit).await;
+        let mut waits = bench.read("not begun").await;
+        waits.index = 1;
+        waits.id = Envelope::id_of(&bench.job, 1);
+        bench.publish(&waits).await;
+        let mut loader = bench.loader(1);
+        bench.target.reached.notified().await;
+        let cancelled = SalesforceStatus::Cancelled;
+        let moved = jobs.transition(&bench.job, cancelled, now, None).await;
+        moved.unwrap();
+        if dies {
+            loader.abort();
+            assert!(loader.await.unwrap_err().is_cancelled());
+            loader = bench.loader(1);
+        } else {
+            bench.target.goes_on.notify_one();
+        }
+        bench.settled().await;
+        loader.abort();
+        let (counted, done) = bench.counted_and_done().await;
+        assert_eq!(counted, done, "{killed:?}, {dies}");
+        assert_eq!(counted, [RECORDS as u64, 0, 0, 0], "{killed:?}, {dies}");
+        let job = jobs.get(&bench.job).await.unwrap().unwrap();
+        let left = job.tally.get(ObjectKind::Account, Count::Cancelled);
+        assert_eq!(left, RECORDS as u64, "{killed:?}, {dies}");
+        let account = &unit.records[0].id;
+        let account = bench.mos.record(RecordType::Company, account.as_str());
+        assert_eq!(account.unwrap().fields["name"], "begun");
     }
 }
 

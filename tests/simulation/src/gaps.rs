@@ -8,7 +8,7 @@ use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
 use fake_mos::RecordType;
 use ports::Clock;
-use ports::stores::{Gap, GapCause};
+use ports::stores::{Gap, GapCause, LogLevel, LogQuery};
 use serde_json::json;
 
 use crate::moves::until;
@@ -58,6 +58,24 @@ async fn live_units_that_the_queue_loses_open_a_gap() {
     };
     assert_eq!(gap.cause, GapCause::UnitsLost);
     assert!(gap.evidence.contains("1 of live-"), "{}", gap.evidence);
+    // And in the log, where it is found by its job.
+    let query = LogQuery {
+        topic: Some("gap".to_owned()),
+        job: Some(gap.job.clone()),
+        ..LogQuery::default()
+    };
+    let log = &office.world.stores.log;
+    let lines = log.search(&query, None, 100).await.unwrap().entries;
+    let lines = lines.into_iter().rev();
+    let lines = lines.map(|(_, line)| (line.level, line.message));
+    let expected = [
+        (LogLevel::Warning, format!("gap opened: {}", gap.evidence)),
+        (
+            LogLevel::Info,
+            format!("gap closed by {}: {}", gap.job, gap.evidence),
+        ),
+    ];
+    assert_eq!(lines.collect::<Vec<_>>(), expected);
     let job = office
         .world
         .stores

@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod cancel;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod clock;
@@ -57,6 +59,8 @@ mod queue;
 mod reader;
 #[cfg(test)]
 mod rest;
+#[cfg(test)]
+mod retention;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]

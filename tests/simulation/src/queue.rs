@@ -24,6 +24,8 @@ const STEP_MS: u64 = 20;
 pub(crate) struct Units {
     content: Mutex<BTreeMap<(JobId, u64), Vec<SalesforceId>>>,
     faults: Mutex<Vec<String>>,
+    /// What the messages weigh that are on their way to the broker, and weighed at most.
+    under_way: Mutex<(usize, usize)>,
 }
 
 impl Units {
@@ -57,6 +59,41 @@ impl Units {
         }
     }
 
+    fn leaves(&self, message: &Message) {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        under_way.0 += message.body.len();
+        under_way.1 = under_way.1.max(under_way.0);
+    }
+
+    fn arrives(&self, message: &Message) {
+        let mut under_way = self
+            .under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        under_way.0 -= message.body.len();
+    }
+
+    /// What messages that were published at the same time weighed, at most.
+    pub(crate) fn heaviest(&self) -> usize {
+        self.under_way
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .1
+    }
+
+    /// How often each record was published: in how many units it is.
+    pub(crate) fn of_records(&self) -> BTreeMap<SalesforceId, usize> {
+        let content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut times = BTreeMap::new();
+        for id in content.values().flatten() {
+            *times.entry(*id).or_default() += 1;
+        }
+        times
+    }
+
     pub(crate) fn faults(&self) -> Vec<String> {
         self.faults
             .lock()
@@ -80,7 +117,9 @@ fn lost() -> LinkLost {
 #[async_trait]
 impl Queue for SimQueue {
     async fn publish(&self, to: QueueName, message: &Message) -> Result<(), PublishError> {
+        self.units.leaves(message);
         self.chance.delay(STEP_MS).await;
+        self.units.arrives(message);
         if self.chance.fault(|rates| rates.publish_refused) {
             self.chance
                 .note(format!("publish to {} refused", to.name()));

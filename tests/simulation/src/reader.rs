@@ -17,7 +17,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::job::{
     Cursor, Form, Job, JobId, JobKind, JobScope, MosStatus, Pause, PausedBy, Plan, SalesforceShown,
-    SalesforceStatus, Way,
+    SalesforceStatus, Statement, Way,
 };
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::Count;
@@ -33,7 +33,7 @@ use ports::source::{
     ApiAllowance, BulkPage, BulkQuery, BulkQueryId, BulkState, EventStream, FieldDescription,
     Organization, Page, Source, SourceError, StreamStart,
 };
-use ports::stores::{LogQuery, Stores};
+use ports::stores::{LogQuery, PositionStore, Stores};
 use serde_json::json;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
@@ -42,10 +42,15 @@ use tokio_util::task::TaskTracker;
 use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
+use crate::moves::until;
 use crate::mutants::Mutant;
 use crate::queue::{SimQueue, Units};
 use crate::source::SimSource;
 use crate::world::TOPIC;
+
+mod chunks;
+mod heavy;
+mod position;
 
 /// More than two units of them.
 const DEALS: usize = 450;
@@ -69,13 +74,39 @@ enum Breach {
     Results,
 }
 
+impl Breach {
+    /// The words in which people are told.
+    const fn reason(self) -> &'static str {
+        match self {
+            Self::Fails => "Salesforce gave up the query for Opportunity: simulated failure",
+            Self::Aborted => "somebody aborted the query for Opportunity",
+            Self::Expires => "have expired in Salesforce",
+            Self::Garbage => "rows were promised for a page",
+            Self::FewerRows => "rows were promised for the query",
+            Self::OtherHeader => "Fax",
+            Self::Results => "INVALID_QUERY_LOCATOR: the results timed out",
+        }
+    }
+}
+
 /// A Salesforce that breaks its promises a number of times.
 struct Breaching {
     inner: SimSource,
     breach: Mutex<Option<Breach>>,
     times: AtomicU32,
-    refuses_joins: AtomicBool,
+    /// So many statements with a semi-join are taken yet.
+    joins_taken: AtomicU32,
     quota: AtomicU32,
+    /// The code with which deals are not counted.
+    uncounted: Mutex<Option<&'static str>>,
+    /// Nobody can subscribe to the stream.
+    is_silent: AtomicBool,
+    /// Where the listener keeps the stream's position, and the first statement about records that
+    /// came before there was one.
+    position: Arc<dyn PositionStore>,
+    early: Mutex<Option<String>>,
+    /// What the rows of each answer to a statement weigh.
+    answers: Mutex<Vec<usize>>,
     removed: Mutex<BTreeSet<BulkQueryId>>,
     created: Mutex<BTreeSet<BulkQueryId>>,
 }
@@ -91,8 +122,34 @@ impl Breaching {
             .is_ok()
     }
 
+    async fn is_in_time(&self, soql: &str) {
+        let mut objects = ObjectKind::ALL.into_iter();
+        let is_about_records = objects.any(|object| soql.contains(&format!("FROM {object} ")));
+        if is_about_records && self.position.stream(TOPIC).await.unwrap().is_none() {
+            let mut early = self.early.lock().unwrap_or_else(PoisonError::into_inner);
+            early.get_or_insert(soql.to_owned());
+        }
+    }
+
     fn answer_to(&self, soql: &str) -> Result<(), SourceError> {
-        if self.refuses_joins.load(Ordering::SeqCst) && soql.contains("Id IN (SELECT") {
+        let is_taken = |left: &AtomicU32| {
+            let take = |left: u32| left.checked_sub(1);
+            let taken = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, take);
+            taken.is_ok()
+        };
+        let uncounted = *self
+            .uncounted
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(code) = uncounted
+            && soql.starts_with("SELECT COUNT() FROM Opportunity ")
+        {
+            return Err(SourceError::Refused {
+                code: code.to_owned(),
+                message: "simulated".to_owned(),
+            });
+        }
+        if soql.contains("Id IN (SELECT") && !is_taken(&self.joins_taken) {
             return Err(SourceError::Refused {
                 code: "MALFORMED_QUERY".to_owned(),
                 message: "semi join sub-selects are not allowed".to_owned(),
@@ -133,8 +190,19 @@ impl Source for Breaching {
     }
 
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
+        self.is_in_time(soql).await;
         self.answer_to(soql)?;
-        self.inner.query(soql, deleted).await
+        let mut page = self.inner.query(soql, deleted).await?;
+        // However a server deals out its answer, the reader has all of it in memory.
+        while let Some(locator) = page.next.take() {
+            let next = self.inner.next_page(&locator).await?;
+            page.rows.extend(next.rows);
+            page.next = next.next;
+        }
+        let weight = page.rows.iter().map(|row| row.get().len()).sum();
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        answers.push(weight);
+        Ok(page)
     }
 
     async fn next_page(&self, locator: &str) -> Result<Page, SourceError> {
@@ -163,6 +231,7 @@ impl Source for Breaching {
     }
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
+        self.is_in_time(soql).await;
         self.answer_to(soql)?;
         if self
             .quota
@@ -240,6 +309,9 @@ impl Source for Breaching {
         topic: &str,
         from: StreamStart,
     ) -> Result<Box<dyn EventStream>, SourceError> {
+        if self.is_silent.load(Ordering::SeqCst) {
+            return Err(SourceError::Unreachable("simulated".to_owned()));
+        }
         self.inner.subscribe(topic, from).await
     }
 }
@@ -285,8 +357,13 @@ impl Bench {
             inner: SimSource::new(Arc::clone(&org), log, Arc::clone(&chance)),
             breach: Mutex::default(),
             times: AtomicU32::new(0),
-            refuses_joins: AtomicBool::new(false),
+            joins_taken: AtomicU32::new(u32::MAX),
             quota: AtomicU32::new(0),
+            uncounted: Mutex::default(),
+            is_silent: AtomicBool::new(false),
+            position: Arc::clone(&stores.position),
+            early: Mutex::default(),
+            answers: Mutex::default(),
             removed: Mutex::default(),
             created: Mutex::default(),
         });
@@ -505,6 +582,20 @@ async fn a_full_load_reads_everything_by_either_way() {
         let job = bench.until_over().await;
         bench.is_complete(&job, false).await;
         let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        // Parents first.
+        let objects = |phase: &Vec<Statement>| {
+            let objects = phase.iter().map(|statement| statement.object);
+            objects.collect::<Vec<_>>()
+        };
+        assert_eq!(
+            plan.phases.iter().map(objects).collect::<Vec<_>>(),
+            [
+                vec![ObjectKind::User, ObjectKind::Account],
+                vec![ObjectKind::Contact],
+                vec![ObjectKind::Opportunity],
+                vec![ObjectKind::OpportunityContactRole],
+            ]
+        );
         for statement in plan.phases.iter().flatten() {
             let bulk = statement.total.unwrap() > bulk_from;
             assert_eq!(statement.way == Way::Bulk, bulk);
@@ -568,7 +659,11 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
             } else {
                 assert_eq!(job.outcome(), Some(MosStatus::Failed), "{breach:?}");
                 assert_eq!(job.salesforce, SalesforceStatus::Failed);
-                assert!(job.error.is_some());
+                let why = job.failure().unwrap();
+                assert!(why.contains(breach.reason()), "{breach:?}: {why}");
+                // The line follows the job's end.
+                let said = format!("has failed: {why}");
+                until(&said, async || bench.log_says(&said).await).await;
                 assert_eq!(job.progress.generation, 4);
             }
             assert!(bench.log_says("begins again").await, "{breach:?}");
@@ -580,7 +675,7 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
 #[tokio::test(start_paused = true)]
 async fn an_org_that_refuses_semi_joins_is_read_without() {
     let bench = Bench::new(4, 0).await;
-    bench.source.refuses_joins.store(true, Ordering::SeqCst);
+    bench.source.joins_taken.store(0, Ordering::SeqCst);
     let listener = started(bench.listener());
     let _counting = bench.counts_all_but(&[]);
     let job = bench.until_over().await;
@@ -606,7 +701,7 @@ async fn a_semi_join_that_is_refused_late_is_done_without() {
             job.progress.phase == 0 && job.salesforce == SalesforceStatus::Extracting
         })
         .await;
-    bench.source.refuses_joins.store(true, Ordering::SeqCst);
+    bench.source.joins_taken.store(0, Ordering::SeqCst);
     let _counting = bench.counts_all_but(&[]);
     let job = bench.until_over().await;
     bench.is_complete(&job, true).await;
@@ -626,6 +721,28 @@ async fn results_that_are_refused_say_nothing_about_semi_joins() {
     let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
     assert_eq!(plan.notes, [""; 0]);
     listener.abort();
+}
+
+/// Too many to be counted in time, or asked for with too many words for a URL.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_counted_is_read_by_a_bulk_query_with_an_unknown_total() {
+    for code in ["QUERY_TIMEOUT", "URI_TOO_LONG"] {
+        let bench = Bench::new(15, 10_000).await;
+        *bench.source.uncounted.lock().unwrap() = Some(code);
+        let listener = started(bench.listener());
+        let _counting = bench.counts_all_but(&[]);
+        let job = bench.until_over().await;
+        assert_eq!(job.outcome(), Some(MosStatus::Completed));
+        let deals = &job.progress.objects[&ObjectKind::Opportunity];
+        assert_eq!((deals.total, deals.read), (None, DEALS as u64));
+        let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        for statement in plan.phases.iter().flatten() {
+            let is_deals = statement.object == ObjectKind::Opportunity;
+            assert_eq!(statement.way == Way::Bulk, is_deals, "{statement:?}");
+        }
+        assert!(bench.log_says("an unknown number of Opportunity").await);
+        listener.abort();
+    }
 }
 
 /// A job whose status was damaged is given up, and nothing else is.

@@ -17,6 +17,7 @@ use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::Stores;
 use ports::target::Target;
+use runtime::config::Retention;
 use runtime::gate::Gates;
 use runtime::worker::{Handler, Worker};
 use tokio::task::JoinHandle;
@@ -86,6 +87,8 @@ pub(crate) struct World {
     pub(crate) bulk_from: u64,
     /// How often formulas are read again.
     pub(crate) refreshed_every: Duration,
+    /// How long what is over is kept.
+    pub(crate) retention: Retention,
 }
 
 impl World {
@@ -145,6 +148,7 @@ impl World {
             killed: false,
             bulk_from,
             refreshed_every: Duration::from_secs(24 * 3_600),
+            retention: Retention::default(),
         }
     }
 
@@ -247,7 +251,8 @@ impl World {
                 names: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
                 namespace: String::new(),
             })
-            .refreshing(self.refreshed_every);
+            .refreshing(self.refreshed_every)
+            .keeping(self.retention);
         let listener = Arc::new(listener.polling(listener::Polling {
             objects: self.polled.clone(),
             every: POLL,

@@ -1,18 +1,19 @@
 //! Parked records: looked at, tried again, dismissed.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::error_group::ErrorGroup;
+use domain::error_group::{Chains, ErrorGroup};
 use domain::failure::FailureKind;
 use domain::job::JobId;
 use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId};
 use futures::Stream;
-use ports::stores::ParkedFilter;
+use futures::future::try_join_all;
+use ports::stores::{ParkedFilter, StoreError};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
@@ -157,7 +158,8 @@ impl Operations {
             let page = self.parked_page(&ParkedFilter::default(), after).await?;
             after = page.last().map(Parked::record);
             records += page.len();
-            count(&page, &mut cells);
+            let chains = self.chains(&page).await?;
+            count(&page, &chains, &mut cells);
             if page.len() < BATCH {
                 break;
             }
@@ -196,8 +198,9 @@ impl Operations {
             let page = self.stores.parked.list(&filter, after, wanted).await?;
             let is_last = page.len() < wanted;
             after = page.last().map(Parked::record);
-            let is_of_group = |parked: &Parked| group.is_none_or(|group| group_of(parked) == group);
-            records.extend(page.into_iter().filter(is_of_group));
+            let chains = self.chains(&page).await?;
+            let viewed = page.into_iter().map(|parked| view(parked, &chains));
+            records.extend(viewed.filter(|parked| group.is_none_or(|group| parked.group == group)));
             if is_last {
                 break;
             }
@@ -207,7 +210,7 @@ impl Operations {
         let next = records.last().filter(|_| more);
         Ok(ParkedList {
             next: next.map(|record| record.id.to_string()),
-            records: records.into_iter().map(view).collect(),
+            records,
         })
     }
 
@@ -340,7 +343,7 @@ impl Operations {
             after = page.last().map(Parked::record);
             let records = page
                 .iter()
-                .filter(|parked| group.is_none_or(|group| group_of(parked) == group))
+                .filter(|parked| group.is_none_or(|group| group_of(parked, &chains) == group))
                 .map(Parked::record)
                 .collect::<Vec<_>>();
             *touched += self.done_about(&records, deed).await?;
@@ -409,6 +412,24 @@ impl Operations {
         })
     }
 
+    /// What the parents of these records wait for themselves.
+    pub(super) async fn chains(&self, records: &[Parked]) -> Result<Chains, StoreError> {
+        let mut chains = Chains::default();
+        let mut asked = BTreeSet::new();
+        let mut above = parents(records);
+        while !above.is_empty() {
+            let entries = above
+                .iter()
+                .map(|(object, id)| self.stores.parked.get(*object, id));
+            let entries = try_join_all(entries).await?;
+            asked.append(&mut above);
+            let entries = entries.into_iter().flatten().collect::<Vec<_>>();
+            entries.iter().for_each(|entry| chains.add(entry));
+            above = &parents(&entries) - &asked;
+        }
+        Ok(chains)
+    }
+
     async fn parked_page(
         &self,
         filter: &ParkedFilter,
@@ -419,14 +440,18 @@ impl Operations {
 }
 
 /// Adds a page of records to what is counted.
-fn count(page: &[Parked], cells: &mut BTreeMap<(Bucket, bool, String), GroupView>) {
+fn count(
+    page: &[Parked],
+    chains: &Chains,
+    cells: &mut BTreeMap<(Bucket, bool, String), GroupView>,
+) {
     let mut buckets = BTreeMap::<Bucket, Vec<&Parked>>::new();
     for parked in page {
         let bucket = (parked.object, parked.job.clone(), parked.parent);
         buckets.entry(bucket).or_default().push(parked);
     }
     for (bucket, records) in buckets {
-        for group in ErrorGroup::of(records) {
+        for group in ErrorGroup::of(records, chains) {
             let group = group_view(group);
             match cells.entry((bucket.clone(), group.dismissed, group.id.clone())) {
                 Entry::Vacant(free) => {
@@ -481,14 +506,18 @@ fn kind_of(name: &str) -> Result<FailureKind, OpsError> {
     })
 }
 
-pub(super) fn view(parked: Parked) -> ParkedView {
-    let group = group_of(&parked);
+fn parents(records: &[Parked]) -> BTreeSet<(ObjectKind, SalesforceId)> {
+    records.iter().filter_map(|record| record.parent).collect()
+}
+
+pub(super) fn view(parked: Parked, chains: &Chains) -> ParkedView {
+    let group = group_of(&parked, chains);
     ParkedView::of(parked, group)
 }
 
 /// The id of a record's group.
-fn group_of(parked: &Parked) -> String {
-    ErrorGroup::of(std::iter::once(parked))
+fn group_of(parked: &Parked, chains: &Chains) -> String {
+    ErrorGroup::of(std::iter::once(parked), chains)
         .first()
         .map(group_id)
         .unwrap_or_default()

@@ -83,7 +83,7 @@ pub struct GroupView {
     pub stage: Stage,
     /// Why.
     pub kind: FailureKind,
-    /// What they have in common: the parent they wait for, else mOS's code, else the kind.
+    /// What they have in common: the record they wait for in the end, else mOS's code, else the kind.
     pub cause: String,
     /// What to do.
     pub advice: String,

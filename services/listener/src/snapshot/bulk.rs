@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use super::before::Before;
 use super::cut::{self, Cutter};
 use super::plan;
-use super::publish::{BATCH, Batch, Reading};
+use super::publish::{Batch, Reading, Units};
 use super::trouble::Trouble;
 
 /// Rows taken from a page at a time: they may be large.
@@ -332,8 +332,8 @@ impl Results {
         source: &dyn Source,
     ) -> Result<Vec<Vec<UnitRecord>>, SourceError> {
         let mut cutter = Cutter::default();
-        let mut units = Vec::new();
-        while units.len() < BATCH {
+        let mut units = Units::default();
+        while !units.is_full() {
             match self.next(source).await? {
                 Some(Taken { record, .. }) => {
                     units.extend(record.and_then(|record| cutter.push(record)));
@@ -348,7 +348,7 @@ impl Results {
         if self.waiting.is_empty() {
             self.fetch(source).await?;
         }
-        Ok(units)
+        Ok(units.take())
     }
 
     async fn next(&mut self, source: &dyn Source) -> Result<Option<Taken>, SourceError> {

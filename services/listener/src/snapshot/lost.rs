@@ -234,12 +234,13 @@ async fn same_range(
 ) -> Result<(), Trouble> {
     let active = reading.active;
     let mut after = key(&page.at);
+    let mut size = rest::PageSize::default();
     loop {
         let rest::Page {
             ticket,
             records,
             end,
-        } = rest::page(reading, statement, after, until).await?;
+        } = rest::page(reading, statement, (after, until), &mut size).await?;
         let mut at = Some(Cursor::Rest { after });
         for units in rest::batches(records) {
             let then = reading.progress.cursor.clone();

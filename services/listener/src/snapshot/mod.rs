@@ -38,6 +38,7 @@ pub(crate) struct Reader {
     plan: Option<Arc<Plan>>,
     before: Option<Arc<Before>>,
     query: bulk::Query,
+    page: rest::PageSize,
     watch: crate::missing::Watch,
     /// It has been said that the job waits for the first permissions.
     waits: bool,
@@ -257,9 +258,9 @@ async fn read_plan(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Tur
         }
         Cursor::Start => {
             begin(reading, object);
-            rest::read(reading, statement, None).await?
+            rest::read(reading, statement, None, &mut reader.page).await?
         }
-        Cursor::Rest { after } => rest::read(reading, statement, after).await?,
+        Cursor::Rest { after } => rest::read(reading, statement, after, &mut reader.page).await?,
     };
     if ended {
         end_statement(reading, statements).await;

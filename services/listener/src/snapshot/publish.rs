@@ -18,6 +18,34 @@ use crate::publish::{self, Place};
 
 /// Units announced and published together: so many wait for their confirmations at the same time.
 pub(super) const BATCH: usize = 10;
+/// What the rows of units that are published together weigh, and one unit more at most: each is in
+/// memory as it was read and as it is sent.
+const BATCH_BYTES: usize = 4 << 20;
+
+/// Units that will be published together.
+#[derive(Debug, Default)]
+pub(super) struct Units {
+    units: Vec<Vec<UnitRecord>>,
+    bytes: usize,
+}
+
+impl Units {
+    pub(super) fn is_full(&self) -> bool {
+        self.units.len() >= BATCH || self.bytes >= BATCH_BYTES
+    }
+
+    pub(super) fn extend(&mut self, unit: Option<Vec<UnitRecord>>) {
+        if let Some(unit) = unit {
+            let rows = unit.iter().filter_map(|record| record.row.as_ref());
+            self.bytes += rows.map(|row| row.get().len()).sum::<usize>();
+            self.units.push(unit);
+        }
+    }
+
+    pub(super) fn take(self) -> Vec<Vec<UnitRecord>> {
+        self.units
+    }
+}
 
 /// A job's progress on its way through a turn.
 pub(super) struct Reading<'a> {

@@ -1,6 +1,9 @@
 //! Statements with few rows: REST pages in the order of ids, each under a ticket of its own.
+//!
+//! A page is in memory as a whole, and a row may have texts of 32,000 characters: how many rows a
+//! page has follows from what the rows before weighed ([`PageSize`]).
 
-use domain::job::{Cursor, REST_PAGE, Statement};
+use domain::job::{Cursor, LOAD_PAGE, Statement};
 use domain::soql;
 use domain::unit::{Cause, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket};
@@ -9,20 +12,65 @@ use runtime::worker::Outage;
 
 use super::cut::{self, Cutter};
 use super::plan;
-use super::publish::{BATCH, Batch, Reading};
+use super::publish::{Batch, Reading, Units};
 use super::trouble::Trouble;
+
+/// The rows of a page, however heavy they are.
+const FEWEST: usize = 50;
+/// What a page should weigh at most.
+const PAGE_BYTES: usize = 4 << 20;
+
+/// How many rows of an object are asked for at a time.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct PageSize {
+    of: Option<ObjectKind>,
+    rows: usize,
+}
+
+impl Default for PageSize {
+    fn default() -> Self {
+        Self {
+            of: None,
+            rows: LOAD_PAGE,
+        }
+    }
+}
+
+impl PageSize {
+    /// The rows to ask for now. Should no answer come, it may have been too large: fewer are asked
+    /// for then.
+    fn ask(&mut self, object: ObjectKind) -> usize {
+        if self.of.replace(object) != Some(object) {
+            self.rows = LOAD_PAGE;
+        }
+        let asked = self.rows;
+        self.rows = (asked / 2).max(FEWEST);
+        asked
+    }
+
+    /// The next page has as many rows of the average weight of these as it may weigh.
+    fn learn(&mut self, asked: usize, came: &[UnitRecord]) {
+        let rows = came.iter().filter_map(|record| record.row.as_ref());
+        let bytes = rows.map(|row| row.get().len()).sum::<usize>();
+        let average = bytes.checked_div(came.len());
+        self.rows = average.map_or(asked, |average| {
+            (PAGE_BYTES / average.max(1)).clamp(FEWEST, LOAD_PAGE)
+        });
+    }
+}
 
 /// Reads the next page and publishes it; whether it was the last.
 pub(super) async fn read(
     reading: &mut Reading<'_>,
     statement: &Statement,
     after: Option<SalesforceId>,
+    size: &mut PageSize,
 ) -> Result<bool, Trouble> {
     let Page {
         ticket,
         records,
         end,
-    } = page(reading, statement, after, None).await?;
+    } = page(reading, statement, (after, None), size).await?;
     let mut at = Some(reading.progress.cursor.clone());
     for units in batches(records) {
         let then = Cursor::Rest {
@@ -60,8 +108,8 @@ pub(super) struct Page {
 pub(super) async fn page(
     reading: &Reading<'_>,
     statement: &Statement,
-    after: Option<SalesforceId>,
-    until: Option<SalesforceId>,
+    (after, until): (Option<SalesforceId>, Option<SalesforceId>),
+    size: &mut PageSize,
 ) -> Result<Page, Trouble> {
     let active = reading.active;
     let (ticket, rules) = active.rules.ticket().await?;
@@ -78,14 +126,16 @@ pub(super) async fn page(
             None => bound,
         });
     }
-    let soql = query.page_soql(after, REST_PAGE);
+    let asked = size.ask(statement.object);
+    let soql = query.page_soql(after, asked);
     let cause = plan::cause(reading.job, statement.object);
     let source = &*active.listener.source;
     let first = source.query(&soql, false).await.map_err(Outage::from);
     let first = active.rules.seen_anew_if_refused(first);
     let first = first.map_err(Trouble::of_statement)?;
     let mut records = rows(source, first, statement.object, &cause).await?;
-    let full = records.len() >= REST_PAGE;
+    size.learn(asked, &records);
+    let full = records.len() >= asked;
     let end = records.last().map(|last| last.id).filter(|_| full);
     if let Some(before) = &reading.before {
         records.retain(|record| record.row.as_ref().is_none_or(|row| !before.had(row)));
@@ -101,16 +151,17 @@ pub(super) async fn page(
 pub(super) fn batches(rows: Vec<UnitRecord>) -> Vec<Vec<Vec<UnitRecord>>> {
     let mut cutter = Cutter::default();
     let mut batches = Vec::new();
-    let mut batch = Vec::new();
+    let mut batch = Units::default();
     for row in rows {
         batch.extend(cutter.push(row));
-        if batch.len() == BATCH {
-            batches.push(std::mem::take(&mut batch));
+        if batch.is_full() {
+            batches.push(std::mem::take(&mut batch).take());
         }
     }
     batch.extend(cutter.rest());
-    if !batch.is_empty() {
-        batches.push(batch);
+    let last = batch.take();
+    if !last.is_empty() {
+        batches.push(last);
     }
     batches
 }
@@ -138,5 +189,56 @@ async fn rows(
                 )));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::Row;
+
+    fn rows(number: usize, bytes: usize) -> Vec<UnitRecord> {
+        let row = |number| {
+            let id = format!("006{number:012}");
+            let row = serde_json::json!({ "Id": id, "Description": "x".repeat(bytes) });
+            let row = Row::of(&row).unwrap();
+            cut::record(ObjectKind::Opportunity, row, &Cause::FullLoad).unwrap()
+        };
+        (0..number).map(row).collect()
+    }
+
+    #[test]
+    fn pages_have_fewer_rows_when_these_are_large() {
+        let mut size = PageSize::default();
+        let mut asked = Vec::new();
+        for bytes in [10, 30_000, 200_000, 10, 10] {
+            let most = size.ask(ObjectKind::Opportunity);
+            asked.push(most);
+            size.learn(most, &rows(most, bytes));
+        }
+        assert_eq!(asked, [400, 400, 139, 50, 400]);
+        // Nothing is known of another object, and nothing is learnt from no row.
+        let first = size.ask(ObjectKind::Contact);
+        size.learn(first, &[]);
+        let again = size.ask(ObjectKind::Contact);
+        assert_eq!((first, again), (400, 400));
+        // That one was not answered.
+        assert_eq!(size.ask(ObjectKind::Contact), 200);
+    }
+
+    #[test]
+    fn what_is_published_together_is_bounded_by_its_weight() {
+        let small = batches(rows(2_001, 10));
+        assert_eq!(small.iter().map(Vec::len).collect::<Vec<_>>(), [10, 1]);
+        let large = batches(rows(400, 30_000));
+        let weight = |batch: &Vec<Vec<UnitRecord>>| {
+            let rows = batch
+                .iter()
+                .flatten()
+                .filter_map(|record| record.row.as_ref());
+            rows.map(|row| row.get().len()).sum::<usize>()
+        };
+        assert!(large.len() > 2);
+        assert!(large.iter().all(|batch| weight(batch) < 6 << 20));
     }
 }

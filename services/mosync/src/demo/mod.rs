@@ -13,8 +13,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use boot::console::views::StatusView;
+use boot::console::views::{JobView, StatusView};
 
+use crate::commands::words;
 use crate::exit::{Failure, print, report};
 use progress::Progress;
 use world::World;
@@ -114,6 +115,9 @@ async fn play(
     progress.step("first load: a sync-all brings everything in scope to mOS");
     let loaded = at_rest(world, progress).await?;
     progress.step(&format!("first load done: {}", counts(&loaded)));
+    for line in loaded.last_sync_all.iter().flat_map(both_stages) {
+        progress.step(&line);
+    }
 
     let began = world.now();
     progress.step(&format!(
@@ -142,6 +146,11 @@ async fn play(
     } else {
         ExitCode::from(1)
     })
+}
+
+/// What Salesforce has given and what has become of it in mOS, object by object.
+fn both_stages(job: &JobView) -> Vec<String> {
+    words::job_at_length(job, job.over.unwrap_or(job.requested))
 }
 
 /// Waits until mosync itself says that all it was told before now is in mOS.

@@ -31,6 +31,15 @@ async fn demo(arguments: &[&str]) -> Value {
         "{}",
         answer.stdout
     );
+    // The first load is a sync-all, and both of its stages are shown.
+    for words in [
+        "Salesforce completed, mOS completed, 0 units on the way",
+        " User: Salesforce ",
+        " OpportunityContactRole: Salesforce ",
+        " units; mOS read ",
+    ] {
+        assert!(answer.stderr.contains(words), "{}", answer.stderr);
+    }
     let report: Value = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
     for key in ["missing", "stale", "out_of_scope"] {
         assert_eq!(report[key], 0, "{report:#}");

@@ -121,26 +121,47 @@ fn ledger(world: &World) -> MosLedger {
     }
 }
 
-/// How long changes in scope took from Salesforce's ledger to mOS's, for each span of time, first
-/// and last moment: in words. What never arrived counts as for ever.
-pub(crate) fn latencies(world: &World, spans: &[(i64, i64)]) -> Vec<String> {
+/// How long changes in scope took from Salesforce's ledger to mOS's. What never arrived counts as
+/// for ever.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Latency {
+    changes: usize,
+    p50_ms: f64,
+    pub(crate) p99_ms: f64,
+}
+
+impl std::fmt::Display for Latency {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            changes,
+            p50_ms,
+            p99_ms,
+        } = self;
+        write!(
+            f,
+            "{changes} changes in scope, p50 {p50_ms:.0} ms, p99 {p99_ms:.0} ms"
+        )
+    }
+}
+
+/// Of each span of time, first and last moment.
+pub(crate) fn latencies(world: &World, spans: &[(i64, i64)]) -> Vec<Latency> {
     let commits = commits(world);
     let history = history(&commits);
     let settings = Settings::from_json(&world.settings).unwrap();
     let timeline = Timeline::new(&history, &settings, world.now()).unwrap();
     let ledger = ledger(world);
-    let in_words = |(from, to): &(i64, i64)| {
+    let of_span = |(from, to): &(i64, i64)| {
         let mut samples = timeline.latency(&ledger, *from);
         samples.retain(|sample| sample.changed_at <= *to);
         let share = |share| oracle::percentile(&samples, share).unwrap_or(f64::NAN);
-        format!(
-            "{} changes in scope, p50 {:.0} ms, p99 {:.0} ms",
-            samples.len(),
-            share(50.0),
-            share(99.0)
-        )
+        Latency {
+            changes: samples.len(),
+            p50_ms: share(50.0),
+            p99_ms: share(99.0),
+        }
     };
-    spans.iter().map(in_words).collect()
+    spans.iter().map(of_span).collect()
 }
 
 /// How often mOS's own ledger has each of these answers, object by object. A request repeated under

@@ -132,6 +132,9 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     let same = world.mosync(&["status", &id]).await;
     assert_eq!(same.code, Some(0), "{same:?}");
     assert!(first_line(&same).contains(&id), "{same:?}");
+    status_tells_how_the_sync_is(&world, &id).await;
+    status_is_watched(&world).await;
+    bars_are_drawn_on_a_terminal(&world).await;
 
     for (arguments, code, word) in [
         (&["jobs", "show", "nobody"][..], 2, "`nobody`"),
@@ -187,6 +190,79 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     assert!(cancelled.stdout.contains("mOS cancelled"), "{cancelled:?}");
     let org = &world.salesforce.org;
     assert!(!org.records("Opportunity").is_empty());
+}
+
+async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
+    let status = world.mosync(&["status"]).await;
+    assert_eq!(status.code, Some(0), "{status:?}");
+    assert!(first_line(&status).starts_with("healthy: "), "{status:?}");
+    let line = |beginning: &str, words: &[&str]| {
+        let line = status
+            .stdout
+            .lines()
+            .find(|line| line.starts_with(beginning));
+        let line = line.unwrap_or_else(|| panic!("{beginning}: {status:?}"));
+        assert!(words.iter().all(|word| line.contains(word)), "{line}");
+    };
+    line("event stream: last event ", &["last event or keep-alive "]);
+    line("oldest unsettled: ", &["filter ", "permission ", "load "]);
+    line(
+        &format!("last sync-all: {sync_all}, over "),
+        &["Salesforce completed, mOS completed; read "],
+    );
+    line("permissions: ", &[" users, read "]);
+    line("queues: ", &["filter.live ", "load.bulk ", "set aside 0"]);
+    line("workers: ", &["listener runs", "loader runs"]);
+}
+
+/// A status again and again until somebody ends it; of a job until the job is over.
+async fn status_is_watched(world: &Embedded) {
+    let mut watching = Command::new(env!("CARGO_BIN_EXE_mosync"))
+        .args(["status", "--watch", "--json", "--config"])
+        .arg(world.config())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(watching.stdout.take().unwrap()).lines();
+    let read = tokio::task::spawn_blocking(|| lines.take(2).collect::<Result<Vec<_>, _>>());
+    let lines = read.await.unwrap().unwrap();
+    watching.kill().unwrap();
+    watching.wait().unwrap();
+    let read_at = |line: &String| {
+        let status: Value = serde_json::from_str(line).unwrap();
+        status["read_at"].as_i64().unwrap()
+    };
+    assert!(read_at(&lines[0]) < read_at(&lines[1]), "{lines:?}");
+
+    let asked = world.mosync(&["sync-all"]).await;
+    let job = first_line(&asked);
+    let watched = world.mosync(&["status", job, "--watch"]).await;
+    assert_eq!(watched.code, Some(0), "{watched:?}");
+    let mut seen = watched.stdout.lines().rev();
+    let last = seen.find(|line| line.starts_with(&format!("job {job}: ")));
+    assert!(last.unwrap().contains("mOS completed"), "{watched:?}");
+}
+
+/// One for each side; what the command itself answers is on its standard output as ever.
+async fn bars_are_drawn_on_a_terminal(world: &Embedded) {
+    let command = format!(
+        "{} sync-all --wait --config {}",
+        env!("CARGO_BIN_EXE_mosync"),
+        world.config().display()
+    );
+    let drawn = tokio::process::Command::new("script")
+        .args(["--quiet", "--return", "--command", &command, "/dev/null"])
+        .env("TERM", "xterm")
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output()
+        .await
+        .unwrap();
+    let drawn_text = String::from_utf8_lossy(&drawn.stdout);
+    assert!(drawn.status.success(), "{drawn_text}");
+    for words in ["Salesforce [", "mOS [", "mOS completed"] {
+        assert!(drawn_text.contains(words), "{words}: {drawn_text}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

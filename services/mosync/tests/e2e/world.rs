@@ -271,11 +271,22 @@ impl World {
 
     /// What a worker has in memory, as the system tells it; `None` when it has just ended.
     pub(crate) fn resident_mib(&self, worker: &'static str) -> Option<f64> {
+        self.memory_mib(worker, "VmRSS:")
+    }
+
+    /// No worker has ever had as much in memory since it started.
+    pub(crate) fn assert_peaks(&self, mib: f64) {
+        for worker in WORKERS {
+            let peak = self.memory_mib(worker, "VmHWM:").unwrap();
+            println!("{worker}: {peak:.1} MiB at most");
+            assert!(peak < mib, "{worker}: {peak:.1} MiB");
+        }
+    }
+
+    fn memory_mib(&self, worker: &'static str, line: &str) -> Option<f64> {
         let pid = self.workers.get(worker)?.0.id();
         let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-        let line = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))?;
+        let line = status.lines().find_map(|told| told.strip_prefix(line))?;
         let kib = line.split_whitespace().next()?.parse::<f64>().ok()?;
         Some(kib / 1024.0)
     }

@@ -240,16 +240,25 @@ impl Job {
     }
 
     /// Why it has failed, when it has: its error, or by how much the sums of which object do not
-    /// close.
+    /// close. Those of a cancelled job close too: what was not sent is counted as cancelled.
     #[must_use]
     pub fn failure(&self) -> Option<String> {
-        if self.outcome() != Some(MosStatus::Failed) {
-            return None;
+        match self.outcome()? {
+            MosStatus::Failed if self.salesforce == SalesforceStatus::Failed => {
+                let unknown = || "it was given up without a reason".to_owned();
+                Some(self.error.clone().unwrap_or_else(unknown))
+            }
+            MosStatus::Failed | MosStatus::Cancelled => self.open_sums(),
+            MosStatus::Waiting
+            | MosStatus::Loading
+            | MosStatus::Stalled
+            | MosStatus::Completed
+            | MosStatus::CompletedWithErrors => None,
         }
-        if self.salesforce == SalesforceStatus::Failed {
-            let unknown = || "it was given up without a reason".to_owned();
-            return Some(self.error.clone().unwrap_or_else(unknown));
-        }
+    }
+
+    /// By how much the sums of which object do not close.
+    fn open_sums(&self) -> Option<String> {
         let differences = self
             .tally
             .difference()
@@ -262,10 +271,12 @@ impl Job {
                 ),
             })
             .collect::<Vec<_>>();
-        Some(format!(
-            "its sums do not close ({}); run a sync-all, and report it with the log of this job",
-            differences.join(", ")
-        ))
+        (!differences.is_empty()).then(|| {
+            format!(
+                "its sums do not close ({}); run a sync-all, and report it with the log of this job",
+                differences.join(", ")
+            )
+        })
     }
 
     /// Whether something should happen and nothing has for [`STALLED_AFTER`]: not over, not

@@ -11,7 +11,7 @@ use ports::source::{BulkPage, BulkQueryId, Source, SourceError};
 use proptest::prelude::*;
 use salesforce::Config;
 
-use crate::http_server::{End, FixedClock, Reply, Seen, Server, not_found};
+use crate::http_server::{End, FixedClock, Made, Reply, Seen, Server, not_found};
 
 const RESULTS: &str = "/services/data/v67.0/jobs/query/750R1/results";
 const OBJECTS: &str = "/services/data/v67.0/sobjects/";
@@ -506,5 +506,75 @@ proptest! {
             prop_assert_eq!(fields.text("Name"), or_null(name));
         }
         prop_assert_eq!(rows.len(), table.len());
+    }
+}
+
+/// What this process has in memory.
+fn resident_mib() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let mut lines = status.lines();
+    let line = lines.find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    let kib = line.split_whitespace().next().unwrap();
+    kib.parse::<u64>().unwrap() / 1024
+}
+
+/// Texts as long as Salesforce has them, with everything that CSV has to quote.
+fn long_text() -> String {
+    "a \"quoted\" word,\nthen \u{e9}; ".repeat(1_200)
+}
+
+/// A page that is made while it is read.
+fn long_page(rows: usize, is_packed: bool) -> Reply {
+    let csv = format!("\"{}\"\n", long_text().replace('"', "\"\""));
+    let mut packer = is_packed.then(|| GzEncoder::new(Vec::new(), Compression::fast()));
+    let mut number = 0;
+    let next = move || {
+        let text = match number {
+            0 => "\"Id\",\"Name\"\n".to_owned(),
+            _ => format!("\"{number}\",{csv}"),
+        };
+        number += 1;
+        if number <= rows + 1 {
+            let Some(packer) = &mut packer else {
+                return Some(text.into_bytes());
+            };
+            packer.write_all(text.as_bytes()).unwrap();
+            return Some(std::mem::take(packer.get_mut()));
+        }
+        packer.take().map(|packer| packer.finish().unwrap())
+    };
+    let mut reply = page(rows, Vec::new(), End::Regular);
+    reply.made = Some(Made(Box::new(next)));
+    if is_packed {
+        reply.headers.push(("content-encoding", "gzip"));
+    }
+    reply
+}
+
+#[tokio::test]
+async fn a_page_of_a_hundred_megabytes_is_never_in_memory_as_a_whole() {
+    const ROWS: usize = 3_300;
+    let expected = long_text();
+    assert!(expected.len() * ROWS > 100_000_000);
+    for is_packed in [false, true] {
+        let server = org(move |_| long_page(ROWS, is_packed)).await;
+        let mut page = open(&server, "Id,Name").await.unwrap();
+        let (before, mut most, mut came) = (resident_mib(), 0, 0);
+        loop {
+            let rows = page.rows(50).await.unwrap();
+            if rows.is_empty() {
+                break;
+            }
+            for row in rows {
+                came += 1;
+                let fields = row.fields().unwrap();
+                assert_eq!(fields.text("Id").unwrap(), came.to_string());
+                assert!(fields.text("Name").unwrap() == expected, "row {came}");
+            }
+            most = most.max(resident_mib());
+        }
+        assert_eq!((came, page.promised()), (ROWS, ROWS as u64));
+        let grown = most.saturating_sub(before);
+        assert!(grown < 40, "{grown} MiB more");
     }
 }

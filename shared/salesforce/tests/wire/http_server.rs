@@ -41,6 +41,17 @@ pub(crate) struct Reply {
     pub(crate) delay: Duration,
     /// Sent piece by piece instead of `body`.
     pub(crate) pieces: Option<(Vec<Vec<u8>>, End)>,
+    /// The same for a body that is made while it is sent: pieces up to the first that there is not.
+    pub(crate) made: Option<Made>,
+}
+
+/// Makes the next piece.
+pub(crate) struct Made(pub(crate) Box<dyn FnMut() -> Option<Vec<u8>> + Send>);
+
+impl Debug for Made {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Made")
+    }
 }
 
 /// What follows the last piece.
@@ -61,6 +72,7 @@ impl Reply {
             body: body.into(),
             delay: Duration::ZERO,
             pieces: None,
+            made: None,
         }
     }
 
@@ -171,9 +183,13 @@ async fn answer(
     }
     tokio::time::sleep(reply.delay).await;
     let status = StatusCode::from_u16(reply.status).unwrap();
-    let mut response = match reply.pieces {
-        None => (status, reply.body).into_response(),
-        Some((pieces, end)) => (status, streamed(pieces, end)).into_response(),
+    let mut response = match (reply.made, reply.pieces) {
+        (Some(Made(mut next)), _) => {
+            let pieces = std::iter::from_fn(move || next().map(Ok::<_, io::Error>));
+            (status, Body::from_stream(stream::iter(pieces))).into_response()
+        }
+        (None, None) => (status, reply.body).into_response(),
+        (None, Some((pieces, end))) => (status, streamed(pieces, end)).into_response(),
     };
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().unwrap());

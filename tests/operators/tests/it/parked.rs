@@ -89,6 +89,64 @@ async fn a_thousand_records_of_one_cause_are_one_group() {
     assert_eq!(records.len(), 3);
 }
 
+/// The owner is refused; his deals wait for him, and their roles wait for the deals.
+#[tokio::test]
+async fn a_chain_of_waiting_records_is_one_group_named_by_its_beginning() {
+    const DEALS: u32 = 300;
+    let desk = Desk::open();
+    let owner = record(ObjectKind::User, 1);
+    desk.park(1, |parked| {
+        parked.object = ObjectKind::User;
+        parked.id = owner;
+        parked.kind = FailureKind::InvalidField;
+    })
+    .await;
+    let waits_for = |object, number, parent| {
+        desk.park(number, move |parked| {
+            parked.object = object;
+            parked.id = record(object, number);
+            parked.kind = FailureKind::ParentMissing;
+            parked.code = Some("parent_missing".to_owned());
+            parked.parent = Some(parent);
+        })
+    };
+    // Deals and roles are not read in the same piece.
+    for number in 0..DEALS {
+        let parent = (ObjectKind::User, owner);
+        let deal = waits_for(ObjectKind::Opportunity, number, parent).await;
+        waits_for(ObjectKind::OpportunityContactRole, number, deal.record()).await;
+        waits_for(
+            ObjectKind::OpportunityContactRole,
+            DEALS + number,
+            deal.record(),
+        )
+        .await;
+    }
+    let waiting = u64::from(3 * DEALS);
+    let all = GroupSearch::default();
+    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let [children, refused] = &groups.groups[..] else {
+        panic!("{groups:?}")
+    };
+    assert_eq!((children.count, refused.count), (waiting, 1));
+    assert_eq!(children.cause, format!("User {owner}"));
+    // Each of them says so, beside the record that it waits for itself.
+    let roles = ParkedSearch {
+        object: Some("OpportunityContactRole".to_owned()),
+        group: Some(children.id.clone()),
+        ..ParkedSearch::default()
+    };
+    let roles = desk.ops.parked(&roles).await.unwrap().records;
+    assert_eq!(roles[0].group, children.id);
+    assert_eq!(
+        roles[0].parent.unwrap().object,
+        ObjectKind::Opportunity,
+        "{roles:?}"
+    );
+    let touched = desk.ops.retry_parked(&group(&children.id), BY).await;
+    assert_eq!(touched.unwrap().records, waiting);
+}
+
 #[tokio::test]
 async fn named_records_get_a_line_each_and_a_dismissal_can_be_taken_back() {
     let desk = Desk::open();

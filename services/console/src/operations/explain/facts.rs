@@ -51,6 +51,7 @@ impl Operations {
                 .filter_map(|(worker, report)| of_worker(worker, report)),
         );
         let parked = parked?;
+        let chains = self.chains(parked.as_slice()).await?;
         let log = log?.entries.into_iter().map(|(_, entry)| entry);
         let log: Vec<_> = log.collect();
         let of_log = log
@@ -66,7 +67,7 @@ impl Operations {
             gates,
             next_window: frequency.next_window(self.now(), &revision.org.time_zone),
             seen: seen?,
-            parked: parked.map(parked::view),
+            parked: parked.map(|parked| parked::view(parked, &chains)),
             log: log.into_iter().map(LogLine::from).collect(),
             last_job: last_job.map(|(_, job)| job.to_string()),
             possible_jobs: jobs?,

@@ -109,7 +109,7 @@ impl Operations {
             .iter()
             .map(|record| record.object.api_name())
             .collect::<BTreeSet<_>>();
-        let groups = ErrorGroup::of(&records);
+        let groups = ErrorGroup::of(&records, &self.chains(&records).await?);
         let details = groups.iter().take(LINES).map(|group| {
             let stage = group.stage.name();
             format!("{} at {stage}: {}", group.count, in_words(&group.cause))

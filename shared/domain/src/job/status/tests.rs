@@ -159,6 +159,14 @@ fn cancelled_shows_once_nothing_is_on_its_way() {
     let over = job(Cancelled, 2, 2, closed());
     assert_eq!(over.mos(at(1)), MosStatus::Cancelled);
     assert_eq!(over.failure(), None);
+    // What was left of it is accounted for as well.
+    let mut tally = closed();
+    tally.add_many(ObjectKind::Contact, Count::Read, 3);
+    tally.add_many(ObjectKind::Contact, Count::Cancelled, 1);
+    let open = job(Cancelled, 2, 2, tally);
+    assert_eq!(open.mos(at(1)), MosStatus::Cancelled);
+    let failure = open.failure().unwrap();
+    assert!(failure.contains("Contact: 2 went in"), "{failure}");
 }
 
 #[test]

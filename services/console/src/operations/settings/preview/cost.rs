@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{BULK_PAGE, Job, JobScope, MosStatus, Pace, REST_PAGE, Way};
+use domain::job::{BULK_PAGE, Job, JobScope, LOAD_PAGE, MosStatus, Pace, Way};
 use domain::load_soql::{self, Narrowed, Statement};
 use domain::rule::Effect;
 use domain::unit::MAX_RECORDS;
@@ -104,7 +104,7 @@ impl Plan {
 fn reading(way: Way, total: Option<u64>) -> u64 {
     match (way, total) {
         // Behind a full page there may be another.
-        (Way::Rest, Some(total)) => total / REST_PAGE as u64 + 1,
+        (Way::Rest, Some(total)) => total / LOAD_PAGE as u64 + 1,
         (Way::Bulk, Some(total)) => total.div_ceil(u64::from(BULK_PAGE)).max(1) + AROUND_BULK,
         (Way::Rest | Way::Bulk, None) => 1 + AROUND_BULK,
     }
