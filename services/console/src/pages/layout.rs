@@ -211,7 +211,7 @@ pub(super) fn verdict(status: &StatusView) -> Markup {
     html! {
         (badge::verdict(status.verdict))
         " "
-        span { (time::within(&fault::sentence(&fault::without_commands(&status.reason)))) }
+        span { (fault::said(&status.reason)) }
     }
 }
 
@@ -234,7 +234,7 @@ pub(super) fn recent(status: &StatusView) -> Markup {
                 (job::link(&job.id, words::job(job.kind))) " " (badge::mos(job.mos))
                 @if let Some(over) = job.over { ", over " (time::at(over)) }
                 @if let (MosStatus::Failed, Some(error)) = (job.mos, &job.error) {
-                    ": " (time::within(error))
+                    ": " (fault::said(error))
                 }
             }
             None if running.is_some() => "none has ended yet",

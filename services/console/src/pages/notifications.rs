@@ -107,7 +107,7 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
         vec![
             html! {
                 strong { (matter(incident.matter)) } ": " (incident.object)
-                p.quiet { (sentence(&incident.cause)) " " (sentence(&incident.advice)) }
+                p.quiet { (fault::said(&incident.cause)) " " (fault::said(&incident.advice)) }
             },
             html! { (number(incident.count)) },
             time::at(incident.since),
@@ -125,11 +125,6 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
         &["Incident", "Count", "Since", "Told", ""],
         rows,
     )
-}
-
-/// With the moments in it in the zone of whoever looks.
-fn sentence(text: &str) -> Markup {
-    time::within(&fault::sentence(text))
 }
 
 /// A link to the page that an incident is about, for whom it is there.
@@ -161,7 +156,7 @@ fn row(told: &NotificationView) -> Vec<Markup> {
         html! {
             div {
                 a href=(address(&told.id, "")) { (fault::capital(&told.headline)) }
-                p.quiet { (sentence(&told.cause)) }
+                p.quiet { (fault::said(&told.cause)) }
             }
         },
         event(told),
@@ -261,8 +256,8 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         ("How many", html! { (number(told.count)) }),
         ("Event", event(told)),
         ("Found", time::at(told.at)),
-        ("Why", sentence(&told.cause)),
-        ("What to do", sentence(&told.advice)),
+        ("Why", fault::said(&told.cause)),
+        ("What to do", fault::said(&told.advice)),
         ("Incident", html! { code { (told.incident) } }),
     ];
     if let Some(seconds) = told.lasted_s {

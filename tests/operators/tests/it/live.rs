@@ -117,9 +117,12 @@ async fn what_changes_is_told_and_nothing_is_missed_by_whoever_was_away() {
 #[tokio::test]
 async fn two_hundred_pages_are_all_told() {
     let desk = Desk::open();
-    let browser = Browser::of(&desk, VIEWER).await;
+    let mut browser = Browser::of(&desk, VIEWER).await;
     let mut pages = Vec::new();
-    for _ in 0..200 {
+    for number in 0..200 {
+        if number % 25 == 0 {
+            browser.sign_in_again(&desk, VIEWER).await;
+        }
         pages.push(Events::open(&browser, "/events", None).await);
     }
     let first = futures::future::join_all(pages.iter_mut().map(Events::next)).await;
@@ -130,6 +133,19 @@ async fn two_hundred_pages_are_all_told() {
         let shown = event.parts["job"].as_str().unwrap();
         assert!(shown.contains(job.id.as_str()), "{shown}");
     }
+}
+
+#[tokio::test]
+async fn a_session_has_so_many_live_pages_and_no_more() {
+    let desk = Desk::open();
+    let browser = Browser::of(&desk, VIEWER).await;
+    let mut pages = Vec::new();
+    for _ in 0..32 {
+        pages.push(Events::open(&browser, "/events", None).await);
+    }
+    let beyond = browser.get("/events").await;
+    assert_eq!(beyond.status, 429);
+    assert!(beyond.text().contains("close some of them"));
 }
 
 #[tokio::test]

@@ -61,22 +61,16 @@ impl Browser {
             Console::new(ops, keys).with_pages(web)
         })
         .await;
-        let id = token::new_token().unwrap();
-        let session = Session {
-            user: SalesforceId::parse("005000000000001").unwrap(),
-            username: username.to_owned(),
-            name: "Otto <i>Operator</i>".to_owned(),
-            instance_url: INSTANCE.to_owned(),
-            opened: desk.now(),
-            seen: desk.now(),
-        };
-        let key = token::hash_in_words(&token::hash(&id));
-        desk.stores.sessions.open(&key, &session).await.unwrap();
         Self {
             origin: format!("http://{}", door.address),
-            cookie: format!("mosync={id}"),
+            cookie: session(desk, username).await,
             door,
         }
+    }
+
+    /// Another session at the same console.
+    pub(crate) async fn sign_in_again(&mut self, desk: &Desk, username: &str) {
+        self.cookie = session(desk, username).await;
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -120,6 +114,22 @@ impl Browser {
             .ask_with(Method::POST, to, None, &form, &headers)
             .await
     }
+}
+
+/// A new session's cookie.
+async fn session(desk: &Desk, username: &str) -> String {
+    let id = token::new_token().unwrap();
+    let session = Session {
+        user: SalesforceId::parse("005000000000001").unwrap(),
+        username: username.to_owned(),
+        name: "Otto <i>Operator</i>".to_owned(),
+        instance_url: INSTANCE.to_owned(),
+        opened: desk.now(),
+        seen: desk.now(),
+    };
+    let key = token::hash_in_words(&token::hash(&id));
+    desk.stores.sessions.open(&key, &session).await.unwrap();
+    format!("mosync={id}")
 }
 
 impl Answer {

@@ -76,9 +76,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             (empty::empty(Icon::Status, "Nothing needs attention.", &html! { "No record is parked, no gap is open." }))
         }
         ul.attention {
-            @for trouble in troubles {
-                li.bad { p { strong { (time::within(&fault::sentence(&fault::without_commands(&trouble.message)))) } } }
-            }
+            @for trouble in troubles { li.bad { p { strong { (fault::said(&trouble.message)) } } } }
             @for gap in &status.open_gaps {
                 li {
                     p { strong { "Gap: " (words::gap(gap.cause)) } " " (badge::badge(badge::Tone::Warning, "Open")) }
@@ -86,7 +84,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                         "Changes since " (time::at(gap.since)) " may be missing; noticed " (time::at(gap.opened)) ". "
                         (job::link(gap.job.as_str(), "The job that catches them up"))
                     }
-                    p.quiet { (time::within(&gap.evidence)) }
+                    p.quiet { (fault::said(&gap.evidence)) }
                 }
             }
             @for (kind, records) in status.parked.iter().filter(|(_, records)| **records > 0) {
@@ -110,7 +108,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                     p { "No worker could process them. Look at each, then send it back or discard it." }
                 }
             }
-            @for warning in &status.warnings { li { p { (time::within(&fault::sentence(warning))) } } }
+            @for warning in &status.warnings { li { p { (fault::said(warning)) } } }
         }
     };
     card::card("Needs attention", &body)
