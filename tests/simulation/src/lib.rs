@@ -6,8 +6,8 @@
 //! permission, what day it is. They come to rest, and are judged, after each change.
 //!
 //! `cargo test -p simulation` plays 100 seeds and those of `seeds.txt`, which have failed before;
-//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios. A seed that
-//! fails prints the command that replays it.
+//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios, as
+//! `tests/run.sh --long` does. A seed that fails prints the command that replays it.
 
 #[cfg(test)]
 mod bulk;
@@ -32,6 +32,8 @@ mod judge;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod licences;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod moves;
@@ -39,6 +41,8 @@ mod moves;
 mod mutants;
 #[cfg(test)]
 mod office;
+#[cfg(test)]
+mod outdated;
 #[cfg(test)]
 mod parents;
 #[cfg(test)]
@@ -57,6 +61,10 @@ mod queue;
 mod reader;
 #[cfg(test)]
 mod rest;
+#[cfg(test)]
+mod rule_mutants;
+#[cfg(test)]
+mod sandbox;
 #[cfg(test)]
 mod scenario;
 #[cfg(test)]
