@@ -12,6 +12,8 @@
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod calls;
+#[cfg(test)]
 mod chance;
 #[cfg(test)]
 mod clock;
@@ -41,6 +43,8 @@ mod moves;
 mod mutants;
 #[cfg(test)]
 mod office;
+#[cfg(test)]
+mod org_moves;
 #[cfg(test)]
 mod outdated;
 #[cfg(test)]
@@ -81,5 +85,7 @@ mod target;
 mod tests;
 #[cfg(test)]
 mod turn;
+#[cfg(test)]
+mod unmappable;
 #[cfg(test)]
 mod world;
