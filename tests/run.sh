@@ -4,8 +4,10 @@
 #   tests/run.sh                  format, lints, all tests, on this machine's RabbitMQ, Redis and
 #                                 Chromium
 #   tests/run.sh --brokers all    also the queue's tests on RabbitMQ 4.x (Debian, as root)
-#   tests/run.sh --long           only the full loads, at size: 200,000 opportunities, killed in 20
-#                                 rounds, built for release; hours, and prints what it measured
+#   tests/run.sh --long           only what takes hours, built for release: 500 scenarios of changing
+#                                 rules; full loads of 200,000 opportunities, killed in 20 rounds;
+#                                 and how long previews and explanations take. It prints what it
+#                                 measured, and fails where a bar is missed
 #
 # What is missing is installed from Debian packages where that is possible, and named where not: a
 # test is never left out because its server is not there. Nothing is tried twice.
@@ -92,6 +94,12 @@ test_all() {
     fi
 }
 
+# How many can be set otherwise, for a shorter long run.
+test_scenarios() {
+    MOSYNC_SIM_SCENARIOS=${MOSYNC_SIM_SCENARIOS:-500} \
+        cargo test --release --locked -p simulation --lib -- tests::scenarios_of_changing_rules
+}
+
 # Size and rounds can be set otherwise, for a shorter long run.
 test_long() {
     E2E_LOAD_OPPORTUNITIES=${E2E_LOAD_OPPORTUNITIES:-200000} \
@@ -115,8 +123,13 @@ if [ "$brokers" = all ]; then
 fi
 
 if [ -n "$long" ]; then
+    say "Scenarios of changing rules"
+    test_scenarios
     say "Full loads at size"
     test_long
+    say "How long previews and explanations take"
+    cargo bench --locked -p operators --bench preview
+    cargo bench --locked -p mosync --bench explain
     say "All good"
     exit 0
 fi

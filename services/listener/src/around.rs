@@ -1,7 +1,8 @@
-//! The org around the records, looked at once a day: its calendars and currencies, which fields with
-//! which picklist values and which objects the integration user can see, and what the permission sets
-//! are. What differs is told in words; where the rules depend on it they are saved anew, together
-//! with the job that reads everything in scope again.
+//! The org around the records, looked at once a day, and soon after a worker could not see a field:
+//! its calendars and currencies, which fields with which picklist values and which objects the
+//! integration user can see, and what the permission sets are. What differs is told in words; where
+//! the rules depend on it they are saved anew, together with the job that reads everything in scope
+//! again.
 
 mod access;
 mod fields;
@@ -16,11 +17,12 @@ use domain::org::OrgProfile;
 use domain::rule::{Rules, Visible};
 use domain::settings::{MOSYNC, SettingsRevision};
 use ports::source::SourceError;
-use ports::stores::{LOST_FIELDS, LogLevel};
+use ports::stores::{LOST_FIELDS, LogLevel, UNSEEN_FIELDS};
 use runtime::worker::Outage;
 
 use crate::Active;
 use crate::refresh::{self, keep, note};
+use crate::switches;
 
 use access::Access;
 pub(crate) use fields::Described;
@@ -45,10 +47,12 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
     let described = fields::describe(source, &rules).await.map_err(Outage::from);
     let described = see(active, described).await?;
     let profile = runtime::profile::read(source).await?;
+    switches::move_to(active, &profile.time_zone);
     let fields: Option<Described> = note(active, FIELDS).await?;
     let lost: Lost = note(active, LOST_FIELDS).await?.unwrap_or_default();
+    let missed: Lost = note(active, UNSEEN_FIELDS).await?.unwrap_or_default();
     let moved = fields.map_or_else(Vec::new, |fields| {
-        fields::moved(&rules, &fields, &described, &lost)
+        fields::moved(&rules, &fields, &described, &lost, &missed)
     });
     let mut said = moved.iter().map(Moved::words).collect::<Vec<_>>();
     let before: Option<OrgProfile> = note(active, PROFILE).await?;
@@ -93,6 +97,23 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
     }
     keep(active, UNSEEN, &false).await?;
     Ok(described)
+}
+
+/// Whether somebody could not see a field that was seen here at the last look.
+pub(crate) async fn is_missed(active: &Active, seen: &Described) -> Result<bool, Outage> {
+    // Under rules that have just been saved, what they cannot see is noted anew.
+    see(active, active.rules.ticket().await).await?;
+    let missed: Lost = note(active, UNSEEN_FIELDS).await?.unwrap_or_default();
+    Ok(missed.iter().any(|(object, field)| {
+        let fields = seen.get(object);
+        fields.is_some_and(|fields| fields.contains_key(field))
+    }))
+}
+
+/// Whether a field that the rules name was lost and is not back.
+pub(crate) async fn is_anything_lost(active: &Active) -> Result<bool, Outage> {
+    let lost: Option<Lost> = note(active, LOST_FIELDS).await?;
+    Ok(lost.is_some_and(|lost| !lost.is_empty()))
 }
 
 /// An answer that describes the objects. That one of them cannot be seen at all stops whoever reads

@@ -92,8 +92,6 @@ struct Active {
     listener: Arc<Listener>,
     org: SalesforceId,
     is_sandbox: bool,
-    /// The org's zone, by its IANA name.
-    zone: String,
     rules: RulesInForce,
     switches: watch::Sender<Switches>,
     /// Held by who publishes live units, see [`publish::LiveTurn`].
@@ -233,8 +231,7 @@ impl Listener {
             listener: Arc::clone(self),
             org: org.id,
             is_sandbox: org.is_sandbox,
-            zone: org.time_zone.clone(),
-            switches: watch::Sender::new(Switches::of(&revision.settings)),
+            switches: watch::Sender::new(Switches::of(&revision.settings, &org.time_zone)),
             rules: RulesInForce::new(self.stores.clone(), Arc::clone(&self.source)),
             live: tokio::sync::Mutex::default(),
         });

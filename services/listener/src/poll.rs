@@ -123,7 +123,7 @@ impl Round {
         let polled = state
             .filter(|state| state.under_way.is_none())
             .and_then(|state| state.polled);
-        let next = polled.and_then(|last| switches.frequency.next_window(last, &active.zone));
+        let next = polled.and_then(|last| switches.frequency.next_window(last, &switches.zone));
         Ok(Some(
             next.map_or(now, |next| switches::moment(active, next)),
         ))

@@ -20,9 +20,11 @@ use crate::{Active, in_words};
 
 /// How often the stages are looked at: one request.
 const STAGES_EVERY: Duration = Duration::from_secs(5 * 60);
-/// How often the org around the records is, and whenever the rules have moved: about a dozen
-/// requests.
+/// How often the org around the records is, and whenever the rules have moved or a worker could not
+/// see a field: about a dozen requests.
 const ORG_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// The same while a field is lost: whoever gives it back waits for the alarm to end.
+const LOST_EVERY: Duration = Duration::from_secs(15 * 60);
 const STAGES: &str = "stages";
 const REFRESHED: &str = "refreshed";
 /// Fields of deals that follow from their stage.
@@ -70,11 +72,17 @@ impl Looks {
         look_at_stages(active).await?;
         let settings = &active.listener.stores.settings;
         let rules = settings.current().await?.rule_revision;
-        // Other rules name other fields, and may be the answer to an alarm.
-        let is_due = self
-            .org
-            .as_ref()
-            .is_none_or(|(at, under, _)| at.elapsed() >= ORG_EVERY || *under != rules);
+        // Other rules name other fields, and may be the answer to an alarm. A field that workers
+        // cannot see any more must not wait for the next day.
+        let is_due = match &self.org {
+            None => true,
+            Some((at, under, described)) => {
+                at.elapsed() >= ORG_EVERY
+                    || *under != rules
+                    || around::is_missed(active, described).await?
+                    || at.elapsed() >= LOST_EVERY && around::is_anything_lost(active).await?
+            }
+        };
         if is_due {
             let described = around::look(active).await?;
             let rules = settings.current().await?.rule_revision;

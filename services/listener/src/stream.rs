@@ -110,7 +110,7 @@ fn due(active: &Active, settled: &Settled<'_>, switches: &Switches) -> Due {
     }
     // A window that did not come to its end goes on at once, and so does what comes first of all.
     let last = settled.state.as_ref().filter(|state| state.at_end);
-    let next = last.and_then(|last| switches.frequency.next_window(last.heard, &active.zone));
+    let next = last.and_then(|last| switches.frequency.next_window(last.heard, &switches.zone));
     match next {
         Some(next) if next > active.listener.clock.now() => Due::At(next),
         Some(_) | None => Due::Now(Way::Window),

@@ -19,6 +19,8 @@ const EVERY: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Switches {
     pub(crate) frequency: Frequency,
+    /// The org's zone, by its IANA name; daily windows keep to it.
+    pub(crate) zone: String,
     pub(crate) api_share: ApiShare,
     /// Jobs wait for the org's allowance.
     pub(crate) bulk_held: Option<Held>,
@@ -34,8 +36,11 @@ pub(crate) struct Held {
 }
 
 impl Switches {
-    pub(crate) fn of(settings: &Settings) -> Self {
-        let mut switches = Self::default();
+    pub(crate) fn of(settings: &Settings, zone: &str) -> Self {
+        let mut switches = Self {
+            zone: zone.to_owned(),
+            ..Self::default()
+        };
         switches.take(settings);
         switches
     }
@@ -66,6 +71,17 @@ pub(crate) async fn follow(active: &Active) -> Result<(), String> {
         });
         tokio::time::sleep(EVERY).await;
     }
+}
+
+/// The org is in this zone now.
+pub(crate) fn move_to(active: &Active, zone: &str) {
+    active.switches.send_if_modified(|switches| {
+        let moved = switches.zone != zone;
+        if moved {
+            zone.clone_into(&mut switches.zone);
+        }
+        moved
+    });
 }
 
 /// Waits until that moment, where there is one, or until something is switched.

@@ -206,6 +206,21 @@ impl Rules {
         fields
     }
 
+    /// The fields that the mapping and the filter name and that the integration user cannot see.
+    #[must_use]
+    pub fn unseen(&self) -> BTreeSet<(ObjectKind, String)> {
+        let mut unseen = BTreeSet::new();
+        for (object, visible) in &self.visible {
+            let mut named = self.mapping.salesforce_fields(*object);
+            if *object == ObjectKind::Opportunity {
+                named.extend(self.filter.fields().clone());
+            }
+            let hidden = named.into_iter().filter(|field| !visible.contains(field));
+            unseen.extend(hidden.map(|field| (*object, field)));
+        }
+        unseen
+    }
+
     /// Whether the integration user can see a field; of fields of other records nobody knows.
     #[must_use]
     pub fn sees(&self, object: ObjectKind, field: &str) -> bool {

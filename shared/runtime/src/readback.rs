@@ -12,7 +12,7 @@ use domain::soql;
 use domain::unit::Stage;
 use domain::{ObjectKind, Row, SalesforceId, Ticket};
 use ports::source::{Source, SourceError};
-use ports::stores::Stores;
+use ports::stores::{Stores, UNSEEN_FIELDS};
 
 use crate::describe;
 use crate::worker::Outage;
@@ -266,8 +266,22 @@ impl RulesInForce {
                     filter::in_words(&faults)
                 ))
             })?;
+            self.note_unseen(&rules).await?;
             *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
         }
+    }
+
+    /// The org is looked at once a day. That a field cannot be read is found out here much sooner,
+    /// and noted for the listener.
+    async fn note_unseen(&self, rules: &Rules) -> Result<(), Outage> {
+        let unseen = serde_json::to_string(&rules.unseen())
+            .map_err(|error| Outage::Other(error.to_string()))?;
+        let notes = &self.stores.notes;
+        let known = notes.note(UNSEEN_FIELDS).await?;
+        if known.as_deref().unwrap_or("[]") != unseen {
+            notes.keep(UNSEEN_FIELDS, &unseen).await?;
+        }
+        Ok(())
     }
 
     /// The rules of an earlier settings revision, to judge by; `None` where it is lost. What could

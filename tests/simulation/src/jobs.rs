@@ -59,6 +59,11 @@ impl SimJobs {
 #[async_trait]
 impl JobStore for SimJobs {
     async fn create(&self, job: &Job) -> Result<(), StoreError> {
+        let is_lost = job.kind == JobKind::Sweep && self.mutant == Mutant::NeverSweeps
+            || job.kind == JobKind::Refresh && self.mutant == Mutant::NeverRefreshes;
+        if is_lost {
+            return Ok(());
+        }
         self.step(self.inner.create(job)).await
     }
 

@@ -6,11 +6,13 @@
 //! permission, what day it is. They come to rest, and are judged, after each change.
 //!
 //! `cargo test -p simulation` plays 100 seeds and those of `seeds.txt`, which have failed before;
-//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios. A seed that
-//! fails prints the command that replays it.
+//! `MOSYNC_SIM_SCRIPTS=1000` plays more, `MOSYNC_SIM_SCENARIOS=500` more scenarios, as
+//! `tests/run.sh --long` does. A seed that fails prints the command that replays it.
 
 #[cfg(test)]
 mod bulk;
+#[cfg(test)]
+mod calls;
 #[cfg(test)]
 mod cancel;
 #[cfg(test)]
@@ -34,6 +36,8 @@ mod judge;
 #[cfg(test)]
 mod lanes;
 #[cfg(test)]
+mod licences;
+#[cfg(test)]
 mod logs;
 #[cfg(test)]
 mod moves;
@@ -41,6 +45,10 @@ mod moves;
 mod mutants;
 #[cfg(test)]
 mod office;
+#[cfg(test)]
+mod org_moves;
+#[cfg(test)]
+mod outdated;
 #[cfg(test)]
 mod parents;
 #[cfg(test)]
@@ -62,6 +70,10 @@ mod rest;
 #[cfg(test)]
 mod retention;
 #[cfg(test)]
+mod rule_mutants;
+#[cfg(test)]
+mod sandbox;
+#[cfg(test)]
 mod scenario;
 #[cfg(test)]
 mod script;
@@ -77,5 +89,7 @@ mod target;
 mod tests;
 #[cfg(test)]
 mod turn;
+#[cfg(test)]
+mod unmappable;
 #[cfg(test)]
 mod world;

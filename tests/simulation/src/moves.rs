@@ -40,7 +40,7 @@ pub(crate) async fn until(what: &str, mut is_so: impl AsyncFnMut() -> bool) {
 }
 
 /// Saves changed settings, as an administrator does.
-async fn save(world: &World, change: impl FnOnce(&mut Settings)) -> SettingsRevision {
+pub(crate) async fn save(world: &World, change: impl FnOnce(&mut Settings)) -> SettingsRevision {
     let mut wanted = Settings::default();
     let mut change = Some(change);
     loop {
@@ -75,7 +75,7 @@ async fn state_of_listener(world: &World) -> Option<WorkerState> {
     reports.get("listener").map(|report| report.state.clone())
 }
 
-async fn figure(world: &World, name: &str) -> Option<i64> {
+pub(crate) async fn figure(world: &World, name: &str) -> Option<i64> {
     let reports = world.stores.reports.reports().await.unwrap();
     reports.get("listener")?.figures.get(name).copied()
 }
@@ -97,7 +97,7 @@ pub(crate) fn fields(value: &Value) -> fake_salesforce::commit::Row {
     value.as_object().cloned().unwrap()
 }
 
-fn rename_all(world: &World, name: &str) {
+pub(crate) fn rename_all(world: &World, name: &str) {
     let accounts = world.org.records("Account");
     let rename = |account: &fake_salesforce::record::Record| Dml::Update {
         entity: "Account".to_owned(),
@@ -114,14 +114,14 @@ async fn taker(world: &World) -> Box<dyn Subscription> {
 
 /// What was published as live changes.
 #[derive(Debug, Default)]
-struct Published {
+pub(crate) struct Published {
     times: BTreeMap<SalesforceId, usize>,
-    read: u64,
+    pub(crate) read: u64,
     collapsed: u64,
 }
 
 /// Takes what was published since the last time.
-async fn published(world: &World, taker: &mut dyn Subscription) -> Published {
+pub(crate) async fn published(world: &World, taker: &mut dyn Subscription) -> Published {
     let live = QueueName::new(Stage::Filter, Lane::Live);
     let mut all = Published::default();
     while world.embedded.queue().depth(live).await.unwrap() > 0 {
@@ -138,7 +138,7 @@ async fn published(world: &World, taker: &mut dyn Subscription) -> Published {
 }
 
 /// A listener alone that has heard of everything so far.
-async fn listening(world: &mut World) -> Box<dyn Subscription> {
+pub(crate) async fn listening(world: &mut World) -> Box<dyn Subscription> {
     world.start(Service::Listener);
     until("the first position", async || {
         stream(world).await.is_some_and(|stream| stream.at_end)
@@ -149,7 +149,7 @@ async fn listening(world: &mut World) -> Box<dyn Subscription> {
     taker
 }
 
-fn frequency(text: &str) -> impl FnOnce(&mut Settings) {
+pub(crate) fn frequency(text: &str) -> impl FnOnce(&mut Settings) {
     let frequency = text.parse().unwrap();
     move |settings| settings.frequency = frequency
 }

@@ -28,6 +28,22 @@ pub(crate) enum Mutant {
     SendsEveryCopy,
     /// A reader that starts again does not know which units it had announced.
     ForgetsAnnounced,
+    /// A save does not bring what it lets in.
+    SavesWithoutBackfill,
+    /// What the filter was when mosync started is what counts.
+    KeepsOldFilter,
+    /// Nobody looks whether the sync is disabled.
+    IgnoresDisabled,
+    /// Who newly holds permission gets only what changes from then on.
+    GrantsWithoutBackfill,
+    /// Who held permission once holds it for ever.
+    RevokesUnheard,
+    /// Midnights bring nothing.
+    NeverSweeps,
+    /// Stages of another type and formulas bring nothing.
+    NeverRefreshes,
+    /// Deals that close leave without a word.
+    LosesLastWords,
 }
 
 /// A stage that counts what it passes on.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use console::{Author, Caller, OpsError};
 use fake_mos::RecordType;
 use fake_salesforce::dml::Dml;
 use ports::Clock as _;
@@ -32,15 +33,25 @@ impl Office {
 
     /// The same, with faults that are not on yet.
     pub(crate) async fn open_with(rates: Rates, furnish: impl FnOnce(&mut Self)) -> Self {
+        let mut office = Self::closed_with(rates);
+        furnish(&mut office);
+        office.world.start_all();
+        office.rest().await;
+        office
+    }
+
+    /// Nothing runs yet.
+    pub(crate) fn closed() -> Self {
+        Self::closed_with(Rates::NONE)
+    }
+
+    fn closed_with(rates: Rates) -> Self {
         let world = World::new(7, rates, Mutant::None);
         let mut office = Self {
             world,
             set: String::new(),
         };
         office.set = office.insert("PermissionSet", &json!({ "Name": "mOS_User" }));
-        furnish(&mut office);
-        office.world.start_all();
-        office.rest().await;
         office
     }
 
@@ -48,6 +59,23 @@ impl Office {
     pub(crate) async fn rest(&self) {
         let now = self.world.clock.now();
         rest::wait(&self.world, now).await.unwrap();
+    }
+
+    /// Saves a settings document, as an administrator does; what it does not name is as by default.
+    pub(crate) async fn save(&self, document: &Value) {
+        let operations = self.world.operations();
+        let author = Author::of(&Caller::CommandLine, Some("office"));
+        loop {
+            let current = self.world.stores.settings.current().await.unwrap();
+            let asked = json!({ "base": current.revision, "settings": document });
+            let asked = serde_json::from_value(asked).unwrap();
+            match operations.save_settings(&asked, &author).await {
+                Ok(_) => return,
+                // mosync has just saved what it noticed of the org.
+                Err(OpsError::SettingsConflict(_)) => {}
+                Err(error) => panic!("{error:?}: {document}"),
+            }
+        }
     }
 
     pub(crate) fn transact(&self, op: Dml) -> Option<String> {

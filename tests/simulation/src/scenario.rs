@@ -17,18 +17,18 @@ use crate::turn::{CURRENCIES, Document, Turn};
 use crate::world::{Service, World};
 
 /// Plays the scenario of a seed, with these kinds of turns.
-pub(crate) fn play(seed: u64, rates: Rates, turns: &[Turn]) -> Outcome {
+pub(crate) fn play(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> Outcome {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap()
-        .block_on(run(seed, rates, turns))
+        .block_on(run(seed, rates, turns, mutant))
 }
 
-async fn run(seed: u64, rates: Rates, turns: &[Turn]) -> Outcome {
+async fn run(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> Outcome {
     let mut scenario = Scenario {
-        world: World::new(seed, rates, Mutant::None),
+        world: World::new(seed, rates, mutant),
         rates,
         relative: turns.contains(&Turn::Relative),
         document: json!({}),

@@ -37,6 +37,8 @@ pub(crate) struct SimSource {
     locators: Arc<AtomicU64>,
     bulk: Arc<BulkJobs>,
     calls: Arc<AtomicU64>,
+    /// Statements and reads of the five objects' rows, in order.
+    read: Arc<Mutex<Vec<String>>>,
     allowance: Arc<Mutex<ApiAllowance>>,
     /// Fields that describe calls formulas, and those that nobody may see, by object.
     calculated: Arc<Mutex<BTreeSet<(String, String)>>>,
@@ -60,6 +62,7 @@ impl SimSource {
             schemas: Arc::default(),
             locators: Arc::default(),
             calls: Arc::default(),
+            read: Arc::default(),
             calculated: Arc::default(),
             hidden: Arc::default(),
             retyped: Arc::default(),
@@ -77,6 +80,18 @@ impl SimSource {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *allowance = ApiAllowance { max, remaining };
+    }
+
+    /// The statements and reads of rows since the last time, of the five objects alone.
+    pub(crate) fn reads(&self) -> Vec<String> {
+        std::mem::take(&mut *self.read.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn note_read(&self, object: &str, what: String) {
+        if object.parse::<ObjectKind>().is_ok() {
+            let mut read = self.read.lock().unwrap_or_else(PoisonError::into_inner);
+            read.push(what);
+        }
     }
 
     /// From now on describe says that a field is a formula.
@@ -257,6 +272,7 @@ impl Source for SimSource {
         let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
         let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
         self.refuse_hidden(from.unwrap_or_default(), words)?;
+        self.note_read(from.unwrap_or_default(), soql.to_owned());
         let found = self.org.query(soql, deleted).map_err(|error| {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
@@ -301,6 +317,7 @@ impl Source for SimSource {
     ) -> Result<Vec<Option<Row>>, SourceError> {
         self.asked().await?;
         self.refuse_hidden(object.api_name(), fields.iter().map(String::as_str))?;
+        self.note_read(object.api_name(), format!("retrieve {object}"));
         let ids = ids
             .iter()
             .map(|id| id.as_str().to_owned())

@@ -111,7 +111,7 @@ fn play_scenario(seed: u64) -> Outcome {
     } else {
         Rates::FULL
     };
-    scenario::play(seed, rates, &turns())
+    scenario::play(seed, rates, &turns(), Mutant::None)
 }
 
 /// I12, and the rule at rest, where the rules change too: half the seeds.
@@ -265,4 +265,78 @@ fn counting_before_the_last_record_is_done_is_seen() {
 #[test]
 fn using_announced_indices_for_other_records_is_seen() {
     is_seen(Mutant::ForgetsAnnounced, "unit ");
+}
+
+/// Within so many scenarios of such turns a planted fault of the rules must show.
+const MUTANT_SCENARIOS: u64 = 40;
+
+fn rules_are_seen(mutant: Mutant, turns: &[Turn], sign: &str) {
+    rules_are_seen_from(0, mutant, turns, sign);
+}
+
+/// A fault that shows seldom: no scenario before the first one is worth the time.
+fn rules_are_seen_from(first: u64, mutant: Mutant, turns: &[Turn], sign: &str) {
+    let seen = (first..first + MUTANT_SCENARIOS).find(|seed| {
+        scenario::play(*seed, Rates::NONE, turns, mutant)
+            .faults
+            .iter()
+            .any(|fault| fault.contains(sign))
+    });
+    assert!(seen.is_some(), "{mutant:?} goes unnoticed");
+    println!("{mutant:?} is seen in scenario {seen:?}");
+}
+
+#[test]
+fn a_save_without_its_backfill_is_seen() {
+    let turns = [Turn::Wider, Turn::SyncClosed, Turn::Blanks];
+    rules_are_seen(Mutant::SavesWithoutBackfill, &turns, ": missing: ");
+}
+
+#[test]
+fn a_filter_that_stays_what_it_was_is_seen() {
+    let turns = [Turn::Narrower, Turn::Other];
+    rules_are_seen(Mutant::KeepsOldFilter, &turns, "out of scope: ");
+}
+
+#[test]
+fn sending_while_disabled_is_seen() {
+    rules_are_seen(
+        Mutant::IgnoresDisabled,
+        &[Turn::Disabled],
+        ": sent while disabled: ",
+    );
+}
+
+#[test]
+fn a_grant_without_its_backfill_is_seen() {
+    let turns = [Turn::Grant, Turn::Group];
+    rules_are_seen(Mutant::GrantsWithoutBackfill, &turns, ": missing: ");
+}
+
+#[test]
+fn a_revoke_that_nobody_hears_of_is_seen() {
+    let turns = [Turn::Revoke, Turn::Deactivate];
+    rules_are_seen(Mutant::RevokesUnheard, &turns, "out of scope: ");
+}
+
+#[test]
+fn midnights_without_a_sweep_are_seen() {
+    let turns = [Turn::Relative, Turn::Midnight];
+    rules_are_seen_from(24, Mutant::NeverSweeps, &turns, ": missing: ");
+}
+
+#[test]
+fn stages_and_formulas_that_nobody_looks_at_are_seen() {
+    let turns = [Turn::Retype, Turn::Formula];
+    rules_are_seen(Mutant::NeverRefreshes, &turns, "Retype: ");
+}
+
+#[test]
+fn deals_that_close_without_a_word_are_seen() {
+    rules_are_seen_from(
+        17,
+        Mutant::LosesLastWords,
+        &[Turn::Frequency],
+        "no last word",
+    );
 }

@@ -30,6 +30,7 @@ use crate::jobs::SimJobs;
 use crate::lanes;
 use crate::mutants::{CountsEarly, LosesCompanions, Mutant};
 use crate::queue::{SimQueue, SimTickets, Units};
+use crate::rule_mutants::{self, LosesLastWords};
 use crate::source::SimSource;
 use crate::target::SimTarget;
 
@@ -89,6 +90,8 @@ pub(crate) struct World {
     pub(crate) refreshed_every: Duration,
     /// How long what is over is kept.
     pub(crate) retention: Retention,
+    /// What counts as permission, for the permission service's next start.
+    pub(crate) requirements: permission::poll::Requirements,
 }
 
 impl World {
@@ -112,6 +115,7 @@ impl World {
             Arc::clone(&chance),
             mutant,
         ));
+        rule_mutants::of_services(&mut service_stores, mutant);
         let units = Arc::new(Units::default());
         let queue = Arc::new(SimQueue {
             inner: embedded.queue(),
@@ -149,13 +153,21 @@ impl World {
             bulk_from,
             refreshed_every: Duration::from_secs(24 * 3_600),
             retention: Retention::default(),
+            requirements: permission::poll::Requirements {
+                permission_sets: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
+                namespace: String::new(),
+                permission_set_licence: None,
+                package_namespace: None,
+            },
         }
     }
 
     /// What an administrator has at hand.
     pub(crate) fn operations(&self) -> console::Operations {
+        let mut stores = self.stores.clone();
+        rule_mutants::of_administrators(&mut stores, self.mutant);
         console::Operations::new(
-            self.stores.clone(),
+            stores,
             self.embedded.queue(),
             Arc::clone(&self.clock) as Arc<dyn Clock>,
             Arc::clone(&self.source),
@@ -302,26 +314,20 @@ impl World {
             gate.subscribe(),
         );
         let stage: Arc<dyn Handler> = Arc::new(stage);
-        let stage: Arc<dyn Handler> = match self.mutant {
-            Mutant::LosesCompanions => Arc::new(LosesCompanions(stage)),
-            Mutant::CountsEarly => Arc::new(CountsEarly(stage)),
-            Mutant::None
-            | Mutant::AcksFirst
-            | Mutant::NoVersionGuard
-            | Mutant::CountsTwice
-            | Mutant::SendsEveryCopy
-            | Mutant::ForgetsAnnounced => stage,
+        let stage: Arc<dyn Handler> = if self.mutant == Mutant::LosesCompanions {
+            Arc::new(LosesCompanions(stage))
+        } else if self.mutant == Mutant::CountsEarly {
+            Arc::new(CountsEarly(stage))
+        } else if self.mutant == Mutant::LosesLastWords {
+            Arc::new(LosesLastWords(stage))
+        } else {
+            stage
         };
         let poll = permission::poll::Poll {
             source: Arc::clone(&self.source),
             stores: self.service_stores.clone(),
             clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            requirements: permission::poll::Requirements {
-                permission_sets: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
-                namespace: String::new(),
-                permission_set_licence: None,
-                package_namespace: None,
-            },
+            requirements: self.requirements.clone(),
             every: POLL,
             gate,
             expiring: tokio::sync::watch::Sender::new(None),

@@ -105,8 +105,15 @@ impl Moved {
 /// Fields that the rules read and that cannot be seen any more.
 pub(super) type Lost = BTreeSet<(ObjectKind, String)>;
 
-/// What differs of the fields that the rules read; `lost` are those that were lost before.
-pub(super) fn moved(rules: &Rules, before: &Described, now: &Described, lost: &Lost) -> Vec<Moved> {
+/// What differs of the fields that the rules read; `lost` are those that were lost before, `missed`
+/// those that somebody could not see meanwhile and reads no more.
+pub(super) fn moved(
+    rules: &Rules,
+    before: &Described,
+    now: &Described,
+    lost: &Lost,
+    missed: &Lost,
+) -> Vec<Moved> {
     let none = BTreeMap::new();
     let mut moved = Vec::new();
     for object in ObjectKind::ALL {
@@ -123,6 +130,7 @@ pub(super) fn moved(rules: &Rules, before: &Described, now: &Described, lost: &L
                     continue;
                 }
                 (None, Some(_)) => How::Found,
+                (Some(_), Some(_)) if missed.contains(&(object, field.clone())) => How::Found,
                 (Some(old), Some(new)) if old.kind != new.kind => How::OfAnotherType,
                 (Some(old), Some(new)) => match other_values(old, new) {
                     Some(how) => how,

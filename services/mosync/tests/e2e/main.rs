@@ -30,4 +30,5 @@ mod settings;
 // The steps that people take in an org are the simulation's.
 #[path = "../../../../tests/simulation/src/steps.rs"]
 mod steps;
+mod users;
 mod world;

@@ -24,7 +24,7 @@ pub use jobs::{HistoryPosition, JobStore, Moved, Sending, Standing};
 pub use last_words::{LAST_WORD_KEPT, LastWordStore};
 pub use lease::LeaseStore;
 pub use log::{LogEntry, LogLevel, LogPage, LogPosition, LogQuery, LogStore};
-pub use notes::{LOST_FIELDS, NoteStore};
+pub use notes::{LOST_FIELDS, NoteStore, UNSEEN_FIELDS};
 pub use outbox::{OutboxPosition, OutboxStore};
 pub use parked::{ParkedFilter, ParkedStore};
 pub use permissions::PermissionStore;

@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use console::Operations;
 use console::views::{ExplainCode, ExplainView, Found};
 use domain::filter::{BlankRule, Condition, FieldType, FieldTypes, Filter, Operator};
-use domain::job::{JobKind, SalesforceStatus};
+use domain::job::{Job, JobKind, SalesforceStatus};
 use domain::mapping::Mapping;
 use domain::parked::Dismissal;
 use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
@@ -16,7 +16,7 @@ use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use fake_mos::Mos;
 use fake_salesforce::dml::Dml;
 use ports::source::ReplayId;
-use ports::stores::{Report, StreamState, WorkerState};
+use ports::stores::{LogEntry, LogLevel, Report, StreamState, WorkerState};
 use ports::target::{Held, Listed, Outcome, Target, TargetError, Upsert};
 use serde_json::{Value, json};
 
@@ -223,7 +223,9 @@ async fn a_deal_that_mos_holds_as_it_is_is_current_until_it_changes() {
         let owner = view.owner.unwrap();
         assert_eq!(owner.grants, [grant(None)]);
         assert_eq!(owner.words, ["holds mOS_User through the group Sales"]);
-        assert_eq!(view.settings.unwrap().author, "Ada");
+        let settings = view.settings.unwrap();
+        assert_eq!(settings.author, "Ada");
+        assert_eq!((settings.revision, settings.rule_revision), (1, 1));
         let judged = view.opportunity.unwrap();
         assert_eq!(judged.conditions[0].met.as_deref(), Some("500.0"));
         assert!(judged.matches && judged.conditions[0].holds == Some(true));
@@ -486,6 +488,44 @@ async fn what_holds_everything_up_is_told_of_what_is_in_scope() {
     assert_eq!(codes, [ExplainCode::OtherOrg, ExplainCode::Disabled]);
 }
 
+/// What the settings have of the org is of the day on which they were saved.
+#[tokio::test]
+async fn the_next_daily_window_is_told_by_the_orgs_clock() {
+    let case = Case::open().await;
+    let deal = case.deal(&json!({}));
+    case.save(|settings| settings.frequency = "daily_at_13:00".parse().unwrap())
+        .await;
+    // The desk's clock stands at 14:13:20 in UTC on the 21st.
+    let next = async || case.told(&deal).await.next_window.unwrap().to_soql();
+    assert_eq!(next().await, "2026-09-22T13:00:00Z");
+    case.desk.org.is_in("Asia/Kolkata");
+    assert_eq!(next().await, "2026-09-22T07:30:00Z");
+    case.desk.org.is_in("America/Los_Angeles");
+    assert_eq!(next().await, "2026-09-21T20:00:00Z");
+    let view = case.told(&deal).await;
+    assert_eq!(view.code, ExplainCode::WaitingForWindow);
+    assert!(
+        view.advice.contains(&view.next_window.unwrap().to_string()),
+        "{}",
+        view.advice
+    );
+    // Whoever takes the windows knows best: it may not have heard of the new zone yet.
+    let said = case.desk.now().after(Duration::from_secs(90));
+    let report = |said: Timestamp| Report {
+        at: case.desk.now(),
+        state: WorkerState::Running,
+        figures: [("next_window".to_owned(), said.as_micros())].into(),
+        out_of_reach: std::collections::BTreeSet::new(),
+    };
+    let reports = &case.desk.stores.reports;
+    reports.report("listener", &report(said)).await.unwrap();
+    assert_eq!(case.told(&deal).await.next_window, Some(said));
+    // What it said last before it fell silent is over.
+    let over = case.desk.now();
+    reports.report("listener", &report(over)).await.unwrap();
+    assert_eq!(next().await, "2026-09-21T20:00:00Z");
+}
+
 #[tokio::test]
 async fn a_sandbox_is_told() {
     let case = Case::open().await;
@@ -712,6 +752,45 @@ async fn what_was_last_seen_and_which_job_it_was_is_told() {
     let polled = operations(&case.desk, DeskMos(None)).polling([ObjectKind::Opportunity].into());
     let seen = polled.explain(&deal).await.unwrap().seen.unwrap();
     assert_eq!((seen.stream, seen.poll), (None, None), "not polled yet");
+}
+
+#[tokio::test]
+async fn the_last_job_that_named_it_is_told() {
+    let case = Case::open().await;
+    let (deal, other) = (case.deal(&json!({})), case.deal(&json!({})));
+    let desk = &case.desk;
+    let line = async |record: &str, job: Option<&Job>| {
+        let entry = LogEntry {
+            at: desk.now(),
+            level: LogLevel::Info,
+            topic: "parked".to_owned(),
+            job: job.map(|job| job.id.clone()),
+            record: Some((ObjectKind::Opportunity, id(record))),
+            message: "about a record".to_owned(),
+        };
+        desk.stores.log.append(&entry).await.unwrap();
+        desk.pass(10);
+    };
+    let last = async || case.told(&deal).await.last_job;
+    assert_eq!(last().await, None);
+    let first = desk.job(JobKind::Backfill, "first").await;
+    line(&deal, Some(&first)).await;
+    assert_eq!(last().await, Some(first.id.to_string()));
+    line(&deal, None).await;
+    let foreign = desk.job(JobKind::Backfill, "foreign").await;
+    line(&other, Some(&foreign)).await;
+    assert_eq!(last().await, Some(first.id.to_string()));
+    let second = desk.job(JobKind::Retry, "second").await;
+    desk.park(1, |parked| {
+        parked.object = ObjectKind::Opportunity;
+        parked.id = id(&deal);
+        parked.job = Some(second.id.clone());
+    })
+    .await;
+    assert_eq!(last().await, Some(second.id.to_string()));
+    desk.pass(10);
+    line(&deal, Some(&first)).await;
+    assert_eq!(last().await, Some(first.id.to_string()));
 }
 
 #[tokio::test]

@@ -26,6 +26,7 @@ struct State {
     fields: Vec<FieldDescription>,
     answers: bool,
     is_sandbox: bool,
+    time_zone: &'static str,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -63,6 +64,7 @@ impl DeskOrg {
             ],
             answers: true,
             is_sandbox: false,
+            time_zone: "UTC",
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -79,6 +81,11 @@ impl DeskOrg {
     /// It was a sandbox all along.
     pub(crate) fn is_sandbox(&self) {
         self.state().is_sandbox = true;
+    }
+
+    /// It was in this zone all along; a profile that was stored before says otherwise.
+    pub(crate) fn is_in(&self, time_zone: &'static str) {
+        self.state().time_zone = time_zone;
     }
 
     /// The integration user sees this field no more.
@@ -145,7 +152,7 @@ impl Source for DeskOrg {
             id: state.id,
             name: "Acme".to_owned(),
             is_sandbox: state.is_sandbox,
-            time_zone: "UTC".to_owned(),
+            time_zone: state.time_zone.to_owned(),
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {

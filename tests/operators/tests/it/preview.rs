@@ -90,7 +90,7 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     // One count, one page, and what belongs to one unit.
     assert_eq!(cost.records, Some(2));
     assert_eq!((cost.api_calls.counting, cost.api_calls.reading), (1, 1));
-    assert_eq!((cost.api_calls.around, cost.api_calls.total), (4, 6));
+    assert_eq!((cost.api_calls.around, cost.api_calls.total), (5, 7));
     assert_eq!(cost.rate, None);
     let same = preview(&door, &above("10")).await;
     assert!(same.changes.is_empty() && same.job.is_none(), "{same:?}");

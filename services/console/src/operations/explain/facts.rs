@@ -1,11 +1,15 @@
 //! What a verdict rests on beside the rule: the org, the gates, the stores, and mOS.
 
+use std::collections::BTreeMap;
+
+use domain::frequency::Frequency;
 use domain::job::{Job, JobId};
 use domain::settings::SettingsRevision;
 use domain::{ObjectKind, SalesforceId, Timestamp};
 use ports::source::Organization;
 use ports::stores::{LogQuery, Report, StoreError, WorkerState};
 use ports::target::{Held, TargetError};
+use runtime::figures;
 use runtime::worker::Outage;
 use serde_json::Map;
 
@@ -44,9 +48,10 @@ impl Operations {
             self.seen(asked.object),
             self.in_mos_by(asked.object, &asked.id),
         );
-        let mut gates = of_settings(&asked.revision, &org?);
+        let (org, reports) = (org?, reports?);
+        let mut gates = of_settings(&asked.revision, &org);
         gates.extend(
-            reports?
+            reports
                 .iter()
                 .filter_map(|(worker, report)| of_worker(worker, report)),
         );
@@ -61,11 +66,10 @@ impl Operations {
             .iter()
             .filter_map(|parked| Some((parked.version.time(), parked.job.clone()?)));
         let last_job = of_log.chain(of_parked).max_by_key(|(at, _)| *at);
-        let revision = &asked.revision;
-        let frequency = revision.settings.frequency;
+        let frequency = asked.revision.settings.frequency;
         Ok(Facts {
             gates,
-            next_window: frequency.next_window(self.now(), &revision.org.time_zone),
+            next_window: next_window(frequency, self.now(), &org, &reports),
             seen: seen?,
             parked: parked.map(|parked| parked::view(parked, &chains)),
             log: log.into_iter().map(LogLine::from).collect(),
@@ -118,6 +122,21 @@ impl Operations {
         let jobs = jobs.iter().filter(may_have);
         Ok(jobs.map(|job| job.id.to_string()).collect())
     }
+}
+
+/// When changes are taken next: as the listener says, or, where nobody hears it, by the time of day
+/// in the org. The profile in the settings is of the day of a save, and says nothing of today.
+fn next_window(
+    frequency: Frequency,
+    now: Timestamp,
+    org: &Organization,
+    reports: &BTreeMap<String, Report>,
+) -> Option<Timestamp> {
+    let next = frequency.next_window(now, &org.time_zone)?;
+    let listener = reports.get("listener");
+    let said = listener.and_then(|report| report.figures.get(figures::NEXT_WINDOW));
+    let said = said.map(|said| Timestamp::from_micros(*said));
+    Some(said.filter(|said| *said > now).unwrap_or(next))
 }
 
 fn of_answer(answer: Result<Option<Held>, TargetError>) -> ExplainMos {

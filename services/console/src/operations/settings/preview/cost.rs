@@ -18,8 +18,9 @@ use crate::views::{CallsView, CostView, RateView};
 
 /// Creating a bulk query, asking once whether it is ready, removing it.
 const AROUND_BULK: u64 = 3;
-/// Contact roles, accounts, contacts and owners of the opportunities of a unit.
-const COMPANIONS_OF_UNIT: u64 = 4;
+/// Contact roles, accounts, contacts and owners of the opportunities of a unit, and at last whether
+/// these are still in scope.
+const COMPANIONS_OF_UNIT: u64 = 5;
 /// Jobs that are looked at for how fast they were.
 const LOOKED_AT: usize = 200;
 /// Jobs from which a rate is taken.

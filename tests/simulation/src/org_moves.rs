@@ -1,0 +1,280 @@
+//! What moves in the org while the listener goes on, without anybody starting it again.
+
+use std::time::Duration;
+
+use domain::ObjectKind;
+use domain::job::JobKind;
+use domain::mapping::Mapping;
+use domain::settings::MOSYNC;
+use fake_mos::RecordType;
+use ports::Clock;
+use ports::stores::WorkerState;
+use runtime::figures;
+use serde_json::{Value, json};
+
+use crate::moves::{
+    add_accounts, figure, frequency, listening, published, rename_all, save, stream, until, world,
+};
+use crate::office::Office;
+use crate::world::{Service, World};
+
+/// How soon after a worker met it the listener must have looked.
+const SOON: Duration = Duration::from_secs(6 * 60);
+/// How soon after a field is back it must be read again, and the alarm be over.
+const RESTORED: Duration = Duration::from_secs(20 * 60);
+
+fn zone(world: &World, zone: &str) {
+    let update = fake_salesforce::dml::Dml::Update {
+        entity: "Organization".to_owned(),
+        id: world.org.org_id().to_owned(),
+        fields: crate::moves::fields(&json!({ "TimeZoneSidKey": zone })),
+    };
+    let user = world.org.admin_id();
+    world.org.transact(user, "org", vec![update]).unwrap();
+}
+
+async fn next_window(world: &World) -> Option<String> {
+    let next = figure(world, figures::NEXT_WINDOW).await?;
+    Some(domain::Timestamp::from_micros(next).to_soql())
+}
+
+/// Waits until that time of the script's clock.
+async fn at(world: &World, time: &str) {
+    let time = domain::Timestamp::parse(time).unwrap();
+    tokio::time::sleep(time.since(world.clock.now())).await;
+}
+
+/// The world begins at noon on the 15th, in UTC; the daily look at the org comes a day later.
+#[tokio::test(start_paused = true)]
+async fn daily_windows_keep_to_the_orgs_zone_and_follow_it() {
+    let mut world = world(1);
+    world.poll([ObjectKind::Account].into());
+    zone(&world, "Asia/Kolkata");
+    save(&world, frequency("daily_at_13:00")).await;
+    add_accounts(&world, 1);
+    let mut taker = listening(&mut world).await;
+    assert_eq!(
+        next_window(&world).await.as_deref(),
+        Some("2026-06-16T07:30:00Z")
+    );
+    zone(&world, "America/Los_Angeles");
+    until("the window in Kolkata", async || {
+        next_window(&world).await.as_deref() == Some("2026-06-17T07:30:00Z")
+    })
+    .await;
+    until("the daily look", async || {
+        next_window(&world).await.as_deref() == Some("2026-06-16T20:00:00Z")
+    })
+    .await;
+    published(&world, &mut *taker).await;
+    rename_all(&world, "in Los Angeles");
+    at(&world, "2026-06-16T19:59:00Z").await;
+    assert_eq!(published(&world, &mut *taker).await.read, 0);
+    let before = stream(&world).await.unwrap().heard;
+    at(&world, "2026-06-16T20:01:00Z").await;
+    assert_eq!(published(&world, &mut *taker).await.read, 1, "by a poll");
+    assert!(stream(&world).await.unwrap().heard > before, "the stream");
+}
+
+async fn alarm(office: &Office) -> Option<String> {
+    let reports = office.world.stores.reports.reports().await.unwrap();
+    match &reports["listener"].state {
+        WorkerState::Failing(why) => Some(why.clone()),
+        WorkerState::Running | WorkerState::Paused(_) => None,
+    }
+}
+
+/// Waits for the listener's alarm about this field; says whether it came within that time.
+async fn alarms_within(office: &Office, time: Duration, field: &str) -> bool {
+    let end = tokio::time::Instant::now() + time;
+    until("the alarm", async || {
+        let why = alarm(office).await;
+        why.is_some_and(|why| why.contains(field))
+    })
+    .await;
+    tokio::time::Instant::now() <= end
+}
+
+async fn refreshes(office: &Office) -> usize {
+    let jobs = office.world.stores.jobs.list(1_000).await.unwrap();
+    let refreshes = jobs.iter().filter(|job| job.kind == JobKind::Refresh);
+    refreshes.count()
+}
+
+fn next_step(office: &Office, deal: &str) -> Option<Value> {
+    office.in_mos(RecordType::Opportunity, deal, "next_step")
+}
+
+/// An office with a deal in mOS.
+async fn with_a_deal(more: &Value) -> (Office, String) {
+    let mut owner = String::new();
+    let office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+    })
+    .await;
+    let deal = office.deal(&owner, more);
+    office.rest().await;
+    (office, deal)
+}
+
+/// The first worker that meets it stops reading the field: mOS holds an old value from then on, and
+/// somebody has to know.
+#[tokio::test(start_paused = true)]
+async fn a_mapped_field_that_is_lost_alarms_as_soon_as_a_worker_meets_it() {
+    let (office, deal) = with_a_deal(&json!({ "NextStep": "call" })).await;
+    assert_eq!(next_step(&office, &deal), Some(json!("call")));
+    office.world.salesforce.hide("Opportunity", "NextStep");
+    office.update(
+        "Opportunity",
+        &deal,
+        &json!({ "NextStep": "secret", "Description": "seen" }),
+    );
+    assert!(alarms_within(&office, SOON, "Opportunity.NextStep").await);
+    office.rest().await;
+    assert_eq!(next_step(&office, &deal), Some(json!("call")));
+    let revision = office.world.stores.settings.current().await.unwrap();
+    assert_eq!(revision.author, MOSYNC);
+}
+
+/// Lost and found again between two looks: without a look nobody would read it any more.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_was_lost_for_a_moment_is_read_again() {
+    let (office, deal) = with_a_deal(&json!({ "NextStep": "call" })).await;
+    office.world.salesforce.hide("Opportunity", "NextStep");
+    office.update(
+        "Opportunity",
+        &deal,
+        &json!({ "NextStep": "write", "Description": "seen" }),
+    );
+    let described = || office.in_mos(RecordType::Opportunity, &deal, "description");
+    until("a worker has met it", async || {
+        described() == Some(json!("seen"))
+    })
+    .await;
+    office.world.salesforce.hide_nothing();
+    let end = tokio::time::Instant::now() + SOON;
+    until("the value", async || {
+        next_step(&office, &deal) == Some(json!("write"))
+    })
+    .await;
+    assert!(tokio::time::Instant::now() <= end);
+    office.rest().await;
+    let looked = refreshes(&office).await;
+    tokio::time::sleep(4 * SOON).await;
+    assert_eq!(refreshes(&office).await, looked, "once");
+    assert_eq!(alarm(&office).await, None);
+}
+
+/// Without it nobody can judge a deal: nothing is sent by half a filter, and nothing is lost.
+#[tokio::test(start_paused = true)]
+async fn a_filtered_field_that_is_lost_holds_up_deals_until_it_is_back() {
+    let mut owner = String::new();
+    let office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+        let field =
+            json!({ "entity": "Opportunity", "name": "Tier__c", "type": "string", "length": 20 });
+        let field = serde_json::from_value(field).unwrap();
+        office.world.org.add_field(&field).unwrap();
+    })
+    .await;
+    let gold = json!({ "field": "Tier__c", "operator": "equals", "values": ["gold"] });
+    office
+        .save(&json!({ "filter": { "conditions": [gold] } }))
+        .await;
+    let deal = office.deal(&owner, &json!({ "Tier__c": "gold", "NextStep": "call" }));
+    let lead = office.deal(&owner, &json!({ "Tier__c": "lead", "NextStep": "call" }));
+    office.rest().await;
+    assert_eq!(next_step(&office, &deal), Some(json!("call")));
+
+    office.world.salesforce.hide("Opportunity", "Tier__c");
+    for deal in [&deal, &lead] {
+        office.update("Opportunity", deal, &json!({ "NextStep": "write" }));
+    }
+    assert!(alarms_within(&office, SOON, "Opportunity.Tier__c").await);
+    assert_eq!(next_step(&office, &deal), Some(json!("call")));
+    assert!(!office.has(RecordType::Opportunity, &lead));
+
+    office.world.salesforce.hide_nothing();
+    let end = tokio::time::Instant::now() + RESTORED;
+    until("the change", async || {
+        next_step(&office, &deal) == Some(json!("write"))
+    })
+    .await;
+    until("the alarm is over", async || alarm(&office).await.is_none()).await;
+    assert!(tokio::time::Instant::now() <= end);
+    office.rest().await;
+    assert!(!office.has(RecordType::Opportunity, &lead));
+}
+
+/// The same, and an administrator who takes the field out of the filter.
+#[tokio::test(start_paused = true)]
+async fn a_filter_without_the_lost_field_goes_on() {
+    let (office, deal) = with_a_deal(&json!({ "NextStep": "gold" })).await;
+    let gold = json!({ "field": "NextStep", "operator": "equals", "values": ["gold"] });
+    office
+        .save(&json!({ "filter": { "conditions": [gold] } }))
+        .await;
+    office.rest().await;
+    office.world.salesforce.hide("Opportunity", "NextStep");
+    office.update("Opportunity", &deal, &json!({ "Description": "seen" }));
+    assert!(alarms_within(&office, SOON, "Opportunity.NextStep").await);
+    let described = || office.in_mos(RecordType::Opportunity, &deal, "description");
+    assert_ne!(described(), Some(json!("seen")));
+    // The mapping names it too.
+    let mut rows = Mapping::default().rows().to_vec();
+    rows.retain(|row| row.salesforce_field != "NextStep");
+    office.save(&json!({ "mapping": rows })).await;
+    until("the change", async || described() == Some(json!("seen"))).await;
+    until("the alarm is over", async || alarm(&office).await.is_none()).await;
+    office.rest().await;
+    assert_eq!(next_step(&office, &deal), Some(json!("gold")));
+}
+
+/// The year that the 15th of June 2026 is in ends with December, or, where years begin in July, with
+/// that very month.
+#[tokio::test(start_paused = true)]
+async fn another_fiscal_year_moves_what_the_filter_means_by_it() {
+    let mut owner = String::new();
+    let mut office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+        fiscal_years_begin_in(office, 1);
+    })
+    .await;
+    let year =
+        json!({ "field": "CloseDate", "operator": "equals", "values": ["THIS_FISCAL_YEAR"] });
+    office
+        .save(&json!({ "filter": { "conditions": [year] } }))
+        .await;
+    let [before, after] =
+        ["2025-08-01", "2026-08-01"].map(|day| office.deal(&owner, &json!({ "CloseDate": day })));
+    office.rest().await;
+    assert!(!office.has(RecordType::Opportunity, &before));
+    assert!(office.has(RecordType::Opportunity, &after));
+    let rules = office.world.stores.settings.current().await.unwrap();
+
+    fiscal_years_begin_in(&office, 7);
+    office.world.kill(Service::Listener).await;
+    office.world.start(Service::Listener);
+    let came = office
+        .comes_within(SOON, |office| office.has(RecordType::Opportunity, &before))
+        .await;
+    assert!(came, "not let in");
+    office.update("Opportunity", &after, &json!({ "NextStep": "next year" }));
+    office.rest().await;
+    assert_ne!(next_step(&office, &after), Some(json!("next year")));
+    let moved = office.world.stores.settings.current().await.unwrap();
+    assert_eq!(moved.author, MOSYNC);
+    assert_eq!(moved.rule_revision, rules.rule_revision + 1);
+}
+
+fn fiscal_years_begin_in(office: &Office, month: u8) {
+    let org = office.world.org.org_id().to_owned();
+    office.update(
+        "Organization",
+        &org,
+        &json!({ "FiscalYearStartMonth": month }),
+    );
+}
