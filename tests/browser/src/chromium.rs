@@ -153,6 +153,8 @@ fn wishes(profile: &TempDir, scripts: Scripts) -> Map<String, Value> {
     let mut preferences = json!({
         "intl.accept_languages": "en-US",
         "credentials_enable_service": false,
+        // As strict as browsers come: no cookies of other sites but partitioned ones.
+        "profile.cookie_controls_mode": 1,
     });
     if scripts == Scripts::Off {
         preferences["profile.managed_default_content_settings.javascript"] = json!(2);
@@ -180,6 +182,8 @@ fn wishes(profile: &TempDir, scripts: Scripts) -> Map<String, Value> {
     });
     let mut wishes = json!({
         "browserName": "chrome",
+        // The stand-ins' certificates are their own roots.
+        "acceptInsecureCerts": true,
         "goog:chromeOptions": options,
         "timeouts": {"pageLoad": 60_000, "script": 60_000},
     });

@@ -300,6 +300,37 @@ impl Browser {
         STANDARD.decode(data).expect("base 64")
     }
 
+    /// Goes into a frame of the page: what follows is about the document in it.
+    ///
+    /// # Panics
+    /// When there is none in time.
+    pub async fn enter_frame(&self, selector: &str) {
+        let enter = |element: Element| async move { element.enter_frame().await };
+        self.with(selector, Locator::Css(selector), enter).await;
+    }
+
+    /// Waits until there are so many windows, and goes to the one that was opened last.
+    ///
+    /// # Panics
+    /// When there are not in time.
+    pub async fn go_to_window(&self, number: usize) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let windows = self.client.windows().await.expect("a list of windows");
+            if windows.len() == number {
+                let last = windows.into_iter().next_back().expect("a window");
+                let went = self.client.switch_to_window(last).await;
+                return went.expect("the window can be gone to");
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{number} windows within {PATIENCE:?}; there are {}",
+                windows.len()
+            );
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
     /// Forgets everybody who has signed in anywhere.
     ///
     /// # Panics
@@ -316,14 +347,33 @@ impl Browser {
     /// When a page on the way is not there.
     pub async fn sign_in(&self, username: &str) {
         self.press("Sign in with Salesforce").await;
-        self.fill("#username", username).await;
-        self.fill("#password", fake_salesforce::server::DEFAULT_PASSWORD)
-            .await;
-        self.click("#Login").await;
+        self.log_in(username).await;
         // Who has let the app in before is not asked again.
         let next = "document.querySelector('#oaapprove') ? 'ask' : document.title.includes('mosync') || document.querySelector('.card') ? 'in' : null";
         if self.until("Salesforce asks, or lets in", next).await == "ask" {
             self.click("#oaapprove").await;
         }
+    }
+
+    /// On Salesforce's own page: who somebody is.
+    async fn log_in(&self, username: &str) {
+        self.fill("#username", username).await;
+        self.fill("#password", fake_salesforce::server::DEFAULT_PASSWORD)
+            .await;
+        self.click("#Login").await;
+    }
+
+    /// Signs in within a window that the console has opened for that, and that closes by itself.
+    ///
+    /// # Panics
+    /// When a page on the way is not there.
+    pub async fn sign_in_within_a_window(&self, username: &str) {
+        self.log_in(username).await;
+        self.until("Salesforce asks", "document.querySelector('#oaapprove')")
+            .await;
+        // Later, because the window goes before it could say that it was clicked.
+        let later = "setTimeout(() => document.querySelector('#oaapprove').click())";
+        let clicked = self.run(later, Vec::new()).await;
+        clicked.expect("the page runs a script");
     }
 }

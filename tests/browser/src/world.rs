@@ -61,7 +61,7 @@ impl Drop for World {
 
 impl World {
     /// Starts everything, and waits until the first load is done. `more` is added to the
-    /// configuration.
+    /// configuration: lines such as `notify.webhook_url = "..."`.
     ///
     /// # Panics
     /// When something does not start.
@@ -86,11 +86,16 @@ impl World {
         let config = folder.path().join("mosync.toml");
         let text = format!(
             "allow_plaintext = true\n\
-             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\n\
-             [mos]\nurl = \"http://{}\"\napi_key = {:?}\n\
-             [permissions]\npoll_s = 1\n\
-             [console]\noperators = [{OTTO:?}]\nviewers = [{VERA:?}]\n\
-             [embedded]\nfolder = {:?}\n{more}",
+             salesforce.login_url = \"http://{}\"\n\
+             salesforce.client_id = {:?}\n\
+             salesforce.client_secret = {:?}\n\
+             salesforce.pubsub_endpoint = \"http://{}\"\n\
+             mos.url = \"http://{}\"\n\
+             mos.api_key = {:?}\n\
+             permissions.poll_s = 1\n\
+             console.operators = [{OTTO:?}]\n\
+             console.viewers = [{VERA:?}]\n\
+             embedded.folder = {:?}\n{more}",
             salesforce.http,
             fake_salesforce::server::DEFAULT_CLIENT_ID,
             fake_salesforce::server::DEFAULT_CLIENT_SECRET,
@@ -229,6 +234,43 @@ impl World {
                 && newer(&status["permissions_polled"])
         })
         .await
+    }
+
+    /// Waits until administrators are told of it, and the telling has come to its end.
+    ///
+    /// # Panics
+    /// When they are not in time.
+    pub async fn until_told(&self, headline: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let listed = self.mosync(&["notify", "list", "--json"]).await;
+            let told: Value = serde_json::from_str(&listed.stdout).expect("JSON");
+            let told = told["notifications"].as_array().into_iter().flatten();
+            let mut told = told.filter(|told| told["headline"] == headline);
+            let is_sent = |told: &Value| {
+                let ways = told["deliveries"].as_array().into_iter().flatten();
+                ways.clone().count() > 0 && ways.clone().all(|way| way["state"] == "sent")
+            };
+            if told.any(is_sent) {
+                return;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "{headline} is told within {PATIENCE:?}; {}",
+                listed.stdout
+            );
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+    }
+
+    /// The port of its console.
+    ///
+    /// # Panics
+    /// Never: that is an address.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        let address = url::Url::parse(&self.console).expect("an address");
+        address.port().expect("a port")
     }
 
     /// Something goes wrong in mOS.

@@ -1,6 +1,6 @@
-//! Real servers as child processes, a proxy that breaks links, and a mail server that can be told to
-//! misbehave. What is missing on the machine
-//! is a panic that says what to install, never a test that silently does nothing.
+//! Real servers as child processes, a proxy that breaks links, one that encrypts them, and a mail
+//! server that can be told to misbehave. What is missing on the machine is a panic that says what to
+//! install, never a test that silently does nothing.
 #![expect(
     clippy::expect_used,
     clippy::disallowed_methods,
@@ -12,11 +12,13 @@ pub mod process;
 pub mod proxy;
 pub mod rabbit;
 pub mod redis;
+pub mod tls;
 
 pub use mail::MailServer;
 pub use proxy::TcpProxy;
 pub use rabbit::Rabbit;
 pub use redis::Redis;
+pub use tls::TlsFront;
 
 /// The Debian packages that are missing for [`Rabbit::start`] and [`Redis::start`].
 #[must_use]

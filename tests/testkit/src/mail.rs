@@ -9,18 +9,11 @@ use base64::engine::general_purpose::STANDARD;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Notify;
-use tokio_rustls::TlsAcceptor;
-use tokio_rustls::rustls::ServerConfig;
-use tokio_rustls::rustls::crypto::aws_lc_rs::default_provider;
-use tokio_rustls::rustls::pki_types::pem::PemObject as _;
-use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
-/// The certificate of an encrypted server, for `localhost`; it is its own root.
-pub const CERTIFICATE: &str =
-    include_str!("../../fake-salesforce/src/pubsub/testdata/localhost.pem");
-const KEY: &str = include_str!("../../fake-salesforce/src/pubsub/testdata/localhost.key");
+pub use crate::tls::CERTIFICATE;
+use crate::tls::acceptor;
 
 /// A mail that was taken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -165,19 +158,6 @@ impl MailServer {
 
 trait Line: AsyncRead + AsyncWrite + Unpin + Send {}
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Line for T {}
-
-fn acceptor() -> TlsAcceptor {
-    let certificate =
-        CertificateDer::from_pem_slice(CERTIFICATE.as_bytes()).expect("a certificate");
-    let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).expect("its key");
-    let config = ServerConfig::builder_with_provider(Arc::new(default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions of TLS")
-        .with_no_client_auth()
-        .with_single_cert(vec![certificate], key)
-        .expect("the key is the certificate's");
-    TlsAcceptor::from(Arc::new(config))
-}
 
 async fn talk(
     stream: TcpStream,

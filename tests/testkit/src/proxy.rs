@@ -20,6 +20,8 @@ pub struct Behaviour {
     pub delay: Duration,
     /// New connections are closed at once.
     pub refuse: bool,
+    /// Whoever connects and says something is answered this, and the server hears nothing of it.
+    pub instead: Option<&'static str>,
 }
 
 /// A running proxy; it ends when dropped.
@@ -90,13 +92,27 @@ async fn accept(listener: TcpListener, target: u16, mut control: watch::Receiver
         tokio::select! {
             accepted = listener.accept() => {
                 let Ok((client, _)) = accepted else { return };
-                if control.borrow().behaviour.refuse {
+                let behaviour = control.borrow().behaviour;
+                if behaviour.refuse {
+                    continue;
+                }
+                if let Some(answer) = behaviour.instead {
+                    links.spawn(answer_with(client, answer));
                     continue;
                 }
                 links.spawn(link(client, target, control.clone()));
             }
             changed = control.changed() => if changed.is_err() { return },
         }
+    }
+}
+
+/// A client that goes away before has its reasons.
+async fn answer_with(mut client: TcpStream, answer: &'static str) {
+    if matches!(client.read(&mut [0; 16 * 1024]).await, Ok(read) if read > 0)
+        && client.write_all(answer.as_bytes()).await.is_ok()
+    {
+        drop(client.shutdown().await);
     }
 }
 

@@ -16,7 +16,7 @@ use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, pager, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, fault, logs, parked, stages, words};
+use super::{Desk, PageFault, assets, fault, logs, parked, stages, words};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{GroupSearch, Groups, JobView, LogLine, LogPageView, LogSearch};
@@ -186,24 +186,39 @@ async fn page(
     let may_steer =
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {
-        (stages::both(&job))
-        @if may_steer { (card::card("Orders", &orders(context, &job, written))) }
-        (card::card("What became of the records", &tally(&job)))
-        (card::card("Parked records of this job", &errors(context, &job, &groups)))
-        (card::with_actions(
+        (live("stages", &stages::both(&job)))
+        (live("orders", &html! {
+            @if may_steer { (card::card("Orders", &orders(context, &job, written))) }
+        }))
+        (live("records", &card::card("What became of the records", &tally(&job))))
+        (live("parked", &card::card("Parked records of this job", &errors(context, &job, &groups))))
+        (live("log", &card::with_actions(
             "Log of this job",
             &html! { a.button href=(pager::address(logs::PATH, &[("job", &job.id)])) { "All lines" } },
             &its_log(context, &log),
-        ))
+        )))
     };
-    let hint = html! { (stages::line(&job)) " " code { (job.id) } };
+    let hint = html! { span data-live-own="line" { (stages::line(&job)) } " " code { (job.id) } };
+    let own = address(&job.id, "");
     let actions = html! {
+        span.live-state #live-state data-own=(own) hidden { }
         a.button href=(super::jobs::PATH) { "All jobs" }
-        a.button href=(address(&job.id, "")) { "Read again" }
+        a.button href=(own) { "Read again" }
     };
-    Ok(Page::new(words::job(job.kind), Icon::Jobs, body)
+    let page = Page::new(words::job(job.kind), Icon::Jobs, body)
         .hint(hint)
-        .actions(actions))
+        .actions(actions);
+    // What is over stays as it is.
+    Ok(if job.over.is_none() {
+        page.script(assets::LIVE)
+    } else {
+        page
+    })
+}
+
+/// A part of the page that a script reads again while the job runs.
+fn live(name: &str, content: &Markup) -> Markup {
+    html! { div data-live-own=(name) { (content) } }
 }
 
 fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {

@@ -8,9 +8,11 @@
 
 mod accessible;
 mod demo;
+mod embedded;
 mod figures;
 mod history;
 mod keyboard;
+mod live;
 mod pictures;
 mod records;
 mod settings;

@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::{signed_in, world};
 
 /// mOS refuses an opportunity, which is parked for that; its id.
-async fn refused(world: &World) -> String {
+pub(crate) async fn refused(world: &World) -> String {
     let id = world.open_deals().pop().unwrap();
     world.break_mos(Fault::Reject {
         code: RejectCode::ValueTooLong,
@@ -92,6 +92,9 @@ async fn a_parked_record_is_retried_and_leaves_the_list() {
     // Nothing ticked: said in place.
     browser.press("Retry now").await;
     browser.until_shown("Tick the records").await;
+    // Read aloud at once.
+    let alert = browser.text("[role=alert]").await;
+    assert!(alert.contains("Tick the records"), "{alert}");
     browser.click(&format!("#record-{id}")).await;
     // A dismissal wants a reason.
     browser.press("Dismiss").await;
@@ -112,6 +115,8 @@ async fn a_parked_record_is_retried_and_leaves_the_list() {
     browser
         .until_shown("1 record will be read back from Salesforce")
         .await;
+    let said = browser.text("main [role=status]:not(:empty)").await;
+    assert!(said.contains("1 record will be read back"), "{said}");
     let status = world.rest().await;
     assert_eq!(status["parked"], json!({}));
     browser.go(&world.page("/parked")).await;

@@ -234,3 +234,37 @@ async fn unsaved_changes_are_not_left_behind_without_a_word() {
     browser.press("Save").await;
     browser.until_shown("is saved and in force").await;
 }
+
+/// Keeps the answers to the page's own questions back.
+const HOLD: &str = "window.held = [];
+  const asked = window.fetch;
+  window.fetch = (...what) => asked(...what).then((answer) => new Promise((go) => window.held.push(() => go(answer))));";
+/// Lets one of them go, if there is one.
+const LET_GO: &str = "(window.held.shift()?.(), true)";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_an_answer_is_on_the_way_is_kept() {
+    let world = world(5).await;
+    let browser = signed_in(&world, ANNA).await;
+    browser.go(&world.page("/settings")).await;
+    for number in [1, 2] {
+        browser.press("Add condition").await;
+        let row = format!("document.getElementById('field.{number}')");
+        browser.until("a row", &row).await;
+    }
+    choose_field(&browser, 1, "Amount").await;
+    browser.run(HOLD, Vec::new()).await.unwrap();
+    // Two questions, and something that is written before the first is answered.
+    browser.choose("[id='field.2']", "CloseDate").await;
+    browser
+        .until("the answer is there", "window.held.length === 1")
+        .await;
+    browser.press("Add condition").await;
+    browser.fill("[id='text.1']", "1000").await;
+    let done = format!(
+        "{LET_GO} && document.querySelector(\"[name='was.2']\").value === 'CloseDate' && document.getElementById('field.3')"
+    );
+    browser.until("both are answered", &done).await;
+    let written = "document.getElementById('text.1').value";
+    assert_eq!(browser.says(written).await, "1000");
+}
