@@ -117,4 +117,36 @@ mod tests {
             assert_eq!(hash.len(), 16, "{address}");
         }
     }
+
+    /// WCAG 2.1, relative luminance of `#rrggbb`.
+    fn luminance(colour: &str) -> f64 {
+        let part = |from: usize| {
+            let part = u8::from_str_radix(&colour[from..from + 2], 16).unwrap();
+            let part = f64::from(part) / 255.0;
+            if part <= 0.04045 {
+                part / 12.92
+            } else {
+                ((part + 0.055) / 1.055).powf(2.4)
+            }
+        };
+        part(3).mul_add(0.7152, part(1).mul_add(0.2126, part(5) * 0.0722))
+    }
+
+    #[test]
+    fn what_charts_and_bars_are_drawn_in_stands_out_from_white() {
+        let style = ASSETS.iter().find(|(name, ..)| *name == OPERATORS_STYLE);
+        let (.., style) = style.unwrap();
+        let drawn = style
+            .split('}')
+            .filter(|rule| !rule.contains(".hit"))
+            .filter_map(|rule| rule.split_once("fill: #"));
+        let mut seen = 0;
+        for (selector, colour) in drawn {
+            seen += 1;
+            let colour = format!("#{}", &colour[..6]);
+            let contrast = 1.05 / (luminance(&colour) + 0.05);
+            assert!(contrast >= 3.0, "{selector} {colour}: {contrast:.2} to 1");
+        }
+        assert!(seen >= 6, "{seen}");
+    }
 }

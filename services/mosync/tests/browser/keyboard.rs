@@ -1,9 +1,10 @@
-//! mOS Settings with the keyboard alone.
+//! The console with the keyboard alone.
 
-use browser::Key;
 use browser::world::ANNA;
+use browser::{Browser, Key};
 use serde_json::json;
 
+use crate::records::refused;
 use crate::settings::settings;
 use crate::{signed_in, world};
 
@@ -20,27 +21,94 @@ const FOCUSED: &str = "(() => {
   };
 })()";
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_keyboard_is_enough_and_the_focus_is_always_seen() {
-    let world = world(5).await;
-    let browser = signed_in(&world, ANNA).await;
-    browser.go(&world.page("/settings")).await;
+/// Goes through a page; what had the focus, in its order.
+async fn through(browser: &Browser, page: &str) -> Vec<String> {
+    browser.go(page).await;
     let mut seen = Vec::new();
     loop {
         browser.key(Key::Tab).await;
         let focused = browser.says(FOCUSED).await;
         if focused["body"] == true {
-            break;
+            return seen;
         }
-        let name = focused["name"].as_str().unwrap().to_owned();
-        assert_eq!(focused["inside"], true, "{name} is outside of the window");
+        let name = focused["name"].as_str().unwrap_or_default().to_owned();
+        assert_eq!(
+            focused["inside"], true,
+            "{page}: {name} is outside of the window"
+        );
         assert_eq!(
             focused["marked"], true,
-            "{name} does not show that it has the focus"
+            "{page}: {name} does not show that it has the focus"
         );
-        assert!(seen.len() < 60, "the focus goes round and round: {seen:?}");
+        assert!(
+            seen.len() < 90,
+            "{page}: the focus goes round and round: {seen:?}"
+        );
         seen.push(name);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_page_can_be_gone_through_with_the_keyboard() {
+    let world = world(5).await;
+    let id = refused(&world).await;
+    let browser = signed_in(&world, ANNA).await;
+    for (path, reached) in [
+        ("/sync-status", "All jobs"),
+        ("/jobs", "Export CSV"),
+        ("/parked", "Dismiss"),
+        ("/logs", "Search"),
+        ("/explain", "Explain"),
+        ("/users", "Export CSV"),
+        ("/mapping", "Save"),
+        ("/notifications", "Send a test"),
+        ("/access", "Make token"),
+        ("/settings/checklist", "mOS Settings"),
+    ] {
+        let seen = through(&browser, &world.page(path)).await;
+        assert_eq!(seen[0], "Skip to the page", "{path}");
+        assert!(
+            seen.iter().any(|name| name == reached),
+            "{path}: {reached} is not reached: {seen:?}"
+        );
+    }
+
+    // A parked record is dismissed from the keys: its box by the space bar, the order by Enter.
+    browser.go(&world.page("/parked")).await;
+    until_focused(&browser, &format!("record-{id}"), false).await;
+    browser.write(" ").await;
+    until_focused(&browser, "reason", false).await;
+    browser.write("Agreed with sales").await;
+    until_focused(&browser, "Dismiss", false).await;
+    browser.key(Key::Enter).await;
+    let status = world
+        .until("the record is dismissed", |status| {
+            status["parked"] == json!({})
+        })
+        .await;
+    assert_eq!(status["dead"], 0);
+}
+
+/// Goes on, or back, until something has the focus.
+async fn until_focused(browser: &Browser, name: &str, back: bool) {
+    for _ in 0..60 {
+        if back {
+            browser.back_tab().await;
+        } else {
+            browser.key(Key::Tab).await;
+        }
+        if browser.says(FOCUSED).await["name"] == name {
+            return;
+        }
+    }
+    panic!("{name} is not reached");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keyboard_is_enough_and_the_focus_is_always_seen() {
+    let world = world(5).await;
+    let browser = signed_in(&world, ANNA).await;
+    let seen = through(&browser, &world.page("/settings")).await;
     let place = |name: &str| {
         let found = seen.iter().position(|it| it == name);
         found.unwrap_or_else(|| panic!("{name} is not reached: {seen:?}"))
@@ -63,25 +131,12 @@ async fn the_keyboard_is_enough_and_the_focus_is_always_seen() {
     browser.go(&world.page("/settings")).await;
     browser.key(Key::Tab).await;
     browser.key(Key::Enter).await;
-    let focus = async |name: &str, back: bool| {
-        for _ in 0..40 {
-            if back {
-                browser.back_tab().await;
-            } else {
-                browser.key(Key::Tab).await;
-            }
-            if browser.says(FOCUSED).await["name"] == name {
-                return;
-            }
-        }
-        panic!("{name} is not reached");
-    };
-    focus("run_in_sandbox", false).await;
+    until_focused(&browser, "run_in_sandbox", false).await;
     browser.write(" ").await;
-    focus("Save", true).await;
+    until_focused(&browser, "Save", true).await;
     browser.key(Key::Enter).await;
     browser.until_titled("Save these settings?").await;
-    focus("Save", false).await;
+    until_focused(&browser, "Save", false).await;
     browser.key(Key::Enter).await;
     browser.until_shown("is saved and in force").await;
     assert_eq!(settings(&world).await["run_in_sandbox"], json!(true));
