@@ -17,6 +17,7 @@ pub mod people;
 pub mod rights;
 pub mod token;
 pub mod views;
+mod wording;
 
 pub use client::{Client, Export};
 pub use document::Document;

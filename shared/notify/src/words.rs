@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 
+use domain::Timestamp;
 use domain::notification::Notice;
 
 /// The last line of every mail.
@@ -17,13 +18,35 @@ fn lines(notice: &Notice) -> Vec<(&'static str, String)> {
     let lines = [
         ("What", notice.object.clone()),
         ("How many", notice.count.to_string()),
-        ("When", notice.at.to_string()),
+        ("When", moment(notice.at)),
         ("It lasted", notice.lasted().unwrap_or_default()),
-        ("Why", notice.cause.clone()),
-        ("What to do", notice.advice.clone()),
+        ("Why", in_words(&notice.cause)),
+        ("What to do", in_words(&notice.advice)),
     ];
     let said = lines.into_iter();
     said.filter(|(_, text)| !text.is_empty()).collect()
+}
+
+/// A moment, to the minute. Nobody knows in which zone a mail is read.
+fn moment(at: Timestamp) -> String {
+    let shown = at.to_string();
+    // 2026-11-22T15:04:05.123Z, always.
+    let (day, time) = shown.split_once('T').unwrap_or((shown.as_str(), ""));
+    let minutes = time.get(..5).unwrap_or(time);
+    format!("{day} {minutes} UTC")
+}
+
+/// A sentence; each moment in it, as programs write them, becomes one for people.
+fn in_words(text: &str) -> String {
+    let words = text.split(' ').map(|word| {
+        let bare = word.trim_end_matches(['.', ',', ';', ':', ')']);
+        let at = Timestamp::parse(bare).filter(|_| bare.ends_with('Z'));
+        at.map_or_else(
+            || word.to_owned(),
+            |at| moment(at) + word.get(bare.len()..).unwrap_or_default(),
+        )
+    });
+    words.collect::<Vec<_>>().join(" ")
 }
 
 /// The plain text.
@@ -35,7 +58,7 @@ pub(crate) fn text(notice: &Notice, link: Option<&str>) -> String {
     if !notice.details.is_empty() {
         text.push('\n');
         for line in &notice.details {
-            writeln(&mut text, format_args!("- {line}"));
+            writeln(&mut text, format_args!("- {}", in_words(line)));
         }
     }
     if let Some(link) = link {
@@ -62,7 +85,10 @@ pub(crate) fn html(notice: &Notice, link: Option<&str>) -> String {
     if !notice.details.is_empty() {
         html.push_str("<ul>\n");
         for line in &notice.details {
-            writeln(&mut html, format_args!("<li>{}</li>", escaped(line)));
+            writeln(
+                &mut html,
+                format_args!("<li>{}</li>", escaped(&in_words(line))),
+            );
         }
         html.push_str("</ul>\n");
     }

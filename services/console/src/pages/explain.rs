@@ -99,7 +99,7 @@ fn answer(context: &PageContext, view: &ExplainView) -> Markup {
             @if let Some(owner) = &view.owner { (of_owner(context, owner)) }
             @if let Some(through) = &view.through { (of_through(context, through)) }
             @for gate in &view.gates {
-                (step("Held up", Some(false), &html! { p { (fault::sentence(&gate.words)) } }))
+                (step("Held up", Some(false), &html! { p { (fault::said(&gate.words)) } }))
             }
             @if let Some(next) = view.next_window {
                 (step("Window", None, &html! { p { "Changes are taken in windows; the next one begins " (time::at(next)) "." } }))
@@ -160,8 +160,8 @@ fn verdict(view: &ExplainView) -> Markup {
         | ExplainCode::NoOwnerWithPermission => (badge::Tone::Warning, "Not synced"),
     };
     html! {
-        p.answer { (badge::badge(tone, word)) " " strong { (fault::sentence(&view.verdict)) } }
-        p { (fault::sentence(&view.advice)) }
+        p.answer { (badge::badge(tone, word)) " " strong { (fault::said(&view.verdict)) } }
+        p { (fault::said(&view.advice)) }
         p.quiet { "Read " (time::at(view.read_at)) }
     }
 }
@@ -274,7 +274,7 @@ fn of_owner(context: &PageContext, owner: &ExplainOwner) -> Markup {
             @if let Some(until) = owner.until { " until " (time::at(until)) }
             "."
         }
-        ul.words { @for sentence in &owner.words { li { (fault::sentence(sentence)) } } }
+        ul.words { @for sentence in &owner.words { li { (fault::said(sentence)) } } }
         p.quiet { "By permission snapshot " (owner.snapshot) "." }
     };
     step("Permission", Some(owner.permitted), &body)

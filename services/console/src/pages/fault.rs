@@ -2,14 +2,15 @@
 
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use maud::html;
+use maud::{Markup, html};
 
 use super::context::PageContext;
 use super::layout::{self, Page};
 use super::parts::icon::Icon;
+use super::parts::time;
 use super::{sign_in, sync_status};
-use crate::OpsError;
 use crate::entry::{Console, Person};
+use crate::{OpsError, wording};
 
 /// Why a page is not shown.
 pub(crate) struct PageFault {
@@ -38,9 +39,9 @@ impl PageFault {
 fn title(error: &OpsError) -> &'static str {
     match error {
         OpsError::NotFound(_) => "There is no such page",
-        OpsError::Invalid(_) => "This cannot be understood",
+        OpsError::Invalid(_) => "Please check what you entered",
         OpsError::Refused(_) => "The settings are refused",
-        OpsError::SettingsConflict(_) | OpsError::Conflict(_) => "This does not fit",
+        OpsError::SettingsConflict(_) | OpsError::Conflict(_) => "This cannot be done now",
         OpsError::NotAllowed(_) | OpsError::Forbidden(_) => "This is not allowed",
         OpsError::TooMany(_) => "Too many requests",
         OpsError::TooLarge(_) => "This is too large",
@@ -56,7 +57,7 @@ impl IntoResponse for PageFault {
         let body = html! {
             section.card.fault {
                 h2 { (title) }
-                p { (sentence(&self.error.to_string())) }
+                p { (said(&self.error.to_string())) }
                 p { a href=(sync_status::PATH) { "Go to Sync Status" } }
             }
         };
@@ -79,26 +80,18 @@ pub(super) fn capital(text: &str) -> String {
     first.into_iter().flatten().chain(letters).collect()
 }
 
-/// Begins with a capital letter and ends with a full stop.
+/// Begins with a capital letter, ends with a full stop, and calls things as pages do.
 pub(super) fn sentence(text: &str) -> String {
-    let mut sentence = capital(text);
+    let mut sentence = capital(&wording::on_pages(text));
     if !sentence.ends_with(['.', '!', '?', ':', ')']) {
         sentence.push('.');
     }
     sentence
 }
 
-/// Without what commands a shell has for it, such as "see mosync dead list" in brackets: on a page
-/// there are links.
-pub(super) fn without_commands(text: &str) -> String {
-    const SEE: &str = " (see `mosync ";
-    let mut rest = text;
-    let mut kept = String::with_capacity(text.len());
-    while let Some((before, behind)) = rest.split_once(SEE) {
-        kept.push_str(before);
-        rest = behind.split_once(')').map_or("", |(_, behind)| behind);
-    }
-    kept + rest
+/// A sentence in which each moment is shown as one.
+pub(super) fn said(text: &str) -> Markup {
+    time::within(&sentence(text))
 }
 
 /// What somebody with a session is told instead of a page: in the frame for who has a role, and whom
@@ -128,20 +121,5 @@ pub(super) async fn to_whoever(
     match console.person(headers).await {
         Ok(Some(person)) => refuse(console, &person, path, error).await,
         Ok(None) | Err(_) => PageFault::bare(error).into_response(),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn commands_of_a_shell_are_left_out() {
-        let said = "2 messages are set aside (see `mosync dead list`); 1 record is parked (see `mosync parked list`); the end";
-        assert_eq!(
-            without_commands(said),
-            "2 messages are set aside; 1 record is parked; the end"
-        );
-        assert_eq!(without_commands("all (is) well"), "all (is) well");
     }
 }

@@ -202,7 +202,7 @@ pub(super) fn verdict(status: &StatusView) -> Markup {
     html! {
         (badge::verdict(status.verdict))
         " "
-        span { (fault::sentence(&fault::without_commands(&status.reason))) }
+        span { (fault::said(&status.reason)) }
     }
 }
 
@@ -214,7 +214,7 @@ pub(super) fn recent(status: &StatusView) -> Markup {
                 "Most recent sync: " (words::job(job.kind)) ", "
                 (badge::mos(job.mos)) ", asked for " (time::at(job.requested))
                 @if matches!(job.mos, MosStatus::Failed) {
-                    @if let Some(error) = &job.error { ": " (error) }
+                    @if let Some(error) = &job.error { ": " (fault::said(error)) }
                 }
             }
             None => "Most recent sync: none yet"

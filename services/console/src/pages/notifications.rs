@@ -107,7 +107,7 @@ fn incidents(context: &PageContext, open: &[IncidentView]) -> Markup {
         vec![
             html! {
                 strong { (matter(incident.matter)) } ": " (incident.object)
-                p.quiet { (fault::sentence(&incident.cause)) " " (fault::sentence(&incident.advice)) }
+                p.quiet { (fault::said(&incident.cause)) " " (fault::said(&incident.advice)) }
             },
             html! { (number(incident.count)) },
             time::at(incident.since),
@@ -157,7 +157,7 @@ fn row(told: &NotificationView) -> Vec<Markup> {
         html! {
             div {
                 a href=(address(&told.id, "")) { (fault::capital(&told.headline)) }
-                p.quiet { (fault::sentence(&told.cause)) }
+                p.quiet { (fault::said(&told.cause)) }
             }
         },
         event(told),
@@ -259,8 +259,8 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         ("How many", html! { (number(told.count)) }),
         ("Event", event(told)),
         ("Found", time::at(told.at)),
-        ("Why", html! { (fault::sentence(&told.cause)) }),
-        ("What to do", html! { (fault::sentence(&told.advice)) }),
+        ("Why", fault::said(&told.cause)),
+        ("What to do", fault::said(&told.advice)),
         ("Incident", html! { code { (told.incident) } }),
     ];
     if let Some(seconds) = told.lasted_s {
@@ -271,7 +271,7 @@ fn one_page(context: &PageContext, told: &NotificationView) -> Page {
         (card::card("What was told", &html! {
             (card::facts(&facts))
             @if !told.details.is_empty() {
-                ul.attention { @for line in &told.details { li { (line) } } }
+                ul.attention { @for line in &told.details { li { (time::within(line)) } } }
             }
         }))
         (card::card("Where it went", &ways(told)))

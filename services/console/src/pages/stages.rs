@@ -61,7 +61,7 @@ fn reading(job: &JobView) -> Markup {
                 @else { " Somebody has to resume it." }
             }
         }
-        @if let Some(error) = &job.error { p.wrong { (super::fault::sentence(error)) } }
+        @if let Some(error) = &job.error { p.wrong { (super::fault::said(error)) } }
         ul.bars {
             @for (object, view) in &job.objects {
                 @if view.total.is_some() || view.read > 0 || view.started.is_some() {
@@ -111,7 +111,7 @@ fn read_of(object: ObjectKind, view: &ObjectView) -> Markup {
             @if view.errors > 0 { " · " (number(view.errors)) " errors" }
         }
         @if let Some(error) = &view.last_error {
-            p.wrong { "Last error: " (super::fault::sentence(error)) " It is tried again by itself while the job runs." }
+            p.wrong { "Last error: " (super::fault::said(error)) " It is tried again by itself while the job runs." }
         }
     }
 }

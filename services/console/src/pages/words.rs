@@ -23,9 +23,9 @@ pub(super) const fn job(kind: JobKind) -> &'static str {
 pub(super) const fn count(count: Count) -> &'static str {
     match count {
         Count::Read => "Read",
-        Count::Added => "Companions added",
+        Count::Added => "Related records added",
         Count::Skipped => "Skipped: nothing of interest changed",
-        Count::Collapsed => "Collapsed with another change",
+        Count::Collapsed => "Merged with a later change",
         Count::Gone => "Deleted in Salesforce",
         Count::Unreadable => "Not readable",
         Count::Filtered => "Filtered out",
@@ -33,7 +33,7 @@ pub(super) const fn count(count: Count) -> &'static str {
         Count::Created => "Created",
         Count::Updated => "Updated",
         Count::Unchanged => "Unchanged",
-        Count::Stale => "Newer in mOS",
+        Count::Stale => "mOS had a newer version",
         Count::Parked => "Parked",
         Count::Cancelled => "Cancelled",
     }
@@ -51,7 +51,7 @@ pub(super) const fn failure(kind: FailureKind) -> &'static str {
         FailureKind::Refused => "Refused by mOS",
         FailureKind::Unprocessable => "mOS cannot read the record",
         FailureKind::Unmappable => "A value does not fit its mapping",
-        FailureKind::Poison => "mosync fails over it",
+        FailureKind::Poison => "mosync cannot process it",
         FailureKind::Unreadable => "Not visible to the integration user",
     }
 }
@@ -88,12 +88,13 @@ pub(super) const fn gap(cause: GapCause) -> &'static str {
         GapCause::Wildcard => "An event about every record of an object",
         GapCause::Undecodable => "An event that could not be decoded",
         GapCause::NotHeard => "An object that is polled from now on",
-        GapCause::UnitsLost => "Units with changes that the queue has lost",
+        GapCause::UnitsLost => "Changes that the queue has lost",
     }
 }
 
 /// A status of either side, by its name.
 pub(super) fn state(name: &str) -> String {
-    let words = name.replace('_', " ");
+    // Everything is read; what is read is on its way.
+    let words = name.replace('_', " ").replace("sealed", "all read");
     super::fault::capital(&words)
 }

@@ -101,7 +101,7 @@ fn sample(matter: Matter, event: Event) -> Notice {
         cause: cause.to_owned(),
         advice: match matter {
             Matter::JobFinished => String::new(),
-            _ => "See `mosync status` & what it names, then <act>.".to_owned(),
+            _ => "See Sync Status & what it names, then <act>.".to_owned(),
         },
         page: "/status".to_owned(),
         details: details.iter().map(|line| (*line).to_owned()).collect(),

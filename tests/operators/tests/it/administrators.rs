@@ -403,7 +403,7 @@ async fn sync_all_asks_first_and_says_why_it_cannot_run() {
         "while the mOS account is a blank slate",
         "What it will read",
         "API requests",
-        "<td data-column=\"Records\">3</td>",
+        "<td role=\"cell\" data-column=\"Records\">3</td>",
     ] {
         ask.has(told);
     }

@@ -214,7 +214,11 @@ async fn every_page_stands_empty_and_full_and_escapes_what_comes_from_outside() 
     };
     desk.stores.position.open_gap(&gap, &job).await.unwrap();
     let dead = browser.page("/parked/dead").await;
-    let message = between(&dead, "<td data-column=\"Message\"><a href=\"", "\"");
+    let message = between(
+        &dead,
+        "<td role=\"cell\" data-column=\"Message\"><a href=\"",
+        "\"",
+    );
     let of_job = format!("/jobs/{}", job.id);
     let of_record = format!("/logs?record={}", parked.id);
     let evil_search = format!("/logs?topic={}", "%22%3E%3Cscript%3Ealert(1)%3C/script%3E");
@@ -510,7 +514,11 @@ async fn dead_messages_are_shown_sent_back_and_discarded() {
         list.contains("nobody can process it") && list.contains("load.bulk"),
         "{list}"
     );
-    let path = between(&list, "<td data-column=\"Message\"><a href=\"", "\"");
+    let path = between(
+        &list,
+        "<td role=\"cell\" data-column=\"Message\"><a href=\"",
+        "\"",
+    );
     let page = browser.page(&path).await;
     let contact = record(ObjectKind::Contact, 1).to_string();
     assert!(
@@ -593,7 +601,9 @@ async fn the_log_is_searched_paged_and_exported() {
     let mut seen = 0;
     loop {
         let page = browser.page(&path).await;
-        seen += page.matches("<td data-column=\"Level\">").count();
+        seen += page
+            .matches("<td role=\"cell\" data-column=\"Level\">")
+            .count();
         let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
             break;
         };
@@ -614,7 +624,12 @@ async fn the_log_is_searched_paged_and_exported() {
     let errors = browser
         .page("/logs?level=error&topic=mos&object=Contact")
         .await;
-    assert_eq!(errors.matches("<td data-column=\"Level\">").count(), 5);
+    assert_eq!(
+        errors
+            .matches("<td role=\"cell\" data-column=\"Level\">")
+            .count(),
+        5
+    );
     // The word says it, not the colour alone.
     assert!(errors.contains("<span class=\"badge bad\">Error</span>"));
     let began = Timestamp::from_micros(crate::desk::NOW * 1_000_000).to_string();
@@ -675,7 +690,10 @@ async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
         }
     }
     let browser = Browser::of(&desk, VIEWER).await;
-    let rows = |page: &str| page.matches("<td data-column=\"Job\">").count();
+    let rows = |page: &str| {
+        page.matches("<td role=\"cell\" data-column=\"Job\">")
+            .count()
+    };
     let first = browser.page("/jobs").await;
     assert_eq!(rows(&first), 50);
     let sync_all = browser.page("/jobs?kind=sync_all").await;

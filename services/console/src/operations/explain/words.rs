@@ -168,7 +168,7 @@ fn failed_condition(one: &ExplainCondition) -> String {
         "condition {} ({} {} {}) met {met}{unknown}",
         one.number,
         one.field,
-        one.operator,
+        one.operator.replace('_', " "),
         one.values.join(", "),
     )
 }

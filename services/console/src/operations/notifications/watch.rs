@@ -12,8 +12,8 @@ use domain::notification::{Board, Condition, Finding, Matter, plain};
 use domain::{ObjectKind, Timestamp};
 use ports::stores::{Gap, GapCause, LOST_FIELDS, ParkedFilter, StoreError, StreamState};
 
-use crate::Operations;
 use crate::operations::status::{HISTORY, LATE};
+use crate::{Operations, wording};
 use jobs::{of_ended_jobs, of_held_jobs};
 use workers::{of_quota, of_workers};
 
@@ -73,7 +73,7 @@ impl Operations {
                 object: "users who hold mOS permission".to_owned(),
                 count: count_of(leaving.users.len()),
                 cause: format!("their permission set assignments end, the first at {}", leaving.first),
-                advice: "Renew the assignments in Salesforce if that is not meant; `mosync users` names them.".to_owned(),
+                advice: "Renew the assignments in Salesforce if that is not meant. The page mOS Users names them.".to_owned(),
                 page: "/users".to_owned(),
                 details: Vec::new(),
             });
@@ -112,7 +112,7 @@ impl Operations {
         let groups = ErrorGroup::of(&records);
         let details = groups.iter().take(LINES).map(|group| {
             let stage = group.stage.name();
-            format!("{} at {stage}: {}", group.count, plain(&group.cause))
+            format!("{} at {stage}: {}", group.count, in_words(&group.cause))
         });
         Ok(Condition {
             key: parked_key(kind),
@@ -125,6 +125,11 @@ impl Operations {
             details: details.collect(),
         })
     }
+}
+
+/// A sentence of a service for somebody who is told by mail.
+fn in_words(text: &str) -> String {
+    plain(&wording::on_pages(text))
 }
 
 fn parked_key(kind: FailureKind) -> String {
@@ -142,7 +147,9 @@ fn of_dead(dead: u64) -> Option<Condition> {
         object: "messages in the dead queue".to_owned(),
         count: dead,
         cause: "no worker could process them".to_owned(),
-        advice: "Look at them with `mosync dead list`, then replay or discard them.".to_owned(),
+        advice:
+            "Look at each on the page Dead Messages, then send it back to its queue or discard it."
+                .to_owned(),
         page: "/sync-status".to_owned(),
         details: Vec::new(),
     })
@@ -154,7 +161,7 @@ fn of_broker(why: &str) -> Condition {
         matter: Matter::OutOfReach,
         object: "the message broker".to_owned(),
         count: 1,
-        cause: plain(why),
+        cause: in_words(why),
         advice: "Start it again, or correct the network. Changes wait in Salesforce meanwhile."
             .to_owned(),
         page: "/sync-status".to_owned(),
@@ -183,7 +190,7 @@ fn of_gaps(gaps: &[Gap], looked: Timestamp) -> Vec<Condition> {
             GapCause::Wildcard => ("wildcard", "an event stands for every record of an object"),
             GapCause::Undecodable => ("undecodable", "an event could not be decoded"),
             GapCause::NotHeard => ("not_heard", "an object is polled from now on"),
-            GapCause::UnitsLost => ("units_lost", "the queue has lost units with changes"),
+            GapCause::UnitsLost => ("units_lost", "the queue has lost changes"),
         };
         let details = gaps.iter().take(LINES).map(|gap| {
             format!(
@@ -214,7 +221,7 @@ fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<Condition> 
         count: 1,
         cause: "it was last heard more than 48 hours ago, and Salesforce keeps events for 72"
             .to_owned(),
-        advice: "Start the listener, or correct what keeps it from Salesforce; `mosync status` says what that is. After 72 hours everything is read anew.".to_owned(),
+        advice: "Have the listener started, or what keeps it from Salesforce corrected; Sync Status says what that is. After 72 hours everything is read anew.".to_owned(),
         page: "/sync-status".to_owned(),
         details: Vec::new(),
     })

@@ -48,7 +48,7 @@ pub fn salesforce(status: SalesforceShown) -> Markup {
         SalesforceShown::Queued => (Tone::Plain, "Queued"),
         SalesforceShown::Counting => (Tone::Busy, "Counting"),
         SalesforceShown::Extracting => (Tone::Busy, "Extracting"),
-        SalesforceShown::Sealed => (Tone::Busy, "Sealed"),
+        SalesforceShown::Sealed => (Tone::Busy, "All read"),
         SalesforceShown::Completed => (Tone::Good, "Completed"),
         SalesforceShown::Failed => (Tone::Bad, "Failed"),
         SalesforceShown::Cancelled => (Tone::Plain, "Cancelled"),

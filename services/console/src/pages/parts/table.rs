@@ -11,14 +11,19 @@ pub fn table(
 ) -> Markup {
     html! {
         div.table-frame tabindex="0" role="region" aria-label=(caption) {
-            table {
+            // The roles stand there because a narrow screen's blocks have none.
+            table role="table" {
                 caption { (caption) }
-                thead { tr { @for column in columns { th scope="col" { (column) } } } }
-                tbody {
+                thead role="rowgroup" {
+                    tr role="row" {
+                        @for column in columns { th scope="col" role="columnheader" { (column) } }
+                    }
+                }
+                tbody role="rowgroup" {
                     @for row in rows {
-                        tr {
+                        tr role="row" {
                             @for (column, cell) in columns.iter().zip(row) {
-                                td data-column=(column) { (cell) }
+                                td role="cell" data-column=(column) { (cell) }
                             }
                         }
                     }

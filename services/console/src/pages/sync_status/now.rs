@@ -93,8 +93,8 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             (empty::empty(Icon::Status, "Nothing needs attention.", &html! { "No record is parked, no gap is open." }))
         }
         ul.attention {
-            @if let Some(reason) = reason { li.bad { p { strong { (fault::sentence(reason)) } } } }
-            @for trouble in &troubled { li.bad { p { strong { (fault::sentence(trouble)) } } } }
+            @if let Some(reason) = reason { li.bad { p { strong { (fault::said(reason)) } } } }
+            @for trouble in &troubled { li.bad { p { strong { (fault::said(trouble)) } } } }
             @for gap in &status.open_gaps {
                 li {
                     p { strong { "Gap: " (words::gap(gap.cause)) } " " (badge::badge(badge::Tone::Warning, "Open")) }
@@ -102,7 +102,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                         "Changes since " (time::at(gap.since)) " may be missing; noticed " (time::at(gap.opened)) ". "
                         (job::link(gap.job.as_str(), "The job that catches them up"))
                     }
-                    p.quiet { (gap.evidence) }
+                    p.quiet { (fault::said(&gap.evidence)) }
                 }
             }
             @for (kind, records) in status.parked.iter().filter(|(_, records)| **records > 0) {
@@ -126,7 +126,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
                     p { "No worker could process them. Look at each, then send it back or discard it." }
                 }
             }
-            @for warning in &status.warnings { li { p { (fault::sentence(warning)) } } }
+            @for warning in &status.warnings { li { p { (fault::said(warning)) } } }
         }
     };
     card::card("Needs attention", &body)

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use domain::job::{Job, JobKind, MosStatus, PausedBy};
-use domain::notification::{Board, Condition, Event, Matter, Notice, notice_id, plain};
+use domain::notification::{Board, Condition, Event, Matter, Notice, notice_id};
 use domain::{ObjectKind, Timestamp};
 
-use super::{LINES, count_of};
+use super::{LINES, count_of, in_words};
 
 /// A job may be over for so long before the look that first sees it: clocks of processes differ,
 /// and its end is written a little later than it says.
@@ -38,14 +38,14 @@ pub(super) fn of_held_jobs(jobs: &[Job], now: Timestamp) -> Vec<Condition> {
         "jobs_stalled",
         Matter::JobStalled,
         "something should happen, and nothing has for 5 minutes",
-        "`mosync status` says what keeps the services from their work.",
+        "Sync Status says what keeps the services from their work.",
     );
     let held = of(
         held.collect(),
         "jobs_paused",
         Matter::JobsPaused,
         "somebody holds them",
-        "Let them go on with `mosync jobs resume JOB`, or end them with `mosync jobs cancel JOB`.",
+        "Resume or cancel each on its own page.",
     );
     stalled.into_iter().chain(held).collect()
 }
@@ -65,8 +65,8 @@ fn of_ended_job(job: &Job) -> Option<Notice> {
     let (matter, cause, advice) = match (job.outcome()?, job.kind) {
         (MosStatus::Failed, _) => (
             Matter::JobFailed,
-            plain(&job.failure().unwrap_or_default()),
-            "See the job's page, or `mosync jobs show`. When the reason is gone, start a sync-all: it brings over what is missing.",
+            in_words(&job.failure().unwrap_or_default()),
+            "See the job's page. When the reason is gone, start “Sync all data to mOS”: it brings over what is missing.",
         ),
         (MosStatus::Completed, JobKind::SyncAll | JobKind::Backfill | JobKind::CatchUp) => (
             Matter::JobFinished,
@@ -79,7 +79,7 @@ fn of_ended_job(job: &Job) -> Option<Notice> {
         ) => (
             Matter::JobFinished,
             "everything that it was to bring is in mOS, but for records that are parked".to_owned(),
-            "See `mosync parked list` for what to do about them.",
+            "The page Parked Records says what to do about them.",
         ),
         // Those are many and small, or somebody has ended them on purpose.
         (MosStatus::Completed | MosStatus::CompletedWithErrors | MosStatus::Cancelled, _)

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::Timestamp;
 use domain::job::{Job, PausedBy};
-use domain::notification::{Condition, Matter, plain};
+use domain::notification::{Condition, Matter};
 use domain::settings::Settings;
 use ports::stores::{Report, SILENT, WorkerState};
 use runtime::figures;
 
-use super::count_of;
+use super::{count_of, in_words};
 use crate::operations::status::WORKERS;
 
 /// Services that do not work, or are not heard of, and whether somebody wants it so.
@@ -47,13 +47,13 @@ pub(super) fn of_workers(
         match &report.state {
             WorkerState::Running => {}
             WorkerState::Paused(why) => {
-                paused.insert(worker, plain(why));
+                paused.insert(worker, in_words(why));
             }
             // That is told as what it is.
             WorkerState::Failing(why) if fields_lost && why.starts_with("the integration user can no longer see") => {}
             WorkerState::Failing(why) => conditions.push(of_worker(
                 Matter::ServiceFailing,
-                plain(why),
+                in_words(why),
                 "It tries again by itself. If it goes on, see that what it names answers, and that mosync may call it.",
             )),
         }
@@ -112,7 +112,7 @@ pub(super) fn of_quota(workers: &BTreeMap<String, Report>, jobs: &[Job]) -> Vec<
             || "the org's API allowance is used up".to_owned(),
             |until| format!("the org's API allowance is used up; it is tried again at {until}"),
         ),
-        advice: "Nothing to do: it goes on by itself. If it happens often, give mosync a larger share (`mosync settings set api-share`) or the org more API calls.".to_owned(),
+        advice: "Nothing to do: it goes on by itself. If it happens often, give mosync a larger share (Share of the API allowance, in mOS Settings) or the org more API calls.".to_owned(),
         page: "/sync-status".to_owned(),
         details: Vec::new(),
     }
