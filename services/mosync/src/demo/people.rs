@@ -15,13 +15,21 @@ use crate::exit::Failure;
 const ADMIN_SET: &str = "mOS_Admin";
 
 /// Sees to it that there is somebody of either kind in the org: a user who holds nothing, whom the
-/// changes of the demo leave alone, and an administrator of the console where the org has none.
+/// changes of the demo leave alone, and an administrator of the console where the org has none, with
+/// the permission set where it has none of that either.
 pub(super) fn prepare(org: &Org) -> Result<(), Failure> {
     if visitor(org).is_none() {
         add_user(org, "Vic", "Visitor")?;
     }
-    let set = admin_set(org);
-    if let (None, Some(set)) = (administrator(org), set) {
+    if administrator(org).is_none() {
+        let set = match admin_set(org) {
+            Some(set) => set,
+            None => insert(
+                org,
+                "PermissionSet",
+                json!({"Name": ADMIN_SET, "Label": "mOS admin"}),
+            )?,
+        };
         let user = add_user(org, "Ada", "Administrator")?;
         let fields = json!({"AssigneeId": user, "PermissionSetId": set});
         insert(org, "PermissionSetAssignment", fields)?;
