@@ -13,80 +13,118 @@ use crate::{Browser, Scripts, World};
 pub struct Sight {
     /// Its name, such as `sync-status-busy`.
     pub name: &'static str,
-    /// Whether people look at it on a phone, too.
-    pub on_a_phone: bool,
+    /// The page, as the console's routes name it, such as `/jobs/{job}`.
+    pub page: &'static str,
+    /// Whether its pictures show it on a tablet and on a phone, too.
+    pub on_small_screens: bool,
 }
 
-const fn sight(name: &'static str) -> Sight {
-    Sight {
-        name,
-        on_a_phone: false,
+impl Sight {
+    /// The widths that it is pictured at, each with the picture's file.
+    #[must_use]
+    pub fn pictures(self) -> Vec<(u32, String)> {
+        let widths: &[u32] = if self.on_small_screens {
+            &[1440, 1024, 390]
+        } else {
+            &[1440]
+        };
+        let file = |width: u32| match width {
+            1440 => format!("{}.png", self.name),
+            _ => format!("{}-{width}.png", self.name),
+        };
+        widths.iter().map(|width| (*width, file(*width))).collect()
     }
 }
 
-const fn main_sight(name: &'static str) -> Sight {
+const fn sight(name: &'static str, page: &'static str) -> Sight {
     Sight {
         name,
-        on_a_phone: true,
+        page,
+        on_small_screens: false,
+    }
+}
+
+const fn main_sight(name: &'static str, page: &'static str) -> Sight {
+    Sight {
+        name,
+        page,
+        on_small_screens: true,
     }
 }
 
 /// What [`empty`] shows.
 pub const EMPTY: &[Sight] = &[
-    sight("empty-sync-status"),
-    sight("empty-settings"),
-    sight("empty-history"),
-    sight("empty-users"),
-    sight("empty-sync-all"),
-    sight("empty-jobs"),
-    sight("empty-parked"),
-    sight("empty-dead-messages"),
-    sight("empty-logs"),
-    sight("empty-explain"),
-    sight("empty-access"),
+    sight("empty-sync-status", "/sync-status"),
+    sight("empty-settings", "/settings"),
+    sight("empty-history", "/settings/history"),
+    sight("empty-users", "/users"),
+    sight("empty-sync-all", "/settings/sync-all"),
+    sight("empty-jobs", "/jobs"),
+    sight("empty-parked", "/parked"),
+    sight("empty-dead-messages", "/parked/dead"),
+    sight("empty-logs", "/logs"),
+    sight("empty-explain", "/explain"),
+    sight("empty-notifications", "/notifications"),
+    sight("empty-access", "/access"),
 ];
 
 /// What [`full`] shows.
 pub const FULL: &[Sight] = &[
-    main_sight("sign-in"),
-    sight("no-access"),
-    main_sight("settings"),
-    sight("settings-refused"),
-    main_sight("settings-preview"),
-    sight("settings-conflict"),
-    sight("history"),
-    sight("export-and-import"),
-    sight("checklist"),
-    main_sight("sync-all"),
-    main_sight("mapping"),
-    main_sight("users"),
-    main_sight("sync-status"),
-    main_sight("jobs"),
-    main_sight("job"),
-    main_sight("logs"),
-    sight("logs-timeline"),
-    main_sight("explain"),
-    sight("explain-not-synced"),
-    main_sight("access"),
-    sight("sync-status-busy"),
-    sight("job-busy"),
-    sight("signed-out"),
+    main_sight("sign-in", "/"),
+    sight("no-access", "/sign-in/back"),
+    main_sight("settings", "/settings"),
+    sight("settings-refused", "/settings"),
+    main_sight("settings-preview", "/settings"),
+    sight("settings-conflict", "/settings/save"),
+    sight("history", "/settings/history"),
+    sight("history-compared", "/settings/history"),
+    sight("export-and-import", "/settings/transfer"),
+    sight("checklist", "/settings/checklist"),
+    sight("confirm-org", "/settings/confirm-org"),
+    main_sight("sync-all", "/settings/sync-all"),
+    main_sight("mapping", "/mapping"),
+    main_sight("users", "/users"),
+    main_sight("sync-status", "/sync-status"),
+    main_sight("jobs", "/jobs"),
+    main_sight("job", "/jobs/{job}"),
+    main_sight("logs", "/logs"),
+    sight("logs-timeline", "/logs"),
+    main_sight("explain", "/explain"),
+    sight("explain-not-synced", "/explain"),
+    main_sight("access", "/access/tokens"),
+    sight("sync-status-busy", "/sync-status"),
+    sight("job-busy", "/jobs/{job}"),
+    sight("signed-out", "/sign-out"),
 ];
 
 /// What [`failing`] shows.
 pub const FAILING: &[Sight] = &[
-    main_sight("parked"),
-    sight("parked-refused"),
-    sight("dead-messages"),
-    sight("dead-message"),
-    sight("logs-errors"),
-    sight("logs-refused"),
-    sight("explain-parked"),
-    sight("job-with-errors"),
-    main_sight("sync-status-failing"),
-    sight("settings-out-of-reach"),
-    sight("no-such-page"),
+    main_sight("parked", "/parked"),
+    sight("parked-refused", "/parked/dismiss"),
+    sight("dead-messages", "/parked/dead"),
+    sight("dead-message", "/parked/dead/message/{message}"),
+    sight("logs-errors", "/logs"),
+    sight("logs-refused", "/logs"),
+    sight("explain-parked", "/explain"),
+    sight("job-with-errors", "/jobs/{job}"),
+    main_sight("sync-status-failing", "/sync-status"),
+    sight("settings-out-of-reach", "/settings"),
+    sight("sync-all-refused", "/settings/sync-all"),
+    main_sight("notifications", "/notifications"),
+    sight("notification", "/notifications/{notification}"),
+    sight("notification-mail", "/notifications/{notification}/mail"),
+    sight("no-such-page", "/no-such-page"),
 ];
+
+/// Whether an address is that of a page.
+fn is_of(address: &str, page: &str) -> bool {
+    let path = address.split('?').next().unwrap_or_default();
+    let (path, page) = (path.split('/'), page.split('/'));
+    path.clone().count() == page.clone().count()
+        && path
+            .zip(page)
+            .all(|(part, wanted)| part == wanted || wanted.starts_with('{'))
+}
 
 /// Whoever looks, and how far they have come in the list of what there is to see.
 struct Walk<'a, L> {
@@ -111,6 +149,8 @@ impl<'a, L: AsyncFn(&Browser, Sight)> Walk<'a, L> {
             next.name, name,
             "the list of sights has the order of the walk"
         );
+        let path = self.browser.path().await;
+        assert!(is_of(&path, next.page), "{name} is at {path}");
         (self.look)(self.browser, next).await;
     }
 
@@ -157,6 +197,7 @@ pub async fn empty(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
         ("/parked/dead", "Dead Messages", "empty-dead-messages"),
         ("/logs?topic=none", "Integration Logs", "empty-logs"),
         ("/explain", "Explain", "empty-explain"),
+        ("/notifications", "Notifications", "empty-notifications"),
         ("/access", "Access", "empty-access"),
     ] {
         browser.go(&world.page(path)).await;
@@ -227,11 +268,21 @@ pub async fn full(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
     for (path, title, name) in [
         ("/settings/history", "History of mOS Settings", "history"),
         (
+            "/settings/history?from=1&to=3",
+            "History of mOS Settings",
+            "history-compared",
+        ),
+        (
             "/settings/transfer",
             "Export and import",
             "export-and-import",
         ),
         ("/settings/checklist", "First-run checklist", "checklist"),
+        (
+            "/settings/confirm-org",
+            "Confirm the connected org",
+            "confirm-org",
+        ),
         ("/settings/sync-all", "Sync all data to mOS?", "sync-all"),
         ("/mapping", "Field Mapping", "mapping"),
         ("/users", "mOS Users", "users"),
@@ -377,6 +428,7 @@ fn refuse(world: &World) -> Vec<String> {
 /// When a page is not there.
 pub async fn failing(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
     let world = World::start(executable, 60, "").await;
+    import(&world, &json!({"admin_emails": ["anna.berg@acme.example"]})).await;
     let refused = refuse(&world);
     let truncated = SalesforceFault::Truncated {
         entity: "Opportunity".to_owned(),
@@ -444,8 +496,73 @@ pub async fn failing(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
     browser.go(&world.page("/settings")).await;
     browser.until_titled("mOS Settings").await;
     walk.see("settings-out-of-reach").await;
+    told(&world, &mut walk).await;
     browser.go(&world.page("/no-such-page")).await;
     browser.until_titled("There is no such page").await;
     walk.see("no-such-page").await;
     walk.end();
+}
+
+/// What administrators are told when somebody switches everything off, and what cannot be done then.
+async fn told<L: AsyncFn(&Browser, Sight)>(world: &World, walk: &mut Walk<'_, L>) {
+    let browser = walk.browser;
+    world.break_salesforce(SalesforceFault::Quota { exhausted: false });
+    let disabled = world.mosync(&["settings", "set", "disabled", "on"]).await;
+    assert_eq!(disabled.code, Some(0), "{}", disabled.stderr);
+    browser.go(&world.page("/settings/sync-all")).await;
+    browser.until_shown("It cannot run now").await;
+    walk.see("sync-all-refused").await;
+    world.until_told("mOS Sync is disabled").await;
+    browser.go(&world.page("/notifications")).await;
+    browser.until_titled("Notifications").await;
+    walk.see("notifications").await;
+    browser.click("tbody a[href^='/notifications/']").await;
+    browser.until_titled("mOS Sync is disabled").await;
+    walk.see("notification").await;
+    browser.press("Read the mail").await;
+    browser.until_shown("Subject").await;
+    walk.see("notification-mail").await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    /// Nothing to look at: a way to the first page, what is streamed, files.
+    const NO_PAGES: [&str; 9] = [
+        "/",
+        "/events",
+        "/settings/export",
+        "/users/csv",
+        "/jobs/export",
+        "/parked/export",
+        "/parked/dead/export",
+        "/logs/export",
+        "/notifications/export",
+    ];
+
+    #[test]
+    fn every_page_of_the_console_is_looked_at() {
+        let seen: BTreeSet<&str> = [EMPTY, FULL, FAILING]
+            .concat()
+            .iter()
+            .map(|sight| sight.page)
+            .collect();
+        let routes = console::pages::routes();
+        let pages = routes.filter(|(_, methods, _)| methods.contains(&"get"));
+        let pages = pages.map(|(path, ..)| path);
+        let unseen: Vec<&str> = pages
+            .filter(|path| !NO_PAGES.contains(path) && !seen.contains(path))
+            .collect();
+        assert!(unseen.is_empty(), "nobody looks at {unseen:?}");
+    }
+
+    #[test]
+    fn a_page_is_known_by_its_path() {
+        assert!(is_of("/jobs/live-1?before=x", "/jobs/{job}"));
+        assert!(!is_of("/jobs/live-1/pause", "/jobs/{job}"));
+        assert!(!is_of("/jobs", "/parked"));
+    }
 }

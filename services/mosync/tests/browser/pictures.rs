@@ -10,13 +10,8 @@ use browser::tour::{EMPTY, FAILING, FULL};
 fn every_page_has_its_picture_and_the_documentation_shows_it() {
     let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs");
     let sights = [EMPTY, FULL, FAILING].concat();
-    let mut expected = BTreeSet::new();
-    for sight in sights {
-        expected.insert(format!("{}.png", sight.name));
-        if sight.on_a_phone {
-            expected.insert(format!("{}-390.png", sight.name));
-        }
-    }
+    let pictures = sights.iter().flat_map(|sight| sight.pictures());
+    let expected: BTreeSet<String> = pictures.map(|(_, file)| file).collect();
     let folder = std::fs::read_dir(docs.join("screenshots")).unwrap();
     let files: BTreeSet<String> = folder
         .map(|file| file.unwrap().file_name().into_string().unwrap())

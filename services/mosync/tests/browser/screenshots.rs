@@ -10,17 +10,10 @@ const EXECUTABLE: &str = env!("CARGO_BIN_EXE_mosync");
 /// No picture is higher: what lies below looks like what is seen.
 const HIGHEST: u32 = 2_400;
 
-/// As a desk's screen, and as a phone's.
 async fn picture(folder: &Path, browser: &Browser, sight: Sight) {
-    let widths: &[(u32, &str)] = if sight.on_a_phone {
-        &[(1440, ""), (390, "-390")]
-    } else {
-        &[(1440, "")]
-    };
-    for (width, suffix) in widths {
-        let picture = browser.picture(*width, HIGHEST).await;
-        let file = folder.join(format!("{}{suffix}.png", sight.name));
-        std::fs::write(file, picture).unwrap();
+    for (width, file) in sight.pictures() {
+        let picture = browser.picture(width, HIGHEST).await;
+        std::fs::write(folder.join(file), picture).unwrap();
     }
     browser.size(1440, 900).await;
 }
