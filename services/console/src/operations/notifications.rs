@@ -171,9 +171,10 @@ impl Operations {
         let answers = futures::future::join_all(answers).await;
         let settled = |letter: Notification, (place, answer): (usize, Settled)| {
             // Whoever has ordered it has seen the answer, and orders another one when it is time.
-            let answer = match answer {
-                Settled::Later(said) => Settled::Never(said),
-                answer => answer,
+            let answer = if let Settled::Later(said) = answer {
+                Settled::Never(said)
+            } else {
+                answer
             };
             letter.settled(place, answer, self.now())
         };

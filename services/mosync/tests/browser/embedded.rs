@@ -38,7 +38,9 @@ impl Site {
                 };
                 // A browser connects before it knows what to ask.
                 std::thread::spawn(move || {
-                    stream.read(&mut [0; 4096])?;
+                    if stream.read(&mut [0; 4096])? == 0 {
+                        return Ok(());
+                    }
                     stream.write_all(answer.as_bytes())
                 });
             }

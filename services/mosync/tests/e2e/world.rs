@@ -278,8 +278,7 @@ impl World {
     pub(crate) fn assert_peaks(&self, mib: f64) {
         for worker in WORKERS {
             let peak = self.memory_mib(worker, "VmHWM:").unwrap();
-            println!("{worker}: {peak:.1} MiB at most");
-            assert!(peak < mib, "{worker}: {peak:.1} MiB");
+            assert!(peak < mib, "{worker}: {peak:.1} MiB at most");
         }
     }
 
