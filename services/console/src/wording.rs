@@ -146,6 +146,10 @@ mod tests {
         }
         let mut seen = 0;
         for file in files {
+            // The names themselves, and what tests make of them.
+            if file.ends_with("console/src/wording.rs") {
+                continue;
+            }
             let text = std::fs::read_to_string(&file).unwrap();
             for line in text
                 .lines()
@@ -156,7 +160,6 @@ mod tests {
                     line = line.replace(phrase, "");
                 }
                 for part in line.split(COMMAND).skip(1) {
-                    // Sentences; these tests write others.
                     let Some((command, _)) = part.split_once('`') else {
                         continue;
                     };

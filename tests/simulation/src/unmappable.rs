@@ -43,6 +43,7 @@ async fn a_record_with_a_value_that_mos_cannot_take_parks_alone() {
         contract_term_type: None,
     });
     office.save(&json!({ "mapping": rows })).await;
+    office.rest().await;
     // All three at once, so that they travel in one unit.
     let deals = [json!("12.50"), json!("plenty"), json!(null)]
         .map(|value| office.deal(&owner, &json!({ "Seats__c": value })));

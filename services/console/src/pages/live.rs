@@ -354,6 +354,7 @@ mod tests {
             assert_eq!(content(&new), serde_json::json!({"a": told}));
         }
         // Nor when whoever was to read for it left in the middle.
+        tokio::time::sleep(Duration::from_millis(1)).await;
         let slow = || async {
             tokio::time::sleep(Duration::from_secs(60)).await;
             Vec::new()

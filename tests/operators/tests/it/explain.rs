@@ -256,7 +256,7 @@ async fn a_filter_that_does_not_match_is_told_with_the_value_it_met() {
     assert_eq!(view.code, ExplainCode::FilterDoesNotMatch);
     assert_eq!(
         view.verdict,
-        "the opportunity does not match the filter: condition 1 (Amount greater_than 100) met `7.0`"
+        "the opportunity does not match the filter: condition 1 (Amount greater than 100) met `7.0`"
     );
     assert_eq!(view.in_scope, Some(false));
     assert_eq!(

@@ -217,8 +217,9 @@ mod tests {
     fn pages_are_counted_as_they_are_read() {
         for (way, total, calls) in [
             (Way::Rest, 0, 1),
-            (Way::Rest, 1_999, 1),
-            (Way::Rest, 2_000, 2),
+            (Way::Rest, 399, 1),
+            (Way::Rest, 400, 2),
+            (Way::Rest, 1_999, 5),
             (Way::Bulk, 0, 4),
             (Way::Bulk, 10_000, 4),
             (Way::Bulk, 100_000, 13),
