@@ -86,7 +86,7 @@ test_all() {
         # nextest gives each test a process, and so a broker of its own, which takes ten seconds to
         # start. What needs brokers shares one within a process instead. Browsers come after all
         # else: they are slow enough alone.
-        cargo nextest run --workspace --locked --filterset 'not (package(adapters) | binary(e2e) | binary(browser))'
+        cargo nextest run --workspace --locked --filterset 'not (package(adapters) | (package(mosync) & (binary(e2e) | binary(browser))))'
         cargo test --workspace --locked --no-fail-fast --test rabbit --test redis --test e2e --test browser
     else
         # The same tests; `--no-fail-fast` because nextest does not stop at the first either.

@@ -3,7 +3,7 @@
 //! A page is in memory as a whole, and a row may have texts of 32,000 characters: how many rows a
 //! page has follows from what the rows before weighed ([`PageSize`]).
 
-use domain::job::{Cursor, LOAD_PAGE, Statement};
+use domain::job::{Cursor, FIRST_PAGE, LOAD_PAGE, Statement};
 use domain::soql;
 use domain::unit::{Cause, UnitRecord};
 use domain::{ObjectKind, SalesforceId, Ticket};
@@ -31,7 +31,7 @@ impl Default for PageSize {
     fn default() -> Self {
         Self {
             of: None,
-            rows: LOAD_PAGE,
+            rows: FIRST_PAGE,
         }
     }
 }
@@ -41,7 +41,7 @@ impl PageSize {
     /// for then.
     fn ask(&mut self, object: ObjectKind) -> usize {
         if self.of.replace(object) != Some(object) {
-            self.rows = LOAD_PAGE;
+            self.rows = FIRST_PAGE;
         }
         let asked = self.rows;
         self.rows = (asked / 2).max(FEWEST);

@@ -15,7 +15,9 @@ const FOCUSED: &str = "(() => {
   const style = getComputedStyle(it);
   return {
     name: it.id || it.innerText?.trim() || it.name,
-    inside: box.width > 0 && box.height > 0 && box.left >= 0 && box.right <= innerWidth + 1 && box.top >= 0 && box.bottom <= innerHeight + 1,
+    // What is taller than the window, such as a long table, is gone through in it.
+    inside: box.width > 0 && box.height > 0 && box.left >= 0 && box.right <= innerWidth + 1
+      && (box.height > innerHeight ? box.top < innerHeight && box.bottom > 0 : box.top >= 0 && box.bottom <= innerHeight + 1),
     marked: style.boxShadow !== 'none' || (style.outlineStyle !== 'none' && parseFloat(style.outlineWidth) > 0),
     body: it === document.body,
   };

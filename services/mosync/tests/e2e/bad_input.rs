@@ -223,7 +223,7 @@ async fn bulk_fault(world: &World, fault: Value) {
 async fn bulk_queries_that_go_wrong_are_read_again_or_fail_the_job_with_their_reason() {
     let mut world = World::prepare(Options {
         all_in_scope: true,
-        bulk_from: Some(0),
+        bulk_from: Some(1),
         ..Options::default()
     })
     .await;
@@ -265,10 +265,10 @@ async fn bulk_queries_that_go_wrong_are_read_again_or_fail_the_job_with_their_re
     }
     // The line may have been at fault: it is asked again, and nothing begins anew.
     assert_eq!(log.matches("begins again").count(), 4, "{log}");
-    for reason in ["did not answer", "'s answer could not be read"] {
-        let reason = format!("waits and asks again: Salesforce{reason}");
-        assert!(log.contains(&reason), "{log}");
-    }
+    assert!(
+        log.contains("waits and asks again: Salesforce's answer could not be read"),
+        "{log}"
+    );
 
     // One time too often.
     let fault = json!({"kind": "bulk_job_failed", "object": "Opportunity", "count": 4, "message": "QUERY_TOO_SLOW : no luck"});

@@ -20,7 +20,7 @@ use crate::time::Timestamp;
 
 pub use pace::Pace;
 pub use pause::{Pause, PausedBy};
-pub use plan::{BULK_PAGE, Form, LOAD_PAGE, Plan, REST_PAGE, Statement, Way};
+pub use plan::{BULK_PAGE, FIRST_PAGE, Form, LOAD_PAGE, Plan, REST_PAGE, Statement, Way};
 pub use progress::{Cursor, Extracted, PageRead, Progress};
 pub use status::{MosStatus, STALLED_AFTER, SalesforceShown, SalesforceStatus};
 

@@ -14,6 +14,8 @@ pub const REST_PAGE: usize = 2_000;
 /// The rows of a REST page that a job reads, at most: it is in memory as a whole, and each row may
 /// have a text of 32,000 characters. Two units.
 pub const LOAD_PAGE: usize = 400;
+/// The rows of the first page of an object, when what its rows weigh is not known.
+pub const FIRST_PAGE: usize = 100;
 /// The rows asked for with a page of a bulk query's results.
 pub const BULK_PAGE: u32 = 10_000;
 

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{BULK_PAGE, Job, JobScope, LOAD_PAGE, MosStatus, Pace, Way};
+use domain::job::{BULK_PAGE, FIRST_PAGE, Job, JobScope, LOAD_PAGE, MosStatus, Pace, Way};
 use domain::load_soql::{self, Narrowed, Statement};
 use domain::rule::Effect;
 use domain::unit::MAX_RECORDS;
@@ -105,7 +105,10 @@ impl Plan {
 fn reading(way: Way, total: Option<u64>) -> u64 {
     match (way, total) {
         // Behind a full page there may be another.
-        (Way::Rest, Some(total)) => total / LOAD_PAGE as u64 + 1,
+        (Way::Rest, Some(total)) => match total.checked_sub(FIRST_PAGE as u64) {
+            Some(behind) => behind / LOAD_PAGE as u64 + 2,
+            None => 1,
+        },
         (Way::Bulk, Some(total)) => total.div_ceil(u64::from(BULK_PAGE)).max(1) + AROUND_BULK,
         (Way::Rest | Way::Bulk, None) => 1 + AROUND_BULK,
     }
@@ -217,9 +220,10 @@ mod tests {
     fn pages_are_counted_as_they_are_read() {
         for (way, total, calls) in [
             (Way::Rest, 0, 1),
-            (Way::Rest, 399, 1),
-            (Way::Rest, 400, 2),
-            (Way::Rest, 1_999, 5),
+            (Way::Rest, 99, 1),
+            (Way::Rest, 100, 2),
+            (Way::Rest, 499, 2),
+            (Way::Rest, 500, 3),
             (Way::Bulk, 0, 4),
             (Way::Bulk, 10_000, 4),
             (Way::Bulk, 100_000, 13),
