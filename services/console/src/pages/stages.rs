@@ -134,7 +134,7 @@ fn writing(job: &JobView) -> Markup {
         (card::figures(&figures))
         @if parked > 0 {
             p.wrong {
-                (number(parked)) " records were parked. "
+                @if parked == 1 { "1 record was parked. " } @else { (number(parked)) " records were parked. " }
                 a href=(super::parts::pager::address("/parked", &[("job", &job.id)])) { "See why, and what to do" }
             }
         }
