@@ -516,7 +516,7 @@ async fn told<L: AsyncFn(&Browser, Sight)>(world: &World, walk: &mut Walk<'_, L>
     browser.go(&world.page("/notifications")).await;
     browser.until_titled("Notifications").await;
     walk.see("notifications").await;
-    browser.click("tbody a[href^='/notifications/']").await;
+    browser.press("mOS Sync is disabled").await;
     browser.until_titled("mOS Sync is disabled").await;
     walk.see("notification").await;
     browser.press("Read the mail").await;
