@@ -18,6 +18,7 @@ use domain::rule::{Rules, Visible};
 use domain::settings::{MOSYNC, SettingsRevision};
 use ports::source::SourceError;
 use ports::stores::{LOST_FIELDS, LogLevel, UNSEEN_FIELDS};
+use runtime::describe::Fields;
 use runtime::worker::Outage;
 
 use crate::Active;
@@ -110,10 +111,25 @@ pub(crate) async fn is_missed(active: &Active, seen: &Described) -> Result<bool,
     }))
 }
 
-/// Whether a field that the rules name was lost and is not back.
-pub(crate) async fn is_anything_lost(active: &Active) -> Result<bool, Outage> {
-    let lost: Option<Lost> = note(active, LOST_FIELDS).await?;
-    Ok(lost.is_some_and(|lost| !lost.is_empty()))
+/// Whether a field that the rules name was lost and is there again: a request for each object that
+/// has lost one.
+pub(crate) async fn is_anything_back(active: &Active) -> Result<bool, Outage> {
+    let lost: Lost = note(active, LOST_FIELDS).await?.unwrap_or_default();
+    let mut fields = Fields::new(&*active.listener.source);
+    for (object, field) in &lost {
+        let found = see(
+            active,
+            fields
+                .find(object.api_name(), field)
+                .await
+                .map_err(Outage::from),
+        )
+        .await?;
+        if found.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// An answer that describes the objects. That one of them cannot be seen at all stops whoever reads

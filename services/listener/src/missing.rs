@@ -74,8 +74,8 @@ async fn is_empty(active: &Active, lane: Lane) -> Result<bool, Outage> {
     Ok(queue.waiting().await.map_err(link_lost)? == 0)
 }
 
-/// Whether a worker holds something that was published a while ago, or has not been heard of: a
-/// worker that hangs keeps what it holds, until the broker notices.
+/// Whether a worker holds something that was published a while ago, or none of its processes has been
+/// heard of. What one that hangs beside others holds is read again: it counts once.
 async fn is_in_hands(active: &Active) -> Result<bool, Outage> {
     let now = active.listener.clock.now();
     let reports = active.listener.stores.reports.reports().await?;

@@ -23,7 +23,8 @@ const STAGES_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often the org around the records is, and whenever the rules have moved or a worker could not
 /// see a field: about a dozen requests.
 const ORG_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// The same while a field is lost: whoever gives it back waits for the alarm to end.
+/// How often it is looked whether a lost field is back: whoever gives it back waits for the alarm to
+/// end.
 const LOST_EVERY: Duration = Duration::from_secs(15 * 60);
 const STAGES: &str = "stages";
 const REFRESHED: &str = "refreshed";
@@ -37,6 +38,8 @@ pub(crate) struct Looks {
     stages: Option<Instant>,
     /// When the org was looked at, under which rules, and the fields that were found.
     org: Option<(Instant, u64, Described)>,
+    /// When it is looked next whether a lost field is back.
+    lost: Option<Instant>,
 }
 
 /// What is to be noticed of a stage.
@@ -68,6 +71,15 @@ impl Looks {
         }
     }
 
+    async fn is_anything_back(&mut self, active: &Active) -> Result<bool, Outage> {
+        let now = Instant::now();
+        if self.lost.is_some_and(|at| now < at) {
+            return Ok(false);
+        }
+        self.lost = Some(now + LOST_EVERY);
+        around::is_anything_back(active).await
+    }
+
     async fn try_look(&mut self, active: &Active) -> Result<(), Outage> {
         look_at_stages(active).await?;
         let settings = &active.listener.stores.settings;
@@ -80,10 +92,11 @@ impl Looks {
                 at.elapsed() >= ORG_EVERY
                     || *under != rules
                     || around::is_missed(active, described).await?
-                    || at.elapsed() >= LOST_EVERY && around::is_anything_lost(active).await?
+                    || self.is_anything_back(active).await?
             }
         };
         if is_due {
+            self.lost = Some(Instant::now() + LOST_EVERY);
             let described = around::look(active).await?;
             let rules = settings.current().await?.rule_revision;
             self.org = Some((Instant::now(), rules, described));

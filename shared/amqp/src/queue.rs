@@ -88,7 +88,7 @@ impl Amqp {
         loop {
             match Session::start(&self.uri).await {
                 Ok(session) => {
-                    tracing::info!("connected to the message broker again");
+                    tracing::info!("connected to the message broker");
                     let session = Arc::new(session);
                     *slot = Some(Arc::clone(&session));
                     return Ok(session);

@@ -118,14 +118,13 @@ impl Parked {
     }
 
     /// mOS has accepted this parent: the entry waits for it no longer and is due now. Whether it does
-    /// so; it does not, and stays as it is, when the same parent has released it within
-    /// [`RELEASED_AGAIN`], and waits for its time instead.
+    /// so; it does not when the same parent has released it within [`RELEASED_AGAIN`], and waits for
+    /// its time instead, which is the end of that where it has none any more.
     pub fn release(&mut self, parent: (ObjectKind, SalesforceId), now: Timestamp) -> bool {
-        let is_again = self
-            .released
-            .as_ref()
-            .is_some_and(|last| last.parent == parent && now < last.at.after(RELEASED_AGAIN));
-        if is_again {
+        let last = self.released.as_ref().filter(|last| last.parent == parent);
+        let again = last.map(|last| last.at.after(RELEASED_AGAIN));
+        if let Some(again) = again.filter(|again| now < *again) {
+            self.retry_at = self.retry_at.or(Some(again));
             return false;
         }
         self.released = Some(Release { at: now, parent });

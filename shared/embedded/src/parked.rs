@@ -209,10 +209,12 @@ fn release(
         looked += children.len();
         let last = children.last().map(Parked::record);
         for mut child in children {
-            if child.release(*parent, now) {
+            let due = child.retry_at;
+            let is_released = child.release(*parent, now);
+            if is_released || child.retry_at != due {
                 put(tx, &child)?;
-                released += 1;
             }
+            released += u64::from(is_released);
         }
         if looked == RELEASED_AT_ONCE {
             return Ok((released, Some((number, last))));

@@ -11,12 +11,17 @@ if place == 1 and cursor == '0' then
   end
 end
 
--- Whether it did.
+-- Whether it did: Parked::release.
 local function release(child, parent)
   local key = prefix .. 'parked:' .. child
-  local known = redis.call('HMGET', key, 'dismissed', 'released_by', 'released_at')
-  local is_again = known[2] == parent and tonumber(known[3]) > tonumber(ARGV[3])
-  if known[1] ~= '' or is_again then
+  local known = redis.call('HMGET', key, 'dismissed', 'released_by', 'released_at', 'due')
+  if known[1] ~= '' then
+    return false
+  end
+  if known[2] == parent and tonumber(known[3]) > tonumber(ARGV[3]) then
+    if known[4] == '' then
+      make_due(child, number(tonumber(known[3]) + tonumber(ARGV[2]) - tonumber(ARGV[3])))
+    end
     return false
   end
   redis.call('HSET', key, 'parent', '', 'released_by', parent, 'released_at', ARGV[2])

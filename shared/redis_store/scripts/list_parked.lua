@@ -7,6 +7,8 @@ local entries = {}
 for place, member in ipairs(members) do
   local entry = redis.call('HMGET', prefix .. 'parked:' .. member, 'body', 'since', 'retries',
     'due', 'parent', 'dismissed', 'released_by', 'released_at', 'kind', 'job')
+  -- Parked by a version that did not know of releases.
+  entry[7], entry[8] = entry[7] or '', entry[8] or ''
   local is_dismissed = entry[6] == '' and 'no' or 'yes'
   if (ARGV[5] == '' or ARGV[5] == entry[9]) and (ARGV[6] == '' or ARGV[6] == entry[5])
     and (ARGV[7] == '' or ARGV[7] == entry[10])

@@ -296,6 +296,7 @@ impl ReportStore for Link {
             self.client(),
             report.at.as_micros().to_string(),
             report.at.before(SILENT).as_micros().to_string(),
+            report.at.after(SILENT).as_micros().to_string(),
             to_doc(report)?,
         ];
         self.run(script!("report"), &arguments).await

@@ -175,6 +175,10 @@ impl Weight {
     }
 
     fn learn(&mut self, grown: usize) {
+        // A unit of which nothing was read, such as a cancelled one, says nothing of others.
+        if grown == 0 {
+            return;
+        }
         if self.grown.len() == GROWN {
             self.grown.pop_front();
         }
@@ -894,6 +898,16 @@ mod tests {
             weight.learn(1_000);
         }
         assert_eq!(taken(&mut weight).len(), 8);
+    }
+
+    #[test]
+    fn units_of_which_nothing_was_read_say_nothing_of_others() {
+        let mut weight = Weight::of(Stage::Filter);
+        weight.learn(MOST_BYTES);
+        for _ in 0..2 * GROWN {
+            weight.learn(0);
+        }
+        assert_eq!(taken(&mut weight).len(), 1);
     }
 
     #[test]

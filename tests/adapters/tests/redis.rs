@@ -13,7 +13,7 @@ use domain::job::{Job, JobId, JobKind, JobScope, Pause, PausedBy, SalesforceStat
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
 use domain::unit::Stage;
-use domain::{ObjectKind, SalesforceId, Timestamp, Version};
+use domain::{ObjectKind, SalesforceId, Ticket, Timestamp, Version};
 use ports::conformance::stores::StoreHarness;
 use ports::stores::{
     LogEntry, LogLevel, LogQuery, Moved, ParkedFilter, Report, StoreError, Stores, UNSETTLED,
@@ -223,9 +223,59 @@ async fn processes_of_one_worker_report_beside_each_other() {
     assert_eq!(loader().await, (at(3), 2));
     two.reports.report("loader", &report(60, 1)).await.unwrap();
     assert_eq!(loader().await, (at(60), 1));
+    // Somebody's clock was an hour fast once.
+    one.reports
+        .report("loader", &report(3_600, 9))
+        .await
+        .unwrap();
+    two.reports.report("loader", &report(61, 1)).await.unwrap();
+    assert_eq!(loader().await, (at(61), 1));
     let key = format!("mosync:{{{}}}:reports", harness.deployment);
     let kept: u64 = harness.command(redis::cmd("HLEN").arg(key)).await;
     assert_eq!(kept, 1);
+}
+
+/// What a version parked that did not know of releases is read, released and taken up.
+#[tokio::test]
+async fn what_was_parked_before_releases_were_noted_is_read() {
+    let harness = Harness::new().await;
+    let stores = harness.stores().await;
+    let parent = SalesforceId::parse("005000000000001AAA").unwrap();
+    let ticket = Ticket {
+        version: Version::at(at(1)),
+        rule_revision: 0,
+        snapshot: 0,
+    };
+    let id = SalesforceId::parse("001000000000001AAA").unwrap();
+    let parked = Parked {
+        parent: Some((ObjectKind::User, parent)),
+        ..Parked::new(
+            (ObjectKind::Account, id),
+            Stage::Load,
+            FailureKind::ParentMissing,
+            "no owner".to_owned(),
+            ticket,
+            at(1),
+        )
+    };
+    stores
+        .parked
+        .park(std::slice::from_ref(&parked))
+        .await
+        .unwrap();
+    let key = format!("mosync:{{{}}}:parked:1{id}", harness.deployment);
+    let mut forget = redis::cmd("HDEL");
+    forget.arg(key).arg("released_by").arg("released_at");
+    assert_eq!(harness.command::<u64>(&forget).await, 2);
+    let entry = stores.parked.get(ObjectKind::Account, &id).await.unwrap();
+    assert_eq!(entry, Some(parked));
+    let accepted = [(ObjectKind::User, parent)];
+    let released = stores
+        .parked
+        .accepted(&accepted, Version::at(at(2)), at(2))
+        .await;
+    assert_eq!(released, Ok(1));
+    assert!(stores.parked.take_due(at(2), 10).await.unwrap().is_some());
 }
 
 /// The server did it, its answer was lost: the repeat changes nothing.

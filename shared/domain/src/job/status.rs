@@ -239,7 +239,7 @@ impl Job {
         self.is_over().then_some(last)
     }
 
-    /// Why it has failed, when it has: its error, or by how much the sums of which object do not
+    /// What is wrong with its end: why it has failed, or by how much the sums of which object do not
     /// close. Those of a cancelled job close too: what was not sent is counted as cancelled.
     #[must_use]
     pub fn failure(&self) -> Option<String> {

@@ -41,7 +41,8 @@ impl Report {
         reports.sort_by_key(|report| report.at);
         let mut whole = reports.pop()?;
         reports.retain(|report| whole.at.since(report.at) <= SILENT);
-        for report in reports {
+        // What is known already is newer.
+        for report in reports.into_iter().rev() {
             if report.state.gravity() > whole.state.gravity() {
                 whole.state = report.state;
             }
@@ -151,6 +152,16 @@ mod tests {
             report(21, WorkerState::Running, &[(UNSETTLED, 7), (OLDEST, 6)])
         );
         assert_eq!(together(&[&gone]), gone);
+        let [first, then, last] = [(10, 1), (11, 2), (12, 3)].map(|(at, figure)| {
+            let figures = [("api_used", figure)];
+            report(
+                at,
+                WorkerState::Running,
+                if at == 12 { &[] } else { &figures },
+            )
+        });
+        let used = together(&[&then, &last, &first]).figures["api_used"];
+        assert_eq!(used, 2, "what was said last");
         let mut failing = report(19, failing(), &[(UNSETTLED, 0)]);
         failing.out_of_reach.insert(Dependency::Mos);
         let whole = together(&[&failing, &idle]);

@@ -320,6 +320,29 @@ pub async fn parked_children_are_not_released_over_and_over(harness: &dyn StoreH
     // The other parent that it turns out to lack, at once.
     fails_for(two, 21 + again).await;
     assert_eq!(accepted(two, 22 + again).await, 1);
+    // One whose retries are used up has no time of its own to wait for.
+    let mut last = parked(ObjectKind::Contact, 2);
+    last.kind = FailureKind::ParentMissing;
+    last.parent = Some(one);
+    last.retries = domain::failure::MAX_RETRIES_BY_ITSELF + 1;
+    let stores = harness.stores().await;
+    let (object, id) = key(&last);
+    for (second, released, due) in [
+        (30 + again, 1, 30 + again),
+        (40 + again, 0, 30 + again + again),
+    ] {
+        assert_eq!(stores.parked.park(&[last.clone()]).await, Ok(()));
+        assert_eq!(accepted(one, second).await, released);
+        let entry = stores.parked.get(object, &id).await;
+        let entry = entry.expect("the store answers").expect("an entry");
+        assert_eq!(entry.retry_at, Some(at(due)));
+        // Taken up, and failed again.
+        stores
+            .parked
+            .take_due(at(second), 10)
+            .await
+            .expect("the store answers");
+    }
 }
 
 /// However many wait for the same parent, all that are open are released by its acceptance.
