@@ -2,11 +2,12 @@
 
 use browser::Browser;
 use browser::world::OTTO;
-use fake_mos::{Fault, RejectCode};
+use fake_mos::Fault;
 use serde_json::{Value, json};
 use testkit::TcpProxy;
 use testkit::proxy::Behaviour;
 
+use crate::records::refuse;
 use crate::settings::figure;
 use crate::{signed_in, world};
 
@@ -65,15 +66,7 @@ async fn what_changed_while_the_connection_was_away_is_shown_when_it_is_back() {
     for (number, behaviour) in [(1, gone), (2, other)] {
         lose(&browser, &proxy, behaviour).await;
         let id = world.open_deals().remove(number);
-        world.break_mos(Fault::Reject {
-            code: RejectCode::ValueTooLong,
-            field: Some("name".to_owned()),
-            probability: None,
-            ids: vec![id.clone()],
-            count: None,
-        });
-        world.update("Opportunity", &id, &json!({"NextStep": "Call back"}));
-        let status = world.rest().await;
+        let status = refuse(&world, &id).await;
         assert_eq!(status["parked"]["value_too_long"], number);
         proxy.heal();
         until_live(&browser, "on").await;

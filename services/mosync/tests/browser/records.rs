@@ -3,24 +3,29 @@
 use browser::world::{ANNA, OTTO};
 use browser::{Browser, World};
 use fake_mos::{Fault, RejectCode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{signed_in, world};
 
 /// mOS refuses an opportunity, which is parked for that; its id.
 pub(crate) async fn refused(world: &World) -> String {
     let id = world.open_deals().pop().unwrap();
+    let status = refuse(world, &id).await;
+    assert_eq!(status["parked"], json!({"value_too_long": 1}));
+    id
+}
+
+/// The same of one that is named; the status then.
+pub(crate) async fn refuse(world: &World, id: &str) -> Value {
     world.break_mos(Fault::Reject {
         code: RejectCode::ValueTooLong,
         field: Some("name".to_owned()),
         probability: None,
-        ids: vec![id.clone()],
+        ids: vec![id.to_owned()],
         count: None,
     });
-    world.update("Opportunity", &id, &json!({"NextStep": "Call back"}));
-    let status = world.rest().await;
-    assert_eq!(status["parked"], json!({"value_too_long": 1}));
-    id
+    world.update("Opportunity", id, &json!({"NextStep": "Call back"}));
+    world.rest().await
 }
 
 #[tokio::test(flavor = "multi_thread")]
