@@ -61,6 +61,7 @@
   const own = state && state.dataset.own;
   let isReading = false;
   let isNew = false;
+  let ownPause = OWN_EVERY;
   async function readOwn() {
     isNew = true;
     if (!own || isReading) return;
@@ -68,16 +69,21 @@
     while (isNew && source) {
       isNew = false;
       try {
-        const answer = await fetch(own, { cache: "no-store" });
+        // Such a request is no sign that anybody is there.
+        const answer = await fetch(own, { cache: "no-store", headers: { "x-mosync-by-itself": "1" } });
+        // What it says now it says again: not before something has changed.
+        if (answer.status >= 400 && answer.status < 500) break;
         if (!answer.ok) throw new Error(answer.statusText);
+        ownPause = OWN_EVERY;
         const page = new DOMParser().parseFromString(await answer.text(), "text/html");
         for (const part of page.querySelectorAll("[data-live-own]")) {
           show(`[data-live-own="${part.dataset.liveOwn}"]`, part.innerHTML);
         }
       } catch {
         isNew = true;
+        ownPause = Math.min(ownPause * 2, LONGEST);
       }
-      await new Promise((done) => setTimeout(done, OWN_EVERY));
+      await new Promise((done) => setTimeout(done, ownPause));
     }
     isReading = false;
   }

@@ -12,7 +12,7 @@ pub(crate) mod logs;
 mod notifications;
 mod org;
 mod parked;
-mod settings;
+pub(crate) mod settings;
 pub(crate) mod standing;
 mod status;
 mod users;

@@ -15,6 +15,9 @@ use crate::pages::{self, MAX_FORM};
 use crate::rights::Right;
 use crate::{Author, Caller, OpsError};
 
+/// What a page's script sends with requests that nobody has asked for.
+const BY_ITSELF_HEADER: &str = "x-mosync-by-itself";
+
 /// How somebody who does not get in is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Front {
@@ -105,7 +108,9 @@ impl Watch {
             Kind::Look
         };
         // A page asks for its figures for as long as it is open, whether anybody looks at it or not.
-        let keeps = request.uri().path() != pages::LIVE;
+        let is_by_itself =
+            request.uri().path() == pages::LIVE || headers.contains_key(BY_ITSELF_HEADER);
+        let keeps = !is_by_itself;
         async move { console.person(headers, &peer, kind, keeps).await }
     }
 

@@ -69,6 +69,8 @@ impl Cell {
 /// What was counted when so many were open.
 struct Census {
     at: Timestamp,
+    /// How long that took.
+    took: Duration,
     open: BTreeMap<FailureKind, u64>,
     cells: Arc<Vec<Cell>>,
 }
@@ -146,11 +148,12 @@ impl Operations {
     async fn census(&self) -> Result<Arc<Vec<Cell>>, OpsError> {
         let mut known = self.parked_memory.0.lock().await;
         let (now, open) = (self.now(), self.stores.parked.counts().await?);
-        if let Some(census) = &*known
-            && census.open == open
-            && now.since(census.at) < FRESH
-        {
-            return Ok(Arc::clone(&census.cells));
+        if let Some(census) = &*known {
+            let age = now.since(census.at);
+            // While ever more are parked, it is counted for a small part of the time.
+            if (census.open == open && age < FRESH) || age < census.took * 10 {
+                return Ok(Arc::clone(&census.cells));
+            }
         }
         let mut cells = BTreeMap::<(Bucket, bool, String), GroupView>::new();
         let (mut after, mut records) = (None, 0);
@@ -173,8 +176,10 @@ impl Operations {
             }
         });
         let cells = Arc::new(cells.collect::<Vec<_>>());
+        let at = self.now();
         *known = (records >= BATCH).then(|| Census {
-            at: now,
+            at,
+            took: at.since(now),
             open,
             cells: Arc::clone(&cells),
         });
@@ -310,6 +315,8 @@ impl Operations {
         if touched == 0 {
             done.clone()?;
         }
+        // Whoever has given an order looks for what came of it.
+        *self.parked_memory.0.lock().await = None;
         let which = described(selection, touched);
         // What was done is told also where not all of it was.
         let end = match &done {
@@ -318,7 +325,14 @@ impl Operations {
         };
         let about = About::topic("parked").because(deed.reason());
         let noted = self.note(about, by, format!("{which}: {message}{end}"));
-        done.and(noted.await)?;
+        let half_done = |error: OpsError, then: &str| {
+            OpsError::OutOfReach(format!(
+                "the order was carried out for {which}; {then}: {error}"
+            ))
+        };
+        let noted = noted.await;
+        done.map_err(|error| half_done(error, "then it stopped, so give it again for the others"))?;
+        noted.map_err(|error| half_done(error, "the integration log does not say so"))?;
         Ok(Touched { records: touched })
     }
 

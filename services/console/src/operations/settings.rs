@@ -8,6 +8,8 @@ mod save;
 use domain::settings::{SettingsRevision, diff};
 use futures::Stream;
 
+pub(crate) use save::NOT_KNOWN;
+
 use super::{MAX_PAGE, Operations, page_size};
 use crate::OpsError;
 use crate::views::{

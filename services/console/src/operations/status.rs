@@ -522,7 +522,11 @@ fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<Str
     let is_trouble = |job: &&Job| made_good.is_none_or(|since| job.requested > since);
     let failed = jobs.iter().filter(is_trouble).filter_map(|job| {
         let why = job.failure()?;
-        Some(format!("{} has failed: {why}", job.id))
+        let how = match job.outcome() {
+            Some(MosStatus::Cancelled) => "is cancelled, and its sums do not close",
+            _ => "has failed",
+        };
+        Some(format!("{} {how}: {why}", job.id))
     });
     let held = jobs.iter().filter(|job| !job.is_over()).filter_map(|job| {
         if job.is_stalled(now) {

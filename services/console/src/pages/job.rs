@@ -67,6 +67,12 @@ struct Written {
     error: Option<String>,
 }
 
+impl Written {
+    const fn is_empty(&self) -> bool {
+        self.reason.is_empty() && self.error.is_none()
+    }
+}
+
 pub(super) async fn show(
     State(desk): State<Desk>,
     context: PageContext,
@@ -184,9 +190,11 @@ async fn page(
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {
         (live("stages", &stages::both(&job)))
-        (live("orders", &html! {
+        @let orders = html! {
             @if may_steer { (card::card("Orders", &orders(context, &job, written))) }
-        }))
+        };
+        // What is wrong with an order, and what was written for it, stays where it is.
+        @if written.is_empty() { (live("orders", &orders)) } @else { (orders) }
         (live("records", &card::card("What became of the records", &tally(&job))))
         (live("parked", &card::card("Parked records of this job", &errors(context, &job, &groups))))
         (live("log", &card::with_actions(

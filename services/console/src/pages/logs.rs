@@ -17,6 +17,7 @@ use super::{Desk, PageFault, assets, download, explain, fault, job};
 use crate::operations::logs::{ACCESS, query_of};
 use crate::rights::Right;
 use crate::views::{Format, LogLine, LogPageView, LogSearch};
+use crate::wording;
 
 /// Where it is.
 pub(super) const PATH: &str = "/logs";
@@ -332,7 +333,7 @@ pub(super) fn lines(context: &PageContext, lines: &[LogLine]) -> Markup {
             badge::level(line.level),
             html! { a href=(pager::address(PATH, &[("topic", &line.topic)])) { (line.topic) } },
             html! {
-                (time::within(&line.message))
+                (said(line))
                 @if line.record.is_some() || line.job.is_some() { p.about { (about(context, line)) } }
             },
         ]
@@ -340,6 +341,11 @@ pub(super) fn lines(context: &PageContext, lines: &[LogLine]) -> Markup {
     html! {
         div.log { (table::table("Lines of the log", &["Time", "Level", "Topic", "What happened"], rows)) }
     }
+}
+
+/// A line as pages say it.
+fn said(line: &LogLine) -> Markup {
+    time::within(&wording::on_pages(&line.message))
 }
 
 fn about(context: &PageContext, line: &LogLine) -> Markup {
@@ -364,7 +370,7 @@ fn timeline(lines: &[LogLine]) -> Markup {
             @for line in lines {
                 li class=(line.level.name()) {
                     p.timeline-time { (time::at(line.at)) " " (badge::level(line.level)) " " (line.topic) }
-                    p { (time::within(&line.message)) }
+                    p { (said(line)) }
                     @if let Some(id) = &line.job { p.about { (job::link(id, id)) } }
                 }
             }

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::Desk;
 use super::context::PageContext;
-use super::fault::sentence;
+use super::fault::{self, sentence};
 use super::layout::Page;
 use super::parts::icon::Icon;
 use super::parts::{badge, card, form, notice};
@@ -356,7 +356,7 @@ async fn page(
         .script(SCRIPT);
     if let Some(why) = unlisted {
         page = page.notice(notice::warning(
-            &html! { "The fields of the org cannot be listed now: " (why) },
+            &html! { "The fields of the org cannot be listed now: " (fault::said(&why)) },
         ));
     }
     if !faults.is_empty() {

@@ -130,7 +130,12 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
             let page = page(desk, context, &search, &Written::default()).await;
             page.map(|page| page.notice(notice::done(&said(deed, records))))
         }
-        Err(error @ (OpsError::Invalid(_) | OpsError::NotFound(_) | OpsError::Conflict(_))) => {
+        Err(
+            error @ (OpsError::Invalid(_)
+            | OpsError::NotFound(_)
+            | OpsError::Conflict(_)
+            | OpsError::OutOfReach(_)),
+        ) => {
             let sentence = fault::sentence(&error.to_string());
             let lacks_reason = deed == Deed::Dismiss && reason.is_none();
             let written = Written {
@@ -140,7 +145,8 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
             };
             let page = page(desk, context, &search, &written).await;
             let status = error.status();
-            page.map(|page| {
+            // Should the list be out of reach as well, what became of the order says more.
+            page.map_err(|_unread| error).map(|page| {
                 page.notice(notice::failed(&html! { (sentence) }))
                     .status(status)
             })

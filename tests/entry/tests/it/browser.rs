@@ -91,6 +91,12 @@ impl<'a> Browser<'a> {
         self.send(self.client.get(self.house.url(path))).await
     }
 
+    /// What a page's script asks for without anybody's doing.
+    pub(crate) async fn get_by_itself(&self, path: &str) -> Page {
+        let request = self.client.get(self.house.url(path));
+        self.send(request.header("x-mosync-by-itself", "1")).await
+    }
+
     /// The status alone; `None` when there was no answer.
     pub(crate) async fn try_get(&self, path: &str) -> Option<StatusCode> {
         let asked = self.client.get(self.house.url(path)).send().await;

@@ -358,15 +358,19 @@ async fn every_salesforce_tab_can_sign_in_however_long_it_was_open() {
 async fn a_page_that_is_open_and_nobody_looks_at_keeps_no_session_from_ending() {
     let house = House::open().await;
     let browser = signed_in(&house, ANNA).await;
+    // A script of the page reads it again by itself.
+    let by_itself = async || browser.get_by_itself("/jobs").await;
     for _ in 0..7 {
         house.pass(4 * 60);
         assert_eq!(browser.get("/events").await.status, StatusCode::OK);
+        assert_eq!(by_itself().await.status, StatusCode::OK);
     }
     house.pass(2 * 60);
     assert_eq!(
         browser.get("/events").await.status,
         StatusCode::UNAUTHORIZED
     );
+    assert_eq!(by_itself().await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test]

@@ -296,6 +296,10 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
         text.contains("id=\"reason-error\"") && text.contains("aria-invalid"),
         "{text}"
     );
+    // A script that reads the page anew leaves that where it is.
+    assert!(!text.contains("data-live-own=\"orders\""), "{text}");
+    let anew = browser.page(&path).await;
+    assert!(anew.contains("data-live-own=\"orders\""), "{anew}");
     assert_ne!(
         desk.stored(&job.id).await.salesforce,
         SalesforceStatus::Cancelled

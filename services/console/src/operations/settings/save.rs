@@ -21,6 +21,9 @@ pub(super) struct Ready {
     pub(super) changes: Vec<Change>,
 }
 
+/// Of a store that took an order and never answered.
+pub(crate) const NOT_KNOWN: &str = "whether the settings were saved is not known";
+
 impl Operations {
     /// Saves a document that was made from the revision in force. What it newly lets in is brought
     /// to mOS by the job that is answered.
@@ -234,7 +237,7 @@ impl Operations {
     ) -> OpsError {
         let StoreError::Conflict { .. } = error else {
             return OpsError::OutOfReach(format!(
-                "{error}; whether the settings were saved is not known: look at `mosync settings get` when it answers"
+                "{error}; {NOT_KNOWN}: look at `mosync settings get` when it answers"
             ));
         };
         if let Some(mut turn) = turn

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::effect;
 use super::written::{Faults, Written};
 use super::{PATH, SCRIPT, answer, form};
+use crate::operations::settings::NOT_KNOWN;
 use crate::pages::Desk;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
@@ -244,7 +245,8 @@ pub(in crate::pages) async fn look(
     answer(&context, page)
 }
 
-/// Something is out of reach, so nothing is saved yet: it is kept on the page, to be saved again.
+/// Something is out of reach: what was to be saved is kept on the page, to be saved again. Should it
+/// be saved already, that is a conflict then, which shows both.
 async fn held(
     desk: &Desk,
     context: &PageContext,
@@ -252,16 +254,21 @@ async fn held(
     error: &OpsError,
 ) -> Result<Page, OpsError> {
     let base = received.asked.base.unwrap_or_default();
-    let before = desk.operations.settings_revision(base).await?.settings;
-    let changes = received.asked.settings.as_ref().map(|document| {
-        let after = document.read(&before).settings;
-        domain::settings::diff(&before, &after)
+    // The very store may be away that did not answer.
+    let before = desk.operations.settings_revision(base).await.ok();
+    let document = received.asked.settings.as_ref();
+    let changes = before.zip(document).map(|(before, document)| {
+        let after = document.read(&before.settings).settings;
+        domain::settings::diff(&before.settings, &after)
     });
     let changes = changes.unwrap_or_default();
     let page = untold(context, &changes, (base, &received.document), received.came);
-    let said = crate::pages::fault::sentence(&error.to_string());
+    let error_said = error.to_string();
+    let is_open = error_said.contains(NOT_KNOWN);
+    let said = crate::pages::fault::sentence(&error_said);
     Ok(page.status(error.status()).notice(notice::failed(&html! {
-        p { strong { "Nothing was saved." } " " (said) }
+        @if !is_open { p { strong { "Nothing was saved." } } }
+        p { (said) }
         p { "Your change is kept on this page: save it again when that answers." }
     })))
 }

@@ -5,12 +5,12 @@ use maud::{Markup, html};
 use super::filter::{self, Choice};
 use super::written::{DAILY, Faults, Written};
 use super::{CHECKLIST, HISTORY, PATH, SCRIPT, SYNC_ALL, TRANSFER};
-use crate::pages::assets;
 use crate::pages::context::PageContext;
 use crate::pages::layout::Page;
 use crate::pages::parts::form::{self, Field};
 use crate::pages::parts::icon::Icon;
 use crate::pages::parts::{card, notice, time};
+use crate::pages::{assets, fault};
 use crate::views::{FieldList, SettingsView};
 
 /// The form's id, by which the buttons of the header belong to it.
@@ -70,7 +70,7 @@ pub(super) fn page(context: &PageContext, shown: &Shown<'_>) -> Page {
             (card::card("Basic settings", &basic(written, faults, context.org.time_zone.as_deref())))
             (card::card("Opportunity Filter", &html! {
                 @if let Err(why) = &shown.fields {
-                    (notice::warning(&html! { "The fields of the org cannot be listed now: " (why) }))
+                    (notice::warning(&html! { "The fields of the org cannot be listed now: " (fault::said(why)) }))
                 }
                 p.only-read id=(filter::SAID) role="status" {}
                 (filter::builder(written, faults, choice))
