@@ -6,8 +6,8 @@
 #   tests/run.sh --brokers all    also the queue's tests on RabbitMQ 4.x (Debian, as root)
 #   tests/run.sh --long           only what takes hours, built for release: 500 scenarios of changing
 #                                 rules; full loads of 200,000 opportunities, killed in 20 rounds;
-#                                 and how long previews and explanations take. It prints what it
-#                                 measured, and fails where a bar is missed
+#                                 and the benches. It prints what it measured, and fails where a bar
+#                                 is missed
 #
 # What is missing is installed from Debian packages where that is possible, and named where not: a
 # test is never left out because its server is not there. Nothing is tried twice.
@@ -107,6 +107,20 @@ test_long() {
         cargo test --release --locked -p mosync --test e2e -- load:: --nocapture --test-threads 1
 }
 
+# What fails where its bar is missed.
+bench() {
+    local package=$1
+    shift
+    for bench in "$@"; do
+        cargo bench --locked -p "$package" --bench "$bench"
+    done
+}
+
+# Runs one of the above, and keeps what it said.
+measured() {
+    "$@" 2>&1 | tee -a "$measurements"
+}
+
 if [ "${CI:-}" = true ]; then
     # Never read again, and a third of the disk.
     export CARGO_INCREMENTAL=0
@@ -123,13 +137,20 @@ if [ "$brokers" = all ]; then
 fi
 
 if [ -n "$long" ]; then
+    measurements=$(mktemp)
+    trap 'rm -f "$measurements"' EXIT
     say "Scenarios of changing rules"
     test_scenarios
     say "Full loads at size"
-    test_long
-    say "How long previews and explanations take"
-    cargo bench --locked -p operators --bench preview
-    cargo bench --locked -p mosync --bench explain
+    measured test_long
+    say "Benches"
+    measured bench mosync full_load explain
+    measured bench operators preview first_page
+    measured bench fake-salesforce bulk
+    if grep MISSED "$measurements"; then
+        say "Bars were missed"
+        exit 1
+    fi
     say "All good"
     exit 0
 fi

@@ -3,7 +3,6 @@
 //! permission snapshot up to date ([`poll`]).
 
 mod companions;
-mod holders;
 pub mod poll;
 
 use std::sync::{Arc, Mutex, PoisonError};

@@ -14,13 +14,11 @@ use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
 use runtime::expiring::Expiring;
 use runtime::gate::Gate;
+use runtime::holders::{self, Requirements};
 use runtime::reasons::{Reason, Reasons};
 use runtime::worker::Outage;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
-
-use crate::holders;
-pub use crate::holders::Requirements;
 
 /// What the gate's reasons are about.
 const PERMISSIONS: &str = "permissions";

@@ -8,6 +8,7 @@ use lapin::Channel;
 use lapin::message::BasicGetMessage;
 use lapin::options::{BasicAckOptions, BasicGetOptions};
 use ports::queue::{DeadAction, DeadLetter, Message};
+use sha2::{Digest as _, Sha256};
 
 use crate::envelope::{self, Death, Headers};
 use crate::session::{Fault, Refusal, Session, within_deadline};
@@ -137,13 +138,30 @@ async fn take(channel: &Channel) -> Result<Option<BasicGetMessage>, Fault> {
 fn letter(taken: &BasicGetMessage) -> DeadLetter {
     let delivery = &taken.delivery;
     let (death, attempt) = envelope::death(&delivery.properties, delivery.routing_key.as_str());
+    let mut message = envelope::message(&delivery.properties, delivery.data.clone());
+    if message.id.is_empty() {
+        message.id = id_of(&death, &message.body);
+    }
     DeadLetter {
-        message: envelope::message(&delivery.properties, delivery.data.clone()),
+        message,
         queue: death.queue,
         reason: death.reason,
         attempt,
         since: death.at,
     }
+}
+
+/// By which people name a message that a stranger published without a message id: the same
+/// whenever it is looked at.
+fn id_of(death: &Death, body: &[u8]) -> String {
+    let since = death.at.map_or(0, Timestamp::as_micros);
+    let mut digest = Sha256::new();
+    digest.update(&death.queue);
+    digest.update(since.to_be_bytes());
+    digest.update(body);
+    let digest = digest.finalize();
+    let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
+    format!("without-id-{}", hex.collect::<String>())
 }
 
 /// Closes the channel, then waits until the queue shows again what the channel held: the broker

@@ -12,6 +12,7 @@ use runtime::config::Config;
 use runtime::expiring::Expiring;
 use runtime::gate::{Gate, Gates};
 use runtime::health::Readiness;
+use runtime::holders::Requirements;
 use runtime::in_hand::InHand;
 use runtime::lifecycle::Lifecycle;
 use runtime::outages::Outages;
@@ -174,9 +175,9 @@ pub fn start(
     }
 }
 
-fn requirements(config: &Config) -> permission::poll::Requirements {
+fn requirements(config: &Config) -> Requirements {
     let some = |text: &String| (!text.is_empty()).then(|| text.clone());
-    permission::poll::Requirements {
+    Requirements {
         permission_sets: config.salesforce.permission_sets.clone(),
         namespace: config.salesforce.namespace.clone(),
         permission_set_licence: some(&config.salesforce.permission_set_licence),

@@ -1,6 +1,7 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
 //! worker loop, its gates, outages and what it has in hand, what is told of interruptions, reading records back and counting them, counting API
-//! requests, and whether the connected org may be worked on.
+//! requests, and whether the connected org may be worked on,
+//! and who holds the permission sets.
 
 pub mod by_owner;
 pub mod calls;
@@ -12,6 +13,7 @@ pub mod fields;
 pub mod figures;
 pub mod gate;
 pub mod health;
+pub mod holders;
 pub mod in_hand;
 pub mod interruptions;
 pub mod lifecycle;

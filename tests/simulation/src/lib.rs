@@ -10,6 +10,8 @@
 //! `tests/run.sh --long` does. A seed that fails prints the command that replays it.
 
 #[cfg(test)]
+mod beside_live;
+#[cfg(test)]
 mod bulk;
 #[cfg(test)]
 mod calls;

@@ -46,11 +46,11 @@ impl Handler for Touchy {
     }
 }
 
-fn id(n: usize) -> SalesforceId {
+pub(crate) fn id(n: usize) -> SalesforceId {
     SalesforceId::parse(&format!("00600000000000{n}")).unwrap()
 }
 
-fn unit(ids: &[SalesforceId]) -> Envelope {
+pub(crate) fn unit(ids: &[SalesforceId]) -> Envelope {
     let job = JobId::of("live-2026-06-15T12");
     let record = |id: &SalesforceId| UnitRecord {
         object: ObjectKind::Opportunity,

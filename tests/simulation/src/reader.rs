@@ -51,6 +51,7 @@ use crate::world::TOPIC;
 mod chunks;
 mod heavy;
 mod position;
+mod window;
 
 /// More than two units of them.
 const DEALS: usize = 450;
@@ -69,9 +70,12 @@ enum Breach {
     Expires,
     Garbage,
     FewerRows,
+    MoreRows,
     OtherHeader,
     /// The results are refused, not the statement.
     Results,
+    /// The query takes Salesforce too long.
+    TooSlow,
 }
 
 impl Breach {
@@ -82,8 +86,9 @@ impl Breach {
             Self::Aborted => "somebody aborted the query for Opportunity",
             Self::Expires => "have expired in Salesforce",
             Self::Garbage => "rows were promised for a page",
-            Self::FewerRows => "rows were promised for the query",
+            Self::FewerRows | Self::MoreRows => "rows were promised for the query",
             Self::OtherHeader => "Fax",
+            Self::TooSlow => "QUERY_TIMEOUT : simulated",
             Self::Results => "INVALID_QUERY_LOCATOR: the results timed out",
         }
     }
@@ -254,6 +259,10 @@ impl Source for Breaching {
             query.state = BulkState::Failed;
             query.error = Some("simulated failure".to_owned());
         }
+        if self.breaches(Breach::TooSlow) {
+            query.state = BulkState::Failed;
+            query.error = Some(Breach::TooSlow.reason().to_owned());
+        }
         if self.breaches(Breach::Aborted) {
             query.state = BulkState::Aborted;
         }
@@ -262,6 +271,9 @@ impl Source for Breaching {
         }
         if query.state == BulkState::JobComplete && self.breaches(Breach::FewerRows) {
             query.records += 1;
+        }
+        if query.state == BulkState::JobComplete && self.breaches(Breach::MoreRows) {
+            query.records -= 1;
         }
         Ok(query)
     }
@@ -639,13 +651,19 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
         Breach::Expires,
         Breach::Garbage,
         Breach::FewerRows,
+        Breach::MoreRows,
         Breach::OtherHeader,
         Breach::Results,
+        Breach::TooSlow,
     ] {
         // Garbage may be the line's fault: the page is asked for again before the query is.
         let once = match breach {
-            Breach::Fails | Breach::Aborted | Breach::Expires => 1,
-            Breach::Garbage | Breach::FewerRows | Breach::OtherHeader | Breach::Results => 4,
+            Breach::Fails | Breach::Aborted | Breach::Expires | Breach::TooSlow => 1,
+            Breach::Garbage
+            | Breach::FewerRows
+            | Breach::MoreRows
+            | Breach::OtherHeader
+            | Breach::Results => 4,
         };
         for (times, completes) in [(once, true), (once * 3, true), (100_000, false)] {
             let bench = Bench::new(3, 10).await;
@@ -667,6 +685,14 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
                 assert_eq!(job.progress.generation, 4);
             }
             assert!(bench.log_says("begins again").await, "{breach:?}");
+            let deals = &job.progress.objects[&ObjectKind::Opportunity];
+            assert_eq!(
+                deals.errors,
+                u64::from(job.progress.generation),
+                "{breach:?}"
+            );
+            let error = deals.last_error.as_deref().unwrap();
+            assert!(error.contains(breach.reason()), "{breach:?}: {error}");
             listener.abort();
         }
     }
@@ -709,6 +735,26 @@ async fn a_semi_join_that_is_refused_late_is_done_without() {
     listener.abort();
 }
 
+/// Salesforce takes the statement and gives it up later.
+#[tokio::test(start_paused = true)]
+async fn a_semi_join_that_takes_too_long_is_done_without() {
+    let bench = Bench::new(16, 0).await;
+    *bench.source.breach.lock().unwrap() = Some(Breach::TooSlow);
+    bench.source.times.store(1, Ordering::SeqCst);
+    let listener = started(bench.listener());
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    bench.is_complete(&job, true).await;
+    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    assert_eq!(plan.notes.len(), 1, "{:?}", plan.notes);
+    for statement in plan.phases.iter().flatten() {
+        let was_slow = statement.object == ObjectKind::User;
+        assert_eq!(statement.form == Form::Plain, was_slow);
+    }
+    assert!(bench.log_says("without the semi-join").await);
+    listener.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn results_that_are_refused_say_nothing_about_semi_joins() {
     let bench = Bench::new(13, 0).await;
@@ -720,6 +766,8 @@ async fn results_that_are_refused_say_nothing_about_semi_joins() {
     bench.is_complete(&job, false).await;
     let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
     assert_eq!(plan.notes, [""; 0]);
+    assert!(bench.log_says("waits and asks again").await);
+    assert!(bench.log_says(" goes on").await);
     listener.abort();
 }
 

@@ -39,6 +39,8 @@ async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
     while at_end().await.is_none() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
+    let last_event = async || position.stream(TOPIC).await.unwrap().unwrap().last_event;
+    assert_eq!(last_event().await, None, "keep-alives are no events");
     world.kill(Service::Listener).await;
     let first = at_end().await;
     for _ in 0..EVENTS {
@@ -56,4 +58,11 @@ async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
     };
     let missed = world.log.events_after(Some(&end.0), EVENTS).unwrap();
     assert_eq!(missed.len(), 0, "events were still at the server");
+    let heard = last_event().await.unwrap();
+    // Keep-alives that follow leave it where it was.
+    let stored = async || position.stream(TOPIC).await.unwrap().unwrap().heard;
+    while stored().await <= heard {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    assert_eq!(last_event().await, Some(heard));
 }

@@ -91,7 +91,7 @@ pub(crate) struct World {
     /// How long what is over is kept.
     pub(crate) retention: Retention,
     /// What counts as permission, for the permission service's next start.
-    pub(crate) requirements: permission::poll::Requirements,
+    pub(crate) requirements: runtime::holders::Requirements,
 }
 
 impl World {
@@ -153,7 +153,7 @@ impl World {
             bulk_from,
             refreshed_every: Duration::from_secs(24 * 3_600),
             retention: Retention::default(),
-            requirements: permission::poll::Requirements {
+            requirements: runtime::holders::Requirements {
                 permission_sets: vec!["mOS_Admin".to_owned(), "mOS_User".to_owned()],
                 namespace: String::new(),
                 permission_set_licence: None,

@@ -5,11 +5,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use domain::permission::{Assignment, Grant, Reading, decide};
-use domain::row::Fields;
-use domain::{Row, SalesforceId, Timestamp, soql};
+use domain::permission::decide;
+use domain::{SalesforceId, Timestamp};
 use ports::source::SourceError;
-use runtime::readback::{RelatedQuery, for_each_related, for_each_row};
+use runtime::holders::{self, Requirements};
 
 use super::Operations;
 use crate::OpsError;
@@ -110,65 +109,19 @@ impl Operations {
         Ok(holding)
     }
 
-    /// Whether an assignment of the set, or of a group that has it, counts for the user.
+    /// Whether an assignment of the set (with its namespace), or of a group that has it, counts for
+    /// the user.
     async fn assigned(&self, user: SalesforceId, set: &str) -> Result<bool, SourceError> {
-        const ASSIGNED: &str = "AssigneeId, Assignee.IsActive, ExpirationDate, IsActive, IsRevoked, PermissionSetGroupId, PermissionSet.Name, PermissionSet.NamespacePrefix, PermissionSet.HasActivationRequired";
-        let soql = format!(
-            "SELECT {ASSIGNED} FROM PermissionSetAssignment WHERE AssigneeId = {}",
-            soql::quote(user.as_str())
-        );
-        let mut rows = Vec::new();
-        for_each_row(&*self.source, &soql, false, |row| {
-            rows.push(row.clone());
-            true
-        })
-        .await?;
-        let rows = rows.iter().map(opened).collect::<Result<Vec<_>, _>>()?;
-        let groups: BTreeSet<SalesforceId> = rows.iter().filter_map(group_of).collect();
-        let groups = self.groups_with(set, &groups).await?;
-        let mut reading = Reading::default();
-        for fields in &rows {
-            let needs = match group_of(fields) {
-                None if is_set(fields, set) => {
-                    Some((fields.flag("PermissionSet.HasActivationRequired"), false))
-                }
-                None => None,
-                Some(group) => groups.get(&group).copied(),
-            };
-            if let Some(needs) = needs {
-                reading
-                    .assignments
-                    .push(assignment(user, set, fields, needs)?);
-            }
-        }
-        Ok(decide(&reading, self.now()).holders.contains_key(&user))
-    }
-
-    /// Those of the groups that have the set, and whether the set and the group need activation.
-    async fn groups_with(
-        &self,
-        set: &str,
-        groups: &BTreeSet<SalesforceId>,
-    ) -> Result<BTreeMap<SalesforceId, (bool, bool)>, SourceError> {
-        let query = RelatedQuery {
-            select: "PermissionSetGroupId, PermissionSetGroup.HasActivationRequired, PermissionSet.Name, PermissionSet.NamespacePrefix, PermissionSet.HasActivationRequired",
-            from: "PermissionSetGroupComponent",
-            field: "PermissionSetGroupId",
-            and: "",
+        // No API name has two underscores in a row.
+        let (namespace, set) = set.split_once("__").unwrap_or(("", set));
+        let requirements = Requirements {
+            permission_sets: vec![set.to_owned()],
+            namespace: namespace.to_owned(),
+            permission_set_licence: None,
+            package_namespace: None,
         };
-        let mut found = BTreeMap::new();
-        for_each_related(&*self.source, query, groups, |row| {
-            let Ok(fields) = row.fields() else { return };
-            if let Some(group) = group_of(&fields).filter(|_| is_set(&fields, set)) {
-                let needs = (
-                    fields.flag("PermissionSet.HasActivationRequired"),
-                    fields.flag("PermissionSetGroup.HasActivationRequired"),
-                );
-                found.insert(group, needs);
-            }
-        })
-        .await?;
-        Ok(found)
+        let reading = holders::read_of(&*self.source, &requirements, user).await?;
+        Ok(decide(&reading, self.now()).holders.contains_key(&user))
     }
 
     fn holdings(&self) -> MutexGuard<'_, BTreeMap<SalesforceId, (Timestamp, Holding)>> {
@@ -190,52 +143,4 @@ impl Operations {
         let memory = self.standing_memory.0.lock();
         memory.unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn opened(row: &Row) -> Result<Fields<'_>, SourceError> {
-    row.fields()
-        .map_err(|error| SourceError::Garbled(error.to_string()))
-}
-
-fn group_of(fields: &Fields<'_>) -> Option<SalesforceId> {
-    fields.id("PermissionSetGroupId")
-}
-
-/// Whether a row names the set, by its API name with namespace.
-fn is_set(fields: &Fields<'_>, set: &str) -> bool {
-    let name = fields.text("PermissionSet.Name").unwrap_or_default();
-    let qualified = match fields.text("PermissionSet.NamespacePrefix") {
-        Some(namespace) => format!("{namespace}__{name}"),
-        None => name,
-    };
-    qualified.eq_ignore_ascii_case(set)
-}
-
-/// An assignment of the set; `needs` says whether the set and its group need activation.
-fn assignment(
-    user: SalesforceId,
-    set: &str,
-    fields: &Fields<'_>,
-    needs: (bool, bool),
-) -> Result<Assignment, SourceError> {
-    let expires = match fields.text("ExpirationDate") {
-        None => None,
-        // One that cannot be read must not count as one that never runs out.
-        Some(text) => Some(Timestamp::parse(&text).ok_or_else(|| {
-            SourceError::Garbled("a permission row has no usable ExpirationDate".to_owned())
-        })?),
-    };
-    Ok(Assignment {
-        user,
-        user_is_active: fields.flag("Assignee.IsActive"),
-        grant: Grant {
-            permission_set: set.to_owned(),
-            group: None,
-            expires,
-        },
-        is_active: fields.flag("IsActive"),
-        is_revoked: fields.flag("IsRevoked"),
-        set_needs_activation: needs.0,
-        group_needs_activation: needs.1,
-    })
 }

@@ -31,3 +31,14 @@ pub(crate) fn token() -> Result<ExitCode, Failure> {
     );
     Ok(ExitCode::SUCCESS)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_api_is_this_machines_alone_unless_the_configuration_says_otherwise() {
+        assert!(LISTEN.ip().is_loopback());
+        assert!(serve::ANY_PORT.ip().is_loopback());
+    }
+}

@@ -115,11 +115,14 @@ async fn a_message_that_nobody_can_read_is_set_aside_and_the_next_one_is_process
         ] {
             let mut headers = FieldTable::default();
             headers.insert("version".into(), AMQPValue::LongLongInt(version));
-            // By which people name it.
             let properties = BasicProperties::default()
-                .with_message_id(format!("unreadable-{published}").into())
                 .with_type(kind.into())
                 .with_headers(headers);
+            // By which people name it; a stranger may well publish without.
+            let properties = match kind {
+                "" => properties,
+                _ => properties.with_message_id(format!("unreadable-{published}").into()),
+            };
             channel
                 .basic_publish(
                     "mosync".into(),
@@ -189,6 +192,8 @@ async fn dead_messages_are_looked_at_and_dealt_with(world: &World, published: us
         })
         .await;
     let list = world.mosync(&["dead", "list", "--json"]).await;
+    let without_id = list.stdout.matches("\"without-id-").count();
+    assert_eq!(without_id, 3, "{list:?}");
     for line in list.stdout.lines() {
         let message: Value = serde_json::from_str(line).unwrap();
         let id = message["id"].as_str().unwrap();

@@ -123,6 +123,11 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     let id = first_line(&load).to_owned();
     assert!(id.starts_with("sync_all-"), "{load:?}");
     assert!(load.stderr.contains("mOS completed"), "{load:?}");
+    // No terminal: lines, each with both sides, and no bars.
+    let line = format!("job {id}: Salesforce ");
+    let lines = load.stderr.lines().filter(|told| told.starts_with(&line));
+    assert!(lines.clone().all(|told| told.contains("mOS ")), "{load:?}");
+    assert!(lines.count() > 0 && !load.stderr.contains('['), "{load:?}");
     assert!(!world.mos.mos.records(RecordType::Opportunity).is_empty());
     let job = world.mosync(&["jobs", "show", &id, "--json"]).await;
     let job: Value = serde_json::from_str(&job.stdout).unwrap();

@@ -335,6 +335,17 @@ async fn a_body_that_breaks_off_is_not_a_short_one() {
     assert!(garbled(rows).contains("broke off"));
 }
 
+/// Neither a length nor chunks, as from an HTTP/1.0 proxy: the connection's end is the body's.
+#[tokio::test]
+async fn the_last_value_of_a_body_without_a_marked_end_may_be_cut() {
+    let unmarked =
+        |csv: &'static str| read(move || page(1, vec![csv.as_bytes().to_vec()], End::Unmarked));
+    let whole = unmarked("\"Id\",\"Name\"\n\"1\",\"a\"\n").await;
+    assert_eq!(whole.unwrap().len(), 1);
+    let cut = unmarked("\"Id\",\"Name\"\n\"1\",\"a\"").await;
+    assert!(garbled(cut).contains("no line end"));
+}
+
 #[tokio::test]
 async fn gzip_is_unpacked_and_a_cut_or_damaged_one_is_garbled() {
     let mut csv = "\"Id\",\"Name\"\n".to_owned();

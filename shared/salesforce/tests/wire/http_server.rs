@@ -58,7 +58,9 @@ impl Debug for Made {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum End {
     Regular,
-    /// The connection is closed.
+    /// The connection is closed, and nothing else says that it is the end.
+    Unmarked,
+    /// The connection is closed too early.
     Broken,
     /// Nothing, ever.
     Silent,
@@ -183,6 +185,7 @@ async fn answer(
     }
     tokio::time::sleep(reply.delay).await;
     let status = StatusCode::from_u16(reply.status).unwrap();
+    let is_unmarked = matches!(reply.pieces, Some((_, End::Unmarked)));
     let mut response = match (reply.made, reply.pieces) {
         (Some(Made(mut next)), _) => {
             let pieces = std::iter::from_fn(move || next().map(Ok::<_, io::Error>));
@@ -194,13 +197,16 @@ async fn answer(
     for (name, value) in reply.headers {
         response.headers_mut().insert(name, value.parse().unwrap());
     }
+    if is_unmarked {
+        *response.version_mut() = axum::http::Version::HTTP_10;
+    }
     response
 }
 
 fn streamed(pieces: Vec<Vec<u8>>, end: End) -> Body {
     let pieces = stream::iter(pieces.into_iter().map(Ok));
     match end {
-        End::Regular => Body::from_stream(pieces),
+        End::Regular | End::Unmarked => Body::from_stream(pieces),
         End::Broken => Body::from_stream(pieces.chain(stream::once(async {
             // What came before is sent while this one is not ready.
             tokio::task::yield_now().await;

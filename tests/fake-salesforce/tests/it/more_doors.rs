@@ -459,3 +459,90 @@ fn url_decoded(text: &str) -> String {
     let url = reqwest::Url::parse(&format!("http://localhost/?{form}")).unwrap();
     url.query_pairs().next().unwrap().1.into_owned()
 }
+
+/// What clients were recorded to ask first (facts of the wire, what real clients send).
+#[tokio::test]
+async fn doors_that_clients_look_for_before_their_work_are_there() {
+    let door = open(Options::default()).await;
+    let (status, versions) = door.get("/services/data/").await;
+    assert_eq!(status, StatusCode::OK);
+    let versions = versions.as_array().unwrap();
+    for version in ["40.0", "59.0", "67.0"] {
+        let is_listed = versions.iter().any(|known| known["version"] == version);
+        assert!(is_listed, "{version}: {versions:?}");
+        let (status, _) = door
+            .get(&format!("/services/data/v{version}/limits/"))
+            .await;
+        assert_eq!(status, StatusCode::OK, "{version}");
+    }
+    let (status, error) = door.get("/services/data/v39.0/limits/").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(error[0]["errorCode"], "UNSUPPORTED_API_VERSION");
+
+    let (status, bulk_1) = door.get("/services/async/59.0/job").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(bulk_1["exceptionCode"], "FeatureNotEnabled");
+
+    let (status, discovered) = door.get("/.well-known/openid-configuration").await;
+    assert_eq!(status, StatusCode::OK);
+    for door_of in [
+        "authorization",
+        "token",
+        "revocation",
+        "userinfo",
+        "introspection",
+    ] {
+        let address = discovered[format!("{door_of}_endpoint")].as_str().unwrap();
+        assert!(
+            address.starts_with(&door.url("/services/oauth2/")),
+            "{address}"
+        );
+    }
+
+    let (status, user) = door.get("/services/oauth2/userinfo").await;
+    assert_eq!(status, StatusCode::OK);
+    for claim in [
+        "sub",
+        "user_id",
+        "organization_id",
+        "preferred_username",
+        "nickname",
+        "name",
+        "email",
+        "email_verified",
+        "given_name",
+        "family_name",
+        "zoneinfo",
+        "photos",
+        "profile",
+        "picture",
+        "address",
+        "urls",
+        "active",
+        "user_type",
+        "language",
+        "locale",
+        "utcOffset",
+        "updated_at",
+    ] {
+        assert!(user.get(claim).is_some(), "{claim}: {user}");
+    }
+    assert_eq!(user["preferred_username"], DEFAULT_USERNAME);
+
+    for object in [
+        "Organization",
+        "PermissionSet",
+        "PermissionSetAssignment",
+        "PermissionSetGroup",
+        "PermissionSetGroupComponent",
+        "OpportunityStage",
+        "Profile",
+        "UserRole",
+    ] {
+        let (status, described) = door.get(&format!("{V}/sobjects/{object}/describe/")).await;
+        assert_eq!(status, StatusCode::OK, "{object}");
+        assert_eq!(described["name"], object);
+        let fields = described["fields"].as_array().unwrap();
+        assert!(fields.iter().any(|field| field["name"] == "Id"), "{object}");
+    }
+}

@@ -9,8 +9,9 @@ use domain::filter::{Condition, FieldType, Filter, Operator};
 use domain::permission::Obstacle;
 use domain::settings::Settings;
 use domain::{SalesforceId, Timestamp};
-use permission::poll::{Poll, Requirements, closed_gate};
+use permission::poll::{Poll, closed_gate};
 use ports::stores::{Report, WorkerState};
+use runtime::holders::Requirements;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 

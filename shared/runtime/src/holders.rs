@@ -4,11 +4,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use crate::readback::{RelatedQuery, for_each_related, for_each_row};
 use domain::permission::{Assignment, Grant, Licensed, Reading};
 use domain::row::Fields;
 use domain::{Row, SalesforceId, Timestamp, soql};
 use ports::source::{Source, SourceError};
-use runtime::readback::{RelatedQuery, for_each_related, for_each_row};
 
 /// Which permission sets and licences count.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,16 +32,15 @@ struct Group {
     sets: BTreeSet<(String, bool)>,
 }
 
-/// Reads all of it.
-pub(crate) async fn read(
+/// Everybody's assignments, and who is licensed.
+///
+/// # Errors
+/// Salesforce's, and [`SourceError::Garbled`] for a row that cannot be understood.
+pub async fn read(
     source: &dyn Source,
     requirements: &Requirements,
 ) -> Result<Reading, SourceError> {
-    let mut reading = Reading {
-        assignments: direct(source, requirements).await?,
-        ..Reading::default()
-    };
-    through_groups(source, requirements, &mut reading).await?;
+    let mut reading = assignments(source, requirements, "").await?;
     if let Some(licence) = &requirements.permission_set_licence {
         let condition = format!(
             "PermissionSetLicense.DeveloperName = {}",
@@ -73,6 +72,33 @@ pub(crate) async fn read(
     Ok(reading)
 }
 
+/// One user's assignments, whatever licences are asked for.
+///
+/// # Errors
+/// Those of [`read`].
+pub async fn read_of(
+    source: &dyn Source,
+    requirements: &Requirements,
+    user: SalesforceId,
+) -> Result<Reading, SourceError> {
+    let theirs = format!(" AND AssigneeId = {}", soql::quote(user.as_str()));
+    assignments(source, requirements, &theirs).await
+}
+
+/// The assignments that meet further conditions, each beginning with ` AND `.
+async fn assignments(
+    source: &dyn Source,
+    requirements: &Requirements,
+    and: &str,
+) -> Result<Reading, SourceError> {
+    let mut reading = Reading {
+        assignments: direct(source, requirements, and).await?,
+        ..Reading::default()
+    };
+    through_groups(source, requirements, and, &mut reading).await?;
+    Ok(reading)
+}
+
 /// What is asked of every assignment.
 const ASSIGNMENT: &str = "AssigneeId, Assignee.IsActive, ExpirationDate, IsActive, IsRevoked";
 
@@ -81,9 +107,10 @@ const ASSIGNMENT: &str = "AssigneeId, Assignee.IsActive, ExpirationDate, IsActiv
 async fn direct(
     source: &dyn Source,
     requirements: &Requirements,
+    and: &str,
 ) -> Result<Vec<Assignment>, SourceError> {
     let soql = format!(
-        "SELECT {ASSIGNMENT}, PermissionSet.Name, PermissionSet.HasActivationRequired FROM PermissionSetAssignment WHERE {} AND PermissionSetGroupId = null",
+        "SELECT {ASSIGNMENT}, PermissionSet.Name, PermissionSet.HasActivationRequired FROM PermissionSetAssignment WHERE {} AND PermissionSetGroupId = null{and}",
         names_a_set(requirements)
     );
     let rows = rows(source, &soql).await?;
@@ -105,6 +132,7 @@ async fn direct(
 async fn through_groups(
     source: &dyn Source,
     requirements: &Requirements,
+    and: &str,
     reading: &mut Reading,
 ) -> Result<(), SourceError> {
     let groups = groups(source, requirements, reading).await?;
@@ -113,7 +141,7 @@ async fn through_groups(
         select: &select,
         from: "PermissionSetAssignment",
         field: "PermissionSetGroupId",
-        and: "",
+        and,
     };
     let mut found = Ok(());
     for_each_related(source, query, &groups.keys().copied().collect(), |row| {
