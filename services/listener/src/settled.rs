@@ -5,7 +5,7 @@ use domain::job::{Job, JobId, JobKind, JobScope};
 use ports::source::{ReplayId, StreamStart};
 use ports::stores::{LogLevel, StreamState};
 
-use crate::{Active, in_words, poll};
+use crate::{Active, gaps, in_words, poll};
 
 /// The stored state of the stream.
 pub(crate) struct Settled<'a> {
@@ -72,21 +72,21 @@ async fn first_load(active: &Active, position: &ReplayId) -> Result<(), String> 
     let now = active.listener.clock.now();
     let name = format!("first load of {} from {}", active.org, position.to_hex());
     let id = JobId::new(JobKind::SyncAll, domain::job::uuid_of(&name));
-    let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
-    let running = active
-        .listener
-        .stores
-        .jobs
-        .create_unless_running(&job)
-        .await
-        .map_err(in_words)?;
-    let message = if running.id == id {
-        "the first load of this org is queued".to_owned()
-    } else {
-        format!("{} runs and is the first load of this org", running.id)
+    // One that reads already may have passed what has changed since.
+    let (job, message) = match gaps::sync_all_to_come(active).await? {
+        Some(asked) => {
+            let message = format!("{} is the first load of this org", asked.id);
+            (asked.id, message)
+        }
+        None => {
+            let job = Job::queued(id.clone(), JobKind::SyncAll, JobScope::Everything, now);
+            let jobs = &active.listener.stores.jobs;
+            jobs.create(&job).await.map_err(in_words)?;
+            (id, "the first load of this org is queued".to_owned())
+        }
     };
     active
-        .log(LogLevel::Info, "job", Some(&running.id), message)
+        .log(LogLevel::Info, "job", Some(&job), message)
         .await
         .map_err(in_words)
 }

@@ -3,8 +3,8 @@
 local running = ARGV[1]
 if redis.call('EXISTS', prefix .. 'job:' .. running) == 0 then
   for _, id in ipairs(redis.call('ZRANGE', prefix .. 'jobs:open', 0, -1)) do
-    if running == ARGV[1] and redis.call('HGET', prefix .. 'job:' .. id, 'kind') == ARGV[3]
-      and not is_over(id) then
+    local kind, status = unpack(redis.call('HMGET', prefix .. 'job:' .. id, 'kind', 'salesforce'))
+    if running == ARGV[1] and kind == ARGV[3] and status ~= 'cancelled' and not is_over(id) then
       running = id
     end
   end

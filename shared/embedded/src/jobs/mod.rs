@@ -39,7 +39,9 @@ impl JobStore for Tables {
             }
             let running = row::select(
                 tx,
-                &format!("WHERE kind = ?1 AND NOT {OVER} ORDER BY requested, id LIMIT 1"),
+                &format!(
+                    "WHERE kind = ?1 AND salesforce <> 'cancelled' AND NOT {OVER} ORDER BY requested, id LIMIT 1"
+                ),
                 [job.kind.name()],
             )?;
             if let Some(running) = running.into_iter().next() {

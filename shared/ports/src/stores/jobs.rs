@@ -57,8 +57,8 @@ pub type HistoryPosition = (Timestamp, JobId);
 pub trait JobStore: Send + Sync {
     /// Adds a job; does nothing when one of that id exists.
     async fn create(&self, job: &Job) -> Result<(), StoreError>;
-    /// Adds a job unless one of its kind is not over ([`Job::is_over`]) or one of its id exists:
-    /// answers the job that is there now, which is `job` itself when it was added. Of several
+    /// Adds a job unless one of its kind is neither over ([`Job::is_over`]) nor cancelled, or one of
+    /// its id exists: answers the job that is there now, which is `job` itself when it was added. Of several
     /// callers at the same time one adds its job, and all answers are the same.
     async fn create_unless_running(&self, job: &Job) -> Result<Job, StoreError>;
     /// A job by id.

@@ -229,10 +229,14 @@ pub async fn job_of_a_kind_runs_alone(harness: &dyn StoreHarness) {
         first.expect("an answer").salesforce,
         SalesforceStatus::Sealed
     );
+    // Cancelled, it keeps nobody from a new one, whatever became of its units.
+    let advanced = jobs.advance(&next.id, &published(1), None, at(4)).await;
+    assert_eq!(advanced, Ok(()));
     let moved = jobs
         .transition(&next.id, SalesforceStatus::Cancelled, at(5), None)
         .await;
     assert_eq!(moved, Ok(Moved::Now));
+    assert!(!get(&stores, &next.id).await.is_over());
     let last = all("last");
     assert_eq!(jobs.create_unless_running(&last).await, Ok(last));
 }

@@ -107,7 +107,7 @@ impl Operations {
         let jobs = self.stores.jobs.list(NEWEST).await?;
         let running = jobs
             .iter()
-            .find(|job| job.kind == JobKind::SyncAll && !job.is_over());
+            .find(|job| job.kind == JobKind::SyncAll && !job.is_over() && !job.is_cancelled());
         Ok(running.map(|job| JobView::of(job, now)))
     }
 
