@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use domain::SalesforceId;
-use domain::job::JobKind;
+use domain::job::{JobKind, SalesforceStatus};
 use domain::settings::SettingsRevision;
 use ports::source::SourceError;
 
@@ -13,7 +13,6 @@ use crate::operations::{Operations, status};
 use crate::views::{ExpectedSyncAll, JobView};
 
 /// Jobs among which the one that runs is looked for.
-const NEWEST: usize = 500;
 
 impl Operations {
     /// What a sync-all would read and take, and why it cannot run.
@@ -104,10 +103,13 @@ impl Operations {
 
     async fn running_sync_all(&self) -> Result<Option<JobView>, OpsError> {
         let now = self.now();
-        let jobs = self.stores.jobs.list(NEWEST).await?;
-        let running = jobs
-            .iter()
-            .find(|job| job.kind == JobKind::SyncAll && !job.is_over() && !job.is_cancelled());
+        let jobs = self.stores.jobs.unfinished().await?;
+        // A cancelled one keeps nobody from a new one, however long its units are on their way.
+        let running = jobs.iter().find(|job| {
+            job.kind == JobKind::SyncAll
+                && job.salesforce != SalesforceStatus::Cancelled
+                && !job.is_over()
+        });
         Ok(running.map(|job| JobView::of(job, now)))
     }
 
