@@ -12,8 +12,6 @@ use crate::OpsError;
 use crate::operations::{Operations, status};
 use crate::views::{ExpectedSyncAll, JobView};
 
-/// Jobs among which the one that runs is looked for.
-
 impl Operations {
     /// What a sync-all would read and take, and why it cannot run.
     ///
