@@ -46,7 +46,7 @@ async fn the_checklist_tells_what_is_known_by_what() {
 }
 
 /// mOS, that takes the key or does not.
-struct Key(Result<(), ports::target::TargetError>);
+struct Key(Result<(), TargetError>);
 
 #[async_trait::async_trait]
 impl ports::target::Target for Key {
@@ -54,20 +54,20 @@ impl ports::target::Target for Key {
         &self,
         _: &str,
         _: &[ports::target::Upsert],
-    ) -> Result<Vec<ports::target::Outcome>, ports::target::TargetError> {
+    ) -> Result<Vec<ports::target::Outcome>, TargetError> {
         self.probe().await.map(|()| Vec::new())
     }
-    async fn has_answered(&self, _: &str) -> Result<bool, ports::target::TargetError> {
+    async fn has_answered(&self, _: &str) -> Result<bool, TargetError> {
         Ok(false)
     }
-    async fn probe(&self) -> Result<(), ports::target::TargetError> {
+    async fn probe(&self) -> Result<(), TargetError> {
         self.0.clone()
     }
     async fn record(
         &self,
         _: ObjectKind,
         _: &SalesforceId,
-    ) -> Result<Option<ports::target::Held>, ports::target::TargetError> {
+    ) -> Result<Option<ports::target::Held>, TargetError> {
         Ok(None)
     }
     async fn list(
@@ -75,7 +75,7 @@ impl ports::target::Target for Key {
         _: ObjectKind,
         _: &str,
         _: usize,
-    ) -> Result<Vec<ports::target::Listed>, ports::target::TargetError> {
+    ) -> Result<Vec<ports::target::Listed>, TargetError> {
         Ok(Vec::new())
     }
 }
