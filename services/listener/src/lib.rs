@@ -217,7 +217,7 @@ impl Listener {
             .await
             .map_err(in_words)?;
         let was_disabled = self.wait_while_disabled(stop).await?;
-        let org = match self.source.organization().await {
+        let org = match self.organization().await? {
             Ok(org) => org,
             Err(error) => {
                 tracing::warn!("{error}");
@@ -249,6 +249,21 @@ impl Listener {
             ended = poll::run(&active, &stop) => ended,
             ended = schedule::run(&active, &stop) => ended,
             () = stop.cancelled() => Ok(()),
+        }
+    }
+
+    /// Asks which org it is. An answer may take longer than the lease lasts, and than one that is
+    /// not heard of is taken to run.
+    async fn organization(&self) -> Result<Result<Organization, SourceError>, String> {
+        let mut asked = self.source.organization();
+        loop {
+            tokio::select! {
+                biased;
+                answer = &mut asked => return Ok(answer),
+                () = tokio::time::sleep(LEASE_RENEWED) => {}
+            }
+            self.renew_lease().await?;
+            self.report_again().await;
         }
     }
 

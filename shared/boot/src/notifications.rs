@@ -8,12 +8,14 @@ use ports::Clock;
 use ports::courier::Courier;
 use runtime::config::{Config, SmtpTls};
 use runtime::lifecycle::Lifecycle;
+use url::Url;
 
 use crate::{Adapters, BootError};
 
-/// What takes notifications out.
+/// What takes notifications out. They link to the console at `url`.
 pub(crate) fn courier(
     config: &Config,
+    url: Option<Url>,
     clock: Arc<dyn Clock>,
 ) -> Result<Arc<dyn Courier>, BootError> {
     let from = config.notify.clone();
@@ -34,7 +36,7 @@ pub(crate) fn courier(
     });
     let config = notify::Config {
         from: from.from,
-        public_url: config.console.public_url.clone(),
+        public_url: url,
         smtp,
         folder: from.folder,
         webhook,
@@ -50,10 +52,11 @@ pub(crate) fn start(
     config: &Config,
     adapters: &Adapters,
     operations: &Operations,
+    url: Option<Url>,
     lifecycle: &Lifecycle,
 ) -> Result<(), BootError> {
     let clock = Arc::clone(&adapters.clock);
-    let courier = courier(config, Arc::clone(&clock))?;
+    let courier = courier(config, url, Arc::clone(&clock))?;
     // Unlike any other: two processes of one machine never have the same id at the same time.
     let holder = format!(
         "notifier-{}-{}",

@@ -25,11 +25,11 @@ const JOURNAL_EVERY: Duration = Duration::from_secs(1);
 
 impl Adapters {
     /// What operators can ask and order. Salesforce is not called before something is compared
-    /// with it.
+    /// with it. A test of notifications links to the console at `url`.
     ///
     /// # Errors
     /// [`BootError::Configuration`].
-    pub fn operations(&self, config: &Config) -> Result<Operations, BootError> {
+    pub fn operations(&self, config: &Config, url: Option<Url>) -> Result<Operations, BootError> {
         let operations = Operations::new(
             self.stores.clone(),
             Arc::clone(&self.queue),
@@ -50,6 +50,7 @@ impl Adapters {
             .journaling(journal(config))
             .telling(crate::notifications::courier(
                 config,
+                url,
                 Arc::clone(&self.clock),
             )?))
     }
@@ -120,7 +121,8 @@ pub async fn start_console(
         keys.folder = Some(hash);
         left = Some(file);
     }
-    let operations = adapters.operations(config)?;
+    let url = own_url(config, address);
+    let operations = adapters.operations(config, url.clone())?;
     operations.reconcile_settings().await.map_err(of_journal)?;
     if journal(config).is_none() {
         tracing::warn!(
@@ -132,10 +134,10 @@ pub async fn start_console(
         keep_journal(keeping, stop).await;
         Ok::<_, Infallible>(())
     });
-    crate::notifications::start(config, adapters, &operations, lifecycle)?;
+    crate::notifications::start(config, adapters, &operations, url.clone(), lifecycle)?;
     let proxies = config.console.trusted_proxies.clone();
     let mut console = Console::new(operations, keys).behind(proxies);
-    match own_url(config, address) {
+    match url {
         Some(url) => console = console.with_pages(web(config, url)?),
         None => tracing::warn!(
             "console.public_url is not configured, so there are no pages for people, only the API"
@@ -264,7 +266,8 @@ impl Reach {
         let opened = Adapters::connect_for_operators(transport, clock).await;
         match (opened, &self.config.transport) {
             (Ok(adapters), transport) => {
-                let operations = adapters.operations(&self.config)?;
+                let url = self.config.console.public_url.clone();
+                let operations = adapters.operations(&self.config, url)?;
                 if let Transport::Embedded { .. } = transport
                     && let Err(error) = operations.reconcile_settings().await
                 {

@@ -50,6 +50,7 @@ use crate::world::TOPIC;
 
 mod chunks;
 mod heavy;
+mod nameless;
 mod position;
 mod window;
 
@@ -106,6 +107,8 @@ struct Breaching {
     uncounted: Mutex<Option<&'static str>>,
     /// Nobody can subscribe to the stream.
     is_silent: AtomicBool,
+    /// It does not say which org it is, and takes a minute for that.
+    is_nameless: AtomicBool,
     /// Where the listener keeps the stream's position, and the first statement about records that
     /// came before there was one.
     position: Arc<dyn PositionStore>,
@@ -187,6 +190,10 @@ impl BulkPage for Shortened {
 #[async_trait]
 impl Source for Breaching {
     async fn organization(&self) -> Result<Organization, SourceError> {
+        if self.is_nameless.load(Ordering::SeqCst) {
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            return Err(SourceError::Unreachable("simulated".to_owned()));
+        }
         self.inner.organization().await
     }
 
@@ -373,6 +380,7 @@ impl Bench {
             quota: AtomicU32::new(0),
             uncounted: Mutex::default(),
             is_silent: AtomicBool::new(false),
+            is_nameless: AtomicBool::new(false),
             position: Arc::clone(&stores.position),
             early: Mutex::default(),
             answers: Mutex::default(),

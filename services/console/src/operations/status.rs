@@ -464,19 +464,31 @@ pub(super) fn of_workers(workers: &BTreeMap<String, Report>, now: Timestamp) -> 
             troubles.push(format!("the {worker} has never run"));
             continue;
         };
+        // What one that is gone said last says nothing of now.
+        if let Some(silent) = silent(worker, report, now) {
+            troubles.push(silent);
+            continue;
+        }
         match &report.state {
             WorkerState::Paused(why) => {
                 troubles.push(format!("the {worker} is paused: {why}"));
             }
             WorkerState::Failing(why) => troubles.push(format!("the {worker} fails: {why}")),
-            WorkerState::Running if now.since(report.at) > SILENT => troubles.push(format!(
-                "the {worker} has not been heard of for {} s; is it running?",
-                now.since(report.at).as_secs()
-            )),
             WorkerState::Running => {}
         }
     }
     troubles
+}
+
+/// Of a worker that is not heard of any more.
+pub(super) fn silent(worker: &str, report: &Report, now: Timestamp) -> Option<String> {
+    let silent = now.since(report.at);
+    (silent > SILENT).then(|| {
+        format!(
+            "the {worker} has not been heard of for {} s; is it running?",
+            silent.as_secs()
+        )
+    })
 }
 
 fn of_dead(dead: Option<u64>) -> Option<String> {

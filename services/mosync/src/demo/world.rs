@@ -108,7 +108,7 @@ impl World {
             boot::apply_topology(&config.transport).await?;
         }
         let adapters = Adapters::connect(&config.transport, Arc::new(clock)).await?;
-        let operations = adapters.operations(&config)?;
+        let operations = adapters.operations(&config, None)?;
         let stop = CancellationToken::new();
         let (services, console) = start_services(&config, &adapters, &stop).await?;
         Ok(Self {

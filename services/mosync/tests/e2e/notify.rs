@@ -61,6 +61,7 @@ async fn a_running_mosync_sends_mails_and_a_test_says_what_the_server_answers() 
         }
     };
     let mail = tokio::time::timeout(Duration::from_secs(60), told).await;
+    let access = boot::console::access::read(&folder.path().join("data"));
     // That it was taken is written down a moment later.
     let listed = async {
         loop {
@@ -81,4 +82,7 @@ async fn a_running_mosync_sends_mails_and_a_test_says_what_the_server_answers() 
         format!("<{id}@acme.example>")
     );
     assert_eq!(list["notifications"][0]["matter"], "sync_disabled");
+    // No address is configured: it leads to where the console listens.
+    let link = format!("http://{}/settings", access.unwrap().address);
+    assert!(mail.data.lines().any(|line| line == link), "{}", mail.data);
 }

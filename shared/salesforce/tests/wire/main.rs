@@ -9,6 +9,8 @@ mod events;
 #[cfg(test)]
 mod http_server;
 #[cfg(test)]
+mod identity;
+#[cfg(test)]
 mod pubsub;
 #[cfg(test)]
 mod rest;

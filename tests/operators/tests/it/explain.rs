@@ -604,6 +604,10 @@ async fn silence_of_mos_is_told_and_does_not_stop_the_rest() {
         view.verdict
     );
     assert_eq!(view.gates[0].words, "the loader waits: mOS does not answer");
+    case.desk.pass(16);
+    let view = ops.explain(&deal).await.unwrap();
+    let gone = "the loader has not been heard of for 16 s; is it running?";
+    assert_eq!(view.gates[0].words, gone);
     case.desk.org.answers(false);
     assert_eq!(ops.explain(&deal).await.unwrap_err().code(), "out_of_reach");
 }

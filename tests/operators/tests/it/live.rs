@@ -1,9 +1,12 @@
 //! What is live on pages, over real HTTP.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use domain::job::JobKind;
 use futures::StreamExt as _;
 use serde_json::Value;
+use tokio::time::Instant;
 
 use crate::desk::Desk;
 use crate::web::{Browser, VIEWER};
@@ -146,6 +149,25 @@ async fn a_session_has_so_many_live_pages_and_no_more() {
     let beyond = browser.get("/events").await;
     assert_eq!(beyond.status, 429);
     assert!(beyond.text().contains("close some of them"));
+}
+
+/// However long a page is open, whether it may hear more is looked at again.
+#[tokio::test]
+async fn a_live_page_has_to_ask_again_after_minutes_and_hears_nothing_when_its_session_is_over() {
+    let desk = Desk::open();
+    let browser = Browser::of(&desk, VIEWER).await;
+    let opened = Instant::now();
+    let mut events = Events::open(&browser, "/events", None).await;
+    events.next().await;
+    // It keeps no session from ending.
+    desk.pass(31 * 60);
+    tokio::time::pause();
+    while let Some(chunk) = events.stream.next().await {
+        chunk.unwrap();
+        assert!(opened.elapsed() < Duration::from_secs(600), "it goes on");
+    }
+    tokio::time::resume();
+    assert_eq!(browser.get("/events").await.status, 401);
 }
 
 #[tokio::test]

@@ -9,10 +9,11 @@ use async_trait::async_trait;
 use console::{Caller, Notifier, OpsError};
 use domain::ObjectKind;
 use domain::failure::FailureKind;
-use domain::job::{JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::job::{Job, JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::notification::{
     Board, DeliveryState, Event, Matter, Notice, Notification, SENDING_FOR, Settled, Way,
 };
+use domain::tally::{Count, Tally};
 use notify::{Config, Notify, Smtp, Tls};
 use ports::courier::{Courier, KeptMail};
 use ports::source::ReplayId;
@@ -140,6 +141,26 @@ impl Office {
         };
         let position = &self.desk.stores.position;
         position.open_gap(&gap, &job).await.unwrap();
+    }
+
+    /// A load of one contact, of which this has become, to its end.
+    async fn load(&self, name: &str, became: Count) -> Job {
+        let load = self.desk.job(JobKind::SyncAll, name).await;
+        let (jobs, now) = (&self.desk.stores.jobs, self.desk.now());
+        for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
+            jobs.transition(&load.id, to, now, None).await.unwrap();
+        }
+        let mut progress = load.progress.clone();
+        (progress.announced, progress.next_index) = (1, 1);
+        jobs.advance(&load.id, &progress, None, now).await.unwrap();
+        let mut tally = Tally::default();
+        tally.add(ObjectKind::Contact, Count::Read);
+        tally.add(ObjectKind::Contact, became);
+        jobs.count(&load.id, 0, None, &tally, now).await.unwrap();
+        jobs.transition(&load.id, SalesforceStatus::Sealed, now, None)
+            .await
+            .unwrap();
+        load
     }
 }
 
@@ -302,25 +323,8 @@ async fn everything_that_is_to_be_told_is() {
 async fn a_job_that_ends_is_told_once_with_its_summary() {
     let office = Office::open().await;
     let desk = &office.desk;
-    let load = desk.job(JobKind::SyncAll, "load").await;
     let jobs = &desk.stores.jobs;
-    for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
-        jobs.transition(&load.id, to, desk.now(), None)
-            .await
-            .unwrap();
-    }
-    let mut progress = load.progress.clone();
-    (progress.announced, progress.next_index) = (1, 1);
-    jobs.advance(&load.id, &progress, None, desk.now())
-        .await
-        .unwrap();
-    let unit = desk.unit(&load.id, 0, 0);
-    jobs.count(&load.id, 0, None, &unit.tally, desk.now())
-        .await
-        .unwrap();
-    jobs.transition(&load.id, SalesforceStatus::Sealed, desk.now(), None)
-        .await
-        .unwrap();
+    office.load("load", Count::Filtered).await;
     let failed = desk.job(JobKind::Backfill, "failed").await;
     let why = Some("INVALID_FIELD at Amount > 4711 near 'Geheim'");
     jobs.transition(&failed.id, SalesforceStatus::Failed, desk.now(), why)
@@ -346,6 +350,92 @@ async fn a_job_that_ends_is_told_once_with_its_summary() {
     assert!(of("has finished").contains("Contact: read 1, filtered 1"));
     assert!(of("has failed").contains("INVALID_FIELD at Amount"));
     assert!(!of("has failed").contains("4711") && !of("has failed").contains("Geheim"));
+}
+
+#[tokio::test]
+async fn a_job_that_leaves_records_parked_says_so_and_where_they_are() {
+    let office = Office::open().await;
+    let whole = office.load("whole", Count::Created).await;
+    let in_part = office.load("in part", Count::Parked).await;
+    office.rounds(60).await;
+    let kept = office.kept().await;
+    let of = |job: &Job| {
+        let object = format!("job {}", job.id);
+        let told = kept.iter().find(|told| told.notice.object == object);
+        told.unwrap().notice.clone()
+    };
+    let (whole, in_part) = (of(&whole), of(&in_part));
+    let all = "everything that it was to bring is in mOS";
+    assert_eq!(
+        (whole.matter, whole.cause.as_str()),
+        (Matter::JobFinished, all)
+    );
+    assert_eq!(whole.advice, "");
+    assert_eq!(in_part.matter, Matter::JobFinished);
+    assert_eq!(
+        in_part.cause,
+        format!("{all}, but for records that are parked")
+    );
+    assert!(in_part.advice.contains("Parked Records"), "{in_part:?}");
+    assert_eq!(in_part.details, ["Contact: read 1, parked 1"]);
+}
+
+#[tokio::test]
+async fn reading_in_bulk_that_waits_for_the_allowance_is_told_whoever_says_so() {
+    let office = Office::open().await;
+    let desk = &office.desk;
+    let quota = |event| (Matter::Quota, event, 1);
+    let until = desk.now().after(std::time::Duration::from_secs(3_600));
+    let is_told = async || {
+        let told = office.kept().await.pop().unwrap().notice;
+        assert_eq!(told.object, "jobs that read in bulk");
+        let again = format!("tried again at {until}");
+        assert!(told.cause.contains(&again), "{}", told.cause);
+    };
+    // The listener, of whatever it reads.
+    let held = [(figures::API_BULK_HELD_UNTIL, until.as_micros())];
+    office.worker("listener", WorkerState::Running, &held).await;
+    office.round().await;
+    assert_eq!(office.told().await, [quota(Event::Opened)]);
+    is_told().await;
+    office.rounds(120).await;
+    let once = [quota(Event::Opened), quota(Event::Closed)];
+    assert_eq!(office.told().await, once);
+    // A job.
+    let job = desk.job(JobKind::SyncAll, "held").await;
+    let pause = Pause {
+        since: desk.now(),
+        by: PausedBy::Quota,
+        why: "the allowance is used up".to_owned(),
+        until: Some(until),
+    };
+    let jobs = &desk.stores.jobs;
+    assert!(jobs.pause(&job.id, &pause).await.unwrap());
+    office.round().await;
+    assert_eq!(office.told().await[2..], [quota(Event::Opened)]);
+    is_told().await;
+    let resumed = jobs.resume(&job.id, PausedBy::Quota, desk.now()).await;
+    assert!(resumed.unwrap());
+    office.rounds(120).await;
+    assert_eq!(office.told().await[2..], once);
+}
+
+#[tokio::test]
+async fn a_gap_that_comes_and_goes_between_two_looks_is_told_all_the_same() {
+    let office = Office::open().await;
+    office.desk.pass(3);
+    office.gap("brief").await;
+    office.desk.pass(3);
+    let position = &office.desk.stores.position;
+    let closed = position.close_gap("brief", office.desk.now()).await;
+    closed.unwrap();
+    office.rounds(120).await;
+    let gap = |event| (Matter::Gap, event, 1);
+    let told = [gap(Event::Opened), gap(Event::Closed)];
+    assert_eq!(office.told().await, told);
+    // It is over.
+    office.rounds(120).await;
+    assert_eq!(office.told().await, told);
 }
 
 #[tokio::test]

@@ -222,6 +222,23 @@ async fn each_trouble_has_its_reason() {
     report(&desk, "loader", paused, BTreeMap::new()).await;
     assert_eq!(reason(&desk).await, "the loader is paused: mOS is down");
 
+    // Whatever it said last, one that is gone is told as gone.
+    for last in [
+        WorkerState::Paused("mOS is down".to_owned()),
+        WorkerState::Failing("no such field".to_owned()),
+    ] {
+        let desk = at_rest().await;
+        report(&desk, "loader", last, BTreeMap::new()).await;
+        desk.pass(16);
+        for worker in ["listener", "filter", "permission"] {
+            report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
+        }
+        assert_eq!(
+            reason(&desk).await,
+            "the loader has not been heard of for 16 s; is it running?"
+        );
+    }
+
     let desk = at_rest().await;
     desk.park(1, |_| {}).await;
     assert!(reason(&desk).await.contains("1 record is parked"));

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use console::Notifier;
-use console::views::MakeToken;
+use console::views::{ChecklistItem, ChecklistState, MakeToken};
 use domain::notification::{
     Board, Condition, Event, Finding, Matter, Notice, Notification, Settled, Way, notice_id,
 };
@@ -224,6 +224,10 @@ async fn administrators_send_a_test_and_see_what_each_receiver_says() {
         .get(&format!("{one}/mail"))
         .await
         .has("[mosync] this is a test");
+    let item = mail_item(&desk).await;
+    assert_eq!(item.state, ChecklistState::Unknown, "{item:?}");
+    assert!(item.evidence.contains("into a folder"), "{item:?}");
+    assert!(item.fix.unwrap().contains("Name a mail server"));
     // Without the session's token nothing is sent.
     let forged = visitor.send("/notifications/test", &Vec::new()).await;
     assert_eq!(forged.status, StatusCode::FORBIDDEN);
@@ -319,8 +323,14 @@ async fn old_notifications_are_on_further_pages() {
     assert_eq!(csv.lines().count(), 121, "{csv}");
 }
 
-/// The item of the checklist about mails, before and after a test.
-async fn checked(courier: Server, was_told: bool) -> [(console::views::ChecklistState, String); 2] {
+/// The item of the checklist about mails.
+async fn mail_item(desk: &Desk) -> ChecklistItem {
+    let items = desk.ops.checklist().await.unwrap().items;
+    items.into_iter().find(|item| item.id == "mail").unwrap()
+}
+
+/// That item before and after a test.
+async fn checked(courier: Server, was_told: bool) -> [ChecklistItem; 2] {
     let desk = Desk::open();
     let courier: Arc<dyn Courier> = Arc::new(courier);
     let mut desk = telling(&courier, desk, &[]).await;
@@ -330,32 +340,30 @@ async fn checked(courier: Server, was_told: bool) -> [(console::views::Checklist
     desk.save(|settings| settings.admin_emails.push("bo@acme.example".to_owned()))
         .await;
     desk.ops = desk.ops.telling(courier);
-    let item = async || {
-        let items = desk.ops.checklist().await.unwrap().items;
-        let item = items.into_iter().find(|item| item.id == "mail").unwrap();
-        (item.state, item.evidence)
-    };
-    let before = item().await;
+    let before = mail_item(&desk).await;
     desk.pass(1);
     desk.ops
         .test_notification(console::Caller::Api)
         .await
         .unwrap();
-    [before, item().await]
+    [before, mail_item(&desk).await]
 }
 
 #[tokio::test]
 async fn a_test_that_was_taken_ticks_the_checklist_and_one_that_was_not_does_not() {
-    use console::views::ChecklistState;
+    let fix = |item: &ChecklistItem| item.fix.clone().unwrap_or_default();
     let [before, after] = checked(Server(&[]), false).await;
-    assert_eq!(before.0, ChecklistState::Unknown, "{before:?}");
-    assert_eq!(after.0, ChecklistState::Done, "{after:?}");
-    assert!(after.1.contains("250 taken"), "{after:?}");
+    assert_eq!(before.state, ChecklistState::Unknown, "{before:?}");
+    assert!(fix(&before).contains("Send a test"), "{before:?}");
+    assert_eq!(after.state, ChecklistState::Done, "{after:?}");
+    assert!(after.evidence.contains("250 taken"), "{after:?}");
+    assert_eq!(after.fix, None);
     // One of two addresses does not get it, and nobody tries that again.
     let [before, after] = checked(Server(&["bo@acme.example"]), true).await;
-    assert_eq!(before.0, ChecklistState::Done, "{before:?}");
-    assert_eq!(after.0, ChecklistState::ToDo, "{after:?}");
-    assert!(after.1.contains("451 try again later"), "{after:?}");
+    assert_eq!(before.state, ChecklistState::Done, "{before:?}");
+    assert_eq!(after.state, ChecklistState::ToDo, "{after:?}");
+    assert!(after.evidence.contains("451 try again later"), "{after:?}");
+    assert!(fix(&after).contains("Correct the addresses"), "{after:?}");
 }
 
 #[tokio::test]

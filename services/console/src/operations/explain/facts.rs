@@ -14,7 +14,7 @@ use runtime::worker::Outage;
 use serde_json::Map;
 
 use super::Asked;
-use crate::operations::{Operations, parked};
+use crate::operations::{Operations, parked, status};
 use crate::views::{ExplainCode, ExplainGate, ExplainMos, ExplainSeen, LogLine, ParkedView};
 
 /// So many lines of the log.
@@ -49,11 +49,12 @@ impl Operations {
             self.in_mos_by(asked.object, &asked.id),
         );
         let (org, reports) = (org?, reports?);
+        let now = self.now();
         let mut gates = of_settings(&asked.revision, &org);
         gates.extend(
             reports
                 .iter()
-                .filter_map(|(worker, report)| of_worker(worker, report)),
+                .filter_map(|(worker, report)| of_worker(worker, report, now)),
         );
         let parked = parked?;
         let chains = self.chains(parked.as_slice()).await?;
@@ -69,7 +70,7 @@ impl Operations {
         let frequency = asked.revision.settings.frequency;
         Ok(Facts {
             gates,
-            next_window: next_window(frequency, self.now(), &org, &reports),
+            next_window: next_window(frequency, now, &org, &reports),
             seen: seen?,
             parked: parked.map(|parked| parked::view(parked, &chains)),
             log: log.into_iter().map(LogLine::from).collect(),
@@ -184,11 +185,12 @@ fn of_settings(revision: &SettingsRevision, org: &Organization) -> Vec<ExplainGa
     gates
 }
 
-fn of_worker(worker: &str, report: &Report) -> Option<ExplainGate> {
-    let words = match &report.state {
-        WorkerState::Running => return None,
-        WorkerState::Paused(why) => format!("the {worker} waits: {why}"),
-        WorkerState::Failing(why) => format!("the {worker} is in trouble: {why}"),
+fn of_worker(worker: &str, report: &Report, now: Timestamp) -> Option<ExplainGate> {
+    let words = match (status::silent(worker, report, now), &report.state) {
+        (Some(silent), _) => silent,
+        (None, WorkerState::Running) => return None,
+        (None, WorkerState::Paused(why)) => format!("the {worker} waits: {why}"),
+        (None, WorkerState::Failing(why)) => format!("the {worker} is in trouble: {why}"),
     };
     Some(ExplainGate { code: None, words })
 }
