@@ -442,6 +442,34 @@ async fn what_is_gone_hidden_or_was_never_there_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_role_whose_deal_is_hidden_is_judged_by_nothing() {
+    let case = Case::open().await;
+    let org = &case.desk.salesforce;
+    let contact = insert(org, "Contact", &json!({"LastName": "Cid"}));
+    let deal = case.deal(&json!({}));
+    let role = json!({"OpportunityId": deal, "ContactId": contact});
+    let role = insert(org, "OpportunityContactRole", &role);
+    assert_eq!(case.told(&role).await.in_scope, Some(true));
+    case.desk.org.hides_record(id(&deal));
+    let view = case.told(&role).await;
+    assert_eq!(
+        (view.code, view.found, view.in_scope),
+        (
+            ExplainCode::OpportunityNotVisible,
+            Some(Found::Row),
+            Some(false)
+        )
+    );
+    assert_eq!(view.obstacles, [ExplainCode::OpportunityNotVisible]);
+    assert!(view.opportunity.is_none() && view.owner.is_none());
+    assert!(
+        view.verdict.contains("the opportunity of this role"),
+        "{}",
+        view.verdict
+    );
+}
+
+#[tokio::test]
 async fn what_is_no_id_is_refused_and_an_id_of_another_object_is_told() {
     let case = Case::open().await;
     for (asked, words) in [

@@ -27,6 +27,7 @@ struct State {
     answers: bool,
     is_sandbox: bool,
     time_zone: &'static str,
+    hidden: BTreeSet<SalesforceId>,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -65,6 +66,7 @@ impl DeskOrg {
             answers: true,
             is_sandbox: false,
             time_zone: "UTC",
+            hidden: BTreeSet::new(),
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -91,6 +93,12 @@ impl DeskOrg {
     /// The integration user sees this field no more.
     pub(crate) fn hides(&self, field: &str) {
         self.state().fields.retain(|known| known.name != field);
+    }
+
+    /// The integration user cannot read this record any more, while what refers to it is still
+    /// there to be read: it was hidden between the two.
+    pub(crate) fn hides_record(&self, id: SalesforceId) {
+        self.state().hidden.insert(id);
     }
 
     /// It has one more field, with this label.
@@ -228,11 +236,12 @@ impl Source for DeskOrg {
         ids: &[SalesforceId],
         fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        drop(self.asked()?);
-        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-        let rows = self.1.retrieve(object.api_name(), &ids, fields);
-        let rows = rows.map_err(refused)?.into_iter();
-        Ok(rows
+        let hidden = self.asked()?.hidden.clone();
+        let names: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let rows = self.1.retrieve(object.api_name(), &names, fields);
+        let rows = ids.iter().zip(rows.map_err(refused)?);
+        let seen = rows.map(|(id, row)| row.filter(|_| !hidden.contains(id)));
+        Ok(seen
             .map(|row| row.map(|row| Row::of(&row).unwrap()))
             .collect())
     }
