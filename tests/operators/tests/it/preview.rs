@@ -97,6 +97,23 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
 }
 
 #[tokio::test]
+async fn what_salesforce_cannot_count_in_time_has_no_number() {
+    let (desk, _) = furnished(&[5, 10]).await;
+    let door = desk.door().await;
+    desk.org.counts_no_more();
+    let view = preview(&door, &above("7")).await;
+    assert_eq!((view.leaves.count, view.leaves.exact), (None, false));
+    assert_eq!(
+        view.leaves.why,
+        ["Salesforce cannot count them in time"],
+        "{view:?}"
+    );
+    let cost = view.job.unwrap();
+    assert_eq!((cost.records, cost.seconds), (None, None));
+    assert!(cost.api_calls.at_least, "{cost:?}");
+}
+
+#[tokio::test]
 async fn another_mapping_sends_all_in_scope_again() {
     let (desk, deals) = furnished(&[5, 10, 15]).await;
     let door = desk.door().await;
