@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 
 use console::views::PreviewView;
-use domain::SalesforceId;
+use domain::job::{Extracted, Job, JobId, JobKind, JobScope, SalesforceStatus};
 use domain::permission::{Grant, PermissionSnapshot};
+use domain::tally::Count;
+use domain::{ObjectKind, SalesforceId};
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door};
@@ -94,6 +96,45 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     assert_eq!(cost.rate, None);
     let same = preview(&door, &above("10")).await;
     assert!(same.changes.is_empty() && same.job.is_none(), "{same:?}");
+}
+
+/// Keeps a job that has brought so many opportunities in so many seconds.
+async fn brought(desk: &Desk, records: u64, seconds: i64) -> Job {
+    let id = JobId::new(JobKind::Backfill, domain::job::uuid_of("brought"));
+    let mut job = Job::queued(id, JobKind::Backfill, JobScope::Everything, desk.now());
+    job.started = Some(desk.now());
+    let extracted = Extracted {
+        total: Some(records),
+        read: records,
+        started: Some(desk.now()),
+        ..Extracted::default()
+    };
+    let objects = &mut job.progress.objects;
+    objects.insert(ObjectKind::Opportunity, extracted);
+    for count in [Count::Read, Count::Created] {
+        job.tally.add_many(ObjectKind::Opportunity, count, records);
+    }
+    desk.pass(seconds);
+    job.salesforce = SalesforceStatus::Sealed;
+    job.sealed = Some(desk.now());
+    job.last_counted = Some(desk.now());
+    desk.stores.jobs.create(&job).await.unwrap();
+    job
+}
+
+#[tokio::test]
+async fn the_time_needed_follows_from_how_fast_the_last_job_was() {
+    let amounts: Vec<u32> = (1..=300).collect();
+    let (desk, _) = furnished(&amounts).await;
+    let door = desk.door().await;
+    let job = brought(&desk, 1_000, 10).await;
+    save(&door, 0, &above("300")).await;
+    let cost = preview(&door, &json!({})).await.job.unwrap();
+    assert_eq!(cost.rate.unwrap().jobs, [job.id.to_string()]);
+    assert_eq!((cost.records, cost.seconds), (Some(300), Some(3)));
+    // A part of a second is one.
+    let cost = preview(&door, &above("250")).await.job.unwrap();
+    assert_eq!((cost.records, cost.seconds), (Some(50), Some(1)));
 }
 
 #[tokio::test]
