@@ -10,7 +10,7 @@ use domain::{ObjectKind, SalesforceId};
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door};
-use crate::salesforce::insert;
+use crate::salesforce::{insert, insert_all};
 
 const PATH: &str = "/api/v1/settings/preview";
 
@@ -175,6 +175,39 @@ async fn another_mapping_sends_all_in_scope_again() {
             .iter()
             .any(|one| one.contains("the mapping differs"))
     );
+}
+
+/// SOQL orders texts by the locale of whoever asks, so that every deal is read and judged.
+#[tokio::test]
+async fn what_soql_cannot_say_is_judged_beyond_a_full_page() {
+    let (desk, deals) = furnished(&[1]).await;
+    let owner = desk.salesforce.record("Opportunity", &deals[0]).unwrap();
+    let owner = owner.text("OwnerId").unwrap();
+    let more = (1..=domain::job::REST_PAGE).map(|number| {
+        let is_last = number == domain::job::REST_PAGE;
+        let name = if is_last { "Zebra" } else { "Ape" };
+        json!({"Name": name, "StageName": "Prospecting", "CloseDate": "2027-01-01",
+            "OwnerId": owner})
+    });
+    let more = insert_all(&desk.salesforce, "Opportunity", more);
+    let last = more.last().unwrap().as_str();
+    let door = desk.door().await;
+    let document = json!({"filter": {"conditions": [
+        {"field": "Name", "operator": "less_than", "values": ["M"]},
+    ]}});
+    let view = preview(&door, &document).await;
+    let leaves = &view.leaves;
+    assert_eq!(
+        (leaves.count, leaves.exact, leaves.judged),
+        (Some(1), true, Some(2_001)),
+        "{leaves:?}"
+    );
+    assert_eq!(leaves.sample[0].id.as_str(), last);
+    let path = format!("{PATH}/{}/opportunities?effect=leaves", view.id);
+    let page = door.get(&path).await.json();
+    let listed = page["opportunities"].as_array().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["id"], last);
 }
 
 #[tokio::test]
