@@ -529,6 +529,49 @@ fn a_save_that_moves_the_rules_has_a_job_that_names_the_revision_before() {
     };
     assert_eq!(job.scope, entering);
     assert_eq!(Job::of_save(&disabled, &closed), Some(job));
+
+    // Whatever moves the scope alone, what is in scope by both rules is not read again.
+    let changes: [fn(&mut Settings); 4] = [
+        |settings| {
+            settings.filter.conditions.push(Condition {
+                field: "Name".to_owned(),
+                operator: Operator::Equals,
+                values: vec!["Acme".to_owned()],
+            });
+        },
+        |settings| settings.sync_closed = false,
+        |settings| settings.blanks = BlankRule::Drop,
+        |settings| settings.zone = ZoneOf::User,
+    ];
+    for change in changes {
+        let saved = save(&closed, change, 9);
+        let entering = JobScope::Entering {
+            before: 2,
+            then: at(9),
+        };
+        let scope = Job::of_save(&closed, &saved).map(|job| job.scope);
+        assert_eq!(scope, Some(entering), "{:?}", saved.settings);
+    }
+    let mapped = save(
+        &closed,
+        |settings| {
+            settings.zone = ZoneOf::User;
+            settings.mapping = Mapping::new(vec![MappingRow {
+                object: ObjectKind::Opportunity,
+                mos_field: "contract_term".to_owned(),
+                salesforce_field: "Term__c".to_owned(),
+                active: true,
+                contract_term_type: None,
+            }])
+            .unwrap();
+        },
+        9,
+    );
+    let everything = JobScope::Objects {
+        objects: ObjectKind::ALL.into_iter().collect(),
+    };
+    let scope = Job::of_save(&closed, &mapped).map(|job| job.scope);
+    assert_eq!(scope, Some(everything));
 }
 
 #[test]

@@ -358,6 +358,12 @@ fn a_mapping_fits_an_org_or_says_why_not() {
             "the field mapping fills `close_date` of Opportunity from `CreatedDate`, a date/time field, but mOS wants a date; choose another field",
         ),
         (
+            "created_at",
+            "CloseDate",
+            opportunity,
+            "the field mapping fills `created_at` of Opportunity from `CloseDate`, a date field, but mOS wants a date/time; choose another field",
+        ),
+        (
             "company_id",
             "OwnerId",
             opportunity,

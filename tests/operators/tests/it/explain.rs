@@ -442,6 +442,34 @@ async fn what_is_gone_hidden_or_was_never_there_is_told_apart() {
 }
 
 #[tokio::test]
+async fn a_role_whose_deal_is_hidden_is_judged_by_nothing() {
+    let case = Case::open().await;
+    let org = &case.desk.salesforce;
+    let contact = insert(org, "Contact", &json!({"LastName": "Cid"}));
+    let deal = case.deal(&json!({}));
+    let role = json!({"OpportunityId": deal, "ContactId": contact});
+    let role = insert(org, "OpportunityContactRole", &role);
+    assert_eq!(case.told(&role).await.in_scope, Some(true));
+    case.desk.org.hides_record(id(&deal));
+    let view = case.told(&role).await;
+    assert_eq!(
+        (view.code, view.found, view.in_scope),
+        (
+            ExplainCode::OpportunityNotVisible,
+            Some(Found::Row),
+            Some(false)
+        )
+    );
+    assert_eq!(view.obstacles, [ExplainCode::OpportunityNotVisible]);
+    assert!(view.opportunity.is_none() && view.owner.is_none());
+    assert!(
+        view.verdict.contains("the opportunity of this role"),
+        "{}",
+        view.verdict
+    );
+}
+
+#[tokio::test]
 async fn what_is_no_id_is_refused_and_an_id_of_another_object_is_told() {
     let case = Case::open().await;
     for (asked, words) in [
@@ -644,8 +672,8 @@ async fn a_blank_that_is_dropped_leaves_a_condition_unknown() {
 
 #[tokio::test]
 async fn what_decides_nothing_about_a_permission_has_its_line() {
-    let case = Case::open().await;
-    let org = &case.desk.salesforce;
+    let mut case = Case::open().await;
+    let org = &Arc::clone(&case.desk.salesforce);
     let group = insert(
         org,
         "PermissionSetGroup",
@@ -654,24 +682,50 @@ async fn what_decides_nothing_about_a_permission_has_its_line() {
     let muting = json!({"DeveloperName": "Quiet", "MasterLabel": "Quiet"});
     let muting = insert(org, "MutingPermissionSet", &muting);
     let set = insert(org, "PermissionSet", &json!({"Name": "mOS_User"}));
-    let member = |set: &str| {
+    let member = |group: &str, set: &str| {
         let fields = json!({"PermissionSetGroupId": group, "PermissionSetId": set});
         insert(org, "PermissionSetGroupComponent", &fields)
     };
-    member(&set);
+    member(&group, &set);
     let deal = case.deal(&json!({}));
-    let words = async || case.told(&deal).await.owner.unwrap().words;
-    assert_eq!(words().await, ["holds mOS_User through the group Sales"]);
-    member(&muting);
+    let words = async |case: &Case| case.told(&deal).await.owner.unwrap().words;
+    let said = words(&case).await;
+    assert_eq!(said, ["holds mOS_User through the group Sales"]);
+    member(&group, &muting);
     let logins = org.records("UserLogin");
     let mut logins = logins.iter();
     let login = logins.find(|login| login.text("UserId") == Some(&case.owner));
     let login = login.unwrap().id();
     update(org, "UserLogin", login, &json!({"IsFrozen": true}));
-    let words = words().await;
-    assert!(words[1].contains("is frozen"), "{words:?}");
-    assert!(words[2].contains("Sales has a muting set"), "{words:?}");
+    let said = words(&case).await;
+    assert!(said[1].contains("is frozen"), "{said:?}");
+    assert!(said[2].contains("group Sales has a muting"), "{said:?}");
     assert_eq!(case.told(&deal).await.in_scope, Some(true));
+
+    // A package has a group of the same name.
+    let folder = tempfile::tempdir().unwrap();
+    let groups = "DeveloperName,NamespacePrefix\nSales,acme\n";
+    std::fs::write(folder.path().join("PermissionSetGroup.csv"), groups).unwrap();
+    org.load_dir(folder.path()).unwrap();
+    let groups = org.records("PermissionSetGroup");
+    let mut groups = groups.iter();
+    let packaged = groups.find(|group| group.text("NamespacePrefix") == Some("acme"));
+    let owner = id(&case.owner);
+    case.permissions(|snapshot| {
+        let through = Grant {
+            group: Some("acme__Sales".to_owned()),
+            ..grant(None)
+        };
+        snapshot.holders.insert(owner, [through].into());
+    })
+    .await;
+    assert_eq!(words(&case).await.len(), 2, "nothing of the group is muted");
+    member(packaged.unwrap().id(), &muting);
+    let said = words(&case).await;
+    assert!(
+        said[2].contains("group acme__Sales has a muting"),
+        "{said:?}"
+    );
 }
 
 #[tokio::test]

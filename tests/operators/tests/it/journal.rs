@@ -214,6 +214,9 @@ async fn killed_after_it_was_written_down_and_before_it_was_saved() {
     std::fs::copy(kept.file(), copy.file()).unwrap();
     kept.ops(&desk).reconcile_settings().await.unwrap();
     assert_eq!(current(&desk).await.revision, 2);
+    let anew = Desk::open();
+    kept.ops(&anew).reconcile_settings().await.unwrap();
+    assert_eq!(current(&anew).await, current(&desk).await, "taken back");
     let door = desk.door_of(kept.ops(&desk)).await;
     let next = save(&door, 2, json!({"run_in_sandbox": true})).await.json();
     assert_eq!(next["revision"], 3);

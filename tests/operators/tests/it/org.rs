@@ -27,6 +27,8 @@ struct State {
     answers: bool,
     is_sandbox: bool,
     time_zone: &'static str,
+    hidden: BTreeSet<SalesforceId>,
+    counts: bool,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -65,6 +67,8 @@ impl DeskOrg {
             answers: true,
             is_sandbox: false,
             time_zone: "UTC",
+            hidden: BTreeSet::new(),
+            counts: true,
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -76,6 +80,11 @@ impl DeskOrg {
     /// From now on it answers, or does not.
     pub(crate) fn answers(&self, answers: bool) {
         self.state().answers = answers;
+    }
+
+    /// From now on it has too much to count it in time.
+    pub(crate) fn counts_no_more(&self) {
+        self.state().counts = false;
     }
 
     /// It was a sandbox all along.
@@ -91,6 +100,12 @@ impl DeskOrg {
     /// The integration user sees this field no more.
     pub(crate) fn hides(&self, field: &str) {
         self.state().fields.retain(|known| known.name != field);
+    }
+
+    /// The integration user cannot read this record any more, while what refers to it is still
+    /// there to be read: it was hidden between the two.
+    pub(crate) fn hides_record(&self, id: SalesforceId) {
+        self.state().hidden.insert(id);
     }
 
     /// It has one more field, with this label.
@@ -190,7 +205,17 @@ impl Source for DeskOrg {
     }
     /// The org's own record and the user's; everything else is the stand-in org's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
-        let id = self.asked()?.id;
+        let (id, counts) = {
+            let state = self.asked()?;
+            (state.id, state.counts)
+        };
+        let is_count = soql.starts_with("SELECT COUNT() ");
+        if is_count && !counts {
+            return Err(SourceError::Refused {
+                code: "QUERY_TIMEOUT".to_owned(),
+                message: "Your query request was running for too long.".to_owned(),
+            });
+        }
         let rows = if soql.contains("FROM Organization") {
             vec![
                 json!({"Id": id, "IsSandbox": false, "TimeZoneSidKey": "UTC",
@@ -200,19 +225,11 @@ impl Source for DeskOrg {
             vec![json!({"TimeZoneSidKey": "UTC", "LocaleSidKey": "en_US"})]
         } else {
             let rows = self.1.query(soql, deleted).map_err(refused)?;
-            if soql.starts_with("SELECT COUNT() ") {
+            if is_count {
                 return Ok(counted(rows[0]["expr0"].as_u64().unwrap()));
             }
             rows.into_iter().map(Value::Object).collect()
         };
-        let count = rows.first().filter(|_| soql.starts_with("SELECT COUNT() "));
-        if let Some(count) = count {
-            return Ok(Page {
-                total: count["expr0"].as_u64().unwrap(),
-                rows: Vec::new(),
-                next: None,
-            });
-        }
         Ok(Page {
             total: rows.len() as u64,
             rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
@@ -228,11 +245,12 @@ impl Source for DeskOrg {
         ids: &[SalesforceId],
         fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        drop(self.asked()?);
-        let ids: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
-        let rows = self.1.retrieve(object.api_name(), &ids, fields);
-        let rows = rows.map_err(refused)?.into_iter();
-        Ok(rows
+        let hidden = self.asked()?.hidden.clone();
+        let names: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
+        let rows = self.1.retrieve(object.api_name(), &names, fields);
+        let rows = ids.iter().zip(rows.map_err(refused)?);
+        let seen = rows.map(|(id, row)| row.filter(|_| !hidden.contains(id)));
+        Ok(seen
             .map(|row| row.map(|row| Row::of(&row).unwrap()))
             .collect())
     }

@@ -3,12 +3,14 @@
 use std::collections::BTreeSet;
 
 use console::views::PreviewView;
-use domain::SalesforceId;
+use domain::job::{Extracted, Job, JobId, JobKind, JobScope, SalesforceStatus};
 use domain::permission::{Grant, PermissionSnapshot};
+use domain::tally::Count;
+use domain::{ObjectKind, SalesforceId};
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door};
-use crate::salesforce::insert;
+use crate::salesforce::{insert, insert_all};
 
 const PATH: &str = "/api/v1/settings/preview";
 
@@ -96,6 +98,62 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     assert!(same.changes.is_empty() && same.job.is_none(), "{same:?}");
 }
 
+/// Keeps a job that has brought so many opportunities in so many seconds.
+async fn brought(desk: &Desk, records: u64, seconds: i64) -> Job {
+    let id = JobId::new(JobKind::Backfill, domain::job::uuid_of("brought"));
+    let mut job = Job::queued(id, JobKind::Backfill, JobScope::Everything, desk.now());
+    job.started = Some(desk.now());
+    let extracted = Extracted {
+        total: Some(records),
+        read: records,
+        started: Some(desk.now()),
+        ..Extracted::default()
+    };
+    let objects = &mut job.progress.objects;
+    objects.insert(ObjectKind::Opportunity, extracted);
+    for count in [Count::Read, Count::Created] {
+        job.tally.add_many(ObjectKind::Opportunity, count, records);
+    }
+    desk.pass(seconds);
+    job.salesforce = SalesforceStatus::Sealed;
+    job.sealed = Some(desk.now());
+    job.last_counted = Some(desk.now());
+    desk.stores.jobs.create(&job).await.unwrap();
+    job
+}
+
+#[tokio::test]
+async fn the_time_needed_follows_from_how_fast_the_last_job_was() {
+    let amounts: Vec<u32> = (1..=300).collect();
+    let (desk, _) = furnished(&amounts).await;
+    let door = desk.door().await;
+    let job = brought(&desk, 1_000, 10).await;
+    save(&door, 0, &above("300")).await;
+    let cost = preview(&door, &json!({})).await.job.unwrap();
+    assert_eq!(cost.rate.unwrap().jobs, [job.id.to_string()]);
+    assert_eq!((cost.records, cost.seconds), (Some(300), Some(3)));
+    // A part of a second is one.
+    let cost = preview(&door, &above("250")).await.job.unwrap();
+    assert_eq!((cost.records, cost.seconds), (Some(50), Some(1)));
+}
+
+#[tokio::test]
+async fn what_salesforce_cannot_count_in_time_has_no_number() {
+    let (desk, _) = furnished(&[5, 10]).await;
+    let door = desk.door().await;
+    desk.org.counts_no_more();
+    let view = preview(&door, &above("7")).await;
+    assert_eq!((view.leaves.count, view.leaves.exact), (None, false));
+    assert_eq!(
+        view.leaves.why,
+        ["Salesforce cannot count them in time"],
+        "{view:?}"
+    );
+    let cost = view.job.unwrap();
+    assert_eq!((cost.records, cost.seconds), (None, None));
+    assert!(cost.api_calls.at_least, "{cost:?}");
+}
+
 #[tokio::test]
 async fn another_mapping_sends_all_in_scope_again() {
     let (desk, deals) = furnished(&[5, 10, 15]).await;
@@ -117,6 +175,39 @@ async fn another_mapping_sends_all_in_scope_again() {
             .iter()
             .any(|one| one.contains("the mapping differs"))
     );
+}
+
+/// SOQL orders texts by the locale of whoever asks, so that every deal is read and judged.
+#[tokio::test]
+async fn what_soql_cannot_say_is_judged_beyond_a_full_page() {
+    let (desk, deals) = furnished(&[1]).await;
+    let owner = desk.salesforce.record("Opportunity", &deals[0]).unwrap();
+    let owner = owner.text("OwnerId").unwrap();
+    let more = (1..=domain::job::REST_PAGE).map(|number| {
+        let is_last = number == domain::job::REST_PAGE;
+        let name = if is_last { "Zebra" } else { "Ape" };
+        json!({"Name": name, "StageName": "Prospecting", "CloseDate": "2027-01-01",
+            "OwnerId": owner})
+    });
+    let more = insert_all(&desk.salesforce, "Opportunity", more);
+    let last = more.last().unwrap().as_str();
+    let door = desk.door().await;
+    let document = json!({"filter": {"conditions": [
+        {"field": "Name", "operator": "less_than", "values": ["M"]},
+    ]}});
+    let view = preview(&door, &document).await;
+    let leaves = &view.leaves;
+    assert_eq!(
+        (leaves.count, leaves.exact, leaves.judged),
+        (Some(1), true, Some(2_001)),
+        "{leaves:?}"
+    );
+    assert_eq!(leaves.sample[0].id.as_str(), last);
+    let path = format!("{PATH}/{}/opportunities?effect=leaves", view.id);
+    let page = door.get(&path).await.json();
+    let listed = page["opportunities"].as_array().unwrap();
+    assert_eq!(listed.len(), 1);
+    assert_eq!(listed[0]["id"], last);
 }
 
 #[tokio::test]

@@ -14,6 +14,24 @@ pub(crate) fn insert(org: &Org, entity: &str, fields: &Value) -> String {
     results.into_iter().next().unwrap().id.unwrap()
 }
 
+/// Inserts many records in one transaction, and answers their ids.
+pub(crate) fn insert_all(
+    org: &Org,
+    entity: &str,
+    rows: impl IntoIterator<Item = Value>,
+) -> Vec<String> {
+    let op = |row: Value| Dml::Insert {
+        entity: entity.to_owned(),
+        fields: row.as_object().cloned().unwrap(),
+    };
+    let ops = rows.into_iter().map(op).collect();
+    let results = org.transact(org.admin_id(), "test", ops).unwrap();
+    results
+        .into_iter()
+        .map(|result| result.id.unwrap())
+        .collect()
+}
+
 /// Changes a record.
 pub(crate) fn update(org: &Org, entity: &str, id: &str, fields: &Value) {
     let op = Dml::Update {

@@ -448,9 +448,26 @@ async fn the_past_is_listed_compared_and_taken_back() {
         409
     );
 
+    // Which org is served was confirmed since, and stays.
+    saved(&door, 4, json!({"filter": above("1"), "org": ORG})).await;
+    let only_the_filter =
+        ["Opportunity Filter, condition 1: Amount greater_than 1 \u{2192} Amount greater_than 2"];
+    for asked in [
+        json!({"to": 2, "dry_run": true}),
+        json!({"to": 2, "base": 5}),
+    ] {
+        let done = door.post(revert, &asked).await.json();
+        assert_eq!(words(&done["changes"]), only_the_filter, "{asked}");
+    }
+    let now = door.get(PATH).await.json();
+    assert_eq!(
+        (&now["revision"], &now["settings"]["org"]),
+        (&json!(6), &json!(ORG))
+    );
+
     // The org has moved on: what could be saved once is refused now.
     desk.org.hides("Amount");
-    let refused = door.post(revert, &json!({"to": 2, "base": 4})).await;
+    let refused = door.post(revert, &json!({"to": 1, "base": 6})).await;
     assert!(
         faults(&refused)[0].contains("no field `Amount`"),
         "{refused:?}"

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::desk::Desk;
-use crate::salesforce::{insert, update};
+use crate::salesforce::{insert, insert_all, update};
 
 const DAY: u64 = 86_400;
 
@@ -153,6 +153,38 @@ async fn holders_are_told_with_their_grants_and_their_opportunities_in_scope() {
     let none = "holds none of the mOS permission sets".to_owned();
     assert_eq!(others, [(id(&cyd), 5, none)]);
     assert_eq!(users.others_opportunities, 5);
+}
+
+/// An aggregate query answers 2,000 groups and has no further pages.
+#[tokio::test]
+async fn more_owners_than_one_answer_holds_are_all_counted() {
+    const OWNERS: usize = 2_001;
+    let office = Office::open();
+    let org = &office.desk.salesforce;
+    let users = (0..OWNERS).map(|number| {
+        let name = format!("user{number}@example.com");
+        json!({"LastName": name, "Username": name, "Email": name})
+    });
+    let users = insert_all(org, "User", users);
+    let (_, expires) = office.later(DAY);
+    let grants = users.iter().map(|user| {
+        json!({"AssigneeId": user, "PermissionSetId": office.set,
+            "ExpirationDate": expires["ExpirationDate"]})
+    });
+    insert_all(org, "PermissionSetAssignment", grants);
+    let deals = users.iter().map(|user| {
+        json!({"Name": "Deal", "StageName": "Prospecting", "CloseDate": "2027-01-01",
+            "OwnerId": user})
+    });
+    insert_all(org, "Opportunity", deals);
+    let holders = office.users().await.holders;
+    assert_eq!(holders.len(), OWNERS);
+    assert!(holders.iter().all(|holder| holder.opportunities == 1));
+    // What leaves with them is asked for in several queries.
+    office.report().await;
+    let status = office.desk.ops.status().await.unwrap();
+    let leaving = status.expiring.unwrap().opportunities;
+    assert_eq!(leaving, Some(2_001));
 }
 
 #[tokio::test]
