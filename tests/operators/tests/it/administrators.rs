@@ -6,7 +6,7 @@ mod form;
 mod mapping;
 mod sync_all;
 
-use domain::job::JobKind;
+use domain::job::{JobKind, SalesforceStatus};
 use domain::settings::Settings;
 use domain::{ObjectKind, SalesforceId};
 use http::StatusCode;
@@ -191,7 +191,7 @@ async fn settings_go_out_as_a_file_and_come_in_again() {
 
 /// A sync-all that has brought a thousand records in ten seconds.
 async fn brought_before(desk: &Desk) {
-    use domain::job::{Extracted, SalesforceStatus};
+    use domain::job::Extracted;
     use domain::tally::{Count, Tally};
     let job = desk.job(JobKind::SyncAll, "before").await;
     let jobs = &desk.stores.jobs;
@@ -248,10 +248,23 @@ async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result()
     let page = visitor.get("/users").await;
     page.has(&last);
     // One that runs stands before it.
-    desk.job(JobKind::Backfill, "now").await;
+    let backfill = desk.job(JobKind::Backfill, "now").await;
     let page = visitor.get("/parked").await;
     page.has(">Backfill</a> <span class=\"badge\">Waiting</span>. Most recent sync: ");
     page.has(&last);
+    // One that has failed is the last, and says why.
+    desk.pass(1);
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    let moved = jobs.transition(&backfill.id, failed, desk.now(), why).await;
+    moved.unwrap();
+    let page = visitor.get("/logs").await;
+    page.has(&format!(
+        "Most recent sync: <a href=\"/jobs/{}\">Backfill</a> <span class=\"badge bad\">Failed</span>, over <time datetime=\"{}\">",
+        backfill.id,
+        desk.now()
+    ));
+    page.has("</time>: No access.</div>");
+    page.lacks(&last);
     let (desk, visitor) = furnished(&[]).await;
     desk.org.is_sandbox();
     let page = visitor.get("/jobs").await;
