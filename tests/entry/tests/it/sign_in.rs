@@ -1,5 +1,6 @@
 //! Signing in, staying in, and getting out.
 
+use domain::SalesforceId;
 use reqwest::StatusCode;
 use url::Url;
 
@@ -84,6 +85,10 @@ async fn another_org_is_refused() {
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.text.contains("another org"), "{}", page.text);
     assert_eq!(browser.cookie(SESSION), None);
+    let theirs = SalesforceId::parse(house.salesforce.org.org_id()).unwrap();
+    let told =
+        format!("{ANNA} of org {theirs} was refused: this console is for org 00D000000000999EAA");
+    assert_eq!(house.trail().await, [told]);
 }
 
 #[tokio::test]
@@ -176,6 +181,7 @@ async fn a_session_ends_when_idle_and_after_twelve_hours_and_when_signed_out() {
     let out = browser.post("/sign-out", &[("form_token", &token)]).await;
     assert_eq!(out.status, StatusCode::OK, "{}", out.text);
     assert_eq!(browser.cookie(SESSION), None);
+    assert_eq!(house.trail().await[0], format!("{ANNA} signed out"));
     browser.plant(SESSION, Some(&id));
     assert!(!is_in().await, "the session itself has ended");
 }
