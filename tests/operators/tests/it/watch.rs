@@ -1076,6 +1076,14 @@ async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
     let csv = csv.text();
     assert_eq!(csv.lines().count(), 701);
     assert!(csv.contains(",'-1+1,"), "{csv}");
+    // Of what the page shows alone.
+    desk.park(700, |parked| parked.kind = FailureKind::Poison)
+        .await;
+    let page = browser.page("/parked?kind=poison").await;
+    let filter = between(&page, "href=\"/parked/export", "\"");
+    let csv = browser.get(&format!("/parked/export{filter}")).await.text();
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(csv.contains(",poison,"), "{csv}");
     desk.die("m-1", b"x".to_vec()).await;
     let csv = browser.get("/parked/dead/export").await.text();
     assert_eq!(csv.lines().count(), 2, "{csv}");
