@@ -4,7 +4,7 @@ use domain::SalesforceId;
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::browser::{Browser, between, signed_in};
+use crate::browser::{Browser, Page, between, signed_in};
 use crate::house::{ANNA, House, NILS, OTTO, VERA};
 
 const SESSION: &str = "mosync";
@@ -296,20 +296,44 @@ async fn a_code_for_a_frame_is_good_for_a_minute() {
     assert_eq!(late.status, StatusCode::BAD_REQUEST);
 }
 
-/// Signs a frame in by a window of its own, which has these cookies.
-async fn sign_in_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str) -> StatusCode {
+/// Signs a frame in by a window of its own, which has these cookies; what the frame, which then
+/// wants to go there, is answered.
+async fn taken_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str, to: &str) -> Page {
     let begun = window
         .get(&format!("/sign-in?return=%2F&frame={mark}"))
         .await;
     let back = window.at_salesforce(begun.to(), ANNA).await;
     let done = window.get(&path(&back)).await;
     let code = between(&done.text, "data-code=\"", "\"").to_owned();
-    let form = [("code", code.as_str()), ("return", "/access")];
-    frame.post("/sign-in/frame", &form).await.status
+    let form = [("code", code.as_str()), ("return", to)];
+    frame.post("/sign-in/frame", &form).await
 }
 
-fn mark(asked: &crate::browser::Page) -> String {
+async fn sign_in_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str) -> StatusCode {
+    taken_by(window, frame, mark, "/access").await.status
+}
+
+fn mark(asked: &Page) -> String {
     between(&asked.text, "data-frame=\"", "\"").to_owned()
+}
+
+#[tokio::test]
+async fn a_frame_is_not_sent_to_another_site() {
+    let house = House::framed_by(&["https://acme.lightning.force.com"]).await;
+    let (frame, window) = (Browser::new(&house), Browser::new(&house));
+    let mark = mark(&frame.get("/sync-status").await);
+    for to in [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/sign-out",
+        "",
+    ] {
+        let taken = taken_by(&window, &frame, &mark, to).await;
+        assert_eq!(taken.status, StatusCode::SEE_OTHER, "{to}: {}", taken.text);
+        assert_eq!(taken.to().as_str(), house.url("/sync-status"), "{to}");
+    }
 }
 
 #[tokio::test]
