@@ -11,7 +11,7 @@ mod left;
 pub(crate) mod logs;
 mod notifications;
 mod org;
-mod parked;
+pub(crate) mod parked;
 pub(crate) mod settings;
 pub(crate) mod standing;
 mod status;

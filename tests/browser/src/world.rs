@@ -241,22 +241,32 @@ impl World {
     /// # Panics
     /// When they are not in time.
     pub async fn until_told(&self, headline: &str) {
+        self.until_listed(&format!("{headline} is told"), |listed| {
+            let told = listed["notifications"].as_array().into_iter().flatten();
+            let mut told = told.filter(|told| told["headline"] == headline);
+            told.any(|told| {
+                let ways = told["deliveries"].as_array().into_iter().flatten();
+                ways.clone().count() > 0 && ways.clone().all(|way| way["state"] == "sent")
+            })
+        })
+        .await;
+    }
+
+    /// Waits until what `mosync notify list --json` says fulfils the condition.
+    ///
+    /// # Panics
+    /// When it does not in time.
+    pub async fn until_listed(&self, what: &str, condition: impl Fn(&Value) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let listed = self.mosync(&["notify", "list", "--json"]).await;
             let told: Value = serde_json::from_str(&listed.stdout).expect("JSON");
-            let told = told["notifications"].as_array().into_iter().flatten();
-            let mut told = told.filter(|told| told["headline"] == headline);
-            let is_sent = |told: &Value| {
-                let ways = told["deliveries"].as_array().into_iter().flatten();
-                ways.clone().count() > 0 && ways.clone().all(|way| way["state"] == "sent")
-            };
-            if told.any(is_sent) {
+            if condition(&told) {
                 return;
             }
             assert!(
                 Instant::now() < deadline,
-                "{headline} is told within {PATIENCE:?}; {}",
+                "{what} within {PATIENCE:?}; {}",
                 listed.stdout
             );
             tokio::time::sleep(LOOK_AGAIN).await;

@@ -32,13 +32,17 @@ pub(crate) const STATES: [&str; 13] = [
 ];
 
 /// Which jobs are looked for.
-struct Wanted {
+pub(crate) struct Wanted {
     kind: Option<JobKind>,
     state: Option<&'static str>,
 }
 
 impl Wanted {
-    fn of(search: &JobSearch) -> Result<Self, OpsError> {
+    /// As a search asks for them.
+    ///
+    /// # Errors
+    /// [`OpsError::Invalid`] names the value that cannot be understood.
+    pub(crate) fn of(search: &JobSearch) -> Result<Self, OpsError> {
         let kind = search.kind.as_deref();
         let state = search.state.as_deref();
         Ok(Self {

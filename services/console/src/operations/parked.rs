@@ -505,7 +505,11 @@ fn described(selection: &Selection, touched: u64) -> String {
     which
 }
 
-fn filter_of(search: &ParkedSearch) -> Result<ParkedFilter, OpsError> {
+/// What is looked for.
+///
+/// # Errors
+/// [`OpsError::Invalid`] names the value that cannot be understood.
+pub(crate) fn filter_of(search: &ParkedSearch) -> Result<ParkedFilter, OpsError> {
     Ok(ParkedFilter {
         object: search.object.as_deref().map(object_of).transpose()?,
         kind: search.kind.as_deref().map(kind_of).transpose()?,

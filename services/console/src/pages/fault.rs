@@ -1,5 +1,7 @@
 //! Pages that say what went wrong, in the same frame where that can be drawn.
 
+use std::collections::BTreeMap;
+
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use maud::{Markup, html};
@@ -93,6 +95,17 @@ pub(super) fn sentence(text: &str) -> String {
 /// A sentence in which each moment is shown as one.
 pub(super) fn said(text: &str) -> Markup {
     time::within(&sentence(text))
+}
+
+/// Of values of a search, each checked alone, what is wrong, so that it is said at its field.
+pub(super) fn at_fields<T>(
+    checked: impl IntoIterator<Item = (&'static str, Result<T, OpsError>)>,
+) -> BTreeMap<&'static str, String> {
+    let wrong = checked.into_iter().filter_map(|(name, checked)| {
+        let error = checked.err()?;
+        Some((name, sentence(&error.to_string())))
+    });
+    wrong.collect()
 }
 
 /// What somebody with a session is told instead of a page: in the frame for who has a role, and whom

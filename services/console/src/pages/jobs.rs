@@ -1,5 +1,7 @@
 //! Jobs: the history.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use domain::job::JobKind;
@@ -13,7 +15,7 @@ use super::parts::{card, empty, notice, pager, table};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, fault, job, words};
 use crate::OpsError;
-use crate::operations::jobs::STATES;
+use crate::operations::jobs::{STATES, Wanted};
 use crate::views::{JobList, JobSearch};
 
 /// Where it is.
@@ -34,25 +36,50 @@ fn search(query: Option<&str>) -> JobSearch {
     }
 }
 
+/// Each value alone, so that what is wrong is said where it was chosen.
+fn faults(search: &JobSearch) -> BTreeMap<&'static str, String> {
+    let alone = [
+        (
+            "kind",
+            JobSearch {
+                kind: search.kind.clone(),
+                ..JobSearch::default()
+            },
+        ),
+        (
+            "state",
+            JobSearch {
+                state: search.state.clone(),
+                ..JobSearch::default()
+            },
+        ),
+    ];
+    fault::at_fields(alone.map(|(name, search)| (name, Wanted::of(&search))))
+}
+
 pub(super) async fn show(
     State(desk): State<Desk>,
     context: PageContext,
     RawQuery(query): RawQuery,
 ) -> Response {
     let search = search(query.as_deref());
+    let wrong = faults(&search);
+    let filters = filters(&search, &wrong);
     match desk.operations.jobs(&search).await {
-        Ok(list) => page(&search, &list).response(&context),
+        Ok(list) => page(&search, &filters, &list).response(&context),
         // Of the first page, so that there is something to look at.
         Err(error @ OpsError::Invalid(_)) => {
             let status = error.status();
-            let said =
-                html! { p { (fault::sentence(&error.to_string())) } p { "All jobs are shown." } };
+            let said = html! {
+                @if wrong.is_empty() { p { (fault::sentence(&error.to_string())) } p { "All jobs are shown." } }
+                @else { "All jobs are shown: correct what is marked." }
+            };
             let all = JobSearch {
                 limit: Some(PAGE),
                 ..JobSearch::default()
             };
             match desk.operations.jobs(&all).await {
-                Ok(list) => page(&all, &list)
+                Ok(list) => page(&all, &filters, &list)
                     .notice(notice::failed(&said))
                     .status(status)
                     .response(&context),
@@ -63,14 +90,14 @@ pub(super) async fn show(
     }
 }
 
-fn page(search: &JobSearch, list: &JobList) -> Page {
+fn page(search: &JobSearch, filters: &Markup, list: &JobList) -> Page {
     let filter = [
         ("kind", search.kind.as_deref().unwrap_or_default()),
         ("state", search.state.as_deref().unwrap_or_default()),
     ];
     let body = html! {
         (card::card("Jobs, newest first", &html! {
-            (filters(search))
+            (filters)
             (rows(search, list))
         }))
     };
@@ -80,7 +107,8 @@ fn page(search: &JobSearch, list: &JobList) -> Page {
         .actions(actions)
 }
 
-fn filters(search: &JobSearch) -> Markup {
+fn filters(search: &JobSearch, wrong: &BTreeMap<&str, String>) -> Markup {
+    let error = |name: &str| wrong.get(name).map(String::as_str);
     let mut kinds = vec![("", "All kinds")];
     kinds.extend(JobKind::ALL.map(|kind| (kind.name(), words::job(kind))));
     let states: Vec<(&str, String)> = STATES
@@ -92,8 +120,8 @@ fn filters(search: &JobSearch) -> Markup {
     html! {
         form.filters method="get" action=(PATH) {
             div.row {
-                (Field::new("kind", "Kind").select(&kinds, search.kind.as_deref().unwrap_or_default()))
-                (Field::new("state", "Status, on either side").select(&shown, search.state.as_deref().unwrap_or_default()))
+                (Field::new("kind", "Kind").error(error("kind")).select(&kinds, search.kind.as_deref().unwrap_or_default()))
+                (Field::new("state", "Status, on either side").error(error("state")).select(&shown, search.state.as_deref().unwrap_or_default()))
                 div.field.go { button.button type="submit" { "Show" } }
             }
         }

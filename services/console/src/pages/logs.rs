@@ -170,11 +170,7 @@ fn faults(search: &LogSearch) -> BTreeMap<&'static str, String> {
             },
         ),
     ];
-    let wrong = alone.into_iter().filter_map(|(name, search)| {
-        let error = query_of(&search).err()?;
-        Some((name, fault::sentence(&error.to_string())))
-    });
-    wrong.collect()
+    fault::at_fields(alone.map(|(name, search)| (name, query_of(&search))))
 }
 
 pub(super) async fn show(

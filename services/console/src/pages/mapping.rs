@@ -8,9 +8,9 @@ use domain::ObjectKind;
 use domain::mapping::{ContractTermType, Mapping, MappingRow};
 use http::StatusCode;
 use maud::{Markup, html};
+use serde::Serialize;
 use serde_json::json;
 
-use super::Desk;
 use super::context::PageContext;
 use super::fault::{self, sentence};
 use super::layout::Page;
@@ -19,23 +19,55 @@ use super::parts::{badge, card, form, notice};
 use super::sent::Sent;
 use super::settings::written::Faults;
 use super::settings::{self, Came, SCRIPT};
+use super::{Desk, download};
 use crate::OpsError;
+use crate::export::Line;
 use crate::views::{FaultView, FieldList, FieldView, SaveSettings};
 
 /// Where it is.
 pub(super) const PATH: &str = "/mapping";
 /// Where the mapping that the org keeps is taken over.
 pub(super) const TAKE_OVER: &str = "/mapping/take-over";
+/// The rows in force as CSV.
+pub(super) const EXPORT: &str = "/mapping/export";
 const FORM: &str = "mapping";
 
 /// A row of the form.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 struct Row {
     object: String,
     mos_field: String,
     salesforce_field: String,
     active: bool,
     term: String,
+}
+
+impl Line for Row {
+    const HEADINGS: &'static [&'static str] = &[
+        "object",
+        "mos_field",
+        "salesforce_field",
+        "active",
+        "standard",
+        "contract_term_type",
+    ];
+
+    fn cells(&self) -> Vec<String> {
+        // What is not mapped is neither.
+        let active = match (self.salesforce_field.is_empty(), self.active) {
+            (true, _) => "",
+            (false, true) => "yes",
+            (false, false) => "no",
+        };
+        vec![
+            self.object.clone(),
+            self.mos_field.clone(),
+            self.salesforce_field.clone(),
+            active.to_owned(),
+            standard(self).unwrap_or_default().to_owned(),
+            self.term.clone(),
+        ]
+    }
 }
 
 /// What stands in the form.
@@ -174,6 +206,12 @@ pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Resp
         Ok(page(&desk, &context, &written, &Faults::default(), false).await)
     };
     settings::answer(&context, page.await)
+}
+
+pub(super) async fn export(State(desk): State<Desk>, context: PageContext) -> Response {
+    let current = desk.operations.settings().await;
+    let rows = current.map(|current| Written::of(current.revision, &current.settings.mapping).rows);
+    download::whole(&context, "mosync-mapping.csv", rows).await
 }
 
 /// The form with a mapping that was looked at, and what is wrong with it.
@@ -347,6 +385,7 @@ async fn page(
     let mut page = Page::new("Field Mapping", Icon::Settings, body)
         .hint(html! { "Only active rows are synced. A field that is left empty is mapped as standard, where it has a standard." })
         .actions(html! {
+            a.button href=(EXPORT) download { "Export CSV" }
             a.button href="/settings/transfer" { "Export and import" }
             (form::order(context, TAKE_OVER, html! {
                 button.button type="submit" { "Take over the org's mapping" }

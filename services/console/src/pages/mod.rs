@@ -167,6 +167,12 @@ const ROUTES: &[Route] = &[
         answers: || get(mapping::show).post(mapping::act),
     },
     Route {
+        path: mapping::EXPORT,
+        methods: &["get"],
+        needs: Right::Administer,
+        answers: || get(mapping::export),
+    },
+    Route {
         path: mapping::TAKE_OVER,
         methods: &["post"],
         needs: Right::Administer,

@@ -1,5 +1,7 @@
 //! Parked Records: by cause, one by one, and what is done about them.
 
+use std::collections::BTreeMap;
+
 use axum::extract::{RawQuery, State};
 use axum::response::Response;
 use domain::ObjectKind;
@@ -15,6 +17,7 @@ use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
 use super::{Desk, dead, download, explain, fault, job, logs, words};
 use crate::OpsError;
+use crate::operations::parked::filter_of;
 use crate::rights::Right;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, Selection, Touched,
@@ -81,6 +84,27 @@ fn filter(search: &ParkedSearch) -> [(&'static str, &str); 6] {
             },
         ),
     ]
+}
+
+/// Each value alone, so that what is wrong is said where it was chosen.
+fn faults(search: &ParkedSearch) -> BTreeMap<&'static str, String> {
+    let alone = [
+        (
+            "object",
+            ParkedSearch {
+                object: search.object.clone(),
+                ..ParkedSearch::default()
+            },
+        ),
+        (
+            "kind",
+            ParkedSearch {
+                kind: search.kind.clone(),
+                ..ParkedSearch::default()
+            },
+        ),
+    ];
+    fault::at_fields(alone.map(|(name, search)| (name, filter_of(&search))))
 }
 
 pub(super) async fn show(
@@ -243,6 +267,7 @@ async fn page(
         None => desk.operations.parked_count(search).await?,
         Some(_) => 0,
     };
+    let wrong = faults(search);
     let is_dismissed = search.dismissed == Some(true);
     let heading = match (&search.group, is_dismissed) {
         (Some(group), _) => format!("Records of group {group}"),
@@ -258,7 +283,7 @@ async fn page(
         }))
         @if !groups.groups.is_empty() || refused.is_some() {
             (card::card(&heading, &html! {
-                (filters(search))
+                (filters(search, &wrong))
                 (records(context, search, (&list, matching), written))
             }))
         }
@@ -277,10 +302,11 @@ async fn page(
         .hint(hint)
         .actions(actions);
     if let Some(error) = refused {
-        let said = fault::sentence(&error.to_string());
-        page = page
-            .status(error.status())
-            .notice(notice::failed(&html! { (said) }));
+        let said = html! {
+            @if wrong.is_empty() { (fault::sentence(&error.to_string())) }
+            @else { "Nothing was searched: correct what is marked." }
+        };
+        page = page.status(error.status()).notice(notice::failed(&said));
     }
     Ok(page)
 }
@@ -349,7 +375,7 @@ fn group_row(context: &PageContext, group: &GroupView, with_orders: bool) -> Vec
     ]
 }
 
-fn filters(search: &ParkedSearch) -> Markup {
+fn filters(search: &ParkedSearch, wrong: &BTreeMap<&str, String>) -> Markup {
     let mut objects = vec![("", "All objects")];
     objects.extend(ObjectKind::ALL.map(|object| (object.api_name(), object.api_name())));
     let mut kinds = vec![("", "All reasons")];
@@ -362,11 +388,12 @@ fn filters(search: &ParkedSearch) -> Markup {
     };
     let object = search.object.as_deref().unwrap_or_default();
     let kind = search.kind.as_deref().unwrap_or_default();
+    let error = |name: &str| wrong.get(name).map(String::as_str);
     html! {
         form.filters method="get" action=(PATH) {
             div.row {
-                (Field::new("object", "Object").select(&objects, object))
-                (Field::new("kind", "Reason").select(&kinds, kind))
+                (Field::new("object", "Object").error(error("object")).select(&objects, object))
+                (Field::new("kind", "Reason").error(error("kind")).select(&kinds, kind))
                 (Field::new("job", "Job").input("text", search.job.as_deref().unwrap_or_default()))
                 (Field::new("dismissed", "State").select(&states, dismissed))
                 div.field.go {

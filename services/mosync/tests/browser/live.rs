@@ -14,6 +14,10 @@ use crate::{signed_in, world};
 /// What a proxy says whose server is away.
 const AWAY: &str = "HTTP/1.1 502 Bad Gateway\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
 
+/// What the console says while its store does not answer. The store of this world is within the process,
+/// and nobody can take it away.
+const OUT_OF_DATE: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\nevent: parts\nid: 1-1\ndata: {\"trouble\": \"<p>What you see is not up to date.</p>\"}\n\n";
+
 async fn until_live(browser: &Browser, state: &str) {
     let expression = format!("document.getElementById('live-state').dataset.state === '{state}'");
     browser.until(&format!("it is {state}"), &expression).await;
@@ -83,6 +87,27 @@ async fn what_changed_while_the_connection_was_away_is_shown_when_it_is_back() {
     proxy.heal();
     until_live(&browser, "off").await;
     browser.until_shown("Load the page again").await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn that_the_page_is_not_up_to_date_is_shown_for_as_long_as_it_is_so() {
+    let world = world(5).await;
+    let proxy = TcpProxy::start(world.port()).await;
+    let browser = signed_in(&world, OTTO).await;
+    let page = format!("http://127.0.0.1:{}/sync-status", proxy.port());
+    browser.go(&page).await;
+    until_live(&browser, "on").await;
+    browser.says("window.sameplace = true").await;
+    proxy.behave(Behaviour {
+        instead: Some(OUT_OF_DATE),
+        ..Behaviour::default()
+    });
+    proxy.cut();
+    browser.until_shown("What you see is not up to date.").await;
+    proxy.heal();
+    let gone = "!document.body.innerText.includes('not up to date')";
+    browser.until("it is said no more", gone).await;
+    assert_eq!(browser.says("window.sameplace").await, true);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,8 +1,16 @@
 //! API tokens: made, used, revoked.
 
+use browser::World;
 use browser::world::ANNA;
 
 use crate::{signed_in, world};
+
+/// What the API answers to whoever presents this token.
+pub(crate) async fn status_for(token: &str, world: &World) -> u16 {
+    let client = reqwest::Client::builder().no_proxy().build().unwrap();
+    let asked = client.get(world.page("/api/v1/status")).bearer_auth(token);
+    asked.send().await.unwrap().status().as_u16()
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_token_is_made_used_and_revoked_and_then_refused() {
@@ -14,13 +22,7 @@ async fn a_token_is_made_used_and_revoked_and_then_refused() {
     browser.choose("#scope", "read").await;
     browser.press("Make token").await;
     let token = browser.text("#new-token").await;
-
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let ask = async || {
-        let asked = client.get(world.page("/api/v1/status")).bearer_auth(&token);
-        asked.send().await.unwrap().status().as_u16()
-    };
-    assert_eq!(ask().await, 200);
+    assert_eq!(status_for(&token, &world).await, 200);
 
     // Shown once, and never again.
     browser.go(&world.page("/access")).await;
@@ -43,5 +45,5 @@ async fn a_token_is_made_used_and_revoked_and_then_refused() {
     browser.until_shown("is revoked").await;
     let row = browser.text("tbody tr").await;
     assert!(row.contains("Revoked") && row.contains(ANNA), "{row}");
-    assert_eq!(ask().await, 401);
+    assert_eq!(status_for(&token, &world).await, 401);
 }

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use domain::notification::{Event, Matter, Notification, Settled};
-use notify::{Config, Notify, Tls};
+use domain::notification::{Event, Matter, Notification, Settled, Way};
+use notify::{Config, Notify, Tls, Webhook};
 use ports::courier::Courier;
 use testkit::MailServer;
 use testkit::mail::{Encryption, Fault, Mail};
 
-use super::{by, courier, notice, to};
+use super::{by, config, courier, notice, to};
 
 const LOGIN: Option<(&str, &str)> = Some(("mosync", "pa55word"));
 const ADA: &str = "ada@acme.example";
@@ -38,6 +38,28 @@ fn later(settled: &Settled) -> &str {
 
 fn id(mail: &Mail) -> String {
     mail.header("Message-ID").unwrap()
+}
+
+#[tokio::test]
+async fn the_webhook_is_told_beside_mails_and_beside_the_folder() {
+    let server = MailServer::start(Encryption::Off, LOGIN).await;
+    let addresses = [ADA, BO].map(str::to_owned);
+    let ways = |config: Config| {
+        let webhook = Webhook {
+            url: "http://127.0.0.1:9/hook".parse().unwrap(),
+            secret: "a secret of the test's".to_owned().into(),
+        };
+        let webhook = Some(webhook);
+        courier(Config { webhook, ..config }).ways(&addresses)
+    };
+    let [ada, bo] = addresses.clone().map(|to| Way::Mail { to });
+    assert_eq!(ways(by(&server, Tls::Off)), [ada, bo, Way::Webhook]);
+    let folder = Some("/var/lib/mosync/mail".into());
+    let to = addresses.to_vec();
+    assert_eq!(
+        ways(Config { folder, ..config() }),
+        [Way::Folder { to }, Way::Webhook]
+    );
 }
 
 #[tokio::test]

@@ -810,6 +810,34 @@ fn each_wrong_way_out_has_its_sentence() {
 }
 
 #[test]
+fn frames_are_those_of_servers_that_are_named_whole() {
+    const NAME: &str = "MOSYNC_CONSOLE_FRAME_ANCESTORS";
+    let given = "https://acme.lightning.force.com/, http://localhost:3000";
+    let origins = with(&[(NAME, given)]).unwrap().console.frame_ancestors;
+    assert_eq!(
+        origins,
+        ["https://acme.lightning.force.com", "http://localhost:3000"]
+    );
+    for wrong in [
+        "*",
+        "https:",
+        "https://*",
+        "https://*.lightning.force.com",
+        "https://acme.example;script-src",
+        "'self'",
+        "acme.lightning.force.com",
+        "http://acme.lightning.force.com",
+        "https://acme.lightning.force.com/lightning",
+        "https://ada@acme.lightning.force.com",
+    ] {
+        let found = faults(&[(NAME, wrong)]);
+        let told = format!("`{wrong}` is not the address of an https server");
+        let is_told = |line: &String| line.contains(&told);
+        assert!(found.iter().any(is_told), "{wrong}: {found:#?}");
+    }
+}
+
+#[test]
 fn trusted_proxies_are_addresses_and_networks() {
     let given = [("MOSYNC_CONSOLE_TRUSTED_PROXIES", "127.0.0.1, fd00::/8")];
     let proxies = with(&given).unwrap().console.trusted_proxies;

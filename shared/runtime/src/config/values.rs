@@ -318,6 +318,13 @@ pub(super) fn is_origin(url: &Url) -> bool {
         && url.password().is_none()
 }
 
+/// A server that is named whole, so that no browser takes the name for a pattern or for more than one.
+fn is_named_whole(url: &Url) -> bool {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._:[]".contains(&byte);
+    url.host_str()
+        .is_some_and(|host| host.bytes().all(is_plain))
+}
+
 /// Each as an origin, which is what the browser compares.
 fn frame_ancestors(reader: &mut Reader) -> Option<Vec<String>> {
     let name = "console.frame_ancestors";
@@ -325,7 +332,7 @@ fn frame_ancestors(reader: &mut Reader) -> Option<Vec<String>> {
     for text in reader.list(name)? {
         let url = Url::parse(&text).ok().filter(is_origin);
         let url = url.filter(|url| url.scheme() == "https" || is_loopback(url));
-        let Some(url) = url else {
+        let Some(url) = url.filter(is_named_whole) else {
             let fault = format!("`{text}` is not the address of an https server");
             reader.fault(
                 name,

@@ -1,9 +1,10 @@
 //! Signing in, staying in, and getting out.
 
+use domain::SalesforceId;
 use reqwest::StatusCode;
 use url::Url;
 
-use crate::browser::{Browser, between, signed_in};
+use crate::browser::{Browser, Page, between, signed_in};
 use crate::house::{ANNA, House, NILS, OTTO, VERA};
 
 const SESSION: &str = "mosync";
@@ -84,6 +85,10 @@ async fn another_org_is_refused() {
     assert_eq!(page.status, StatusCode::FORBIDDEN);
     assert!(page.text.contains("another org"), "{}", page.text);
     assert_eq!(browser.cookie(SESSION), None);
+    let theirs = SalesforceId::parse(house.salesforce.org.org_id()).unwrap();
+    let told =
+        format!("{ANNA} of org {theirs} was refused: this console is for org 00D000000000999EAA");
+    assert_eq!(house.trail().await, [told]);
 }
 
 #[tokio::test]
@@ -176,6 +181,7 @@ async fn a_session_ends_when_idle_and_after_twelve_hours_and_when_signed_out() {
     let out = browser.post("/sign-out", &[("form_token", &token)]).await;
     assert_eq!(out.status, StatusCode::OK, "{}", out.text);
     assert_eq!(browser.cookie(SESSION), None);
+    assert_eq!(house.trail().await[0], format!("{ANNA} signed out"));
     browser.plant(SESSION, Some(&id));
     assert!(!is_in().await, "the session itself has ended");
 }
@@ -290,20 +296,44 @@ async fn a_code_for_a_frame_is_good_for_a_minute() {
     assert_eq!(late.status, StatusCode::BAD_REQUEST);
 }
 
-/// Signs a frame in by a window of its own, which has these cookies.
-async fn sign_in_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str) -> StatusCode {
+/// Signs a frame in by a window of its own, which has these cookies; what the frame, which then
+/// wants to go there, is answered.
+async fn taken_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str, to: &str) -> Page {
     let begun = window
         .get(&format!("/sign-in?return=%2F&frame={mark}"))
         .await;
     let back = window.at_salesforce(begun.to(), ANNA).await;
     let done = window.get(&path(&back)).await;
     let code = between(&done.text, "data-code=\"", "\"").to_owned();
-    let form = [("code", code.as_str()), ("return", "/access")];
-    frame.post("/sign-in/frame", &form).await.status
+    let form = [("code", code.as_str()), ("return", to)];
+    frame.post("/sign-in/frame", &form).await
 }
 
-fn mark(asked: &crate::browser::Page) -> String {
+async fn sign_in_by(window: &Browser<'_>, frame: &Browser<'_>, mark: &str) -> StatusCode {
+    taken_by(window, frame, mark, "/access").await.status
+}
+
+fn mark(asked: &Page) -> String {
     between(&asked.text, "data-frame=\"", "\"").to_owned()
+}
+
+#[tokio::test]
+async fn a_frame_is_not_sent_to_another_site() {
+    let house = House::framed_by(&["https://acme.lightning.force.com"]).await;
+    let (frame, window) = (Browser::new(&house), Browser::new(&house));
+    let mark = mark(&frame.get("/sync-status").await);
+    for to in [
+        "https://evil.example/",
+        "//evil.example",
+        "/\\evil.example",
+        "javascript:alert(1)",
+        "/sign-out",
+        "",
+    ] {
+        let taken = taken_by(&window, &frame, &mark, to).await;
+        assert_eq!(taken.status, StatusCode::SEE_OTHER, "{to}: {}", taken.text);
+        assert_eq!(taken.to().as_str(), house.url("/sync-status"), "{to}");
+    }
 }
 
 #[tokio::test]

@@ -3,10 +3,11 @@
 
 mod checklist;
 mod form;
+mod lists;
 mod mapping;
 mod sync_all;
 
-use domain::job::JobKind;
+use domain::job::{JobKind, SalesforceStatus};
 use domain::settings::Settings;
 use domain::{ObjectKind, SalesforceId};
 use http::StatusCode;
@@ -191,7 +192,7 @@ async fn settings_go_out_as_a_file_and_come_in_again() {
 
 /// A sync-all that has brought a thousand records in ten seconds.
 async fn brought_before(desk: &Desk) {
-    use domain::job::{Extracted, SalesforceStatus};
+    use domain::job::Extracted;
     use domain::tally::{Count, Tally};
     let job = desk.job(JobKind::SyncAll, "before").await;
     let jobs = &desk.stores.jobs;
@@ -248,10 +249,23 @@ async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result()
     let page = visitor.get("/users").await;
     page.has(&last);
     // One that runs stands before it.
-    desk.job(JobKind::Backfill, "now").await;
+    let backfill = desk.job(JobKind::Backfill, "now").await;
     let page = visitor.get("/parked").await;
     page.has(">Backfill</a> <span class=\"badge\">Waiting</span>. Most recent sync: ");
     page.has(&last);
+    // One that has failed is the last, and says why.
+    desk.pass(1);
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    let moved = jobs.transition(&backfill.id, failed, desk.now(), why).await;
+    moved.unwrap();
+    let page = visitor.get("/logs").await;
+    page.has(&format!(
+        "Most recent sync: <a href=\"/jobs/{}\">Backfill</a> <span class=\"badge bad\">Failed</span>, over <time datetime=\"{}\">",
+        backfill.id,
+        desk.now()
+    ));
+    page.has("</time>: No access.</div>");
+    page.lacks(&last);
     let (desk, visitor) = furnished(&[]).await;
     desk.org.is_sandbox();
     let page = visitor.get("/jobs").await;
@@ -346,90 +360,4 @@ async fn another_org_is_confirmed_after_a_question() {
     assert_eq!(refused.status, StatusCode::BAD_REQUEST);
     refused.lacks("<script>");
     assert_eq!(in_force(&desk).await.0, 3);
-}
-
-/// Every list of the administrators is a file, too.
-#[tokio::test]
-async fn history_tokens_causes_and_incidents_are_files_too() {
-    use domain::notification::{Board, Condition, Finding, Matter};
-    let (desk, visitor) = furnished(&[10_000, 20_000]).await;
-    desk.save(|settings| settings.disabled = true).await;
-    desk.save(|settings| settings.admin_emails = vec!["=ada@example.com".to_owned()])
-        .await;
-    let asked = console::views::MakeToken {
-        name: "=report".to_owned(),
-        scope: "read".to_owned(),
-    };
-    desk.ops
-        .make_token(&asked, &console::Caller::Api)
-        .await
-        .unwrap();
-    desk.park(1, |_| {}).await;
-    let condition = Condition {
-        key: "gap/test".to_owned(),
-        matter: Matter::Gap,
-        object: "the event stream".to_owned(),
-        count: 7,
-        cause: "a hole".to_owned(),
-        advice: "Wait.".to_owned(),
-        page: "/sync-status".to_owned(),
-        details: Vec::new(),
-    };
-    let finding = Finding {
-        conditions: vec![condition],
-        ..Finding::default()
-    };
-    let (board, _) = Board::new(desk.now()).after(&finding, desk.now());
-    desk.stores.outbox.post(&board, &[]).await.unwrap();
-    for (page, file, head, line) in [
-        (
-            "/settings/history",
-            "/settings/history/export",
-            "revision,rule_revision,saved,author,changes",
-            "Disable mOS Sync: off",
-        ),
-        (
-            "/access",
-            "/access/tokens/export",
-            "id,name,scope,",
-            ",'=report,read,",
-        ),
-        (
-            "/parked",
-            "/parked/causes/export",
-            "group,stage,kind,",
-            ",value_too_long,",
-        ),
-        (
-            "/notifications",
-            "/notifications/incidents/export",
-            "incident,matter,",
-            ",gap,the event stream,7,a hole,",
-        ),
-    ] {
-        visitor.get(page).await.has(&format!("href=\"{file}\""));
-        let csv = visitor.get(file).await;
-        assert_eq!(
-            csv.headers["content-type"], "text/csv; charset=utf-8",
-            "{file}"
-        );
-        assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
-        assert!(csv.html.contains(line), "{file}: {}", csv.html);
-    }
-    let saves = visitor.get("/settings/history/export").await.html;
-    assert_eq!(saves.lines().count(), 3, "{saves}");
-
-    // What a save would do, from the page that tells it.
-    desk.save(|settings| *settings = Settings::default()).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
-    row(&mut form, 1, "Amount", "greater_than", "15000");
-    let look = visitor.send(SETTINGS, &form).await;
-    let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");
-    let file = format!("/settings/preview/{file}");
-    assert!(file.ends_with("?effect=leaves"), "{file}");
-    let csv = visitor.get(&file).await.html;
-    assert!(csv.starts_with("effect,id,name,"), "{csv}");
-    assert!(csv.contains("leaves,") && csv.contains("of 10000"), "{csv}");
-    let gone = visitor.get("/settings/preview/nobody/export?effect=leaves");
-    assert_eq!(gone.await.status, StatusCode::NOT_FOUND);
 }

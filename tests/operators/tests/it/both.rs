@@ -40,6 +40,7 @@ const BOTH: &[(&str, &str)] = &[
     ("get /settings/sync-all", "get /api/v1/sync-all/expected"),
     ("post /settings/sync-all", "post /api/v1/sync-all"),
     ("get /mapping", "get /api/v1/fields/{object}"),
+    ("get /mapping/export", "get /api/v1/settings"),
     ("post /mapping", "post /api/v1/settings/preview"),
     (
         "post /mapping/take-over",

@@ -2,13 +2,20 @@
 
 use std::time::Duration;
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
 use axum::body::Body;
+use console::Operations;
 use domain::job::JobKind;
 use futures::StreamExt as _;
+use ports::stores::{Report, ReportStore, StoreError, Stores};
 use serde_json::Value;
 use tokio::time::Instant;
 
-use crate::desk::Desk;
+use crate::desk::{Desk, TOPIC};
 use crate::web::{Browser, VIEWER};
 
 /// Server-sent events as they come.
@@ -183,4 +190,58 @@ async fn strangers_hear_nothing() {
     let media = nobody.headers.get("content-type");
     let is_stream = media.is_some_and(|media| media.as_bytes().starts_with(b"text/event-stream"));
     assert!(!is_stream, "{nobody:?}");
+}
+
+/// What the workers say, in a store that is away for a while.
+struct Away {
+    real: Arc<dyn ReportStore>,
+    away: AtomicBool,
+}
+
+#[async_trait]
+impl ReportStore for Away {
+    async fn report(&self, worker: &str, report: &Report) -> Result<(), StoreError> {
+        self.real.report(worker, report).await
+    }
+
+    async fn reports(&self) -> Result<BTreeMap<String, Report>, StoreError> {
+        if self.away.load(Ordering::SeqCst) {
+            return Err(StoreError::Unreachable("connection refused".to_owned()));
+        }
+        self.real.reports().await
+    }
+}
+
+#[tokio::test]
+async fn a_store_that_does_not_answer_is_told_to_open_pages_until_it_does() {
+    let mut desk = Desk::open();
+    let away = Arc::new(Away {
+        real: Arc::clone(&desk.stores.reports),
+        away: AtomicBool::new(false),
+    });
+    let stores = Stores {
+        reports: Arc::<Away>::clone(&away),
+        ..desk.stores.clone()
+    };
+    let queue = Arc::clone(&desk.queue);
+    desk.ops = Operations::new(stores, queue, desk.clock(), desk.source(), TOPIC);
+    let browser = Browser::of(&desk, VIEWER).await;
+    let mut events = Events::open(&browser, "/events", None).await;
+    assert_eq!(events.next().await.parts["trouble"], "");
+
+    away.away.store(true, Ordering::SeqCst);
+    let told = events.next().await.parts;
+    let trouble = told["trouble"].as_str().unwrap();
+    for words in ["What you see is not up to date.", "connection refused"] {
+        assert!(trouble.contains(words), "{words}: {trouble}");
+    }
+    let parts = told.as_object().unwrap();
+    assert_eq!(parts.len(), 1, "the rest stays as it was: {told}");
+
+    // Something to tell when it answers again, so that it is told.
+    desk.park(1, |_| {}).await;
+    away.away.store(false, Ordering::SeqCst);
+    let back = events.next().await;
+    assert!(has(&back, "attention"), "{}", back.parts);
+    assert_eq!(back.parts["trouble"], "", "{}", back.parts);
 }

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use console::views::PreviewView;
+use console::views::{EffectView, PreviewView};
 use domain::job::{Extracted, Job, JobId, JobKind, JobScope, SalesforceStatus};
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::Count;
 use domain::{ObjectKind, SalesforceId};
 use serde_json::{Value, json};
 
-use crate::desk::{Answer, Desk, Door};
+use crate::desk::{Answer, Desk, Door, ORG};
 use crate::salesforce::{insert, insert_all};
 
 const PATH: &str = "/api/v1/settings/preview";
@@ -208,6 +208,61 @@ async fn what_soql_cannot_say_is_judged_beyond_a_full_page() {
     let listed = page["opportunities"].as_array().unwrap();
     assert_eq!(listed.len(), 1);
     assert_eq!(listed[0]["id"], last);
+}
+
+/// The ids of an effect's sample.
+fn sampled(effect: &EffectView) -> Vec<&str> {
+    let sample = effect.sample.iter();
+    sample.map(|one| one.id.as_str()).collect()
+}
+
+#[tokio::test]
+async fn where_a_filtered_field_is_hidden_all_in_scope_enters_and_nobody_knows_what_leaves() {
+    let (desk, deals) = furnished(&[5, 10, 15, 20]).await;
+    let door = desk.door().await;
+    assert_eq!(save(&door, 0, &above("10")).await.status, 200);
+    desk.org.hides("Amount");
+    // SOQL orders texts by the locale of whoever asks, so that each is judged here.
+    let document = json!({"filter": {"conditions": [
+        {"field": "Name", "operator": "less_than", "values": ["=Deal of 2"]},
+    ]}});
+    let view = preview(&door, &document).await;
+    assert_eq!(sampled(&view.enters), deals[1..3], "{view:?}");
+    assert_eq!(
+        (view.enters.count, view.enters.judged, view.enters.exact),
+        (Some(2), Some(4), true)
+    );
+    assert_eq!((view.leaves.count, view.leaves.exact), (None, false));
+    assert_eq!(view.sent_again.count, Some(0));
+    assert_eq!(view.job.unwrap().records, Some(4), "what SOQL can tell");
+    for said in [&view.words, &view.leaves.why] {
+        let is_told = said.iter().any(|one| one.contains("cannot see any more"));
+        assert!(is_told, "{said:?}");
+    }
+    let list = format!("{PATH}/{}", view.id);
+    let leaves = format!("{list}/opportunities?effect=leaves");
+    let leaves = door.get(&leaves).await;
+    assert_eq!(leaves.status, 409, "{:?}", leaves.body);
+    let all = door.get(&format!("{list}/export?format=jsonl")).await;
+    let all = String::from_utf8(all.body.to_vec()).unwrap();
+    assert_eq!(all.lines().count(), 2, "{all}");
+}
+
+#[tokio::test]
+async fn of_another_org_all_in_scope_enters_and_nothing_leaves() {
+    let (desk, deals) = furnished(&[5, 10, 15, 20]).await;
+    let door = desk.door().await;
+    desk.save(|settings| settings.org = Some("00D000000000009".parse().unwrap()))
+        .await;
+    let mut document = above("10");
+    document["org"] = json!(ORG);
+    let view = preview(&door, &document).await;
+    assert_eq!(sampled(&view.enters), deals[2..], "{view:?}");
+    let counts = [&view.enters, &view.leaves, &view.sent_again].map(|effect| effect.count);
+    assert_eq!(counts, [Some(2), Some(0), Some(0)]);
+    let is_told = |one: &String| one.contains("the settings were for another org");
+    assert!(view.words.iter().any(is_told), "{view:?}");
+    assert_eq!(view.job.unwrap().records, Some(2));
 }
 
 #[tokio::test]

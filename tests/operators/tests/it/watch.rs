@@ -1051,13 +1051,24 @@ async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
             .replace("&amp;", "&");
     }
     assert_eq!(seen, 600);
-    let wrong = browser.get("/jobs?kind=nonsense").await;
+    // At the field; the other keeps its value, and there is something to look at.
+    let wrong = browser.get("/jobs?kind=nonsense&state=failed").await;
     assert_eq!(wrong.status, 400);
-    assert!(
-        wrong.text().contains("Kind `nonsense` is not known"),
-        "{}",
-        wrong.text()
-    );
+    let text = wrong.text();
+    for part in [
+        "<select id=\"kind\" name=\"kind\" aria-invalid=\"true\" aria-describedby=\"kind-error\">",
+        "id=\"kind-error\">Kind `nonsense` is not known",
+        "<option value=\"failed\" selected>",
+        "All jobs are shown: correct what is marked.",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("id=\"state-error\""), "{text}");
+    assert_eq!(rows(&text), 50);
+    // What has no field is told above the list.
+    let wrong = browser.get("/jobs?before=nonsense").await;
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.text().contains("`nonsense`"), "{}", wrong.text());
     let csv = browser.get("/jobs/export").await.text();
     assert_eq!(csv.lines().count(), 602);
     assert!(csv.contains(",'=why"), "a formula");
@@ -1076,6 +1087,26 @@ async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
     let csv = csv.text();
     assert_eq!(csv.lines().count(), 701);
     assert!(csv.contains(",'-1+1,"), "{csv}");
+    let wrong = browser.get("/parked?object=Lead&kind=loud&job=x").await;
+    assert_eq!(wrong.status, 400);
+    let text = wrong.text();
+    for part in [
+        "id=\"object-error\">",
+        "id=\"kind-error\">Kind `loud` is not known",
+        "name=\"job\" type=\"text\" value=\"x\"",
+        "Nothing was searched: correct what is marked.",
+    ] {
+        assert!(text.contains(part), "{part}: {text}");
+    }
+    assert!(!text.contains("id=\"job-error\""), "{text}");
+    // Of what the page shows alone.
+    desk.park(700, |parked| parked.kind = FailureKind::Poison)
+        .await;
+    let page = browser.page("/parked?kind=poison").await;
+    let filter = between(&page, "href=\"/parked/export", "\"");
+    let csv = browser.get(&format!("/parked/export{filter}")).await.text();
+    assert_eq!(csv.lines().count(), 2, "{csv}");
+    assert!(csv.contains(",poison,"), "{csv}");
     desk.die("m-1", b"x".to_vec()).await;
     let csv = browser.get("/parked/dead/export").await.text();
     assert_eq!(csv.lines().count(), 2, "{csv}");

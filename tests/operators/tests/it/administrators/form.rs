@@ -188,6 +188,54 @@ async fn wrong_conditions_are_refused_at_their_fields() {
 }
 
 #[tokio::test]
+async fn an_eleventh_condition_is_refused_above_the_rows_and_all_of_them_stay() {
+    let (desk, visitor) = furnished(&[]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    for number in 1..=11 {
+        row(&mut form, number, "Amount", "greater_than", "1");
+    }
+    let refused = visitor.send(SETTINGS, &form).await;
+    assert_eq!(refused.status, 422, "{}", refused.html);
+    let begin = "<p class=\"error\" role=\"alert\">";
+    let error = crate::web::between(&refused.html, begin, "</p>");
+    assert!(
+        error.contains("11 conditions, it may have at most 10"),
+        "{error}"
+    );
+    let rows = refused.form(SETTINGS);
+    let rows = rows.iter().filter(|(name, _)| name.starts_with("text."));
+    assert_eq!(rows.count(), 11);
+    assert_eq!(in_force(&desk).await.0, 0);
+}
+
+#[tokio::test]
+async fn a_value_that_the_org_does_not_list_any_more_stays_with_the_next_save() {
+    let (desk, visitor) = furnished(&[]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    for (name, value) in [
+        ("field.1", "StageName"),
+        ("was.1", "StageName"),
+        ("operator.1", "equals"),
+        ("value.1", "Prospecting"),
+        ("value.1", "Retired <b>"),
+    ] {
+        form.push((name.to_owned(), value.to_owned()));
+    }
+    saved(&visitor, SETTINGS, &form).await;
+    let page = visitor.get(SETTINGS).await;
+    page.has("Retired &lt;b&gt; (not in the list)</label>");
+    let mut form = page.form(SETTINGS);
+    write(&mut form, "sync_closed", "on");
+    saved(&visitor, SETTINGS, &form).await;
+    let (revision, settings) = in_force(&desk).await;
+    assert_eq!((revision, settings.sync_closed), (2, true));
+    assert_eq!(
+        settings.filter.conditions[0].values,
+        ["Prospecting", "Retired <b>"]
+    );
+}
+
+#[tokio::test]
 async fn everything_that_is_wrong_is_told_at_once() {
     let (_desk, visitor) = furnished(&[]).await;
     let mut form = visitor.get(SETTINGS).await.form(SETTINGS);

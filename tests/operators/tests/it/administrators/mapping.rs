@@ -58,6 +58,16 @@ async fn a_mapping_is_changed_refused_in_place_and_taken_back() {
              "active": true, "contract_term_type": "yearly"},
         ])
     );
+    let csv = visitor.get("/mapping/export").await.html;
+    for line in [
+        "object,mos_field,salesforce_field,active,standard,contract_term_type",
+        "Opportunity,stage,StageName,no,StageName,",
+        "Opportunity,arr,Amount,yes,,",
+        "Opportunity,contract_term,Weighted__c,yes,,yearly",
+        "Opportunity,one_off_cost,,,,",
+    ] {
+        assert!(csv.lines().any(|one| one == line), "{line}: {csv}");
+    }
     // Back to the standard, row by row.
     let mut form = visitor.get("/mapping").await.form("/mapping");
     for number in [&arr, &term, &stage] {

@@ -1,0 +1,171 @@
+//! Every list of the pages is a file, too, to which its page leads.
+
+use std::collections::BTreeSet;
+
+use domain::job::JobKind;
+use domain::notification::{Board, Condition, Finding, Matter, Notification};
+use domain::settings::Settings;
+use http::StatusCode;
+
+use super::{SETTINGS, furnished, row};
+
+/// Page and file of each list, what the file begins with, and a part of one of its lines.
+const LISTS: &[(&str, &str, &str, &str)] = &[
+    (
+        "/settings/history",
+        "/settings/history/export",
+        "revision,rule_revision,saved,author,changes",
+        "Disable mOS Sync: off",
+    ),
+    (
+        "/mapping",
+        "/mapping/export",
+        "object,mos_field,salesforce_field,",
+        "Opportunity,stage,StageName,yes,StageName,",
+    ),
+    (
+        "/users",
+        "/users/csv",
+        "user,name,username,",
+        ",seller@example.com,",
+    ),
+    (
+        "/access",
+        "/access/tokens/export",
+        "id,name,scope,",
+        ",'=report,read,",
+    ),
+    ("/jobs", "/jobs/export", "job,kind,reads,", ",backfill,"),
+    (
+        "/parked",
+        "/parked/export",
+        "object,id,stage,kind,",
+        ",load,value_too_long,",
+    ),
+    (
+        "/parked",
+        "/parked/causes/export",
+        "group,stage,kind,",
+        ",load,value_too_long,",
+    ),
+    (
+        "/parked/dead",
+        "/parked/dead/export",
+        "id,queue,reason,",
+        "nobody can process it",
+    ),
+    (
+        "/logs",
+        "/logs/export",
+        "time,level,topic,",
+        ",info,access,",
+    ),
+    (
+        "/notifications",
+        "/notifications/export",
+        "time,id,incident,matter,event,",
+        ",gap,opened,",
+    ),
+    (
+        "/notifications",
+        "/notifications/incidents/export",
+        "incident,matter,",
+        ",gap,the event stream,7,a hole,",
+    ),
+];
+
+/// The list of a page that is shown after a form was sent.
+const OF_A_PREVIEW: &str = "/settings/preview/{preview}/export";
+
+/// Forms, and pages of one thing; what they show of a list is on a page above.
+const WITHOUT: [&str; 14] = [
+    "/",
+    "/events",
+    "/explain",
+    "/jobs/{job}",
+    "/notifications/{notification}",
+    "/notifications/{notification}/mail",
+    "/parked/dead/message/{message}",
+    "/settings",
+    "/settings/checklist",
+    "/settings/confirm-org",
+    "/settings/export",
+    "/settings/sync-all",
+    "/settings/transfer",
+    "/sync-status",
+];
+
+#[test]
+fn of_every_page_it_is_known_whether_it_is_a_list() {
+    let routes = console::pages::routes();
+    let pages = routes.filter(|(_, methods, _)| methods.contains(&"get"));
+    let pages: BTreeSet<&str> = pages.map(|(path, ..)| path).collect();
+    let lists = LISTS.iter().flat_map(|(page, file, ..)| [*page, *file]);
+    let known: BTreeSet<&str> = lists.chain(WITHOUT).chain([OF_A_PREVIEW]).collect();
+    assert_eq!(pages, known);
+}
+
+#[tokio::test]
+async fn every_list_is_a_file_to_which_its_page_leads() {
+    let (desk, visitor) = furnished(&[10_000, 20_000]).await;
+    desk.save(|settings| settings.disabled = true).await;
+    desk.save(|settings| settings.admin_emails = vec!["=ada@example.com".to_owned()])
+        .await;
+    let asked = console::views::MakeToken {
+        name: "=report".to_owned(),
+        scope: "read".to_owned(),
+    };
+    desk.ops
+        .make_token(&asked, &console::Caller::Api)
+        .await
+        .unwrap();
+    desk.job(JobKind::Backfill, "a").await;
+    desk.park(1, |_| {}).await;
+    desk.die("m-1", b"x".to_vec()).await;
+    let condition = Condition {
+        key: "gap/test".to_owned(),
+        matter: Matter::Gap,
+        object: "the event stream".to_owned(),
+        count: 7,
+        cause: "a hole".to_owned(),
+        advice: "Wait.".to_owned(),
+        page: "/sync-status".to_owned(),
+        details: Vec::new(),
+    };
+    let finding = Finding {
+        conditions: vec![condition],
+        ..Finding::default()
+    };
+    let (board, told) = Board::new(desk.now()).after(&finding, desk.now());
+    let told = told.into_iter();
+    let told: Vec<_> = told.map(|one| Notification::new(one, [])).collect();
+    desk.stores.outbox.post(&board, &told).await.unwrap();
+    for (page, file, head, line) in LISTS {
+        visitor.get(page).await.has(&format!("href=\"{file}"));
+        let csv = visitor.get(file).await;
+        assert_eq!(
+            csv.headers["content-type"], "text/csv; charset=utf-8",
+            "{file}"
+        );
+        let disposition = csv.headers["content-disposition"].to_str().unwrap();
+        assert!(disposition.starts_with("attachment; filename="), "{file}");
+        assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
+        assert!(csv.html.contains(line), "{file}: {}", csv.html);
+    }
+    let saves = visitor.get("/settings/history/export").await.html;
+    assert_eq!(saves.lines().count(), 3, "{saves}");
+
+    // What a save would do, from the page that tells it.
+    desk.save(|settings| *settings = Settings::default()).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    row(&mut form, 1, "Amount", "greater_than", "15000");
+    let look = visitor.send(SETTINGS, &form).await;
+    let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");
+    let file = format!("/settings/preview/{file}");
+    assert!(file.ends_with("?effect=leaves"), "{file}");
+    let csv = visitor.get(&file).await.html;
+    assert!(csv.starts_with("effect,id,name,"), "{csv}");
+    assert!(csv.contains("leaves,") && csv.contains("of 10000"), "{csv}");
+    let gone = visitor.get("/settings/preview/nobody/export?effect=leaves");
+    assert_eq!(gone.await.status, StatusCode::NOT_FOUND);
+}
