@@ -381,15 +381,8 @@ async fn a_midnight_while_it_is_disabled_brings_a_sync_all() {
     assert!(open_on(&world, 1).await.is_subset(&in_mos(&world)));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stage_of_another_type_refreshes_its_deals() {
-    let mut world = world(31);
-    let epochs = at_rest(&mut world).await;
-    permit_everybody(&world);
-    let stage = "Qualification";
-    touch_deals(&world, &json!({ "StageName": stage }));
-    quiet(&world).await;
-    let user = world.org.admin_id();
+/// Gives a stage another meaning.
+fn retype(world: &World, stage: &str, what: &Value) {
     let stages = world.org.records("OpportunityStage");
     let stage = stages
         .iter()
@@ -398,9 +391,21 @@ async fn a_stage_of_another_type_refreshes_its_deals() {
     let retype = Dml::Update {
         entity: "OpportunityStage".to_owned(),
         id: stage.id().to_owned(),
-        fields: fields(&json!({ "IsClosed": true, "IsWon": false })),
+        fields: fields(what),
     };
+    let user = world.org.admin_id();
     world.org.transact(user, "entering", vec![retype]).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_of_another_type_refreshes_its_deals() {
+    let mut world = world(31);
+    let epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    let stage = "Qualification";
+    touch_deals(&world, &json!({ "StageName": stage }));
+    quiet(&world).await;
+    retype(&world, stage, &json!({ "IsClosed": true, "IsWon": false }));
     until("the refresh", async || {
         !of_kind(&world, JobKind::Refresh).await.is_empty()
     })
@@ -411,6 +416,40 @@ async fn a_stage_of_another_type_refreshes_its_deals() {
         panic!("one stage, one refresh");
     };
     assert!(refresh.tally.total(Count::Read) > 0);
+}
+
+/// More follows from a stage than whether its deals are closed.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_is_won_or_forecast_otherwise_refreshes_its_deals() {
+    let mut world = world(35);
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    save(&world, &mut epochs, |settings| settings.sync_closed = true).await;
+    let stage = "Closed Lost";
+    touch_deals(&world, &json!({ "StageName": stage }));
+    quiet(&world).await;
+    let closed = deals(&world, |_| true).await;
+    assert!(!closed.is_empty());
+    let forecast = json!({ "ForecastCategory": "BestCase", "ForecastCategoryName": "Best Case" });
+    for (round, (what, field, value)) in [
+        (json!({ "IsWon": true }), "is_won", json!(true)),
+        (forecast, "forecast_category", json!("Best Case")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        retype(&world, stage, &what);
+        until(field, async || {
+            of_kind(&world, JobKind::Refresh).await.len() == round + 1
+        })
+        .await;
+        quiet(&world).await;
+        assert_eq!(judge::faults(&world, &epochs).await, [""; 0], "{field}");
+        for id in &closed {
+            let held = world.mos.record(RecordType::Opportunity, id).unwrap();
+            assert_eq!(held.fields.get(field), Some(&value), "{id}");
+        }
+    }
 }
 
 /// Changes deals so that nobody hears of it.
