@@ -474,6 +474,29 @@ async fn formulas_are_read_again_at_their_interval() {
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn formulas_of_accounts_are_read_again_too() {
+    let mut world = world(36);
+    world.refreshed_every = Duration::from_secs(1_800);
+    world.salesforce.calculate("Account", "Industry");
+    let epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    quiet(&world).await;
+    world.log.select("Account", false);
+    industries(&world, "Media");
+    world.log.select("Account", true);
+    until("the refresh", async || {
+        !of_kind(&world, JobKind::Refresh).await.is_empty()
+    })
+    .await;
+    quiet(&world).await;
+    let companies = world.mos.records(RecordType::Company);
+    let media = json!("Media");
+    let mut industries = companies.iter().map(|held| held.fields.get("industry"));
+    assert!(industries.any(|held| held == Some(&media)));
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
 fn next_steps(world: &World) -> BTreeSet<String> {
     let records = world.mos.records(RecordType::Opportunity);
     let steps = records.iter().map(|record| {
