@@ -594,7 +594,7 @@ async fn an_org_in_another_zone_moves_rules_that_depend_on_it() {
 }
 
 /// What the integration log has of a topic.
-async fn told(world: &World, topic: &str) -> Vec<String> {
+pub(crate) async fn told(world: &World, topic: &str) -> Vec<String> {
     let log = &world.stores.log;
     let page = log.search(&LogQuery::default(), None, 1_000).await;
     let lines = page.unwrap().entries.into_iter().map(|(_, line)| line);
