@@ -24,6 +24,8 @@ mod clock;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod disabled;
+#[cfg(test)]
 mod entering;
 #[cfg(test)]
 mod explain;
