@@ -610,7 +610,7 @@ async fn look_around(world: &mut World) {
     world.start(Service::Listener);
 }
 
-async fn alarm(world: &World) -> Option<String> {
+pub(crate) async fn alarm(world: &World) -> Option<String> {
     let reports = world.stores.reports.reports().await.unwrap();
     match &reports["listener"].state {
         WorkerState::Failing(why) => Some(why.clone()),
@@ -620,7 +620,7 @@ async fn alarm(world: &World) -> Option<String> {
 
 /// Waits until the org was looked at and something about it was told, with the refresh that is
 /// begun for it; nothing is told the next time.
-async fn noticed(world: &mut World, words: &str) {
+pub(crate) async fn noticed(world: &mut World, words: &str) {
     let refreshes = of_kind(world, JobKind::Refresh).await.len();
     look_around(world).await;
     until(words, async || {

@@ -56,6 +56,8 @@ mod outdated;
 #[cfg(test)]
 mod parents;
 #[cfg(test)]
+mod permission_sets;
+#[cfg(test)]
 mod permissions;
 #[cfg(test)]
 mod persons;
