@@ -772,9 +772,27 @@ async fn a_group_that_takes_a_permission_set_in_is_told() {
     assert_eq!(alarm(&world).await, None);
 }
 
+/// The profile of the integration user shows all data, or no longer does.
+pub(crate) fn view_all_data(world: &World, on: bool) {
+    let user = world.org.record("User", world.org.admin_id()).unwrap();
+    let profile = user.text("ProfileId").unwrap();
+    let sets = world.org.records("PermissionSet");
+    let own = sets
+        .iter()
+        .find(|set| set.text("ProfileId") == Some(profile));
+    let all_data = json!({ "PermissionsViewAllData": on, "PermissionsModifyAllData": on });
+    update_one(
+        world,
+        "PermissionSet",
+        own.unwrap().text("Name").unwrap(),
+        &all_data,
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_integration_user_may_read_is_watched() {
     let mut world = world(44);
+    view_all_data(&world, false);
     let set = insert_one(&world, "PermissionSet", &json!({ "Name": "Integration" }));
     let rights = insert_one(
         &world,
@@ -804,6 +822,7 @@ async fn what_the_integration_user_may_read_is_watched() {
         &json!({ "PermissionsViewAllData": true }),
     );
     noticed(&mut world, "has View All Data of all data now").await;
+    assert_eq!(alarm(&world).await, None);
 }
 
 #[tokio::test(start_paused = true)]
