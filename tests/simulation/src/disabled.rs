@@ -155,9 +155,8 @@ async fn nothing_more_of_a_unit_is_sent_once_it_is_disabled_between_its_requests
         };
         let (verdict, ()) = tokio::join!(loader.handle(unit, &copy), disabling);
         assert_eq!(mos.requests(), [FIRST], "nothing more is sent");
-        let left = match verdict.unwrap().settle {
-            Settle::RetryAfter(_, left) => left,
-            Settle::Ack => panic!("the rest is given up"),
+        let Settle::RetryAfter(_, left) = verdict.unwrap().settle else {
+            panic!("the rest is given up");
         };
         assert_eq!(left.records.len(), SECOND);
         let created = left.tally.get(ObjectKind::Account, Count::Created);
