@@ -64,10 +64,7 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
     if note::<bool>(active, UNSEEN).await? == Some(true) {
         said.push("the integration user can see all objects again".to_owned());
     }
-    let access = access::read(source).await?;
-    if let (Some(before), Some(access)) = (note::<Access>(active, ACCESS).await?, &access) {
-        said.extend(access::moved(&before, access));
-    }
+    let access = look_at_access(active, &mut said).await?;
     let sets = look_at_sets(active, &mut said).await?;
     // Where the filter compares amounts, other rates are other rules, and that is seen there.
     let converts = rates_moved && shows_converted(&rules, &described);
@@ -111,8 +108,9 @@ pub(crate) async fn is_missed(active: &Active, seen: &Described) -> Result<bool,
     }))
 }
 
-/// Whether a field that the rules name was lost and is there again: a request for each object that
-/// has lost one.
+/// Whether a field that the rules name was lost and is there again, or the integration user may read
+/// something else while it does not see every record: a request for each object that has lost one,
+/// and a few for that.
 pub(crate) async fn is_anything_back(active: &Active) -> Result<bool, Outage> {
     let lost: Lost = note(active, LOST_FIELDS).await?.unwrap_or_default();
     let mut fields = Fields::new(&*active.listener.source);
@@ -129,7 +127,12 @@ pub(crate) async fn is_anything_back(active: &Active) -> Result<bool, Outage> {
             return Ok(true);
         }
     }
-    Ok(false)
+    let known: Option<Access> = note(active, ACCESS).await?;
+    let Some(known) = known.filter(|known| access::blind_spots(known).is_some()) else {
+        return Ok(false);
+    };
+    let now = access::read(&*active.listener.source).await?;
+    Ok(now.is_some_and(|now| now != known))
 }
 
 /// An answer that describes the objects. That one of them cannot be seen at all stops whoever reads
@@ -153,6 +156,24 @@ async fn see<T>(active: &Active, answer: Result<T, Outage>) -> Result<T, Outage>
     }
     active.listener.alarm("objects", unseen).await;
     answer
+}
+
+/// What the integration user may read; an alarm while that is not every record.
+async fn look_at_access(active: &Active, said: &mut Vec<String>) -> Result<Option<Access>, Outage> {
+    let before: Option<Access> = note(active, ACCESS).await?;
+    let Some(now) = access::read(&*active.listener.source).await? else {
+        return Ok(None);
+    };
+    let blind_spots = access::blind_spots(&now);
+    if let Some(before) = &before {
+        said.extend(access::moved(before, &now));
+    } else if let Some(why) = &blind_spots {
+        // It has never been otherwise, so that nothing has to be read again.
+        let logged = active.log(LogLevel::Warning, "org", None, why.clone());
+        logged.await?;
+    }
+    active.listener.alarm("access", blind_spots).await;
+    Ok(Some(now))
 }
 
 /// What became of the permission sets; an alarm while one that was there is not.

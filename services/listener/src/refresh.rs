@@ -23,8 +23,8 @@ const STAGES_EVERY: Duration = Duration::from_secs(5 * 60);
 /// How often the org around the records is, and whenever the rules have moved or a worker could not
 /// see a field: about a dozen requests.
 const ORG_EVERY: Duration = Duration::from_secs(24 * 3_600);
-/// How often it is looked whether a lost field is back: whoever gives it back waits for the alarm to
-/// end.
+/// How often it is looked whether a lost field is back, or access to records that were never seen:
+/// whoever gives it waits for the alarm to end.
 const LOST_EVERY: Duration = Duration::from_secs(15 * 60);
 const STAGES: &str = "stages";
 const REFRESHED: &str = "refreshed";
@@ -38,7 +38,7 @@ pub(crate) struct Looks {
     stages: Option<Instant>,
     /// When the org was looked at, under which rules, and the fields that were found.
     org: Option<(Instant, u64, Described)>,
-    /// When it is looked next whether a lost field is back.
+    /// When it is looked next whether something lost or missing is there.
     lost: Option<Instant>,
 }
 

@@ -311,7 +311,7 @@ fn only_what_qualifies_moves_the_rule_revision() {
 }
 
 /// A filter with one condition, in an org that differs in one part: only where the filter depends on
-/// that part do the rules move.
+/// that part do the rules move. Whose zone and weeks count is a setting.
 #[test]
 fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
     let zone = OrgProfile {
@@ -326,6 +326,10 @@ fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
         first_weekday: Weekday::Monday,
         ..OrgProfile::default()
     };
+    let user_week = OrgProfile {
+        user_first_weekday: Weekday::Monday,
+        ..OrgProfile::default()
+    };
     let fiscal = OrgProfile {
         fiscal: Fiscal::Standard { start_month: 2 },
         ..OrgProfile::default()
@@ -338,7 +342,7 @@ fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
         is_sandbox: true,
         ..OrgProfile::default()
     };
-    for (field, field_type, value, moving) in [
+    let of_org = [
         ("CloseDate", FieldType::Date, "2026-01-31", &[][..]),
         ("CloseDate", FieldType::Date, "TODAY", &[&zone][..]),
         ("CloseDate", FieldType::Date, "THIS WEEK", &[&zone, &week]),
@@ -358,7 +362,28 @@ fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
         ),
         ("Amount", FieldType::Currency, "5", &[&currencies]),
         ("Name", FieldType::Text, "TODAY", &[]),
-    ] {
+    ];
+    let of_user = [
+        ("CloseDate", FieldType::Date, "2026-01-31", &[][..]),
+        ("CloseDate", FieldType::Date, "TODAY", &[&user][..]),
+        (
+            "CloseDate",
+            FieldType::Date,
+            "THIS WEEK",
+            &[&user, &user_week],
+        ),
+        (
+            "CloseDate",
+            FieldType::Date,
+            "LAST_FISCAL_YEAR",
+            &[&user, &fiscal],
+        ),
+        ("CreatedDate", FieldType::DateTime, "2026-01-31", &[&user]),
+        ("Amount", FieldType::Currency, "5", &[&currencies]),
+    ];
+    let of_org = of_org.map(|line| (ZoneOf::Org, line));
+    let of_user = of_user.map(|line| (ZoneOf::User, line));
+    for (zone_of, (field, field_type, value, moving)) in of_org.into_iter().chain(of_user) {
         let condition = Condition {
             field: field.to_owned(),
             operator: Operator::Equals,
@@ -369,6 +394,7 @@ fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
                 conditions: vec![condition],
                 logic: None,
             },
+            zone: zone_of,
             ..Settings::default()
         };
         let types = BTreeMap::from([(field.to_owned(), field_type)]);
@@ -379,7 +405,15 @@ fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
             "somebody",
             at(1),
         );
-        for org in [&zone, &user, &week, &fiscal, &currencies, &sandbox] {
+        for org in [
+            &zone,
+            &user,
+            &week,
+            &user_week,
+            &fiscal,
+            &currencies,
+            &sandbox,
+        ] {
             let after = before.next(
                 settings.clone(),
                 types.clone(),
@@ -388,7 +422,11 @@ fn the_org_moves_the_rules_where_the_filter_depends_on_it() {
                 at(2),
             );
             let moves = after.rule_revision != before.rule_revision;
-            assert_eq!(moves, moving.contains(&org), "{field} {value} {org:?}");
+            assert_eq!(
+                moves,
+                moving.contains(&org),
+                "{zone_of:?} {field} {value} {org:?}"
+            );
         }
     }
 }

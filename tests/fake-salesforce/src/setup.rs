@@ -19,6 +19,9 @@ const STAGES: [(&str, u32, bool, bool, &str); 10] = [
     ("Closed Lost", 0, true, false, "Omitted"),
 ];
 
+/// The profile of the integration user, which shows and changes all data.
+pub(crate) const ADMINISTRATOR: &str = "System Administrator";
+
 /// The integration user's name where none is configured.
 pub const DEFAULT_USERNAME: &str = "integration@fake.example.com";
 
@@ -44,9 +47,8 @@ impl Org {
             Some(entity) => transaction.insert(entity, &fields),
             None => Err(ApiError::new("INVALID_TYPE", entity)),
         };
-        for name in ["System Administrator", "Standard User"] {
-            insert("Profile", row([("Name", name.to_owned())]))?;
-        }
+        let administrator = insert("Profile", row([("Name", ADMINISTRATOR.to_owned())]))?;
+        insert("Profile", row([("Name", "Standard User".to_owned())]))?;
         insert(
             "User",
             row([
@@ -56,6 +58,7 @@ impl Org {
                 ("LastName", "User".to_owned()),
                 ("Email", "integration@example.com".to_owned()),
                 ("CommunityNickname", "integration".to_owned()),
+                ("ProfileId", administrator),
                 ("TimeZoneSidKey", "GMT".to_owned()),
             ]),
         )?;

@@ -10,6 +10,7 @@ use crate::error::ApiError;
 use crate::org::{State, Writer, Written};
 use crate::record::{Cell, CellRef, Record};
 use crate::schema::{self, Entity, Field};
+use crate::setup::ADMINISTRATOR;
 use crate::{id, time, value};
 
 /// What hangs on a record and goes with it: object, its reference field, parent's object.
@@ -371,6 +372,8 @@ impl<'a> Transaction<'a> {
             "OpportunityContactRole" if !self.trusted => self.only_primary(record),
             "Account" => self.contact_of_person(record),
             "Profile" => {
+                // Administrators see and change everything; everybody else needs more than a profile.
+                let all_data = (record.text("Name") == Some(ADMINISTRATOR)).to_string();
                 let set = row([
                     ("Name", format!("X{}", record.id())),
                     ("Label", record.id().to_owned()),
@@ -378,6 +381,8 @@ impl<'a> Transaction<'a> {
                     ("IsOwnedByProfile", "true".to_owned()),
                     ("IsCustom", "false".to_owned()),
                     ("Type", "Profile".to_owned()),
+                    ("PermissionsViewAllData", all_data.clone()),
+                    ("PermissionsModifyAllData", all_data),
                 ]);
                 self.insert_by_system("PermissionSet", &set)
             }

@@ -381,15 +381,8 @@ async fn a_midnight_while_it_is_disabled_brings_a_sync_all() {
     assert!(open_on(&world, 1).await.is_subset(&in_mos(&world)));
 }
 
-#[tokio::test(start_paused = true)]
-async fn a_stage_of_another_type_refreshes_its_deals() {
-    let mut world = world(31);
-    let epochs = at_rest(&mut world).await;
-    permit_everybody(&world);
-    let stage = "Qualification";
-    touch_deals(&world, &json!({ "StageName": stage }));
-    quiet(&world).await;
-    let user = world.org.admin_id();
+/// Gives a stage another meaning.
+fn retype(world: &World, stage: &str, what: &Value) {
     let stages = world.org.records("OpportunityStage");
     let stage = stages
         .iter()
@@ -398,9 +391,21 @@ async fn a_stage_of_another_type_refreshes_its_deals() {
     let retype = Dml::Update {
         entity: "OpportunityStage".to_owned(),
         id: stage.id().to_owned(),
-        fields: fields(&json!({ "IsClosed": true, "IsWon": false })),
+        fields: fields(what),
     };
+    let user = world.org.admin_id();
     world.org.transact(user, "entering", vec![retype]).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stage_of_another_type_refreshes_its_deals() {
+    let mut world = world(31);
+    let epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    let stage = "Qualification";
+    touch_deals(&world, &json!({ "StageName": stage }));
+    quiet(&world).await;
+    retype(&world, stage, &json!({ "IsClosed": true, "IsWon": false }));
     until("the refresh", async || {
         !of_kind(&world, JobKind::Refresh).await.is_empty()
     })
@@ -411,6 +416,40 @@ async fn a_stage_of_another_type_refreshes_its_deals() {
         panic!("one stage, one refresh");
     };
     assert!(refresh.tally.total(Count::Read) > 0);
+}
+
+/// More follows from a stage than whether its deals are closed.
+#[tokio::test(start_paused = true)]
+async fn a_stage_that_is_won_or_forecast_otherwise_refreshes_its_deals() {
+    let mut world = world(35);
+    let mut epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    save(&world, &mut epochs, |settings| settings.sync_closed = true).await;
+    let stage = "Closed Lost";
+    touch_deals(&world, &json!({ "StageName": stage }));
+    quiet(&world).await;
+    let closed = deals(&world, |_| true).await;
+    assert!(!closed.is_empty());
+    let forecast = json!({ "ForecastCategory": "BestCase", "ForecastCategoryName": "Best Case" });
+    for (round, (what, field, value)) in [
+        (json!({ "IsWon": true }), "is_won", json!(true)),
+        (forecast, "forecast_category", json!("Best Case")),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        retype(&world, stage, &what);
+        until(field, async || {
+            of_kind(&world, JobKind::Refresh).await.len() == round + 1
+        })
+        .await;
+        quiet(&world).await;
+        assert_eq!(judge::faults(&world, &epochs).await, [""; 0], "{field}");
+        for id in &closed {
+            let held = world.mos.record(RecordType::Opportunity, id).unwrap();
+            assert_eq!(held.fields.get(field), Some(&value), "{id}");
+        }
+    }
 }
 
 /// Changes deals so that nobody hears of it.
@@ -432,6 +471,29 @@ async fn formulas_are_read_again_at_their_interval() {
     })
     .await;
     quiet(&world).await;
+    assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn formulas_of_accounts_are_read_again_too() {
+    let mut world = world(36);
+    world.refreshed_every = Duration::from_secs(1_800);
+    world.salesforce.calculate("Account", "Industry");
+    let epochs = at_rest(&mut world).await;
+    permit_everybody(&world);
+    quiet(&world).await;
+    world.log.select("Account", false);
+    industries(&world, "Media");
+    world.log.select("Account", true);
+    until("the refresh", async || {
+        !of_kind(&world, JobKind::Refresh).await.is_empty()
+    })
+    .await;
+    quiet(&world).await;
+    let companies = world.mos.records(RecordType::Company);
+    let media = json!("Media");
+    let mut industries = companies.iter().map(|held| held.fields.get("industry"));
+    assert!(industries.any(|held| held == Some(&media)));
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
 }
 
@@ -532,7 +594,7 @@ async fn an_org_in_another_zone_moves_rules_that_depend_on_it() {
 }
 
 /// What the integration log has of a topic.
-async fn told(world: &World, topic: &str) -> Vec<String> {
+pub(crate) async fn told(world: &World, topic: &str) -> Vec<String> {
     let log = &world.stores.log;
     let page = log.search(&LogQuery::default(), None, 1_000).await;
     let lines = page.unwrap().entries.into_iter().map(|(_, line)| line);
@@ -548,7 +610,7 @@ async fn look_around(world: &mut World) {
     world.start(Service::Listener);
 }
 
-async fn alarm(world: &World) -> Option<String> {
+pub(crate) async fn alarm(world: &World) -> Option<String> {
     let reports = world.stores.reports.reports().await.unwrap();
     match &reports["listener"].state {
         WorkerState::Failing(why) => Some(why.clone()),
@@ -558,7 +620,7 @@ async fn alarm(world: &World) -> Option<String> {
 
 /// Waits until the org was looked at and something about it was told, with the refresh that is
 /// begun for it; nothing is told the next time.
-async fn noticed(world: &mut World, words: &str) {
+pub(crate) async fn noticed(world: &mut World, words: &str) {
     let refreshes = of_kind(world, JobKind::Refresh).await.len();
     look_around(world).await;
     until(words, async || {
@@ -710,9 +772,27 @@ async fn a_group_that_takes_a_permission_set_in_is_told() {
     assert_eq!(alarm(&world).await, None);
 }
 
+/// The profile of the integration user shows all data, or no longer does.
+pub(crate) fn view_all_data(world: &World, on: bool) {
+    let user = world.org.record("User", world.org.admin_id()).unwrap();
+    let profile = user.text("ProfileId").unwrap();
+    let sets = world.org.records("PermissionSet");
+    let own = sets
+        .iter()
+        .find(|set| set.text("ProfileId") == Some(profile));
+    let all_data = json!({ "PermissionsViewAllData": on, "PermissionsModifyAllData": on });
+    update_one(
+        world,
+        "PermissionSet",
+        own.unwrap().text("Name").unwrap(),
+        &all_data,
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn what_the_integration_user_may_read_is_watched() {
     let mut world = world(44);
+    view_all_data(&world, false);
     let set = insert_one(&world, "PermissionSet", &json!({ "Name": "Integration" }));
     let rights = insert_one(
         &world,
@@ -742,6 +822,7 @@ async fn what_the_integration_user_may_read_is_watched() {
         &json!({ "PermissionsViewAllData": true }),
     );
     noticed(&mut world, "has View All Data of all data now").await;
+    assert_eq!(alarm(&world).await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use domain::tally::Count;
 use fake_mos::RecordType;
 use serde_json::json;
 
+use crate::entering::{alarm, told, view_all_data};
 use crate::office::Office;
 use crate::rest;
 
@@ -150,4 +151,41 @@ async fn a_full_load_is_not_silent_about_what_it_cannot_see() {
         found.contains(&(ObjectKind::Contact, contact, FailureKind::Unreadable)),
         "{found:?}"
     );
+}
+
+/// Nothing ever changes and nothing names what is hidden, so that only the missing permission tells of
+/// it.
+#[tokio::test(start_paused = true)]
+async fn an_integration_user_who_does_not_see_every_record_is_an_alarm_from_the_first_day() {
+    let mut deal = String::new();
+    let office = Office::open(|office| {
+        let owner = office.user("Ada");
+        office.grant(&owner);
+        deal = office.deal(&owner, &json!({}));
+        office.world.org.hide_record(&deal, true).unwrap();
+        view_all_data(&office.world, false);
+        let set = office.insert("PermissionSet", &json!({ "Name": "Integration" }));
+        let rights = json!({ "ParentId": set, "SobjectType": "Account", "PermissionsRead": true, "PermissionsViewAllRecords": true });
+        office.insert("ObjectPermissions", &rights);
+        let user = office.world.org.admin_id().to_owned();
+        let assigned = json!({ "AssigneeId": user, "PermissionSetId": set });
+        office.insert("PermissionSetAssignment", &assigned);
+    })
+    .await;
+    assert!(!office.has(RecordType::Opportunity, &deal));
+    assert_eq!(parked(&office).await, [], "nothing has named it");
+    let why = alarm(&office.world).await.expect("an alarm");
+    let words = "neither View All Data nor View All Records of Contact, Opportunity:";
+    assert!(why.contains(words), "{why}");
+    assert_eq!(told(&office.world, "org").await, [why]);
+
+    view_all_data(&office.world, true);
+    office.world.org.hide_record(&deal, false).unwrap();
+    let soon = std::time::Duration::from_secs(25 * 60);
+    let came = office
+        .comes_within(soon, |office| office.has(RecordType::Opportunity, &deal))
+        .await;
+    assert!(came, "brought by itself once it can be seen");
+    office.rest().await;
+    assert_eq!(alarm(&office.world).await, None);
 }

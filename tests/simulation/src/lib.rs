@@ -24,6 +24,8 @@ mod clock;
 #[cfg(test)]
 mod copies;
 #[cfg(test)]
+mod disabled;
+#[cfg(test)]
 mod entering;
 #[cfg(test)]
 mod explain;
@@ -53,6 +55,8 @@ mod org_moves;
 mod outdated;
 #[cfg(test)]
 mod parents;
+#[cfg(test)]
+mod permission_sets;
 #[cfg(test)]
 mod permissions;
 #[cfg(test)]

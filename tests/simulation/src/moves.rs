@@ -418,7 +418,14 @@ async fn bulk_reading_waits_for_the_allowance_before_live_changes_do() {
         )
     })
     .await;
-    assert!(figure(&world, figures::API_LIVE_HELD_UNTIL).await.is_some());
+    let held_until = async || {
+        let bulk = figure(&world, figures::API_BULK_HELD_UNTIL).await;
+        let live = figure(&world, figures::API_LIVE_HELD_UNTIL).await;
+        (bulk.unwrap(), live.unwrap())
+    };
+    let said = held_until().await;
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    assert_eq!(held_until().await, said, "a time that was said stands");
     let (left, sent) = (stream(&world).await, requests(&world));
     touch_deals(&world, &json!({ "NextStep": "later" }));
     tokio::time::sleep(Duration::from_secs(1_800)).await;

@@ -12,6 +12,7 @@ use ports::stores::WorkerState;
 use runtime::figures;
 use serde_json::{Value, json};
 
+use crate::entering::told;
 use crate::moves::{
     add_accounts, figure, frequency, listening, published, rename_all, save, stream, until, world,
 };
@@ -72,6 +73,30 @@ async fn daily_windows_keep_to_the_orgs_zone_and_follow_it() {
     at(&world, "2026-06-15T14:01:00Z").await;
     assert_eq!(published(&world, &mut *taker).await.read, 1, "by a poll");
     assert!(stream(&world).await.unwrap().heard > before, "the stream");
+}
+
+/// No rule moves, no worker misses a field and nobody starts it again: the day alone makes it look.
+#[tokio::test(start_paused = true)]
+async fn what_has_moved_in_the_org_is_noticed_within_a_day() {
+    let mut world = world(1);
+    zone(&world, "Asia/Kolkata");
+    save(&world, frequency("daily_at_07:00")).await;
+    listening(&mut world).await;
+    until("the first look", async || {
+        let kept = world.stores.notes.note("org").await.unwrap();
+        kept.is_some_and(|kept| kept.contains("Asia/Kolkata"))
+    })
+    .await;
+    zone(&world, "America/Los_Angeles");
+    tokio::time::sleep(Duration::from_secs(25 * 3_600)).await;
+    assert_eq!(
+        next_window(&world).await.as_deref(),
+        Some("2026-06-16T14:00:00Z")
+    );
+    let moved = "the org's time zone is America/Los_Angeles now and was Asia/Kolkata";
+    assert_eq!(told(&world, "org").await, [moved]);
+    let refreshed = "the org has changed: everything is read again".to_owned();
+    assert!(told(&world, "refresh").await.contains(&refreshed));
 }
 
 async fn alarm(office: &Office) -> Option<String> {

@@ -16,8 +16,9 @@ const OF_ALL_DATA: [(&str, &str); 2] = [
     ("PermissionsViewAllData", "View All Data"),
     ("PermissionsModifyAllData", "Modify All Data"),
 ];
+const READ: &str = "Read";
 const OF_OBJECT: [(&str, &str); 3] = [
-    ("PermissionsRead", "Read"),
+    ("PermissionsRead", READ),
     ("PermissionsViewAllRecords", "View All Records"),
     ("PermissionsModifyAllRecords", "Modify All Records"),
 ];
@@ -88,6 +89,26 @@ fn give(access: &mut Access, object: &str, name: &str) {
     of_object.insert(name.to_owned());
 }
 
+/// The objects of which the user may not see every record, and what to do; `None` where there are
+/// none. What is not shared with it is in no answer, and a channel of several objects leaves out the
+/// events of such a one (Change Data Capture Developer Guide, required permissions).
+pub(super) fn blind_spots(access: &Access) -> Option<String> {
+    if access.contains_key(ALL_DATA) {
+        return None;
+    }
+    let sees_shared_alone = |object: &&str| {
+        let given = access.get(*object);
+        given.is_none_or(|given| given.iter().all(|name| name == READ))
+    };
+    let objects: Vec<&str> = OBJECTS.into_iter().filter(sees_shared_alone).collect();
+    (!objects.is_empty()).then(|| {
+        format!(
+            "the integration user has neither View All Data nor View All Records of {}: records that are not shared with it are not in mOS, and their changes may not be heard of; give it View All Records of these objects by its profile or a permission set",
+            objects.join(", ")
+        )
+    })
+}
+
 /// What differs, in sentences.
 pub(super) fn moved(before: &Access, now: &Access) -> Vec<String> {
     let none = BTreeSet::new();
@@ -107,4 +128,31 @@ pub(super) fn moved(before: &Access, now: &Access) -> Vec<String> {
             lost.chain(gained).collect::<Vec<_>>()
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_object_of_which_only_shared_records_are_seen_is_a_blind_spot() {
+        let mut access = Access::new();
+        for (object, name) in [
+            ("Account", "Modify All Records"),
+            ("Contact", READ),
+            ("Opportunity", READ),
+            ("Opportunity", "View All Records"),
+        ] {
+            give(&mut access, object, name);
+        }
+        let told = blind_spots(&access).unwrap();
+        assert!(told.contains("View All Records of Contact:"), "{told}");
+        let nothing = blind_spots(&Access::new()).unwrap();
+        assert!(nothing.contains("of Account, Contact, Opportunity:"));
+        for (_, name) in OF_ALL_DATA {
+            let mut access = access.clone();
+            give(&mut access, ALL_DATA, name);
+            assert_eq!(blind_spots(&access), None);
+        }
+    }
 }
