@@ -45,6 +45,8 @@ pub(crate) struct SimSource {
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Types of fields of Opportunity that describe tells instead of their own.
     retyped: Arc<Mutex<BTreeMap<String, FieldType>>>,
+    /// Words of statements whose answers lack a row, and how many more do.
+    short: Arc<Mutex<(String, u32)>>,
 }
 
 /// Stands for all fields of an object.
@@ -66,6 +68,7 @@ impl SimSource {
             calculated: Arc::default(),
             hidden: Arc::default(),
             retyped: Arc::default(),
+            short: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -197,6 +200,24 @@ impl SimSource {
         Ok(())
     }
 
+    /// So many answers to statements with these words lack the last of the rows that they promise.
+    pub(crate) fn cut_short(&self, words: &str, answers: u32) {
+        *self.short.lock().unwrap_or_else(PoisonError::into_inner) = (words.to_owned(), answers);
+    }
+
+    /// How many answers are yet to be cut short.
+    pub(crate) fn to_be_cut_short(&self) -> u32 {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn lose_last(&self, soql: &str, rows: &mut Vec<Row>) {
+        let mut short = self.short.lock().unwrap_or_else(PoisonError::into_inner);
+        let (words, answers) = &mut *short;
+        if *answers > 0 && soql.contains(words.as_str()) && rows.pop().is_some() {
+            *answers -= 1;
+        }
+    }
+
     fn page(&self, total: usize, mut rows: Vec<Row>) -> Page {
         let size = if self.chance.happens(0.7) {
             2_000
@@ -291,7 +312,9 @@ impl Source for SimSource {
             if soql.contains("ORDER BY SystemModstamp") {
                 self.hide_late(&mut rows);
             }
-            self.page(rows.len(), rows)
+            let promised = rows.len();
+            self.lose_last(soql, &mut rows);
+            self.page(promised, rows)
         };
         self.on_the_way().await?;
         Ok(page)
