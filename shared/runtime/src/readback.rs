@@ -156,7 +156,7 @@ async fn deleted(
 /// Runs a query page by page until `each` answers `false`.
 ///
 /// # Errors
-/// Salesforce's, and [`SourceError::Garbled`] when all pages have come and not [`all_came`].
+/// Salesforce's, and that of [`all_came`] where the last page has come.
 pub async fn for_each_row(
     source: &dyn Source,
     soql: &str,
