@@ -326,9 +326,14 @@ impl RulesInForce {
     /// The answer's own.
     pub fn seen_anew_if_refused<T>(&self, answer: Result<T, Outage>) -> Result<T, Outage> {
         if let Err(Outage::Source(SourceError::Refused { .. })) = &answer {
-            *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.see_anew();
         }
         answer
+    }
+
+    /// What can be seen may have changed, and is looked up again for the next query.
+    pub fn see_anew(&self) {
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The fields of each object, and those of parents that the mapping or the filter names.

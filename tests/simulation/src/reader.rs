@@ -101,6 +101,8 @@ struct Breaching {
     times: AtomicU32,
     /// So many statements with a semi-join are taken yet.
     joins_taken: AtomicU32,
+    /// So many statements with a semi-join are refused yet, in the words for a hidden field.
+    joins_unseen: AtomicU32,
     quota: AtomicU32,
     /// The code with which deals are not counted.
     uncounted: Mutex<Option<&'static str>>,
@@ -152,6 +154,12 @@ impl Breaching {
             return Err(SourceError::Refused {
                 code: code.to_owned(),
                 message: "simulated".to_owned(),
+            });
+        }
+        if soql.contains("Id IN (SELECT") && is_taken(&self.joins_unseen) {
+            return Err(SourceError::Refused {
+                code: "INVALID_FIELD".to_owned(),
+                message: "No such column 'OwnerId' on entity 'Opportunity'".to_owned(),
             });
         }
         if soql.contains("Id IN (SELECT") && !is_taken(&self.joins_taken) {
@@ -370,6 +378,7 @@ impl Bench {
             breach: Mutex::default(),
             times: AtomicU32::new(0),
             joins_taken: AtomicU32::new(u32::MAX),
+            joins_unseen: AtomicU32::new(0),
             quota: AtomicU32::new(0),
             uncounted: Mutex::default(),
             is_silent: AtomicBool::new(false),
@@ -732,7 +741,56 @@ async fn a_semi_join_that_is_refused_late_is_done_without() {
     let job = bench.until_over().await;
     bench.is_complete(&job, true).await;
     assert!(bench.log_says("without the semi-join").await);
+    // What was counted is not what is read then.
+    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    for statement in plan.phases.iter().flatten() {
+        let total = job.progress.objects[&statement.object].total;
+        let is_plain = statement.form == Form::Plain;
+        assert_eq!(total.is_none(), is_plain, "{statement:?}");
+    }
     listener.abort();
+}
+
+/// The field is left out, and the semi-join stays.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_hidden_in_mid_load_says_nothing_about_semi_joins() {
+    for bulk_from in [0, 10_000] {
+        let bench = Bench::new(17, bulk_from).await;
+        let listener = started(bench.listener());
+        bench
+            .until("users are being read", |job| {
+                let progress = &job.progress;
+                job.salesforce == SalesforceStatus::Extracting
+                    && (progress.phase, progress.statement) == (0, 0)
+            })
+            .await;
+        bench.source.inner.hide("Account", "Phone");
+        let _counting = bench.counts_all_but(&[]);
+        let job = bench.until_over().await;
+        bench.is_complete(&job, false).await;
+        let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        assert_eq!(plan.notes, [""; 0]);
+        assert!(bench.log_says("INVALID_FIELD").await);
+        listener.abort();
+    }
+}
+
+/// Once it may be a field that was hidden, or shown, at that moment.
+#[tokio::test(start_paused = true)]
+async fn a_semi_join_that_is_refused_as_a_field_is_done_without_the_second_time() {
+    for (refusals, joins) in [(1, true), (2, false)] {
+        let bench = Bench::new(18, 0).await;
+        let refused = &bench.source.joins_unseen;
+        refused.store(refusals, Ordering::SeqCst);
+        let listener = started(bench.listener());
+        let _counting = bench.counts_all_but(&[]);
+        let job = bench.until_over().await;
+        bench.is_complete(&job, false).await;
+        let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        assert_eq!(plan.notes.is_empty(), joins, "{:?}", plan.notes);
+        assert_eq!(plan.phases[0][0].form == Form::SemiJoin, joins);
+        listener.abort();
+    }
 }
 
 /// Salesforce takes the statement and gives it up later.

@@ -180,6 +180,15 @@ impl SimSource {
         }
     }
 
+    /// The object that a statement reads, unless it names what the integration user does not see.
+    fn refuse_unseen<'s>(&self, soql: &'s str) -> Result<&'s str, SourceError> {
+        let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
+        let from = from.unwrap_or_default();
+        self.refuse_hidden(from, words)?;
+        Ok(from)
+    }
+
     async fn asked(&self) -> Result<(), SourceError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.on_the_way().await?;
@@ -290,10 +299,8 @@ impl Source for SimSource {
 
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.asked().await?;
-        let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
-        self.refuse_hidden(from.unwrap_or_default(), words)?;
-        self.note_read(from.unwrap_or_default(), soql.to_owned());
+        let from = self.refuse_unseen(soql)?;
+        self.note_read(from, soql.to_owned());
         let found = self.org.query(soql, deleted).map_err(|error| {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
@@ -413,6 +420,7 @@ impl Source for SimSource {
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
         self.asked().await?;
+        self.refuse_unseen(soql)?;
         let id = self.bulk.create(soql)?;
         self.on_the_way().await?;
         Ok(id)

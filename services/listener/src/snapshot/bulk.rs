@@ -160,9 +160,11 @@ impl Query {
                 Ok(None)
             }
             BulkState::Failed => {
+                // A field may have been hidden since it was asked for.
+                reading.active.rules.see_anew();
                 let why = query.error.as_deref().unwrap_or("no reason given");
                 Err(Trouble::Broken {
-                    about_joins: plan::gave_up_joins(why),
+                    about: plan::about_failure(why),
                     reason: format!("Salesforce gave up the query for {object}: {why}"),
                 })
             }
