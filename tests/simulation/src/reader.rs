@@ -707,6 +707,34 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
     }
 }
 
+/// That there is nothing left is believed the second time.
+#[tokio::test(start_paused = true)]
+async fn a_query_with_none_of_the_rows_that_were_counted_is_made_once_more() {
+    let bench = Bench::new(19, 10).await;
+    let listener = started(bench.listener());
+    bench
+        .until("everything is counted", |job| {
+            job.salesforce == SalesforceStatus::Extracting
+        })
+        .await;
+    for deals in bench.org.records("Opportunity").chunks(150) {
+        let deletes = deals.iter().map(|deal| Dml::Delete {
+            entity: "Opportunity".to_owned(),
+            id: deal.id().to_owned(),
+        });
+        let admin = bench.org.admin_id();
+        let deletes = deletes.collect();
+        bench.org.transact(admin, "simulation", deletes).unwrap();
+    }
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    assert_eq!(job.outcome(), Some(MosStatus::Completed));
+    let deals = &job.progress.objects[&ObjectKind::Opportunity];
+    assert_eq!((deals.total, deals.read), (Some(DEALS as u64), 0));
+    assert!(bench.log_says("rows of Opportunity were counted").await);
+    listener.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_org_that_refuses_semi_joins_is_read_without() {
     let bench = Bench::new(4, 0).await;
