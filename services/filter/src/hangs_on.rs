@@ -226,6 +226,7 @@ impl Asked<'_> {
         if answer.rows.len() >= MAX_GROUPS || answer.next.is_some() {
             return Ok(false);
         }
+        readback::all_came(answer.total, answer.rows.len())?;
         for row in &answer.rows {
             let told = row
                 .fields()

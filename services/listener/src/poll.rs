@@ -13,6 +13,7 @@ use domain::unit::{Cause, Lane, MAX_RECORDS};
 use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use ports::source::SourceError;
 use ports::stores::{LogLevel, PollState, PollUnderWay};
+use runtime::readback;
 use runtime::worker::Outage;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -290,20 +291,17 @@ async fn begin(active: &Active, object: ObjectKind) -> Result<(), Outage> {
 
 /// All rows of a statement, deleted ones too; a server may send less than a page at a time.
 async fn read(active: &Active, soql: &str) -> Result<Vec<Stamped>, SourceError> {
-    let source = &active.listener.source;
-    let mut answer = source.query(soql, true).await?;
+    let source = &*active.listener.source;
     let mut rows = Vec::new();
-    loop {
-        for row in &answer.rows {
-            rows.push(stamped(row).ok_or_else(|| {
-                SourceError::Garbled("a row came without its id or SystemModstamp".to_owned())
-            })?);
-        }
-        match answer.next {
-            Some(locator) => answer = source.next_page(&locator).await?,
-            None => return Ok(rows),
-        }
-    }
+    readback::for_each_row(source, soql, true, |row| {
+        rows.push(stamped(row));
+        true
+    })
+    .await?;
+    let rows = rows.into_iter().collect::<Option<Vec<_>>>();
+    rows.ok_or_else(|| {
+        SourceError::Garbled("a row came without its id or SystemModstamp".to_owned())
+    })
 }
 
 fn stamped(row: &Row) -> Option<Stamped> {

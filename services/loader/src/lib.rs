@@ -150,7 +150,7 @@ impl Loader {
             left.extend(again);
             stopped = stopped.or(trouble);
         }
-        if let (Repeat::Only, Some(_)) = (repeat, stopped) {
+        if !repeat.may_be_new() && stopped.is_some() {
             return Err(Outage::Other(format!(
                 "mOS does not say what it has had of unit {}; it is asked again",
                 unit.id
@@ -292,7 +292,10 @@ fn conclude(
     unit.records = left;
     unit.records
         .extend(unsent.into_iter().map(|mapped| mapped.record));
-    let mut verdict = if !orphans.is_empty() {
+    let mut verdict = if repeat == Repeat::Last {
+        unit.records.extend(orphans);
+        Verdict::cancelled(unit)
+    } else if !orphans.is_empty() {
         // Back to where rows are read: with the companions, the missing parent comes along.
         unit.records.extend(orphans);
         unit.rereads += 1;
@@ -348,7 +351,9 @@ impl Handler for Loader {
                 tracing::info!(unit = %unit.id, step = unit.step, "another copy of this unit is counted, or will be");
                 return Ok(Verdict::left_to_another());
             }
-            (Sending::Cancelled, _) => return Ok(Verdict::cancelled(unit)),
+            (Sending::Cancelled, _) if unit.outages == 0 => return Ok(Verdict::cancelled(unit)),
+            // It was begun, and mOS was silent: what it has had is not cancelled.
+            (Sending::Cancelled, _) => Repeat::Last,
             (Sending::First | Sending::Again, None) => Repeat::OrNew,
             (Sending::First, Some(reason)) if unit.outages == 0 => {
                 tracing::info!(unit = %unit.id, "{reason}; it is read again");
@@ -364,16 +369,17 @@ impl Handler for Loader {
         let at = now.version.time();
         let (repeat, void) = if !may_have_been_sent(&unit, sending) {
             (repeat, drop_unpermitted(&mut unit, &snapshot, at))
-        } else if unit
-            .records
-            .iter()
-            .all(|record| is_permitted(&record.owners, &snapshot, at))
+        } else if repeat.may_be_new()
+            && unit
+                .records
+                .iter()
+                .any(|record| !is_permitted(&record.owners, &snapshot, at))
         {
-            (repeat, Vec::new())
-        } else {
             // mOS may have what is not permitted any more: what it answered is counted, the rest
             // is read again and then left out.
             (Repeat::Only, Vec::new())
+        } else {
+            (repeat, Vec::new())
         };
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)

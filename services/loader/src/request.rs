@@ -53,6 +53,14 @@ pub(crate) enum Repeat {
     /// It may not: its rows are too old, or the rules are others. What was sent before is sent once
     /// more for its answer, and nothing else is sent.
     Only,
+    /// The same, of a job that is cancelled: what mOS has not had is not sent any more, by any copy.
+    Last,
+}
+
+impl Repeat {
+    pub(crate) const fn may_be_new(self) -> bool {
+        matches!(self, Self::OrNew)
+    }
 }
 
 /// What does not change from request to request.
@@ -119,9 +127,40 @@ pub(crate) fn chunks(records: Vec<Mapped>) -> Vec<Vec<Mapped>> {
     chunks
 }
 
-/// Sends a chunk. What mOS refuses to read or to swallow is halved until the records at fault are
-/// alone; so is, after repeated silence, what makes mOS fail.
+/// Sends a chunk. What is asked for its answer alone is asked for as it was sent: as a whole at
+/// first, then in the parts of each silence.
 pub(crate) async fn send(sender: Sender<'_>, round: Round, chunk: Vec<Mapped>) -> Sent {
+    let outages = sender.unit.outages;
+    let deadline = Instant::now() + SENDING_LIMIT;
+    if sender.repeat.may_be_new() {
+        return send_in_parts(sender, round, chunk, outages, deadline).await;
+    }
+    let mut all = send_in_parts(sender, round, chunk, 0, deadline).await;
+    for earlier in SUSPECT_AFTER + 1..outages {
+        if all.unsent.is_empty() || all.stopped || all.trouble.is_some() {
+            break;
+        }
+        let rest = std::mem::take(&mut all.unsent);
+        let sent = send_in_parts(sender, round, rest, earlier, deadline).await;
+        all.answered.extend(sent.answered);
+        all.at_fault.extend(sent.at_fault);
+        all.unsent = sent.unsent;
+        all.trouble = sent.trouble;
+        all.stopped = sent.stopped;
+    }
+    all
+}
+
+/// Sends a chunk in the parts of a unit with so many silences. What mOS refuses to read or to
+/// swallow is halved until the records at fault are alone; so is, after repeated silence, what makes
+/// mOS fail.
+async fn send_in_parts(
+    sender: Sender<'_>,
+    round: Round,
+    chunk: Vec<Mapped>,
+    outages: u32,
+    deadline: Instant,
+) -> Sent {
     let unit = sender.unit;
     let mut sent = Sent {
         answered: Vec::new(),
@@ -133,8 +172,7 @@ pub(crate) async fn send(sender: Sender<'_>, round: Round, chunk: Vec<Mapped>) -
     let mut failing = Vec::new();
     let mut failures = 0_u32;
     let mut succeeded = false;
-    let mut parts = suspect_parts(chunk, unit.outages);
-    let deadline = Instant::now() + SENDING_LIMIT;
+    let mut parts = suspect_parts(chunk, outages);
     while let Some(mut part) = parts.pop() {
         if sender.loader.circuit.is_stopped() {
             sent.stopped = true;
@@ -232,7 +270,7 @@ impl Sender<'_> {
     ) -> Result<Option<Vec<Outcome>>, TargetError> {
         let key = idempotency_key(self.unit, round, upserts);
         let target = &self.loader.target;
-        if self.repeat == Repeat::Only && !target.has_answered(&key).await? {
+        if !self.repeat.may_be_new() && !target.has_answered(&key).await? {
             return Ok(None);
         }
         target.upsert(&key, upserts).await.map(Some)

@@ -156,7 +156,7 @@ async fn deleted(
 /// Runs a query page by page until `each` answers `false`.
 ///
 /// # Errors
-/// Salesforce's.
+/// Salesforce's, and that of [`all_came`] where the last page has come.
 pub async fn for_each_row(
     source: &dyn Source,
     soql: &str,
@@ -164,17 +164,34 @@ pub async fn for_each_row(
     mut each: impl FnMut(&Row) -> bool + Send,
 ) -> Result<(), SourceError> {
     let mut page = source.query(soql, include_deleted).await?;
+    let promised = page.total;
+    let mut came = 0;
     loop {
         for row in &page.rows {
             if !each(row) {
                 return Ok(());
             }
+            came += 1;
         }
         match page.next {
             Some(locator) => page = source.next_page(&locator).await?,
-            None => return Ok(()),
+            None => return all_came(promised, came),
         }
     }
+}
+
+/// That a query's pages had as many rows together as the first of them promised. A short answer
+/// must not be taken for all there is: what is not in it would count as out of scope.
+///
+/// # Errors
+/// [`SourceError::Garbled`] when they had not.
+pub fn all_came(promised: u64, came: usize) -> Result<(), SourceError> {
+    if came as u64 == promised {
+        return Ok(());
+    }
+    Err(SourceError::Garbled(format!(
+        "{promised} rows were promised for a query, {came} came"
+    )))
 }
 
 /// Runs `SELECT {select} FROM {from} WHERE {field} IN (ids) {and}` in as many queries as the ids
@@ -309,9 +326,14 @@ impl RulesInForce {
     /// The answer's own.
     pub fn seen_anew_if_refused<T>(&self, answer: Result<T, Outage>) -> Result<T, Outage> {
         if let Err(Outage::Source(SourceError::Refused { .. })) = &answer {
-            *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            self.see_anew();
         }
         answer
+    }
+
+    /// What can be seen may have changed, and is looked up again for the next query.
+    pub fn see_anew(&self) {
+        *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// The fields of each object, and those of parents that the mapping or the filter names.

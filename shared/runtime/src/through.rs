@@ -8,7 +8,7 @@ use domain::rule::{Match, Rules};
 use domain::{ObjectKind, Row, SalesforceId, Timestamp, soql};
 use ports::source::{Source, SourceError};
 
-use crate::readback::for_each_row;
+use crate::readback::{all_came, for_each_row};
 
 /// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
 const MAX_GROUPS: usize = 2_000;
@@ -142,6 +142,7 @@ impl Asking<'_> {
         if answer.rows.len() >= MAX_GROUPS || answer.next.is_some() {
             return Ok(None);
         }
+        all_came(answer.total, answer.rows.len())?;
         let groups = answer.rows.iter().map(|row| {
             let fields = row.fields().ok()?;
             let count = fields.raw("opportunities")?.parse().ok()?;

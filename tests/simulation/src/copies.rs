@@ -46,9 +46,13 @@ enum Killed {
     Never,
     BeforeMosApplies,
     AfterMosHasApplied,
+    /// Not killed: the request breaks off, and mOS has not had it.
+    Unreached,
+    /// Not killed: mOS has had the request, and its answer is lost.
+    Unheard,
 }
 
-/// An mOS whose first answer does not come until it may: the loader is killed then.
+/// An mOS whose first answer does not come until it may: the loader is killed then, or has none.
 struct Stuck {
     inner: SimTarget,
     at: Killed,
@@ -69,11 +73,14 @@ impl Target for Stuck {
         );
         let first = !self.done.swap(true, Ordering::SeqCst);
         if first && self.at != Killed::Never {
-            if self.at == Killed::AfterMosHasApplied {
+            if matches!(self.at, Killed::AfterMosHasApplied | Killed::Unheard) {
                 self.inner.upsert(key, records).await?;
             }
             self.reached.notify_one();
             self.goes_on.notified().await;
+            if matches!(self.at, Killed::Unreached | Killed::Unheard) {
+                return Err(TargetError::Unreachable("simulated".to_owned()));
+            }
         }
         self.inner.upsert(key, records).await
     }
@@ -300,10 +307,11 @@ impl Bench {
             Count::Stale,
         ];
         let done = self.mos.outcomes().applied;
-        let done = done.0.get(&RecordType::Company).unwrap();
+        let done = done.0.get(&RecordType::Company);
+        let done = done.map(|done| [done.created, done.updated, done.unchanged, done.stale]);
         (
             counts.map(|count| job.tally.get(ObjectKind::Account, count)),
-            [done.created, done.updated, done.unchanged, done.stale],
+            done.unwrap_or_default(),
         )
     }
 }
@@ -441,15 +449,18 @@ async fn what_mos_had_before_its_owner_lost_permission_is_counted_as_sent() {
     }
 }
 
-/// A job is cancelled while the loader is in the middle of a request, which comes to its end or is
-/// cut off by a kill. What was begun is counted as mOS did it, what was not is counted as cancelled
-/// and not sent.
+/// A job is cancelled while the loader is in the middle of a request, which comes to its end, is cut
+/// off by a kill, or has no answer. What was begun is counted as mOS did it, what was not, or has
+/// not come to mOS, is counted as cancelled and not sent.
 #[tokio::test(start_paused = true)]
 async fn what_was_begun_when_its_job_was_cancelled_is_counted_as_mos_did_it() {
-    for (killed, dies) in [
-        (Killed::BeforeMosApplies, false),
-        (Killed::BeforeMosApplies, true),
-        (Killed::AfterMosHasApplied, true),
+    let all = RECORDS as u64;
+    for (killed, dies, had) in [
+        (Killed::BeforeMosApplies, false, all),
+        (Killed::BeforeMosApplies, true, all),
+        (Killed::AfterMosHasApplied, true, all),
+        (Killed::Unheard, false, all),
+        (Killed::Unreached, false, 0),
     ] {
         let bench = Bench::new(killed, Mutant::None).await;
         let (jobs, now) = (&bench.stores.jobs, bench.clock.now());
@@ -482,14 +493,49 @@ async fn what_was_begun_when_its_job_was_cancelled_is_counted_as_mos_did_it() {
         loader.abort();
         let (counted, done) = bench.counted_and_done().await;
         assert_eq!(counted, done, "{killed:?}, {dies}");
-        assert_eq!(counted, [RECORDS as u64, 0, 0, 0], "{killed:?}, {dies}");
+        assert_eq!(counted, [had, 0, 0, 0], "{killed:?}, {dies}");
         let job = jobs.get(&bench.job).await.unwrap().unwrap();
         let left = job.tally.get(ObjectKind::Account, Count::Cancelled);
-        assert_eq!(left, RECORDS as u64, "{killed:?}, {dies}");
+        assert_eq!(left, 2 * all - had, "{killed:?}, {dies}");
         let account = &unit.records[0].id;
         let account = bench.mos.record(RecordType::Company, account.as_str());
-        assert_eq!(account.unwrap().fields["name"], "begun");
+        let name = account.map(|account| account.fields["name"].clone());
+        assert_eq!(name, (had > 0).then(|| json!("begun")), "{killed:?}");
     }
+}
+
+/// mOS has had the first request, and no answer arrived, time and again: a unit like that would be
+/// sent in parts now, of which mOS knows nothing.
+#[tokio::test(start_paused = true)]
+async fn what_mos_had_as_a_whole_is_found_after_many_silences() {
+    let bench = Bench::new(Killed::AfterMosHasApplied, Mutant::None).await;
+    let unit = bench.read("as it was").await;
+    bench.publish(&unit).await;
+    let loader = bench.loader(1);
+    bench.target.reached.notified().await;
+    loader.abort();
+    assert!(loader.await.unwrap_err().is_cancelled());
+    let mut taken = bench.queue.subscribe(LOAD, 1).await.unwrap();
+    let first = taken.next().await.unwrap();
+    first.delivery.ack().await.unwrap();
+    drop(taken);
+    bench
+        .publish(&Envelope {
+            outages: 3,
+            step: 1,
+            ..unit
+        })
+        .await;
+    let (jobs, now) = (&bench.stores.jobs, bench.clock.now());
+    let cancelled = SalesforceStatus::Cancelled;
+    let moved = jobs.transition(&bench.job, cancelled, now, None).await;
+    moved.unwrap();
+    let loader = bench.loader(1);
+    bench.settled().await;
+    loader.abort();
+    let (counted, done) = bench.counted_and_done().await;
+    assert_eq!(counted, done);
+    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
 }
 
 #[tokio::test(start_paused = true)]

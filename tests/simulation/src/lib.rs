@@ -84,6 +84,8 @@ mod scenario;
 #[cfg(test)]
 mod script;
 #[cfg(test)]
+mod short_answers;
+#[cfg(test)]
 mod source;
 #[cfg(test)]
 mod steps;

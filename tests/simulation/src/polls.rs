@@ -196,6 +196,22 @@ async fn a_poll_that_was_interrupted_goes_on_where_it_was() {
     assert!(rest.keys().all(|id| !first.contains_key(id)));
 }
 
+/// Else what is left out would wait for the next poll, in windows for a day.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_got_fewer_rows_than_promised_asks_again() {
+    let mut world = world(1, Rates::NONE, &[ObjectKind::Account]);
+    world.start(Service::Listener);
+    polled(&world, ObjectKind::Account, 1).await;
+    add_accounts(&world, 3);
+    world
+        .salesforce
+        .cut_short("FROM Account WHERE SystemModstamp", 1);
+    polled(&world, ObjectKind::Account, 1).await;
+    assert_eq!(world.salesforce.to_be_cut_short(), 0);
+    let times = published(&world, &mut *taker(&world).await).await;
+    assert_eq!(times.len(), 3);
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_object_that_is_polled_later_opens_a_gap_once() {
     let mut world = world(1, Rates::NONE, &[]);

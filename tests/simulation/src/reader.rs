@@ -102,6 +102,8 @@ struct Breaching {
     times: AtomicU32,
     /// So many statements with a semi-join are taken yet.
     joins_taken: AtomicU32,
+    /// So many statements with a semi-join are refused yet, in the words for a hidden field.
+    joins_unseen: AtomicU32,
     quota: AtomicU32,
     /// The code with which deals are not counted.
     uncounted: Mutex<Option<&'static str>>,
@@ -155,6 +157,12 @@ impl Breaching {
             return Err(SourceError::Refused {
                 code: code.to_owned(),
                 message: "simulated".to_owned(),
+            });
+        }
+        if soql.contains("Id IN (SELECT") && is_taken(&self.joins_unseen) {
+            return Err(SourceError::Refused {
+                code: "INVALID_FIELD".to_owned(),
+                message: "No such column 'OwnerId' on entity 'Opportunity'".to_owned(),
             });
         }
         if soql.contains("Id IN (SELECT") && !is_taken(&self.joins_taken) {
@@ -377,6 +385,7 @@ impl Bench {
             breach: Mutex::default(),
             times: AtomicU32::new(0),
             joins_taken: AtomicU32::new(u32::MAX),
+            joins_unseen: AtomicU32::new(0),
             quota: AtomicU32::new(0),
             uncounted: Mutex::default(),
             is_silent: AtomicBool::new(false),
@@ -706,6 +715,34 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
     }
 }
 
+/// That there is nothing left is believed the second time.
+#[tokio::test(start_paused = true)]
+async fn a_query_with_none_of_the_rows_that_were_counted_is_made_once_more() {
+    let bench = Bench::new(19, 10).await;
+    let listener = started(bench.listener());
+    bench
+        .until("everything is counted", |job| {
+            job.salesforce == SalesforceStatus::Extracting
+        })
+        .await;
+    for deals in bench.org.records("Opportunity").chunks(150) {
+        let deletes = deals.iter().map(|deal| Dml::Delete {
+            entity: "Opportunity".to_owned(),
+            id: deal.id().to_owned(),
+        });
+        let admin = bench.org.admin_id();
+        let deletes = deletes.collect();
+        bench.org.transact(admin, "simulation", deletes).unwrap();
+    }
+    let _counting = bench.counts_all_but(&[]);
+    let job = bench.until_over().await;
+    assert_eq!(job.outcome(), Some(MosStatus::Completed));
+    let deals = &job.progress.objects[&ObjectKind::Opportunity];
+    assert_eq!((deals.total, deals.read), (Some(DEALS as u64), 0));
+    assert!(bench.log_says("rows of Opportunity were counted").await);
+    listener.abort();
+}
+
 #[tokio::test(start_paused = true)]
 async fn an_org_that_refuses_semi_joins_is_read_without() {
     let bench = Bench::new(4, 0).await;
@@ -740,7 +777,56 @@ async fn a_semi_join_that_is_refused_late_is_done_without() {
     let job = bench.until_over().await;
     bench.is_complete(&job, true).await;
     assert!(bench.log_says("without the semi-join").await);
+    // What was counted is not what is read then.
+    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    for statement in plan.phases.iter().flatten() {
+        let total = job.progress.objects[&statement.object].total;
+        let is_plain = statement.form == Form::Plain;
+        assert_eq!(total.is_none(), is_plain, "{statement:?}");
+    }
     listener.abort();
+}
+
+/// The field is left out, and the semi-join stays.
+#[tokio::test(start_paused = true)]
+async fn a_field_that_is_hidden_in_mid_load_says_nothing_about_semi_joins() {
+    for bulk_from in [0, 10_000] {
+        let bench = Bench::new(17, bulk_from).await;
+        let listener = started(bench.listener());
+        bench
+            .until("users are being read", |job| {
+                let progress = &job.progress;
+                job.salesforce == SalesforceStatus::Extracting
+                    && (progress.phase, progress.statement) == (0, 0)
+            })
+            .await;
+        bench.source.inner.hide("Account", "Phone");
+        let _counting = bench.counts_all_but(&[]);
+        let job = bench.until_over().await;
+        bench.is_complete(&job, false).await;
+        let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        assert_eq!(plan.notes, [""; 0]);
+        assert!(bench.log_says("INVALID_FIELD").await);
+        listener.abort();
+    }
+}
+
+/// Once it may be a field that was hidden, or shown, at that moment.
+#[tokio::test(start_paused = true)]
+async fn a_semi_join_that_is_refused_as_a_field_is_done_without_the_second_time() {
+    for (refusals, joins) in [(1, true), (2, false)] {
+        let bench = Bench::new(18, 0).await;
+        let refused = &bench.source.joins_unseen;
+        refused.store(refusals, Ordering::SeqCst);
+        let listener = started(bench.listener());
+        let _counting = bench.counts_all_but(&[]);
+        let job = bench.until_over().await;
+        bench.is_complete(&job, false).await;
+        let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+        assert_eq!(plan.notes.is_empty(), joins, "{:?}", plan.notes);
+        assert_eq!(plan.phases[0][0].form == Form::SemiJoin, joins);
+        listener.abort();
+    }
 }
 
 /// Salesforce takes the statement and gives it up later.

@@ -45,6 +45,8 @@ pub(crate) struct SimSource {
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Types of fields of Opportunity that describe tells instead of their own.
     retyped: Arc<Mutex<BTreeMap<String, FieldType>>>,
+    /// Words of statements whose answers lack a row, and how many more do.
+    short: Arc<Mutex<(String, u32)>>,
 }
 
 /// Stands for all fields of an object.
@@ -66,6 +68,7 @@ impl SimSource {
             calculated: Arc::default(),
             hidden: Arc::default(),
             retyped: Arc::default(),
+            short: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -177,6 +180,15 @@ impl SimSource {
         }
     }
 
+    /// The object that a statement reads, unless it names what the integration user does not see.
+    fn refuse_unseen<'s>(&self, soql: &'s str) -> Result<&'s str, SourceError> {
+        let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
+        let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
+        let from = from.unwrap_or_default();
+        self.refuse_hidden(from, words)?;
+        Ok(from)
+    }
+
     async fn asked(&self) -> Result<(), SourceError> {
         self.calls.fetch_add(1, Ordering::SeqCst);
         self.on_the_way().await?;
@@ -195,6 +207,24 @@ impl SimSource {
             return Err(SourceError::Unreachable("simulated".to_owned()));
         }
         Ok(())
+    }
+
+    /// So many answers to statements with these words lack the last of the rows that they promise.
+    pub(crate) fn cut_short(&self, words: &str, answers: u32) {
+        *self.short.lock().unwrap_or_else(PoisonError::into_inner) = (words.to_owned(), answers);
+    }
+
+    /// How many answers are yet to be cut short.
+    pub(crate) fn to_be_cut_short(&self) -> u32 {
+        self.short.lock().unwrap_or_else(PoisonError::into_inner).1
+    }
+
+    fn lose_last(&self, soql: &str, rows: &mut Vec<Row>) {
+        let mut short = self.short.lock().unwrap_or_else(PoisonError::into_inner);
+        let (words, answers) = &mut *short;
+        if *answers > 0 && soql.contains(words.as_str()) && rows.pop().is_some() {
+            *answers -= 1;
+        }
     }
 
     fn page(&self, total: usize, mut rows: Vec<Row>) -> Page {
@@ -269,10 +299,8 @@ impl Source for SimSource {
 
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         self.asked().await?;
-        let words = soql.split(|letter: char| !letter.is_alphanumeric() && letter != '_');
-        let from = words.clone().skip_while(|word| *word != "FROM").nth(1);
-        self.refuse_hidden(from.unwrap_or_default(), words)?;
-        self.note_read(from.unwrap_or_default(), soql.to_owned());
+        let from = self.refuse_unseen(soql)?;
+        self.note_read(from, soql.to_owned());
         let found = self.org.query(soql, deleted).map_err(|error| {
             self.chance.note(format!("REFUSED {error}: {soql}"));
             refused(error)
@@ -291,7 +319,9 @@ impl Source for SimSource {
             if soql.contains("ORDER BY SystemModstamp") {
                 self.hide_late(&mut rows);
             }
-            self.page(rows.len(), rows)
+            let promised = rows.len();
+            self.lose_last(soql, &mut rows);
+            self.page(promised, rows)
         };
         self.on_the_way().await?;
         Ok(page)
@@ -390,6 +420,7 @@ impl Source for SimSource {
 
     async fn create_bulk_query(&self, soql: &str) -> Result<BulkQueryId, SourceError> {
         self.asked().await?;
+        self.refuse_unseen(soql)?;
         let id = self.bulk.create(soql)?;
         self.on_the_way().await?;
         Ok(id)

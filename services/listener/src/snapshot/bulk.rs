@@ -92,14 +92,14 @@ impl Query {
     pub(super) async fn read(
         &mut self,
         reading: &mut Reading<'_>,
-        object: ObjectKind,
+        statement: &Statement,
     ) -> Result<Turn, Trouble> {
         let Some(place) = Place::of(&reading.progress.cursor) else {
             return Ok(Turn::Done);
         };
         let mut results = match self.results.take() {
             Some(results) => results,
-            None => match self.open(reading, &place, object).await? {
+            None => match self.open(reading, &place, statement).await? {
                 Some(results) => results,
                 None => return Ok(Turn::Waits),
             },
@@ -135,8 +135,9 @@ impl Query {
         &mut self,
         reading: &mut Reading<'_>,
         place: &Place,
-        object: ObjectKind,
+        statement: &Statement,
     ) -> Result<Option<Results>, Trouble> {
+        let object = statement.object;
         let now = Instant::now();
         let asked = self.asked.get_or_insert(Asked {
             pause: FIRST_PAUSE,
@@ -160,9 +161,11 @@ impl Query {
                 Ok(None)
             }
             BulkState::Failed => {
+                // A field may have been hidden since it was asked for.
+                reading.active.rules.see_anew();
                 let why = query.error.as_deref().unwrap_or("no reason given");
                 Err(Trouble::Broken {
-                    about_joins: plan::gave_up_joins(why),
+                    about: plan::about_failure(why),
                     reason: format!("Salesforce gave up the query for {object}: {why}"),
                 })
             }
@@ -170,6 +173,15 @@ impl Query {
                 "somebody aborted the query for {object} in Salesforce"
             ))),
             BulkState::JobComplete => {
+                // They may all be gone since: it is asked once more, and then believed.
+                if let Some(counted @ 1..) = statement.total
+                    && query.records == 0
+                    && reading.progress.generation == 0
+                {
+                    return Err(Trouble::broken(format!(
+                        "{counted} rows of {object} were counted, and the query has none"
+                    )));
+                }
                 let rows = Rows::of(reading, object, query.records);
                 Ok(Some(Results::open(source, place, rows).await?))
             }

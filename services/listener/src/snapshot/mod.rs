@@ -246,7 +246,7 @@ async fn read_plan(reading: &mut Reading<'_>, reader: &mut Reader) -> Result<Tur
     };
     let object = statement.object;
     let ended = match reading.progress.cursor.clone() {
-        Cursor::Bulk { .. } => match reader.query.read(reading, object).await? {
+        Cursor::Bulk { .. } => match reader.query.read(reading, statement).await? {
             bulk::Turn::Waits => return Ok(Turn::Waits),
             bulk::Turn::More => false,
             bulk::Turn::Done => true,

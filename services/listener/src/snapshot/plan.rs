@@ -35,6 +35,8 @@ pub(super) struct Draft {
     at: Timestamp,
     before: Option<Before>,
     counted: usize,
+    /// The statement to be counted was refused the last time.
+    refused: bool,
 }
 
 /// How far the counting is.
@@ -88,6 +90,7 @@ async fn count_one(
         at: now,
         before,
         counted,
+        refused,
     } = drafted;
     let Some(statements) = plan.phases.get_mut(phase) else {
         return Ok(());
@@ -98,10 +101,12 @@ async fn count_one(
     let object = statement.object;
     let query = soql((&**rules, *now), statement, &job.scope, before.as_ref());
     let source = &active.listener.source;
-    let total = match source.query(&query.count_soql(), false).await {
+    let answer = source.query(&query.count_soql(), false).await;
+    let again = std::mem::take(refused);
+    let total = match answer {
         Ok(page) => Some(page.total),
         Err(SourceError::Refused { code, message })
-            if joins(statement) && is_about_joins(&code, &message) =>
+            if joins(statement) && about(&code, &message).is_joins(again) =>
         {
             *counted -= statements
                 .iter()
@@ -119,7 +124,10 @@ async fn count_one(
         {
             None
         }
-        Err(error) => return Err(error.into()),
+        Err(error) => {
+            *refused = matches!(error, SourceError::Refused { .. });
+            return Err(error.into());
+        }
     };
     statement.total = total;
     statement.way = Way::of(&query, total, active.listener.bulk_from);
@@ -181,6 +189,7 @@ async fn begin(active: &Active, job: &Job) -> Result<Option<Draft>, Outage> {
         at,
         before,
         counted: 0,
+        refused: false,
     }))
 }
 
@@ -349,23 +358,50 @@ pub(super) fn joins(statement: &Statement) -> bool {
     around && statement.form == Form::SemiJoin
 }
 
-/// Whether the refusal of a statement is one with which an org refuses its semi-join, or needs too
-/// long for it.
-pub(super) fn is_about_joins(code: &str, message: &str) -> bool {
-    let codes = ["MALFORMED_QUERY", "QUERY_TIMEOUT", "QUERY_TOO_COMPLICATED"];
-    if codes.contains(&code) || code.starts_with("INVALID_") {
-        return true;
+/// What the refusal of a statement may be about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum About {
+    /// Nothing that another form of the statement mends.
+    Other,
+    /// What the integration user sees, most likely: without a field that was hidden meanwhile the
+    /// statement is taken. An org may also refuse a semi-join so.
+    Sight,
+    /// The semi-join, which the org refuses or needs too long for.
+    Joins,
+}
+
+impl About {
+    /// Whether the statement should do without its semi-join. `again`: what can be seen was looked
+    /// up since it was first refused.
+    pub(super) const fn is_joins(self, again: bool) -> bool {
+        match self {
+            Self::Joins => true,
+            Self::Sight => again,
+            Self::Other => false,
+        }
     }
+}
+
+/// What the refusal of a statement is about.
+pub(super) fn about(code: &str, message: &str) -> About {
     let message = message.to_ascii_lowercase();
-    let signs = ["semi join", "semi-join", "timed out"];
-    signs.into_iter().any(|sign| message.contains(sign))
+    let mut signs = ["semi join", "semi-join", "timed out"].into_iter();
+    match code {
+        "MALFORMED_QUERY" | "QUERY_TIMEOUT" | "QUERY_TOO_COMPLICATED" => About::Joins,
+        _ if signs.any(|sign| message.contains(sign)) => About::Joins,
+        "INVALID_FIELD" | "INVALID_TYPE" => About::Sight,
+        _ if code.starts_with("INVALID_") => About::Joins,
+        _ => About::Other,
+    }
 }
 
 /// The same of the words with which Salesforce has given up the bulk query of a statement; the code
 /// is one of them.
-pub(super) fn gave_up_joins(why: &str) -> bool {
+pub(super) fn about_failure(why: &str) -> About {
     why.split(|letter: char| !letter.is_ascii_alphanumeric() && letter != '_')
-        .any(|word| is_about_joins(word, why))
+        .map(|word| about(word, why))
+        .max()
+        .unwrap_or(About::Other)
 }
 
 /// Replaces the statements of an object by those that do without semi-joins.

@@ -8,6 +8,7 @@ use ports::stores::{LogLevel, StoreError};
 use runtime::worker::Outage;
 use tokio::time::Instant;
 
+use super::plan::About;
 use super::publish::Reading;
 use super::{Reader, bulk, move_to, plan};
 use crate::in_words;
@@ -29,6 +30,8 @@ pub(super) struct Patience {
     failures: u32,
     strikes: u32,
     holds: u32,
+    /// A statement was refused as if for a field, and what can be seen is looked up again.
+    sees_anew: bool,
     not_before: Option<Instant>,
 }
 
@@ -69,8 +72,8 @@ pub(super) enum Trouble {
     /// What has been read of the phase is no use: it begins again.
     Broken {
         reason: String,
-        /// The statement may be read without its semi-join, if it has one.
-        about_joins: bool,
+        /// What it may have been about.
+        about: About,
     },
     /// The job cannot be read, now or later.
     Hopeless(String),
@@ -93,7 +96,7 @@ impl Trouble {
     pub(super) const fn broken(reason: String) -> Self {
         Self::Broken {
             reason,
-            about_joins: false,
+            about: About::Other,
         }
     }
 }
@@ -130,13 +133,13 @@ pub(super) async fn meet(
             return Err(error.to_string());
         }
         Trouble::Refused { code, message } => {
-            let about_joins = plan::is_about_joins(&code, &message);
-            return strike(reading, reader, &format!("{code}: {message}"), about_joins).await;
+            let about = plan::about(&code, &message);
+            return strike(reading, reader, &format!("{code}: {message}"), about).await;
         }
-        Trouble::Broken {
-            reason,
-            about_joins,
-        } => return begin_again(reading, reader, &reason, about_joins).await,
+        Trouble::Broken { reason, about } => {
+            let about_joins = about.is_joins(reading.progress.generation > 0);
+            return begin_again(reading, reader, &reason, about_joins).await;
+        }
         Trouble::Hopeless(reason) => return fail(reading, &reason).await,
         Trouble::Outage(Outage::Source(error)) => error,
     };
@@ -147,9 +150,10 @@ pub(super) async fn meet(
             begin_again(reading, reader, &in_words(error), false).await
         }
         SourceError::Refused { code, message } => {
-            strike(reading, reader, &format!("{code}: {message}"), false).await
+            let reason = format!("{code}: {message}");
+            strike(reading, reader, &reason, About::Other).await
         }
-        SourceError::Garbled(_) => strike(reading, reader, &in_words(error), false).await,
+        SourceError::Garbled(_) => strike(reading, reader, &in_words(error), About::Other).await,
         SourceError::Unreachable(_)
         | SourceError::SignIn(_)
         | SourceError::PositionRejected(_)
@@ -170,19 +174,20 @@ async fn strike(
     reading: &mut Reading<'_>,
     reader: &mut Reader,
     reason: &str,
-    about_joins: bool,
+    about: About,
 ) -> Result<(), String> {
     reader.query = bulk::Query::default();
     reader.patience.strikes += 1;
     note(reading, reader.patience.is_new(), reason).await?;
-    let without_joins = about_joins && joins(reading, reader);
+    let without_joins = about.is_joins(reader.patience.sees_anew) && joins(reading, reader);
+    reader.patience.sees_anew |= about == About::Sight;
     if reader.patience.strikes < STRIKES && !without_joins {
         reader.patience.wait();
         return Ok(());
     }
     // Pages of REST are not worth more than these attempts.
     if is_in_query(reading) || without_joins {
-        return begin_again(reading, reader, reason, about_joins).await;
+        return begin_again(reading, reader, reason, without_joins).await;
     }
     fail(reading, reason).await
 }
@@ -263,6 +268,10 @@ async fn begin_again(
             let extracted = progress.objects.entry(broken.object).or_default();
             extracted.errors += 1;
             extracted.last_error = Some(reason.to_owned());
+            if without_joins {
+                // More is read than was counted, and nobody knows how much.
+                extracted.total = None;
+            }
         }
     });
     let generation = reading.progress.generation;

@@ -85,8 +85,9 @@ pub enum Cursor {
 /// What has been read of an object.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Extracted {
-    /// What `COUNT()` answered, over all statements; `None` while it is not known. Never changed
-    /// afterwards: the percentage is a share of it.
+    /// What `COUNT()` answered, over all statements; `None` while it is not known, and from when
+    /// other rows are read than were counted. Otherwise never changed: the percentage is a share of
+    /// it.
     pub total: Option<u64>,
     /// Rows that were read by an earlier generation and are read once more, beyond `total`.
     #[serde(default)]

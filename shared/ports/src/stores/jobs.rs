@@ -45,7 +45,8 @@ pub enum Sending {
     Superseded,
     /// The unit is counted: nothing is left to be done for it.
     Counted,
-    /// Its job is cancelled, and no copy of it was about to be sent.
+    /// Its job is cancelled, and this copy was not about to be sent. One of an earlier step may have
+    /// been.
     Cancelled,
 }
 

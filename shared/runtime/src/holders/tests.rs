@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use super::*;
 
-/// Answers queries by the object they ask, and keeps the conditions.
-struct Org(BTreeMap<&'static str, Vec<Value>>);
+/// Answers queries by the object they ask, and checks the conditions; promises so many rows more
+/// than come.
+struct Org(BTreeMap<&'static str, Vec<Value>>, u64);
 
 #[async_trait]
 impl Source for Org {
@@ -36,7 +37,7 @@ impl Source for Org {
         };
         let rows = self.0.get(kind).cloned().unwrap_or_default();
         Ok(Page {
-            total: rows.len() as u64,
+            total: rows.len() as u64 + self.1,
             rows: rows.iter().map(|row| Row::of(row).unwrap()).collect(),
             next: None,
         })
@@ -139,7 +140,7 @@ fn org() -> Org {
     let licensed = |n| json!({ "AssigneeId": user(n) });
     let of_package = |n| json!({ "UserId": user(n) });
     let until = json!("2027-01-01T00:00:00.000+0000");
-    Org(BTreeMap::from([
+    let rows = BTreeMap::from([
         (
             "direct",
             vec![direct(1), with(direct(2), "/ExpirationDate", until)],
@@ -148,7 +149,8 @@ fn org() -> Org {
         ("by group", vec![by_group(3)]),
         ("PermissionSetLicenseAssign", vec![licensed(1), licensed(3)]),
         ("UserPackageLicense", vec![of_package(3), of_package(9)]),
-    ]))
+    ]);
+    Org(rows, 0)
 }
 
 fn requirements() -> Requirements {
@@ -302,6 +304,14 @@ async fn an_expiry_that_cannot_be_read_is_no_permission_for_ever() {
             Err(SourceError::Garbled(_))
         ));
     }
+}
+
+/// Who was left out would have lost permission.
+#[tokio::test]
+async fn an_answer_with_fewer_rows_than_it_promises_decides_nothing() {
+    let short = Org(org().0, 1);
+    let answer = read(&short, &requirements()).await;
+    assert!(matches!(answer, Err(SourceError::Garbled(_))), "{answer:?}");
 }
 
 #[tokio::test]

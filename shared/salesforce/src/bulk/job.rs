@@ -42,9 +42,25 @@ impl Core {
 
     pub(crate) async fn bulk_query(&self, id: &BulkQueryId) -> Result<BulkQuery, SourceError> {
         let job = self.bulk_job(id).await?;
+        let records = match (job.state, job.number_records_processed) {
+            (_, Some(records)) => records,
+            // Taken for none, it would end a job that has read nothing.
+            (BulkState::JobComplete, None) => {
+                return Err(SourceError::Garbled(
+                    "a complete bulk query does not say how many rows it has".to_owned(),
+                ));
+            }
+            (
+                BulkState::UploadComplete
+                | BulkState::InProgress
+                | BulkState::Failed
+                | BulkState::Aborted,
+                None,
+            ) => 0,
+        };
         Ok(BulkQuery {
             state: job.state,
-            records: job.number_records_processed.unwrap_or(0),
+            records,
             error: job
                 .error_message
                 .filter(|message| !message.trim().is_empty())
