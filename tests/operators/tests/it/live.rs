@@ -1,10 +1,9 @@
 //! What is live on pages, over real HTTP.
 
-use std::time::Duration;
-
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use axum::body::Body;
