@@ -33,6 +33,7 @@ pub struct Rules {
     /// When they were saved, or later.
     saved: Timestamp,
     visible: Visible,
+    calculated: Visible,
     filter: CompiledFilter,
     sync_closed: bool,
     mapping: Mapping,
@@ -63,12 +64,20 @@ impl Rules {
             rule_revision: revision.rule_revision,
             saved: revision.saved,
             visible,
+            calculated: Visible::new(),
             filter: revision
                 .settings
                 .compile_filter(&revision.field_types, &revision.org)?,
             sync_closed: revision.settings.sync_closed,
             mapping: revision.settings.mapping.clone(),
         })
+    }
+
+    /// The same rules, told which fields of each object are formulas or roll-ups.
+    #[must_use]
+    pub fn with_calculated(mut self, calculated: Visible) -> Self {
+        self.calculated = calculated;
+        self
     }
 
     /// The field mapping in force.
@@ -269,6 +278,19 @@ impl Rules {
         committed <= self.saved.after(COMMITTED_LATEST)
     }
 
+    /// Whether a change of the record may alter one of these fields. A formula may be about any of
+    /// the record's fields, and no event names it.
+    fn touches(
+        &self,
+        object: ObjectKind,
+        changed: &BTreeSet<String>,
+        fields: &BTreeSet<String>,
+    ) -> bool {
+        let calculated = self.calculated.get(&object);
+        calculated.is_some_and(|calculated| !calculated.is_disjoint(fields))
+            || mapping::touches(object, changed, fields)
+    }
+
     /// Whether a change can alter anything in mOS: it touches a mapped, judged or relation field,
     /// or does not say what it touches.
     #[must_use]
@@ -280,7 +302,7 @@ impl Rules {
                 committed,
             } if !changed.is_empty() => {
                 (object == ObjectKind::Opportunity && self.may_be_newer_than(*committed))
-                    || mapping::touches(object, changed, &self.fields_to_read(object))
+                    || self.touches(object, changed, &self.fields_to_read(object))
             }
             Cause::Event { .. }
             | Cause::Snapshot
@@ -314,7 +336,7 @@ impl Rules {
                     entering.extend(self.judged_fields());
                     entering.insert("StageName".to_owned());
                 }
-                mapping::touches(object, changed, &entering)
+                self.touches(object, changed, &entering)
             }
             Cause::Snapshot | Cause::Reread => true,
             Cause::FullLoad | Cause::Companion => false,

@@ -242,23 +242,32 @@ fn document(field: &str, operator: &str, value: &str) -> Value {
     json!({ "filter": { "conditions": [condition] } })
 }
 
-/// The settings let in new customers. One is in mOS with its owner and its account, so that nobody
-/// misses these; another deal of the same account is no new customer yet. The deal, and its role.
-async fn before_it_is_a_new_customer(more: &Value) -> (Office, String, String) {
-    let mut office = Office::closed();
+/// Two deals of one account, whose owner holds permission, and the contact role of the second. Once
+/// the first is in mOS, nobody misses the account or the owner of the second.
+fn two_deals(office: &Office, [first, second]: [&Value; 2]) -> [String; 3] {
     let owner = office.user("Ada");
     office.grant(&owner);
     let account = office.insert("Account", &json!({ "Name": "Acme" }));
-    let deal = |of_type: &str| {
-        let more = json!({ "Type": of_type, "Amount": 500, "AccountId": account });
-        office.deal(&owner, &more)
+    let deal = |more: &Value| {
+        let mut fields = json!({ "Amount": 500, "AccountId": account });
+        merge(&mut fields, more);
+        office.deal(&owner, &fields)
     };
-    let known = deal("New Customer");
-    let deal = deal("Existing Customer - Upgrade");
+    let (first, second) = (deal(first), deal(second));
     let contact = json!({ "LastName": "Cid", "AccountId": account });
     let contact = office.insert("Contact", &contact);
-    let role = json!({ "OpportunityId": deal, "ContactId": contact });
+    let role = json!({ "OpportunityId": second, "ContactId": contact });
     let role = office.insert("OpportunityContactRole", &role);
+    [first, second, role]
+}
+
+/// The settings let in new customers. One is in mOS, another deal is no new customer yet: that deal,
+/// and its role.
+async fn before_it_is_a_new_customer(more: &Value) -> (Office, String, String) {
+    let mut office = Office::closed();
+    let types = ["New Customer", "Existing Customer - Upgrade"];
+    let [new, old] = types.map(|of_type| json!({ "Type": of_type }));
+    let [known, deal, role] = two_deals(&office, [&new, &old]);
     let mut first = document("Type", "equals", "New Customer");
     merge(&mut first, more);
     office.save(&first).await;
@@ -321,6 +330,38 @@ async fn a_change_after_a_save_takes_no_deal_out_of_its_job() {
     office.world.salesforce.allow(100_000, 100_000);
     office.rest().await;
     assert!(office.has(RecordType::ContactRole, &role));
+}
+
+fn score(office: &Office, deal: &str, score: u32) {
+    let wish = json!({ "entity": "Opportunity", "field": "Score__c", "values": { (deal): score } });
+    let wish = serde_json::from_value(wish).unwrap();
+    office.world.org.recalculate(&wish).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deal_that_enters_through_a_formula_brings_what_belongs_to_it() {
+    let mut office = Office::closed();
+    add_field(
+        &office.world,
+        &json!({ "entity": "Opportunity", "name": "Score__c", "type": "double", "precision": 5, "calculated": true }),
+    );
+    let [known, deal, role] = two_deals(&office, [&json!({}), &json!({})]);
+    score(&office, &known, 60);
+    score(&office, &deal, 40);
+    office
+        .save(&document("Score__c", "greater_or_equal", "50"))
+        .await;
+    office.world.start_all();
+    office.rest().await;
+    assert!(office.has(RecordType::Opportunity, &known));
+    assert!(!office.has(RecordType::Opportunity, &deal));
+    // So long that the change is none from before the save.
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    score(&office, &deal, 60);
+    office.update("Opportunity", &deal, &json!({ "Amount": 900 }));
+    let brought = |office: &Office| office.has(RecordType::ContactRole, &role);
+    // The refresh of formulas is hours away.
+    assert!(office.comes_within(Duration::from_secs(60), brought).await);
 }
 
 /// Sets the org's zone; one hour before midnight it is there when the world begins.

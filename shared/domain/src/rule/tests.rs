@@ -190,6 +190,27 @@ fn a_change_that_may_be_older_than_the_rules_may_let_a_deal_in_by_any_field() {
     assert_eq!(answers(ObjectKind::Account, &before), (false, false));
 }
 
+/// Which fields it is computed from nobody says, and no event names it.
+#[test]
+fn any_change_may_alter_a_formula() {
+    let rules = rules(&[("Amount", Operator::GreaterThan, &["100"])], |_| {});
+    let of = |object: ObjectKind, field: &str| {
+        let fields = BTreeSet::from([field.to_owned()]);
+        rules.clone().with_calculated([(object, fields)].into())
+    };
+    let change = update("Colour__c", "2026-08-12T09:00:00Z");
+    let answers = |rules: &Rules, object| {
+        let touched = rules.is_touched_by(object, &change);
+        (touched, rules.may_enter(object, &change))
+    };
+    let (deal, account) = (ObjectKind::Opportunity, ObjectKind::Account);
+    assert_eq!(answers(&of(deal, "Amount"), deal), (true, true), "judged");
+    assert_eq!(answers(&of(deal, "Name"), deal), (true, false), "mapped");
+    assert_eq!(answers(&of(deal, "Score__c"), deal), (false, false));
+    assert_eq!(answers(&of(deal, "Name"), account), (false, false));
+    assert_eq!(answers(&of(account, "Name"), account), (true, false));
+}
+
 #[test]
 fn blanks_that_were_dropped_enter_with_those_that_failed() {
     use Operator::*;
