@@ -14,7 +14,7 @@ use crate::Active;
 
 /// The rules before, and when they applied.
 pub(super) struct Before {
-    pub(super) rules: Rules,
+    rules: Rules,
     then: Timestamp,
     /// What was stamped since is not left out.
     stamped_since: Option<Timestamp>,
