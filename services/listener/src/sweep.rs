@@ -106,6 +106,7 @@ async fn ask(active: &Active, swept: Swept, now: Timestamp, by: By) -> Result<()
             JobScope::Entering {
                 before: swept.revision,
                 then: swept.at,
+                stamped_since: None,
             },
             "a new day has begun: what the filter's dates let in is read",
         ),

@@ -7,6 +7,7 @@
 mod effect;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use crate::change::ChangeType;
 use crate::filter::{self, Asked, CompiledFilter, ConditionResult, FilterFault, Pushdown};
@@ -21,12 +22,18 @@ use crate::unit::Cause;
 
 pub use effect::{Effect, Effects};
 
+/// How long after its stamp a change may be committed; there is no documented bound.
+const COMMITTED_LATEST: Duration = Duration::from_secs(600);
+
 /// Everything an administrator decided that the rule depends on, ready to be applied.
 #[derive(Debug, Clone)]
 pub struct Rules {
     /// The revision they were made from.
     pub rule_revision: u64,
+    /// When they were saved, or later.
+    saved: Timestamp,
     visible: Visible,
+    calculated: Visible,
     filter: CompiledFilter,
     sync_closed: bool,
     mapping: Mapping,
@@ -55,13 +62,22 @@ impl Rules {
     pub fn of(revision: &SettingsRevision, visible: Visible) -> Result<Self, Vec<FilterFault>> {
         Ok(Self {
             rule_revision: revision.rule_revision,
+            saved: revision.saved,
             visible,
+            calculated: Visible::new(),
             filter: revision
                 .settings
                 .compile_filter(&revision.field_types, &revision.org)?,
             sync_closed: revision.settings.sync_closed,
             mapping: revision.settings.mapping.clone(),
         })
+    }
+
+    /// The same rules, told which fields of each object are formulas or roll-ups.
+    #[must_use]
+    pub fn with_calculated(mut self, calculated: Visible) -> Self {
+        self.calculated = calculated;
+        self
     }
 
     /// The field mapping in force.
@@ -144,11 +160,26 @@ impl Rules {
     /// what the rules before left out, the condition lets through more.
     #[must_use]
     pub fn entering(&self, before: &Self, path: &str, at: Timestamp, then: Timestamp) -> Pushdown {
+        self.entering_or_stamped(before, path, (at, then), None)
+    }
+
+    /// The same, and of what qualifies by these rules also what was stamped since a time: what the
+    /// rules before make of its row now is not what they made of it then.
+    #[must_use]
+    pub fn entering_or_stamped(
+        &self,
+        before: &Self,
+        path: &str,
+        (at, then): (Timestamp, Timestamp),
+        since: Option<Timestamp>,
+    ) -> Pushdown {
         // Of what is open, nothing was too closed before.
         let closed =
             (self.sync_closed && !before.sync_closed).then(|| format!("{path}IsClosed = true"));
+        let stamped = since.map(|since| format!("{path}SystemModstamp >= {}", since.to_soql()));
+        let beside = closed.into_iter().chain(stamped).collect();
         let new = Asked::matched(&self.filter, at, "");
-        let old = Asked::not_matched(&before.filter, then, closed, " of the rules before");
+        let old = Asked::not_matched(&before.filter, then, beside, " of the rules before");
         let mut found = filter::all_of(&[new, old], path);
         if let Some(open) = self.open_condition(path, None) {
             found.condition = Some(match found.condition {
@@ -157,6 +188,14 @@ impl Rules {
             });
         }
         found
+    }
+
+    /// Whether [`Self::entering_or_stamped`] leaves an opportunity out because of these rules, those
+    /// before: it qualified by them at `then`, and was not stamped since that time.
+    #[must_use]
+    pub fn had(&self, opportunity: &Fields<'_>, then: Timestamp, since: Option<Timestamp>) -> bool {
+        since.is_none_or(|since| !may_be_stamped(opportunity, since))
+            && self.judge(opportunity, then) == Match::Qualifies
     }
 
     /// The SOQL condition of the opportunities that are not too closed to qualify; `None` while
@@ -231,6 +270,27 @@ impl Rules {
                 .is_none_or(|visible| visible.contains(field))
     }
 
+    /// Whether a change that was committed then may be older than these rules. The rules before were
+    /// to judge it and never have, while the backfill of the save goes by rows and takes what those
+    /// rules match for known. Nothing that is committed later was stamped before the save, and what
+    /// is stamped later the backfill does not leave out ([`Self::had`]).
+    fn may_be_newer_than(&self, committed: Timestamp) -> bool {
+        committed <= self.saved.after(COMMITTED_LATEST)
+    }
+
+    /// Whether a change of the record may alter one of these fields. A formula may be about any of
+    /// the record's fields, and no event names it.
+    fn touches(
+        &self,
+        object: ObjectKind,
+        changed: &BTreeSet<String>,
+        fields: &BTreeSet<String>,
+    ) -> bool {
+        let calculated = self.calculated.get(&object);
+        calculated.is_some_and(|calculated| !calculated.is_disjoint(fields))
+            || mapping::touches(object, changed, fields)
+    }
+
     /// Whether a change can alter anything in mOS: it touches a mapped, judged or relation field,
     /// or does not say what it touches.
     #[must_use]
@@ -239,9 +299,10 @@ impl Rules {
             Cause::Event {
                 change_type: ChangeType::Update,
                 changed,
-                ..
+                committed,
             } if !changed.is_empty() => {
-                mapping::touches(object, changed, &self.fields_to_read(object))
+                (object == ObjectKind::Opportunity && self.may_be_newer_than(*committed))
+                    || self.touches(object, changed, &self.fields_to_read(object))
             }
             Cause::Event { .. }
             | Cause::Snapshot
@@ -259,9 +320,12 @@ impl Rules {
             Cause::Event {
                 change_type,
                 changed,
-                ..
+                committed,
             } => {
                 if change_type.may_enter_scope() || changed.is_empty() {
+                    return true;
+                }
+                if object == ObjectKind::Opportunity && self.may_be_newer_than(*committed) {
                     return true;
                 }
                 let mut entering: BTreeSet<String> = relation_fields(object)
@@ -272,7 +336,7 @@ impl Rules {
                     entering.extend(self.judged_fields());
                     entering.insert("StageName".to_owned());
                 }
-                mapping::touches(object, changed, &entering)
+                self.touches(object, changed, &entering)
             }
             Cause::Snapshot | Cause::Reread => true,
             Cause::FullLoad | Cause::Companion => false,
@@ -288,6 +352,14 @@ pub const fn relation_fields(object: ObjectKind) -> &'static [&'static str] {
         ObjectKind::OpportunityContactRole => &["OpportunityId", "ContactId"],
         ObjectKind::User | ObjectKind::Account | ObjectKind::Contact => &[],
     }
+}
+
+/// Whether a row was stamped at that time or later, in whole seconds as SOQL is asked.
+fn may_be_stamped(opportunity: &Fields<'_>, since: Timestamp) -> bool {
+    let seconds = |time: Timestamp| time.as_millis().div_euclid(1_000);
+    let stamp = opportunity.text("SystemModstamp");
+    let stamp = stamp.and_then(|stamp| Timestamp::parse(&stamp));
+    stamp.is_none_or(|stamp| seconds(stamp) >= seconds(since))
 }
 
 /// Whether any of the owners holds permission at that time.

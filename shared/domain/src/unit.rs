@@ -242,7 +242,7 @@ pub enum Cause {
         /// Which event fields changed; empty when the event does not say.
         #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
         changed: BTreeSet<String>,
-        /// When it was committed in Salesforce.
+        /// When it was committed in Salesforce; of several changes, the first.
         committed: Timestamp,
     },
     /// A job read it.
@@ -257,7 +257,8 @@ pub enum Cause {
 
 impl Cause {
     /// The cause that stands for two changes of one record, this one first: the union of their
-    /// fields, a deletion that came last, or a reread where they are of different kinds.
+    /// fields since the first, a deletion that came last, or a reread where they are of different
+    /// kinds.
     #[must_use]
     pub fn and_then(self, later: Self) -> Self {
         match (self, later) {
@@ -265,7 +266,7 @@ impl Cause {
                 Self::Event {
                     change_type: ChangeType::Update,
                     changed: mut fields,
-                    ..
+                    committed: first,
                 },
                 Self::Event {
                     change_type: ChangeType::Update,
@@ -277,7 +278,7 @@ impl Cause {
                 Self::Event {
                     change_type: ChangeType::Update,
                     changed: fields,
-                    committed,
+                    committed: committed.min(first),
                 }
             }
             (

@@ -531,6 +531,12 @@ fn scopes() {
             JobScope::Entering {
                 before: 3,
                 then: at(1_795_270_000_000_000),
+                stamped_since: None,
+            },
+            JobScope::Entering {
+                before: 3,
+                then: at(1_795_270_000_000_000),
+                stamped_since: Some(at(1_795_270_000_000_000)),
             },
             JobScope::Objects {
                 objects: BTreeSet::from([ObjectKind::Account]),
@@ -564,6 +570,7 @@ fn a_save_that_moves_the_rules_has_a_job_that_names_the_revision_before() {
     let entering = JobScope::Entering {
         before: 1,
         then: at(7),
+        stamped_since: Some(at(7)),
     };
     assert_eq!(job.scope, entering);
     assert_eq!(Job::of_save(&disabled, &closed), Some(job));

@@ -277,12 +277,14 @@ impl RulesInForce {
                 return Ok((ticket, rules));
             }
             let revision = self.stores.settings.current().await?;
-            let rules = Rules::of(&revision, self.visible(&revision).await?).map_err(|faults| {
+            let (visible, calculated) = self.described(&revision).await?;
+            let rules = Rules::of(&revision, visible).map_err(|faults| {
                 Outage::Other(format!(
                     "the stored filter cannot be used: {}",
                     filter::in_words(&faults)
                 ))
             })?;
+            let rules = rules.with_calculated(calculated);
             self.note_unseen(&rules).await?;
             *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(rules));
         }
@@ -336,12 +338,19 @@ impl RulesInForce {
         *self.cached.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The fields of each object, and those of parents that the mapping or the filter names.
-    async fn visible(&self, revision: &SettingsRevision) -> Result<Visible, SourceError> {
+    /// The fields of each object, and those of parents that the mapping or the filter names; and
+    /// which of the object's own are calculated.
+    async fn described(
+        &self,
+        revision: &SettingsRevision,
+    ) -> Result<(Visible, Visible), SourceError> {
         let mut described = describe::Fields::new(&*self.source);
-        let mut visible = Visible::new();
+        let (mut visible, mut calculated) = (Visible::new(), Visible::new());
         for object in ObjectKind::ALL {
             let fields = described.of(object.api_name()).await?;
+            let formulas = fields.iter().filter(|field| field.calculated);
+            let formulas = formulas.map(|field| field.name.clone()).collect();
+            calculated.insert(object, formulas);
             let mut names: BTreeSet<_> = fields.iter().map(|field| field.name.clone()).collect();
             let mut named = revision.settings.mapping.salesforce_fields(object);
             if object == ObjectKind::Opportunity {
@@ -354,7 +363,7 @@ impl RulesInForce {
             }
             visible.insert(object, names);
         }
-        Ok(visible)
+        Ok((visible, calculated))
     }
 
     fn cached(&self) -> Option<Arc<Rules>> {

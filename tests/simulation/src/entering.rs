@@ -16,10 +16,12 @@ use fake_salesforce::dml::Dml;
 use fake_salesforce::record::Record;
 use ports::Clock;
 use ports::stores::{LogQuery, WorkerState};
+use runtime::figures;
 use serde_json::{Value, json};
 
 use crate::judge::{self, Epoch};
-use crate::moves::{at_rest, fields, people, touch_deals, until, world};
+use crate::moves::{at_rest, fields, figure, people, touch_deals, until, world};
+use crate::office::Office;
 use crate::rest;
 use crate::world::{Service, World};
 
@@ -232,6 +234,134 @@ async fn rules_that_change_while_it_is_disabled_hold_when_it_is_enabled() {
     save(&world, &mut epochs, |settings| settings.disabled = false).await;
     quiet(&world).await;
     assert_eq!(judge::faults(&world, &epochs).await, [""; 0]);
+}
+
+/// A document whose filter has one condition.
+fn document(field: &str, operator: &str, value: &str) -> Value {
+    let condition = json!({ "field": field, "operator": operator, "values": [value] });
+    json!({ "filter": { "conditions": [condition] } })
+}
+
+/// Two deals of one account, whose owner holds permission, and the contact role of the second. Once
+/// the first is in mOS, nobody misses the account or the owner of the second.
+fn two_deals(office: &Office, [first, second]: [&Value; 2]) -> [String; 3] {
+    let owner = office.user("Ada");
+    office.grant(&owner);
+    let account = office.insert("Account", &json!({ "Name": "Acme" }));
+    let deal = |more: &Value| {
+        let mut fields = json!({ "Amount": 500, "AccountId": account });
+        merge(&mut fields, more);
+        office.deal(&owner, &fields)
+    };
+    let (first, second) = (deal(first), deal(second));
+    let contact = json!({ "LastName": "Cid", "AccountId": account });
+    let contact = office.insert("Contact", &contact);
+    let role = json!({ "OpportunityId": second, "ContactId": contact });
+    let role = office.insert("OpportunityContactRole", &role);
+    [first, second, role]
+}
+
+/// The settings let in new customers. One is in mOS, another deal is no new customer yet: that deal,
+/// and its role.
+async fn before_it_is_a_new_customer(more: &Value) -> (Office, String, String) {
+    let mut office = Office::closed();
+    let types = ["New Customer", "Existing Customer - Upgrade"];
+    let [new, old] = types.map(|of_type| json!({ "Type": of_type }));
+    let [known, deal, role] = two_deals(&office, [&new, &old]);
+    let mut first = document("Type", "equals", "New Customer");
+    merge(&mut first, more);
+    office.save(&first).await;
+    office.world.start_all();
+    office.rest().await;
+    assert!(office.has(RecordType::Opportunity, &known));
+    assert!(!office.has(RecordType::Opportunity, &deal));
+    (office, deal, role)
+}
+
+fn merge(document: &mut Value, more: &Value) {
+    let document = document.as_object_mut().unwrap();
+    document.extend(more.as_object().unwrap().clone());
+}
+
+/// Its rows match the rules before, so the job of the save leaves it out; and its change, when it is
+/// heard of, is none of a field that the new rules judge.
+#[tokio::test(start_paused = true)]
+async fn a_change_before_a_save_that_is_heard_of_after_it_brings_the_deal_with_its_roles() {
+    let unmapped = [("type", "Type"), ("last_modified_at", "LastModifiedDate")];
+    let unmapped = unmapped.map(|(mos_field, salesforce_field)| {
+        json!({ "object": "Opportunity", "mos_field": mos_field,
+            "salesforce_field": salesforce_field, "active": false })
+    });
+    for mapping in [json!([]), json!(unmapped)] {
+        let more = json!({ "frequency": "every_60_min", "mapping": mapping });
+        let (office, deal, role) = before_it_is_a_new_customer(&more).await;
+        office.update("Opportunity", &deal, &json!({ "Type": "New Customer" }));
+        tokio::time::sleep(Duration::from_secs(60)).await;
+        let mut large = document("Amount", "greater_than", "100");
+        merge(&mut large, &more);
+        office.save(&large).await;
+        office.rest().await;
+        assert!(office.has(RecordType::Opportunity, &deal), "{mapping}");
+        assert!(office.has(RecordType::ContactRole, &role), "{mapping}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_after_a_save_takes_no_deal_out_of_its_job() {
+    let (office, deal, role) = before_it_is_a_new_customer(&json!({})).await;
+    // Less than twice the reserve is left of the org's allowance: jobs wait, live changes do not.
+    office.world.salesforce.allow(10_000, 1_500);
+    until("bulk reading waits", async || {
+        let held = figure(&office.world, figures::API_BULK_HELD_UNTIL).await;
+        held.is_some()
+    })
+    .await;
+    office
+        .save(&document("Amount", "greater_than", "100"))
+        .await;
+    // So long that it cannot have been stamped before the save.
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    office.update("Opportunity", &deal, &json!({ "Type": "New Customer" }));
+    until("the change arrives", async || {
+        office.has(RecordType::Opportunity, &deal)
+    })
+    .await;
+    assert!(!office.has(RecordType::ContactRole, &role), "it waits");
+    office.world.salesforce.allow(100_000, 100_000);
+    office.rest().await;
+    assert!(office.has(RecordType::ContactRole, &role));
+}
+
+fn score(office: &Office, deal: &str, score: u32) {
+    let wish = json!({ "entity": "Opportunity", "field": "Score__c", "values": { (deal): score } });
+    let wish = serde_json::from_value(wish).unwrap();
+    office.world.org.recalculate(&wish).unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deal_that_enters_through_a_formula_brings_what_belongs_to_it() {
+    let mut office = Office::closed();
+    add_field(
+        &office.world,
+        &json!({ "entity": "Opportunity", "name": "Score__c", "type": "double", "precision": 5, "calculated": true }),
+    );
+    let [known, deal, role] = two_deals(&office, [&json!({}), &json!({})]);
+    score(&office, &known, 60);
+    score(&office, &deal, 40);
+    office
+        .save(&document("Score__c", "greater_or_equal", "50"))
+        .await;
+    office.world.start_all();
+    office.rest().await;
+    assert!(office.has(RecordType::Opportunity, &known));
+    assert!(!office.has(RecordType::Opportunity, &deal));
+    // So long that the change is none from before the save.
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    score(&office, &deal, 60);
+    office.update("Opportunity", &deal, &json!({ "Amount": 900 }));
+    let brought = |office: &Office| office.has(RecordType::ContactRole, &role);
+    // The refresh of formulas is hours away.
+    assert!(office.comes_within(Duration::from_secs(60), brought).await);
 }
 
 /// Sets the org's zone; one hour before midnight it is there when the world begins.

@@ -906,6 +906,7 @@ async fn a_damaged_job_fails_alone() {
     let entering = JobScope::Entering {
         before: 77,
         then: now,
+        stamped_since: Some(now),
     };
     let lost_settings = add(2, entering).await;
     let plan = Plan {

@@ -52,7 +52,7 @@ pub enum ExplainCode {
     Dismissed,
     /// In scope, and could not be brought to mOS.
     Parked,
-    /// In scope, and changes are taken in windows.
+    /// In scope and changed since changes were last taken, which is done in windows.
     WaitingForWindow,
     /// In scope, and mOS does not hold it as it is, or was not reached.
     InScopeNotYet,

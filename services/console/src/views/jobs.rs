@@ -219,7 +219,7 @@ fn reads(scope: &JobScope) -> String {
         JobScope::Since { since } => {
             format!("everything in scope, and what was touched since {since}")
         }
-        JobScope::Entering { before, then } => {
+        JobScope::Entering { before, then, .. } => {
             format!("what has come into scope since settings revision {before} at {then}")
         }
         JobScope::Objects { objects } => {

@@ -241,7 +241,7 @@ pub(super) fn soql(
     };
     let mut query = load_soql::statement(rules, statement.object, narrowed);
     if let Some(before) = before {
-        for field in before.rules.judged_fields() {
+        for field in before.fields() {
             if !query.select.contains(&field) {
                 query.select.push(field);
             }
@@ -262,8 +262,7 @@ fn instead(
     }
     match scope {
         JobScope::Entering { .. } => {
-            let before = before?;
-            let entering = rules.entering(&before.rules, "", at, before.then);
+            let entering = before?.entering(rules, at);
             Some(entering.condition.unwrap_or_default())
         }
         JobScope::Stages { stages } => {
@@ -294,7 +293,7 @@ fn notes(rules: &Rules, at: Timestamp, scope: &JobScope, before: Option<&Before>
                 .to_owned(),
         ];
     };
-    let entering = rules.entering(&before.rules, "", at, before.then);
+    let entering = before.entering(rules, at);
     let mut notes = Vec::new();
     if !entering.exact {
         notes.push(

@@ -147,6 +147,10 @@ pub enum JobScope {
         before: u64,
         /// When those applied: their relative dates are counted from the day it was then.
         then: Timestamp,
+        /// What was stamped since is read even where the rules before match it: by those nobody has
+        /// looked at it. Absent where the rules are the same and every change was judged by them.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stamped_since: Option<Timestamp>,
     },
     /// The records of these objects that are in scope; opportunities with what belongs to them.
     Objects {
@@ -291,6 +295,7 @@ impl Job {
             JobScope::Entering {
                 before: before.revision,
                 then: saved.saved,
+                stamped_since: Some(saved.saved),
             }
         };
         // The same save, repeated, asks for the same job.

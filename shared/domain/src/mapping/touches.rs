@@ -78,7 +78,7 @@ const OF_STAGE: [&str; 7] = [
 /// * `LastModifiedDate` counts like any field where it is a leaf field. The default mapping has it
 ///   as `last_modified_at` of opportunities, so there every update does.
 /// * Formulas cannot be told from other custom fields by name and their changes are in no event:
-///   who asks about a formula must ask about the fields it is computed from too.
+///   who asks about a formula must know it for one.
 #[must_use]
 pub fn touches(
     object: ObjectKind,

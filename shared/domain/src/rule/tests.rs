@@ -119,6 +119,99 @@ fn closed_deals_enter_when_they_begin_to_count() {
 }
 
 #[test]
+fn what_was_stamped_since_is_not_left_out_whatever_the_rules_before_make_of_it() {
+    use Operator::*;
+    let same = |_: &mut Settings| {};
+    let now = at("2026-08-12T12:00:00Z");
+    let since = at("2026-08-12T11:00:00.400Z");
+    let asked = |new: &Rules, old: &Rules| {
+        let found = new.entering_or_stamped(old, "", (now, now), Some(since));
+        assert!(found.exact, "{found:?}");
+        found.condition.unwrap()
+    };
+    let more = rules(&[("Amount", GreaterOrEqual, &["500"])], same);
+    let less = rules(&[("Amount", GreaterOrEqual, &["1000"])], same);
+    let stamped = "SystemModstamp >= 2026-08-12T11:00:00Z";
+    assert_eq!(
+        asked(&more, &less),
+        format!(
+            "Amount >= 500 AND (Amount < 1000 OR Amount = null OR {stamped}) AND IsClosed = false"
+        )
+    );
+    let all = rules(&[], same);
+    assert_eq!(
+        asked(&less, &all),
+        format!("Amount >= 1000 AND {stamped} AND IsClosed = false")
+    );
+    let closed = rules(&[("Amount", GreaterOrEqual, &["500"])], |settings| {
+        settings.sync_closed = true;
+    });
+    assert_eq!(
+        asked(&closed, &all),
+        format!("Amount >= 500 AND (IsClosed = true OR {stamped})")
+    );
+
+    let had = |stamp: &str, since| {
+        let row = json!({ "Amount": 1500, "IsClosed": false, "SystemModstamp": stamp });
+        let row = Row::of(&row).unwrap();
+        less.had(&row.fields().unwrap(), now, since)
+    };
+    assert!(had("2026-08-12T10:59:59.000+0000", Some(since)));
+    assert!(!had("2026-08-12T11:00:00.000+0000", Some(since)));
+    assert!(!had("", Some(since)), "nobody knows");
+    assert!(had("2026-08-12T11:00:00.000+0000", None));
+}
+
+fn update(field: &str, committed: &str) -> Cause {
+    Cause::Event {
+        change_type: ChangeType::Update,
+        changed: BTreeSet::from([field.to_owned()]),
+        committed: at(committed),
+    }
+}
+
+#[test]
+fn a_change_that_may_be_older_than_the_rules_may_let_a_deal_in_by_any_field() {
+    let mut rules = rules(&[("Amount", Operator::GreaterThan, &["100"])], |_| {});
+    rules.saved = at("2026-08-12T11:00:00Z");
+    let answers = |object, cause: &Cause| {
+        let touched = rules.is_touched_by(object, cause);
+        (touched, rules.may_enter(object, cause))
+    };
+    let deal = ObjectKind::Opportunity;
+    let before = update("Colour__c", "2026-08-12T09:00:00Z");
+    assert_eq!(answers(deal, &before), (true, true));
+    let during = update("Colour__c", "2026-08-12T11:10:00Z");
+    assert_eq!(answers(deal, &during), (true, true), "stamped before");
+    let after = update("Colour__c", "2026-08-12T11:10:01Z");
+    assert_eq!(answers(deal, &after), (false, false));
+    let both = before.clone().and_then(after);
+    assert_eq!(answers(deal, &both), (true, true), "as old as the first");
+    assert_eq!(answers(ObjectKind::Account, &before), (false, false));
+}
+
+/// Which fields it is computed from nobody says, and no event names it.
+#[test]
+fn any_change_may_alter_a_formula() {
+    let rules = rules(&[("Amount", Operator::GreaterThan, &["100"])], |_| {});
+    let of = |object: ObjectKind, field: &str| {
+        let fields = BTreeSet::from([field.to_owned()]);
+        rules.clone().with_calculated([(object, fields)].into())
+    };
+    let change = update("Colour__c", "2026-08-12T09:00:00Z");
+    let answers = |rules: &Rules, object| {
+        let touched = rules.is_touched_by(object, &change);
+        (touched, rules.may_enter(object, &change))
+    };
+    let (deal, account) = (ObjectKind::Opportunity, ObjectKind::Account);
+    assert_eq!(answers(&of(deal, "Amount"), deal), (true, true), "judged");
+    assert_eq!(answers(&of(deal, "Name"), deal), (true, false), "mapped");
+    assert_eq!(answers(&of(deal, "Score__c"), deal), (false, false));
+    assert_eq!(answers(&of(deal, "Name"), account), (false, false));
+    assert_eq!(answers(&of(account, "Name"), account), (true, false));
+}
+
+#[test]
 fn blanks_that_were_dropped_enter_with_those_that_failed() {
     use Operator::*;
     let drop = |settings: &mut Settings| settings.blanks = BlankRule::Drop;

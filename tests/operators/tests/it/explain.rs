@@ -16,7 +16,7 @@ use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use fake_mos::Mos;
 use fake_salesforce::dml::Dml;
 use ports::source::ReplayId;
-use ports::stores::{LogEntry, LogLevel, Report, StreamState, WorkerState};
+use ports::stores::{LogEntry, LogLevel, PollState, Report, StreamState, WorkerState};
 use ports::target::{Held, Listed, Outcome, Target, TargetError, Upsert};
 use serde_json::{Value, json};
 
@@ -128,6 +128,18 @@ impl Case {
         let types = FieldTypes::from([("Amount".to_owned(), FieldType::Currency)]);
         let next = current.next(next, types, current.org.clone(), "Ada", self.desk.now());
         settings.save(&next, None).await.unwrap();
+    }
+
+    /// The stream was taken to its end at that time.
+    async fn heard(&self, at: Timestamp) {
+        let state = StreamState {
+            position: ReplayId(vec![1]),
+            at_end: true,
+            heard: at,
+            last_event: None,
+        };
+        let position = &self.desk.stores.position;
+        position.store_stream(TOPIC, &state).await.unwrap();
     }
 
     /// Brings a record to mOS as it is now, as far as the integration user sees it.
@@ -494,6 +506,8 @@ async fn what_holds_everything_up_is_told_of_what_is_in_scope() {
     let case = Case::open().await;
     let deal = case.deal(&json!({}));
     let small = case.deal(&json!({"OwnerId": user(&case.desk, "Bea")}));
+    case.heard(case.desk.now().before(Duration::from_secs(60)))
+        .await;
     case.save(|settings| settings.frequency = "every_15_min".parse().unwrap())
         .await;
     let view = case.told(&deal).await;
@@ -516,11 +530,58 @@ async fn what_holds_everything_up_is_told_of_what_is_in_scope() {
     assert_eq!(codes, [ExplainCode::OtherOrg, ExplainCode::Disabled]);
 }
 
+/// What was taken already is held up by something else, a job that is held for one.
+#[tokio::test]
+async fn only_what_changed_since_the_last_window_waits_for_the_next() {
+    let case = Case::open().await;
+    case.save(|settings| settings.frequency = "every_15_min".parse().unwrap())
+        .await;
+    let deal = case.deal(&json!({}));
+    let changed = case.desk.now();
+    let (waits, not_yet) = (ExplainCode::WaitingForWindow, ExplainCode::InScopeNotYet);
+    assert_eq!(case.code(&deal).await, not_yet, "nothing was ever taken");
+    let within = changed.after(Duration::from_millis(900));
+    let after = changed.after(Duration::from_secs(1));
+    // Stamped down to the second, it may have changed just behind the window.
+    for (heard, code) in [(changed, waits), (within, waits), (after, not_yet)] {
+        case.heard(heard).await;
+        assert_eq!(case.code(&deal).await, code, "{heard}");
+    }
+    let view = case.told(&deal).await;
+    let next = view.next_window.unwrap().to_string();
+    for words in [next.as_str(), "mosync sync-all"] {
+        assert!(view.advice.contains(words), "{}", view.advice);
+    }
+
+    let mos = DeskMos(Some(Arc::clone(&case.mos)));
+    let polled = operations(&case.desk, mos).polling([ObjectKind::Opportunity].into());
+    for (begun, code) in [
+        (None, not_yet),
+        (Some(changed), waits),
+        (Some(after), not_yet),
+    ] {
+        let state = PollState {
+            from: changed,
+            under_way: None,
+            polled: begun,
+            found: None,
+            hole: false,
+        };
+        let position = &case.desk.stores.position;
+        let stored = position.store_poll(ObjectKind::Opportunity, &state);
+        stored.await.unwrap();
+        let view = polled.explain(&deal).await.unwrap();
+        assert_eq!(view.code, code, "{begun:?}");
+    }
+}
+
 /// What the settings have of the org is of the day on which they were saved.
 #[tokio::test]
 async fn the_next_daily_window_is_told_by_the_orgs_clock() {
     let case = Case::open().await;
     let deal = case.deal(&json!({}));
+    case.heard(case.desk.now().before(Duration::from_secs(60)))
+        .await;
     case.save(|settings| settings.frequency = "daily_at_13:00".parse().unwrap())
         .await;
     // The desk's clock stands at 14:13:20 in UTC on the 21st.

@@ -81,7 +81,8 @@ async fn a_save_is_in_force_with_its_author_its_job_and_its_line_in_the_log() {
         job.scope,
         JobScope::Entering {
             before: 0,
-            then: desk.now()
+            then: desk.now(),
+            stamped_since: Some(desk.now()),
         }
     );
     let now = door.get(PATH).await.json();

@@ -1,6 +1,7 @@
 //! One word for everything that was found.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use domain::SalesforceId;
 use domain::permission::{Obstacle, Standing};
@@ -32,12 +33,26 @@ pub(super) fn of(view: &ExplainView) -> ExplainCode {
             return code;
         }
     }
-    match (parked, view.next_window) {
-        (Some(parked), _) if parked.dismissed.is_some() => ExplainCode::Dismissed,
-        (Some(_), _) => ExplainCode::Parked,
-        (None, Some(_)) => ExplainCode::WaitingForWindow,
-        (None, None) => ExplainCode::InScopeNotYet,
+    match parked {
+        Some(parked) if parked.dismissed.is_some() => ExplainCode::Dismissed,
+        Some(_) => ExplainCode::Parked,
+        None if waits_for_window(view) => ExplainCode::WaitingForWindow,
+        None => ExplainCode::InScopeNotYet,
     }
+}
+
+/// Whether it has changed since changes were last taken, and they are taken in windows. What has not
+/// waits for something else.
+fn waits_for_window(view: &ExplainView) -> bool {
+    /// Stamps have whole seconds, rounded down.
+    const ROUNDED: Duration = Duration::from_secs(1);
+    let (Some(seen), Some(_)) = (&view.seen, view.next_window) else {
+        return false;
+    };
+    let heard = seen.stream.as_ref().map(|stream| stream.heard);
+    let taken = heard.or_else(|| seen.poll.and_then(|poll| poll.polled));
+    let since = seen.modified.zip(taken);
+    since.is_some_and(|(modified, taken)| modified.after(ROUNDED) > taken)
 }
 
 /// Whether mOS holds the record as it would be sent.

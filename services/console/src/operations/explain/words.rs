@@ -317,10 +317,12 @@ fn not_yet(view: &ExplainView, object: ObjectKind) -> Sentences {
     }
     let waits = view.gates.iter().map(|gate| gate.words.as_str());
     let waits: Vec<&str> = waits.collect();
-    let advice = if waits.is_empty() {
-        "wait a minute and ask again; if nothing has changed then, look at `mosync status`, and bring everything with `mosync sync-all`".to_owned()
-    } else {
-        format!("it comes by itself once this is over: {}", waits.join("; "))
+    let advice = match (waits.is_empty(), view.next_window) {
+        (false, _) => format!("it comes by itself once this is over: {}", waits.join("; ")),
+        (true, None) => "wait a minute and ask again; if nothing has changed then, look at `mosync status`, and bring everything with `mosync sync-all`".to_owned(),
+        (true, Some(next)) => format!(
+            "it comes by itself, with a job that reads it or, where it belongs to a record that has changed, with the next window, at {next}; if it has not come then, look at `mosync status`, and bring everything with `mosync sync-all`"
+        ),
     };
     (
         format!("this {object} is in scope, and mOS has {}", held(view)),

@@ -73,8 +73,8 @@ pub(crate) struct Asked<'f> {
     filter: &'f CompiledFilter,
     at: Timestamp,
     wanted: Wanted,
-    /// What lets a row through beside.
-    or: Option<String>,
+    /// What lets a row through beside, each by itself.
+    beside: Vec<String>,
     /// Whose conditions they are, for people.
     of: &'static str,
 }
@@ -93,16 +93,16 @@ impl<'f> Asked<'f> {
                 holds: true,
                 unknown: false,
             },
-            or: None,
+            beside: Vec::new(),
             of,
         }
     }
 
-    /// The rows that it does not match, and those that satisfy another condition.
+    /// The rows that it does not match, and those that satisfy one of the other conditions.
     pub(crate) const fn not_matched(
         filter: &'f CompiledFilter,
         at: Timestamp,
-        or: Option<String>,
+        beside: Vec<String>,
         of: &'static str,
     ) -> Self {
         Self {
@@ -112,7 +112,7 @@ impl<'f> Asked<'f> {
                 holds: false,
                 unknown: true,
             },
-            or,
+            beside,
             of,
         }
     }
@@ -182,8 +182,8 @@ impl Terms<'_> {
         } else {
             Tree::True
         };
-        let or = self.asked.or.clone().map(Tree::Leaf);
-        Tree::any([tree].into_iter().chain(or).collect())
+        let beside = self.asked.beside.iter().cloned().map(Tree::Leaf);
+        Tree::any([tree].into_iter().chain(beside).collect())
     }
 
     /// What satisfies the logic, or what does not.
