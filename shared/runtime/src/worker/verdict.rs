@@ -5,7 +5,7 @@ use std::time::Duration;
 use domain::job::JobId;
 use domain::parked::Parked;
 use domain::tally::{Count, Tally};
-use domain::unit::{Envelope, QueueName};
+use domain::unit::{Envelope, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId, Version};
 
 /// What is to be done about a unit.

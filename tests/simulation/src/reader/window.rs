@@ -5,6 +5,7 @@ use std::time::Duration;
 use domain::job::{Job, JobId, JobKind, JobScope, MosStatus};
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId};
+use ports::Clock as _;
 
 use super::{Bench, started};
 use crate::moves::until;
