@@ -25,6 +25,8 @@ use crate::chance::Chance;
 const LATENCY_MS: u64 = 200;
 /// How long after its stamp a record may become visible.
 const SEEN_LATEST: Duration = Duration::from_secs(9 * 60);
+/// After how long a silence the stream says that it is there, where a test says nothing else.
+/// Salesforce takes its time: up to 270 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -45,6 +47,9 @@ pub(crate) struct SimSource {
     hidden: Arc<Mutex<BTreeSet<(String, String)>>>,
     /// Types of fields of Opportunity that describe tells instead of their own.
     retyped: Arc<Mutex<BTreeMap<String, FieldType>>>,
+    keep_alive: Arc<Mutex<Duration>>,
+    /// How far the clock by which events are stamped is behind.
+    behind: Arc<Mutex<Duration>>,
 }
 
 /// Stands for all fields of an object.
@@ -66,6 +71,8 @@ impl SimSource {
             calculated: Arc::default(),
             hidden: Arc::default(),
             retyped: Arc::default(),
+            keep_alive: Arc::new(Mutex::new(KEEP_ALIVE)),
+            behind: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -80,6 +87,22 @@ impl SimSource {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *allowance = ApiAllowance { max, remaining };
+    }
+
+    /// A stream without events is silent for so long from now on.
+    pub(crate) fn keep_alive_after(&self, silence: Duration) {
+        let keep_alive = self.keep_alive.lock();
+        *keep_alive.unwrap_or_else(PoisonError::into_inner) = silence;
+    }
+
+    fn silence(&self) -> Duration {
+        let keep_alive = self.keep_alive.lock();
+        *keep_alive.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Events are stamped by a clock that is so far behind from now on.
+    pub(crate) fn set_back(&self, behind: Duration) {
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
     }
 
     /// The statements and reads of rows since the last time, of the five objects alone.
@@ -456,6 +479,7 @@ impl EventStream for SimStream {
     async fn next(&mut self) -> Result<StreamBatch, SourceError> {
         let chance = Arc::clone(&self.source.chance);
         let silent_since = tokio::time::Instant::now();
+        let keep_alive = self.source.silence();
         loop {
             chance.delay(100).await;
             if chance.fault(|rates| rates.stream_drop) {
@@ -470,7 +494,7 @@ impl EventStream for SimStream {
                 .map_err(|error| SourceError::Unreachable(error.to_string()))?;
             let latest = self.source.log.latest_replay_id();
             if events.is_empty() {
-                if silent_since.elapsed() >= KEEP_ALIVE {
+                if silent_since.elapsed() >= keep_alive {
                     self.after = Some(latest.clone());
                     return Ok(StreamBatch {
                         events: Vec::new(),
@@ -504,7 +528,11 @@ impl SimStream {
             };
         }
         let schema = self.source.schema(&stored.schema_id);
-        let event = schema.decode(&stored.payload).unwrap();
+        let mut event = schema.decode(&stored.payload).unwrap();
+        let behind = self.source.behind.lock();
+        event.committed = event
+            .committed
+            .before(*behind.unwrap_or_else(PoisonError::into_inner));
         let event = self.with_less_detail(event);
         chance.note(format!(
             "event {replay:?} {:?} {} {:?} {:?}",
