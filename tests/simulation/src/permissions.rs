@@ -8,6 +8,8 @@ use ports::Clock as _;
 use serde_json::{Value, json};
 
 use crate::office::{Office, WITHIN_A_POLL};
+use crate::source::Slow;
+use crate::world::POLL;
 
 /// A change of a deal in scope waits for no poll.
 const SOON: Duration = Duration::from_secs(15);
@@ -265,6 +267,12 @@ async fn who_polls_is_up_when_an_assignment_runs_out() {
     let permissions = &office.world.stores.permissions;
     let last = async || permissions.last_poll().await.unwrap().unwrap();
     let begun = last().await;
+    // Longer than it may be late.
+    office.world.salesforce.slow_down(Some(Slow {
+        words: "FROM PermissionSetAssignment",
+        time: Duration::from_secs(6),
+        gives_up: false,
+    }));
     while last().await == begun {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -277,12 +285,45 @@ async fn who_polls_is_up_when_an_assignment_runs_out() {
     });
     office.insert("PermissionSetAssignment", &fields);
     case.enters("granted for a while").await;
-    tokio::time::sleep(end.since(clock.now()) + Duration::from_secs(5)).await;
+    tokio::time::sleep(end.since(clock.now()) + Duration::from_secs(10)).await;
     let poll = last().await;
     assert!(
         poll >= end && poll.since(end) < Duration::from_secs(4),
         "{poll} is not the end {end}"
     );
+}
+
+/// Counts on an unselective filter are given up on by Salesforce after two minutes.
+#[tokio::test(start_paused = true)]
+async fn a_count_of_what_leaves_soon_keeps_no_poll_waiting() {
+    let count = "GROUP BY OwnerId ORDER BY OwnerId";
+    let case = Case::open(|office, user| {
+        office.world.salesforce.slow_down(Some(Slow {
+            words: count,
+            time: Duration::from_secs(120),
+            gives_up: true,
+        }));
+        let end = office.clock().now().after(Duration::from_secs(3 * 86_400));
+        let end = domain::Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
+        let fields = json!({
+            "AssigneeId": user, "PermissionSetId": office.set,
+            "ExpirationDate": end.to_string().replace('Z', "+0000"),
+        });
+        office.insert("PermissionSetAssignment", &fields);
+    })
+    .await;
+    let office = &case.office;
+    let (clock, permissions) = (office.clock(), &office.world.stores.permissions);
+    for _ in 0..50 {
+        tokio::time::sleep(POLL).await;
+        let polled = permissions.last_poll().await.unwrap().unwrap();
+        let age = clock.now().since(polled);
+        assert!(age < WITHIN_A_POLL, "polled {age:?} ago");
+    }
+    case.gets_changes("somebody leaves in three days").await;
+    let statements = office.world.salesforce.reads();
+    let counted = statements.iter().filter(|soql| soql.contains(count));
+    assert_eq!(counted.count(), 1, "not with every poll");
 }
 
 #[tokio::test(start_paused = true)]

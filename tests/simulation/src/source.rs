@@ -50,6 +50,16 @@ pub(crate) struct SimSource {
     keep_alive: Arc<Mutex<Duration>>,
     /// How far the clock by which events are stamped is behind.
     behind: Arc<Mutex<Duration>>,
+    slow: Arc<Mutex<Option<Slow>>>,
+}
+
+/// Statements with these words are answered late, with what was there when they were asked, or
+/// given up on.
+#[derive(Clone, Copy)]
+pub(crate) struct Slow {
+    pub(crate) words: &'static str,
+    pub(crate) time: Duration,
+    pub(crate) gives_up: bool,
 }
 
 /// Stands for all fields of an object.
@@ -73,6 +83,7 @@ impl SimSource {
             retyped: Arc::default(),
             keep_alive: Arc::new(Mutex::new(KEEP_ALIVE)),
             behind: Arc::default(),
+            slow: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -103,6 +114,16 @@ impl SimSource {
     /// Events are stamped by a clock that is so far behind from now on.
     pub(crate) fn set_back(&self, behind: Duration) {
         *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
+    }
+
+    /// Some statements take so long from now on, and no others.
+    pub(crate) fn slow_down(&self, slow: Option<Slow>) {
+        *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = slow;
+    }
+
+    fn slow(&self, soql: &str) -> Option<Slow> {
+        let slow = *self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.filter(|slow| soql.contains(slow.words))
     }
 
     /// The statements and reads of rows since the last time, of the five objects alone.
@@ -316,6 +337,12 @@ impl Source for SimSource {
             }
             self.page(rows.len(), rows)
         };
+        if let Some(slow) = self.slow(soql) {
+            tokio::time::sleep(slow.time).await;
+            if slow.gives_up {
+                return Err(SourceError::Unreachable("given up".to_owned()));
+            }
+        }
         self.on_the_way().await?;
         Ok(page)
     }
