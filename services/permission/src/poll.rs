@@ -123,12 +123,13 @@ impl Poll {
     /// # Errors
     /// Salesforce's and the stores'. Another poller being first is none.
     pub async fn once(&self) -> Result<Option<Duration>, Outage> {
+        // Before anything is read: whoever stores meanwhile may have read later.
+        let before = self.stores.permissions.latest().await?;
         // The time of the stores, not of this machine: snapshots and tickets are compared.
         let begun = self.stores.ticket.take().await?.version.time();
         let begun_here = Instant::now();
         let until = |end: Timestamp| end.since(begun).saturating_sub(begun_here.elapsed());
         let reading = holders::read(&*self.source, &self.requirements).await?;
-        let before = self.stores.permissions.latest().await?;
         let now = PermissionSnapshot::following(&before, &reading, begun);
         if before.number > 0 && before.says_the_same(&now) {
             self.stores.permissions.mark_polled(begun).await?;

@@ -327,6 +327,39 @@ async fn a_count_of_what_leaves_soon_keeps_no_poll_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_poll_takes_nothing_back_that_a_later_one_has_read() {
+    let office = Office::closed();
+    let (slow, quick) = (
+        office.world.permission_poll(),
+        office.world.permission_poll(),
+    );
+    quick.once().await.unwrap();
+    let (ada, bea) = (office.user("Ada"), office.user("Bea"));
+    office.grant(&ada);
+    office.world.salesforce.slow_down(Some(Slow {
+        words: "FROM PermissionSetAssignment",
+        time: Duration::from_secs(30),
+        gives_up: false,
+    }));
+    let later = async {
+        // By now the slow one has read of Ada.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        office.world.salesforce.slow_down(None);
+        office.grant(&bea);
+        quick.once().await
+    };
+    let (slow, quick) = tokio::join!(slow.once(), later);
+    slow.unwrap();
+    quick.unwrap();
+    let permissions = &office.world.stores.permissions;
+    let snapshot = permissions.latest().await.unwrap();
+    let permitted = snapshot.permitted(office.clock().now());
+    let both = [ada, bea].map(|user| domain::SalesforceId::parse(&user).unwrap());
+    assert_eq!(permitted, both.into());
+    assert_eq!(snapshot.number, 2, "nothing came after it");
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_owner_transfer_brings_to_who_counts_and_stops_with_who_does_not() {
     let mut holder = String::new();
     let case = Case::open(|office, _| {
