@@ -51,6 +51,7 @@ pub(crate) async fn position_rejected(active: &Active, error: &SourceError) -> R
     let earliest = StreamState {
         position: ReplayId(Vec::new()),
         at_end: false,
+        window_over: false,
         ..state
     };
     listener

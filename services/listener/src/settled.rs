@@ -7,6 +7,17 @@ use ports::stores::{LogLevel, StreamState};
 
 use crate::{Active, gaps, in_words, poll};
 
+/// What a position is the end of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reach {
+    /// Of what was taken: there is more, or may be.
+    Taken,
+    /// Of a window, on a stream that goes on.
+    Window,
+    /// Of the stream: the server has nothing more for us.
+    Stream,
+}
+
 /// The stored state of the stream.
 pub(crate) struct Settled<'a> {
     active: &'a Active,
@@ -37,7 +48,7 @@ impl<'a> Settled<'a> {
     pub(crate) async fn settle(
         &mut self,
         position: ReplayId,
-        at_end: bool,
+        reach: Reach,
         heard: Timestamp,
         had_events: bool,
     ) -> Result<(), String> {
@@ -51,7 +62,8 @@ impl<'a> Settled<'a> {
         let before = self.state.as_ref().and_then(|state| state.last_event);
         let state = StreamState {
             position,
-            at_end,
+            at_end: reach == Reach::Stream,
+            window_over: reach == Reach::Window,
             heard,
             last_event: if had_events { Some(heard) } else { before },
         };

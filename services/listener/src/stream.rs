@@ -16,7 +16,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::publish::{self, LiveTurn};
-use crate::settled::Settled;
+use crate::settled::{Reach, Settled};
 use crate::switches::{self, Held, Switches};
 use crate::{Active, gaps, in_words, window};
 
@@ -109,7 +109,8 @@ fn due(active: &Active, settled: &Settled<'_>, switches: &Switches) -> Due {
         return Due::Now(Way::RealTime);
     }
     // A window that did not come to its end goes on at once, and so does what comes first of all.
-    let last = settled.state.as_ref().filter(|state| state.at_end);
+    let last = settled.state.as_ref();
+    let last = last.filter(|state| state.at_end || state.window_over);
     let next = last.and_then(|last| switches.frequency.next_window(last.heard, &switches.zone));
     match next {
         Some(next) if next > active.listener.clock.now() => Due::At(next),
@@ -166,7 +167,7 @@ async fn open_and_read(
     };
     listener.report_window(None).await;
     if way == Way::Window {
-        return window::take(active, stream, settled).await;
+        return window::take(active, stream, settled, switches).await;
     }
     let (sender, receiver) = mpsc::channel(AHEAD);
     let mut takeover = Takeover {
@@ -282,8 +283,12 @@ impl Takeover<'_> {
         } else {
             last.unwrap_or(latest)
         };
-        let at_end = to_the_end && self.receiver.is_empty();
-        self.settled.settle(position, at_end, at, had_events).await
+        let reach = if to_the_end && self.receiver.is_empty() {
+            Reach::Stream
+        } else {
+            Reach::Taken
+        };
+        self.settled.settle(position, reach, at, had_events).await
     }
 
     /// Publishes everything the events name; answers the position of the last.

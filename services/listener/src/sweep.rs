@@ -77,7 +77,9 @@ async fn catch_up(
             return Ok((swept, true));
         }
         if next.rule_revision != before.rule_revision {
-            swept.at = next.saved;
+            // Saved by another clock than that of tickets: one that is ahead must not have a day
+            // begun that is still to begin for them.
+            swept.at = next.saved.min(now);
         }
         swept.revision = next.revision;
         before = next;

@@ -54,6 +54,11 @@ impl Switches {
     pub(crate) fn is_real_time(&self) -> bool {
         self.frequency == Frequency::RealTime && self.live_held.is_none()
     }
+
+    /// Whether no window goes on: the stream stays open, or is not to be open at all.
+    pub(crate) fn ends_windows(&self) -> bool {
+        self.frequency == Frequency::RealTime || self.live_held.is_some()
+    }
 }
 
 /// Keeps up with the settings; ends when they say that the listener must not work.

@@ -1,77 +1,156 @@
-//! The stream in windows: opened where it was left, read to its end, and closed again. What happens
-//! to a record within a window is one change of it.
+//! The stream in windows: opened where it was left, read up to the moment of its opening, and closed
+//! again. What happens to a record within a window is one change of it.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use domain::tally::{Count, Tally};
 use domain::unit::{Cause, Lane, MAX_RECORDS};
 use domain::{ObjectKind, SalesforceId, Timestamp};
-use ports::source::{EventStream, ReplayId, SourceError};
+use ports::source::{EventStream, ReplayId, SourceError, StreamBatch, StreamEvent};
 use runtime::figures;
+use tokio::sync::watch;
+use tokio::time::Instant;
 
-use crate::settled::Settled;
+use crate::settled::{Reach, Settled};
 use crate::stream::{self, Ended};
+use crate::switches::Switches;
 use crate::{Active, publish};
 
 /// With more records a window is published in parts: at about a kilobyte each, with the names of
 /// their changed fields, this is what it may take of memory.
 const MOST_RECORDS: usize = 20_000;
+/// So is one that takes longer, whatever the org's clock and this one say of its end.
+const LONGEST_PART: Duration = Duration::from_secs(5 * 60);
+/// And one that hears nothing for so long: the keep-alive that ends it may be minutes away.
+const LULL: Duration = Duration::from_secs(10);
 
-/// Takes one window. What was read before the stream breaks off is published.
+/// Takes one window: up to the end of the stream or, where that never comes, to the first change
+/// that was committed after the window was opened. What was read before the stream breaks off is
+/// published.
 pub(crate) async fn take(
     active: &Active,
-    mut stream: Box<dyn EventStream>,
-    mut settled: Settled<'_>,
+    stream: Box<dyn EventStream>,
+    settled: Settled<'_>,
+    switches: &mut watch::Receiver<Switches>,
 ) -> Ended {
-    let mut window = Window {
+    let window = Window {
         active,
+        opened: active.listener.clock.now(),
         changes: Changes::default(),
         last: None,
         heard: None,
+        part_begun: Instant::now(),
         all: (0, 0),
     };
-    loop {
-        let batch = match stream.next().await {
-            Ok(batch) => batch,
-            Err(error) => return window.broken_off(&mut settled, error).await,
-        };
-        window.heard = Some(active.listener.clock.now());
-        let is_end = batch.events.is_empty();
-        for event in batch.events {
-            if let Err(reason) = window.add(event).await {
-                return Ended::Ground(reason);
-            }
-        }
-        let settling = if is_end {
-            window.publish(&mut settled, Some(batch.latest)).await
-        } else if window.changes.records.len() >= MOST_RECORDS {
-            window.publish(&mut settled, None).await
-        } else {
-            continue;
-        };
-        match settling {
-            Ok(()) if is_end => break,
-            Ok(()) => {}
-            Err(reason) => return Ended::Ground(reason),
-        }
-    }
-    window.report().await;
-    Ended::Done
+    let taken = window.run(stream, settled, switches).await;
+    taken.unwrap_or_else(Ended::Ground)
 }
 
 struct Window<'a> {
     active: &'a Active,
+    /// By this machine's clock. Where the org's is ahead of it, the last changes before are left to
+    /// the next window.
+    opened: Timestamp,
     changes: Changes,
     /// The last event that was taken.
     last: Option<ReplayId>,
     /// When the server last answered.
     heard: Option<Timestamp>,
+    /// When the part that has not been published was begun.
+    part_begun: Instant,
     /// Changes and records of the parts that are published.
     all: (u64, u64),
 }
 
+/// What is next to be done.
+enum Next {
+    Take(Result<StreamBatch, SourceError>),
+    PublishPart,
+    /// Another way to take the stream was chosen, or none at all.
+    Leave,
+}
+
 impl Window<'_> {
-    async fn add(&mut self, event: ports::source::StreamEvent) -> Result<(), String> {
+    async fn run(
+        mut self,
+        mut stream: Box<dyn EventStream>,
+        mut settled: Settled<'_>,
+        switches: &mut watch::Receiver<Switches>,
+    ) -> Result<Ended, String> {
+        loop {
+            let answer = self.answer(&mut *stream, &mut settled, switches).await?;
+            let Some(answer) = answer else {
+                self.publish(&mut settled, Reach::Taken, None).await?;
+                return Ok(Ended::Done);
+            };
+            let batch = match answer {
+                Ok(batch) => batch,
+                Err(error) => return self.broken_off(&mut settled, error).await,
+            };
+            self.heard = Some(self.active.listener.clock.now());
+            let is_end = batch.events.is_empty();
+            let is_over = batch.events.iter().any(|event| self.is_after(event));
+            for event in batch.events {
+                self.add(event).await?;
+            }
+            let reach = if is_end {
+                Reach::Stream
+            } else if is_over {
+                Reach::Window
+            } else if self.changes.records.len() >= MOST_RECORDS {
+                Reach::Taken
+            } else {
+                continue;
+            };
+            let newest = is_end.then_some(batch.latest);
+            self.publish(&mut settled, reach, newest).await?;
+            if reach != Reach::Taken {
+                self.report().await;
+                return Ok(Ended::Done);
+            }
+        }
+    }
+
+    /// The server's next answer; `None` when the window is to be left before that. Parts that are
+    /// due meanwhile are published.
+    async fn answer(
+        &mut self,
+        stream: &mut dyn EventStream,
+        settled: &mut Settled<'_>,
+        switches: &mut watch::Receiver<Switches>,
+    ) -> Result<Option<Result<StreamBatch, SourceError>>, String> {
+        let silent_since = Instant::now();
+        // Asked once: an answer on its way must not be dropped.
+        let mut answer = stream.next();
+        loop {
+            let due = (silent_since + LULL).min(self.part_begun + LONGEST_PART);
+            let next = tokio::select! {
+                biased;
+                switched = switches.wait_for(Switches::ends_windows) => {
+                    drop(switched);
+                    Next::Leave
+                }
+                answer = &mut answer => Next::Take(answer),
+                () = tokio::time::sleep_until(due), if !self.changes.records.is_empty() => {
+                    Next::PublishPart
+                }
+            };
+            match next {
+                Next::Take(answer) => return Ok(Some(answer)),
+                Next::PublishPart => self.publish(settled, Reach::Taken, None).await?,
+                Next::Leave => return Ok(None),
+            }
+        }
+    }
+
+    /// Whether an event belongs to the windows after this one. Its own time has whole seconds.
+    fn is_after(&self, event: &StreamEvent) -> bool {
+        let body = event.body.as_ref();
+        body.is_ok_and(|change| change.committed >= self.opened)
+    }
+
+    async fn add(&mut self, event: StreamEvent) -> Result<(), String> {
         let replay = event.replay.clone();
         for record in stream::records_of(self.active, event).await? {
             self.changes.add(record.object, record.id, record.cause);
@@ -85,7 +164,8 @@ impl Window<'_> {
     async fn publish(
         &mut self,
         settled: &mut Settled<'_>,
-        end: Option<ReplayId>,
+        reach: Reach,
+        newest: Option<ReplayId>,
     ) -> Result<(), String> {
         let changes = std::mem::take(&mut self.changes);
         self.all.0 += changes.count;
@@ -104,22 +184,24 @@ impl Window<'_> {
             turn.publish(unit, &collapsed, now).await?;
             turn.confirm().await?;
         }
-        let heard = self.heard.take();
-        let heard = heard.unwrap_or_else(|| self.active.listener.clock.now());
+        self.part_begun = Instant::now();
+        let heard = self
+            .heard
+            .unwrap_or_else(|| self.active.listener.clock.now());
         let had_events = self.last.is_some();
-        let at_end = end.is_some();
-        match end.or(self.last.take()) {
-            Some(position) => settled.settle(position, at_end, heard, had_events).await,
+        match newest.or(self.last.take()) {
+            Some(position) => settled.settle(position, reach, heard, had_events).await,
             None => Ok(()),
         }
     }
 
-    async fn broken_off(mut self, settled: &mut Settled<'_>, error: SourceError) -> Ended {
-        let heard = self.heard.is_some();
-        match self.publish(settled, None).await {
-            Ok(()) => Ended::Source(error, heard),
-            Err(reason) => Ended::Ground(reason),
-        }
+    async fn broken_off(
+        &mut self,
+        settled: &mut Settled<'_>,
+        error: SourceError,
+    ) -> Result<Ended, String> {
+        self.publish(settled, Reach::Taken, None).await?;
+        Ok(Ended::Source(error, self.heard.is_some()))
     }
 
     async fn report(&self) {

@@ -12,12 +12,13 @@ use domain::{SalesforceId, Timestamp};
 use ports::Clock;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, StoreError, Stores};
-use runtime::expiring::Expiring;
+use runtime::expiring::{COUNTED_AGAIN, Expiring};
 use runtime::gate::Gate;
 use runtime::holders::{self, Requirements};
 use runtime::reasons::{Reason, Reasons};
 use runtime::worker::Outage;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 /// What the gate's reasons are about.
@@ -72,14 +73,24 @@ pub fn closed_gate() -> watch::Sender<Gate> {
 }
 
 impl Poll {
-    /// Polls until `stop`.
+    /// Polls until `stop`, and looks ahead beside that.
     pub async fn run(self, stop: CancellationToken) {
-        let mut succeeded = tokio::time::Instant::now();
+        let polled = Notify::new();
+        tokio::select! {
+            biased;
+            () = self.keep_polling(&polled, &stop) => {}
+            () = self.keep_looking_ahead(&polled) => {}
+        }
+    }
+
+    async fn keep_polling(&self, polled: &Notify, stop: &CancellationToken) {
+        let mut succeeded = Instant::now();
         loop {
             let pause = match self.once().await {
                 Ok(until_expiry) => {
-                    succeeded = tokio::time::Instant::now();
+                    succeeded = Instant::now();
                     self.gate.send_replace(Gate::Open);
+                    polled.notify_one();
                     self.every
                         .min(until_expiry.unwrap_or(self.every).max(SHORTEST))
                 }
@@ -107,20 +118,22 @@ impl Poll {
         }
     }
 
-    /// One poll; answers how long until the next assignment runs out.
+    /// One poll; answers how long from now until the next assignment runs out.
     ///
     /// # Errors
     /// Salesforce's and the stores'. Another poller being first is none.
     pub async fn once(&self) -> Result<Option<Duration>, Outage> {
+        // Before anything is read: whoever stores meanwhile may have read later.
+        let before = self.stores.permissions.latest().await?;
         // The time of the stores, not of this machine: snapshots and tickets are compared.
         let begun = self.stores.ticket.take().await?.version.time();
+        let begun_here = Instant::now();
+        let until = |end: Timestamp| end.since(begun).saturating_sub(begun_here.elapsed());
         let reading = holders::read(&*self.source, &self.requirements).await?;
-        let before = self.stores.permissions.latest().await?;
         let now = PermissionSnapshot::following(&before, &reading, begun);
         if before.number > 0 && before.says_the_same(&now) {
             self.stores.permissions.mark_polled(begun).await?;
-            self.look_ahead(&before, begun).await;
-            return Ok(before.next_expiry(begun).map(|end| end.since(begun)));
+            return Ok(before.next_expiry(begun).map(until));
         }
         let entered = if before.number == 0 {
             BTreeSet::new()
@@ -156,22 +169,33 @@ impl Poll {
                 | StoreError::ClockSteppedBack(_)),
             ) => return Err(error.into()),
         }
-        self.look_ahead(&now, begun).await;
-        Ok(now.next_expiry(begun).map(|end| end.since(begun)))
+        Ok(now.next_expiry(begun).map(until))
     }
 
-    /// Counts what leaves with those whose permission runs out soon. A warning may be late; the
-    /// permissions that were read may not.
-    async fn look_ahead(&self, snapshot: &PermissionSnapshot, now: Timestamp) {
-        let before = self.expiring.borrow().clone();
-        match Expiring::look(&*self.source, &self.stores, snapshot, now, before).await {
-            Ok(expiring) => {
-                self.expiring.send_replace(expiring);
-            }
-            Err(error) => {
+    /// Looks ahead after each poll and keeps none waiting: Salesforce may take minutes for a count.
+    /// One that it gives up on is not asked for again with every poll.
+    async fn keep_looking_ahead(&self, polled: &Notify) {
+        loop {
+            polled.notified().await;
+            if let Err(error) = self.look_ahead().await {
                 tracing::warn!("what leaves the scope soon could not be counted: {error}");
+                if matches!(error, Outage::Source(_)) {
+                    tokio::time::sleep(COUNTED_AGAIN).await;
+                }
             }
         }
+    }
+
+    /// Counts what leaves with those whose permission runs out soon.
+    ///
+    /// # Errors
+    /// Salesforce's and the stores'.
+    pub async fn look_ahead(&self) -> Result<(), Outage> {
+        let snapshot = self.stores.permissions.latest().await?;
+        let (now, before) = (self.clock.now(), self.expiring.borrow().clone());
+        let expiring = Expiring::look(&*self.source, &self.stores, &snapshot, now, before).await?;
+        self.expiring.send_replace(expiring);
+        Ok(())
     }
 
     async fn log(

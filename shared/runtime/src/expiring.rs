@@ -20,8 +20,8 @@ const USERS: &str = "expiring_users";
 const FIRST: &str = "expiring_first";
 /// In a worker's figures: their opportunities in scope.
 const OPPORTUNITIES: &str = "expiring_opportunities";
-/// Deals come and go: counted again after this time.
-const COUNTED_AGAIN: Duration = Duration::from_secs(3_600);
+/// Deals come and go: counted again after this time, and tried again where it failed.
+pub const COUNTED_AGAIN: Duration = Duration::from_secs(3_600);
 
 /// What leaves the scope within [`domain::permission::WARNED_BEFORE`], as it was counted.
 #[derive(Debug, Clone, PartialEq, Eq)]

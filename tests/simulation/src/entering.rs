@@ -10,7 +10,7 @@ use domain::mapping::{Mapping, MappingRow};
 use domain::org::OrgProfile;
 use domain::settings::{MOSYNC, Settings};
 use domain::tally::Count;
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use fake_mos::RecordType;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::record::Record;
@@ -46,6 +46,16 @@ async fn save(
     epochs: &mut Vec<Epoch>,
     change: impl FnOnce(&mut Settings),
 ) -> Option<Job> {
+    save_ahead(world, epochs, Duration::ZERO, change).await
+}
+
+/// The same by a clock that is so far ahead.
+async fn save_ahead(
+    world: &World,
+    epochs: &mut Vec<Epoch>,
+    ahead: Duration,
+    change: impl FnOnce(&mut Settings),
+) -> Option<Job> {
     let types = FieldTypes::from([
         ("StageName".to_owned(), FieldType::Picklist),
         ("AccountId".to_owned(), FieldType::Reference),
@@ -56,7 +66,7 @@ async fn save(
     let current = world.stores.settings.current().await.unwrap();
     let mut settings = current.settings.clone();
     change(&mut settings);
-    let now = world.clock.now();
+    let now = world.clock.now().after(ahead);
     let org = runtime::profile::read(&world.salesforce).await.unwrap();
     let next = current.next(settings, types, org, "an administrator", now);
     let job = Job::of_save(&current, &next);
@@ -495,6 +505,29 @@ async fn a_midnight_that_was_missed_before_a_save_is_made_up_for() {
     quiet(&world).await;
     let open = deals(&world, |deal| !deal.flag("IsClosed")).await;
     assert!(open.is_subset(&in_mos(&world)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_save_by_a_clock_that_is_past_midnight_already_misses_no_day() {
+    let (world, mut epochs) = today_only(25).await;
+    save(&world, &mut epochs, |settings| {
+        settings.filter = filter(vec![condition("Amount", Operator::LessThan, "0")]);
+    })
+    .await;
+    // Ten to midnight.
+    let ten_to = Timestamp::parse("2026-06-15T12:50:00Z").unwrap();
+    tokio::time::sleep(ten_to.since(world.clock.now())).await;
+    save_ahead(&world, &mut epochs, Duration::from_secs(900), |settings| {
+        settings.filter = filter(vec![condition("CloseDate", Operator::Equals, "TODAY")]);
+    })
+    .await;
+    quiet(&world).await;
+    assert!(world.clock.now() < ten_to.after(Duration::from_secs(600)));
+    assert!(open_on(&world, 1).await.is_disjoint(&in_mos(&world)));
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    quiet(&world).await;
+    assert!(open_on(&world, 1).await.is_subset(&in_mos(&world)));
+    assert_eq!(of_kind(&world, JobKind::Sweep).await.len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

@@ -246,6 +246,134 @@ async fn a_save_of_the_frequency_takes_effect_at_once() {
     assert_eq!(published(&world, &mut *taker).await.read, 1);
 }
 
+/// Somebody writes all the time; how often by then.
+async fn write_until(world: &World, end: Timestamp) -> u64 {
+    let mut written = 0;
+    while world.clock.now() < end {
+        rename_all(world, &format!("name {written}"));
+        written += 1;
+        tokio::time::sleep(Duration::from_secs(5)).await;
+    }
+    written
+}
+
+/// As silent as Salesforce may be.
+const KEEP_ALIVE: Duration = Duration::from_secs(270);
+
+async fn next_window(world: &World) -> Timestamp {
+    until("the next window is told", async || {
+        figure(world, figures::NEXT_WINDOW).await.is_some()
+    })
+    .await;
+    Timestamp::from_micros(figure(world, figures::NEXT_WINDOW).await.unwrap())
+}
+
+async fn is_open(world: &World) -> bool {
+    figure(world, figures::NEXT_WINDOW).await.is_none()
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_ends_although_the_stream_never_falls_silent() {
+    let mut world = world(1);
+    save(&world, frequency("every_5_min")).await;
+    add_accounts(&world, 1);
+    let mut taker = listening(&mut world).await;
+    world.salesforce.keep_alive_after(KEEP_ALIVE);
+    let mut window = next_window(&world).await;
+    // A window takes what was written before it, and the next what was written after that.
+    let mut to_come = 0;
+    for _ in 0..3 {
+        to_come += write_until(&world, window.after(Duration::from_secs(15))).await;
+        let taken = published(&world, &mut *taker).await;
+        assert_eq!(taken.times.into_values().collect::<Vec<_>>(), [1]);
+        assert_eq!(taken.collapsed, taken.read - 1);
+        let after = to_come - taken.read;
+        assert!((1..=4).contains(&after), "{after} of {to_come} are left");
+        to_come = after;
+        let state = stream(&world).await.unwrap();
+        assert!(!state.at_end, "events are still coming");
+        assert!(state.heard.since(window) < Duration::from_secs(10));
+        window = window.after(Duration::from_secs(300));
+        assert_eq!(next_window(&world).await, window);
+        // A listener that is started anew keeps to it.
+        world.kill(Service::Listener).await;
+        world.start(Service::Listener);
+    }
+}
+
+/// The window's end cannot be told by an org's clock that is an hour behind.
+#[tokio::test(start_paused = true)]
+async fn a_window_without_an_end_is_published_in_parts() {
+    let mut world = world(1);
+    save(&world, frequency("every_5_min")).await;
+    add_accounts(&world, 1);
+    let mut taker = listening(&mut world).await;
+    world.salesforce.keep_alive_after(KEEP_ALIVE);
+    world.salesforce.set_back(Duration::from_secs(3_600));
+    let window = next_window(&world).await;
+    write_until(&world, window.after(Duration::from_secs(315))).await;
+    let taken = published(&world, &mut *taker).await;
+    assert_eq!(taken.times.into_values().collect::<Vec<_>>(), [1]);
+    assert!(taken.read > 100, "{}", taken.read);
+    assert!(is_open(&world).await);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_window_has_brought_does_not_wait_for_a_keep_alive() {
+    let mut world = world(1);
+    save(&world, frequency("every_15_min")).await;
+    add_accounts(&world, 1);
+    let mut taker = listening(&mut world).await;
+    world.salesforce.keep_alive_after(KEEP_ALIVE);
+    rename_all(&world, "before the window");
+    let until_window = next_window(&world).await.since(world.clock.now());
+    tokio::time::sleep(until_window + Duration::from_secs(15)).await;
+    assert_eq!(published(&world, &mut *taker).await.read, 1);
+    assert!(is_open(&world).await, "the server may have more");
+    assert!(!stream(&world).await.unwrap().at_end);
+    tokio::time::sleep(KEEP_ALIVE).await;
+    assert!(!is_open(&world).await);
+    assert!(stream(&world).await.unwrap().at_end);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_window_that_is_being_taken_gives_way_at_once() {
+    let mut world = world(1);
+    save(&world, frequency("every_15_min")).await;
+    add_accounts(&world, 1);
+    let mut taker = listening(&mut world).await;
+    // Nothing but an event ends a window by itself.
+    world.salesforce.keep_alive_after(PATIENCE);
+    rename_all(&world, "before the window");
+    let until_window = next_window(&world).await.since(world.clock.now());
+    tokio::time::sleep(until_window + Duration::from_secs(3)).await;
+    assert!(is_open(&world).await);
+    // To real time, with what it has brought so far.
+    assert_eq!(published(&world, &mut *taker).await.read, 0);
+    save(&world, frequency("real_time")).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(published(&world, &mut *taker).await.read, 1);
+    for name in ["at once", "and again"] {
+        rename_all(&world, name);
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert_eq!(published(&world, &mut *taker).await.read, 1, "{name}");
+    }
+    // To the org's allowance.
+    save(&world, frequency("every_15_min")).await;
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    assert!(is_open(&world).await, "real time has not come to the end");
+    world.salesforce.allow(1_000, 100);
+    let begun = world.clock.now();
+    until("live changes wait", async || {
+        matches!(
+            state_of_listener(&world).await,
+            Some(WorkerState::Paused(why)) if why.contains("live changes go on at")
+        )
+    })
+    .await;
+    assert!(world.clock.now().since(begun) < Duration::from_secs(600));
+}
+
 #[tokio::test(start_paused = true)]
 async fn polls_keep_to_the_windows() {
     let mut world = world(1);

@@ -8,6 +8,8 @@ use ports::Clock as _;
 use serde_json::{Value, json};
 
 use crate::office::{Office, WITHIN_A_POLL};
+use crate::source::Slow;
+use crate::world::POLL;
 
 /// A change of a deal in scope waits for no poll.
 const SOON: Duration = Duration::from_secs(15);
@@ -265,6 +267,12 @@ async fn who_polls_is_up_when_an_assignment_runs_out() {
     let permissions = &office.world.stores.permissions;
     let last = async || permissions.last_poll().await.unwrap().unwrap();
     let begun = last().await;
+    // Longer than it may be late.
+    office.world.salesforce.slow_down(Some(Slow {
+        words: "FROM PermissionSetAssignment",
+        time: Duration::from_secs(6),
+        gives_up: false,
+    }));
     while last().await == begun {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -276,13 +284,78 @@ async fn who_polls_is_up_when_an_assignment_runs_out() {
         "ExpirationDate": end.to_string().replace('Z', "+0000"),
     });
     office.insert("PermissionSetAssignment", &fields);
-    case.enters("granted for a while").await;
-    tokio::time::sleep(end.since(clock.now()) + Duration::from_secs(5)).await;
+    tokio::time::sleep(end.since(clock.now()) + Duration::from_secs(10)).await;
     let poll = last().await;
     assert!(
         poll >= end && poll.since(end) < Duration::from_secs(4),
         "{poll} is not the end {end}"
     );
+}
+
+/// Counts on an unselective filter are given up on by Salesforce after two minutes.
+#[tokio::test(start_paused = true)]
+async fn a_count_of_what_leaves_soon_keeps_no_poll_waiting() {
+    let count = "GROUP BY OwnerId ORDER BY OwnerId";
+    let case = Case::open(|office, user| {
+        office.world.salesforce.slow_down(Some(Slow {
+            words: count,
+            time: Duration::from_secs(120),
+            gives_up: true,
+        }));
+        let end = office.clock().now().after(Duration::from_secs(3 * 86_400));
+        let end = domain::Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
+        let fields = json!({
+            "AssigneeId": user, "PermissionSetId": office.set,
+            "ExpirationDate": end.to_string().replace('Z', "+0000"),
+        });
+        office.insert("PermissionSetAssignment", &fields);
+    })
+    .await;
+    let office = &case.office;
+    let (clock, permissions) = (office.clock(), &office.world.stores.permissions);
+    for _ in 0..50 {
+        tokio::time::sleep(POLL).await;
+        let polled = permissions.last_poll().await.unwrap().unwrap();
+        let age = clock.now().since(polled);
+        assert!(age < WITHIN_A_POLL, "polled {age:?} ago");
+    }
+    case.gets_changes("somebody leaves in three days").await;
+    let statements = office.world.salesforce.reads();
+    let counted = statements.iter().filter(|soql| soql.contains(count));
+    assert_eq!(counted.count(), 1, "not with every poll");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_poll_takes_nothing_back_that_a_later_one_has_read() {
+    let office = Office::closed();
+    let (slow, quick) = (
+        office.world.permission_poll(),
+        office.world.permission_poll(),
+    );
+    quick.once().await.unwrap();
+    let (ada, bea) = (office.user("Ada"), office.user("Bea"));
+    office.grant(&ada);
+    office.world.salesforce.slow_down(Some(Slow {
+        words: "FROM PermissionSetAssignment",
+        time: Duration::from_secs(30),
+        gives_up: false,
+    }));
+    let later = async {
+        // By now the slow one has read of Ada.
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        office.world.salesforce.slow_down(None);
+        office.grant(&bea);
+        quick.once().await
+    };
+    let (slow, quick) = tokio::join!(slow.once(), later);
+    slow.unwrap();
+    quick.unwrap();
+    let permissions = &office.world.stores.permissions;
+    let snapshot = permissions.latest().await.unwrap();
+    let permitted = snapshot.permitted(office.clock().now());
+    let both = [ada, bea].map(|user| domain::SalesforceId::parse(&user).unwrap());
+    assert_eq!(permitted, both.into());
+    assert_eq!(snapshot.number, 2, "nothing came after it");
 }
 
 #[tokio::test(start_paused = true)]

@@ -25,6 +25,8 @@ use crate::chance::Chance;
 const LATENCY_MS: u64 = 200;
 /// How long after its stamp a record may become visible.
 const SEEN_LATEST: Duration = Duration::from_secs(9 * 60);
+/// After how long a silence the stream says that it is there, where a test says nothing else.
+/// Salesforce takes its time: up to 270 s.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
 #[derive(Clone)]
@@ -47,6 +49,19 @@ pub(crate) struct SimSource {
     retyped: Arc<Mutex<BTreeMap<String, FieldType>>>,
     /// Words of statements whose answers lack a row, and how many more do.
     short: Arc<Mutex<(String, u32)>>,
+    keep_alive: Arc<Mutex<Duration>>,
+    /// How far the clock by which events are stamped is behind.
+    behind: Arc<Mutex<Duration>>,
+    slow: Arc<Mutex<Option<Slow>>>,
+}
+
+/// Statements with these words are answered late, with what was there when they were asked, or
+/// given up on.
+#[derive(Clone, Copy)]
+pub(crate) struct Slow {
+    pub(crate) words: &'static str,
+    pub(crate) time: Duration,
+    pub(crate) gives_up: bool,
 }
 
 /// Stands for all fields of an object.
@@ -69,6 +84,9 @@ impl SimSource {
             hidden: Arc::default(),
             retyped: Arc::default(),
             short: Arc::default(),
+            keep_alive: Arc::new(Mutex::new(KEEP_ALIVE)),
+            behind: Arc::default(),
+            slow: Arc::default(),
             allowance: Arc::new(Mutex::new(ApiAllowance {
                 max: 100_000,
                 remaining: 100_000,
@@ -83,6 +101,32 @@ impl SimSource {
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
         *allowance = ApiAllowance { max, remaining };
+    }
+
+    /// A stream without events is silent for so long from now on.
+    pub(crate) fn keep_alive_after(&self, silence: Duration) {
+        let keep_alive = self.keep_alive.lock();
+        *keep_alive.unwrap_or_else(PoisonError::into_inner) = silence;
+    }
+
+    fn silence(&self) -> Duration {
+        let keep_alive = self.keep_alive.lock();
+        *keep_alive.unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Events are stamped by a clock that is so far behind from now on.
+    pub(crate) fn set_back(&self, behind: Duration) {
+        *self.behind.lock().unwrap_or_else(PoisonError::into_inner) = behind;
+    }
+
+    /// Some statements take so long from now on, and no others.
+    pub(crate) fn slow_down(&self, slow: Option<Slow>) {
+        *self.slow.lock().unwrap_or_else(PoisonError::into_inner) = slow;
+    }
+
+    fn slow(&self, soql: &str) -> Option<Slow> {
+        let slow = *self.slow.lock().unwrap_or_else(PoisonError::into_inner);
+        slow.filter(|slow| soql.contains(slow.words))
     }
 
     /// The statements and reads of rows since the last time, of the five objects alone.
@@ -323,6 +367,12 @@ impl Source for SimSource {
             self.lose_last(soql, &mut rows);
             self.page(promised, rows)
         };
+        if let Some(slow) = self.slow(soql) {
+            tokio::time::sleep(slow.time).await;
+            if slow.gives_up {
+                return Err(SourceError::Unreachable("given up".to_owned()));
+            }
+        }
         self.on_the_way().await?;
         Ok(page)
     }
@@ -487,6 +537,7 @@ impl EventStream for SimStream {
     async fn next(&mut self) -> Result<StreamBatch, SourceError> {
         let chance = Arc::clone(&self.source.chance);
         let silent_since = tokio::time::Instant::now();
+        let keep_alive = self.source.silence();
         loop {
             chance.delay(100).await;
             if chance.fault(|rates| rates.stream_drop) {
@@ -501,7 +552,7 @@ impl EventStream for SimStream {
                 .map_err(|error| SourceError::Unreachable(error.to_string()))?;
             let latest = self.source.log.latest_replay_id();
             if events.is_empty() {
-                if silent_since.elapsed() >= KEEP_ALIVE {
+                if silent_since.elapsed() >= keep_alive {
                     self.after = Some(latest.clone());
                     return Ok(StreamBatch {
                         events: Vec::new(),
@@ -535,7 +586,11 @@ impl SimStream {
             };
         }
         let schema = self.source.schema(&stored.schema_id);
-        let event = schema.decode(&stored.payload).unwrap();
+        let mut event = schema.decode(&stored.payload).unwrap();
+        let behind = self.source.behind.lock();
+        event.committed = event
+            .committed
+            .before(*behind.unwrap_or_else(PoisonError::into_inner));
         let event = self.with_less_detail(event);
         chance.note(format!(
             "event {replay:?} {:?} {} {:?} {:?}",

@@ -306,12 +306,25 @@ impl World {
         tasks
     }
 
+    /// Who polls permissions.
+    pub(crate) fn permission_poll(&self) -> permission::poll::Poll {
+        permission::poll::Poll {
+            source: Arc::clone(&self.source),
+            stores: self.service_stores.clone(),
+            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
+            requirements: self.requirements.clone(),
+            every: POLL,
+            gate: permission::poll::closed_gate(),
+            expiring: tokio::sync::watch::Sender::new(None),
+        }
+    }
+
     fn permission(&self) -> Vec<JoinHandle<()>> {
-        let gate = permission::poll::closed_gate();
+        let poll = self.permission_poll();
         let stage = permission::Permission::new(
             Arc::clone(&self.source),
             self.service_stores.clone(),
-            gate.subscribe(),
+            poll.gate.subscribe(),
         );
         let stage: Arc<dyn Handler> = Arc::new(stage);
         let stage: Arc<dyn Handler> = if self.mutant == Mutant::LosesCompanions {
@@ -322,15 +335,6 @@ impl World {
             Arc::new(LosesLastWords(stage))
         } else {
             stage
-        };
-        let poll = permission::poll::Poll {
-            source: Arc::clone(&self.source),
-            stores: self.service_stores.clone(),
-            clock: Arc::clone(&self.clock) as Arc<dyn Clock>,
-            requirements: self.requirements.clone(),
-            every: POLL,
-            gate,
-            expiring: tokio::sync::watch::Sender::new(None),
         };
         let mut tasks = self.workers(stage);
         tasks.push(self.spawn(poll.run(CancellationToken::new())));

@@ -308,6 +308,9 @@ fn waiting_for(seen: &Seen<'_>) -> Vec<String> {
     let mut waiting_for = Vec::new();
     match seen.stream {
         None => waiting_for.push("the first answer of the event stream".to_owned()),
+        Some(state) if state.window_over => {
+            waiting_for.push("events that the next window brings".to_owned());
+        }
         Some(state) if !state.at_end => {
             waiting_for.push("events that are not published yet".to_owned());
         }

@@ -15,6 +15,9 @@ pub struct StreamState {
     pub position: ReplayId,
     /// Whether that is the newest position the server has named.
     pub at_end: bool,
+    /// Whether a window has come to its end here, although events were still coming.
+    #[serde(default)]
+    pub window_over: bool,
     /// When the server last answered.
     pub heard: Timestamp,
     /// When the last event arrived.

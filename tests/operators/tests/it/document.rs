@@ -114,6 +114,7 @@ pub(crate) async fn furnished() -> Desk {
     let stream = StreamState {
         position: ReplayId(vec![7]),
         at_end: false,
+        window_over: false,
         heard: now,
         last_event: Some(now),
     };

@@ -836,6 +836,7 @@ async fn what_was_last_seen_and_which_job_it_was_is_told() {
     let heard = StreamState {
         position: ReplayId(vec![1, 2]),
         at_end: true,
+        window_over: false,
         heard: changed,
         last_event: Some(changed),
     };

@@ -3,12 +3,13 @@
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use console::journal::{FILE, Journal};
-use console::{Author, Caller, Operations};
+use console::views::SavedView;
+use console::{Author, Caller, Operations, OpsError};
 use domain::filter::FieldTypes;
 use domain::job::Job;
 use domain::settings::{MOSYNC, SettingsRevision};
@@ -44,6 +45,13 @@ impl Kept {
         desk.ops.clone().journaling(Some(self.journal()))
     }
 
+    /// The same with stores of its own.
+    fn ops_with(&self, desk: &Desk, stores: Stores) -> Operations {
+        let org = Arc::<crate::desk::DeskOrg>::clone(&desk.org);
+        let ops = Operations::new(stores, Arc::clone(&desk.queue), desk.clock(), org, TOPIC);
+        ops.journaling(Some(self.journal()))
+    }
+
     fn lines(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(self.file()).unwrap();
         let lines = text.lines();
@@ -56,6 +64,14 @@ impl Kept {
 async fn save(door: &Door, base: u64, settings: Value) -> Answer {
     let body = json!({"base": base, "settings": settings});
     door.post("/api/v1/settings", &body).await
+}
+
+/// Saves what was made from revision 2.
+async fn save_by(ops: &Operations, settings: Value) -> Result<SavedView, OpsError> {
+    let asked = json!({"base": 2, "settings": settings});
+    let asked = serde_json::from_value(asked).unwrap();
+    let author = Author::of(&Caller::CommandLine, Some("ada"));
+    ops.save_settings(&asked, &author).await
 }
 
 async fn current(desk: &Desk) -> SettingsRevision {
@@ -189,15 +205,10 @@ async fn killed_while_saving(kept: &Kept, desk: &Desk, saves_first: bool) {
         }),
         ..desk.stores.clone()
     };
-    let org = Arc::<crate::desk::DeskOrg>::clone(&desk.org);
-    let ops = Operations::new(stores, Arc::clone(&desk.queue), desk.clock(), org, TOPIC);
-    let ops = ops.journaling(Some(kept.journal()));
-    let asked = json!({"base": 2, "settings": {"disabled": true}});
-    let asked = serde_json::from_value(asked).unwrap();
-    let author = Author::of(&Caller::CommandLine, Some("ada"));
+    let ops = kept.ops_with(desk, stores);
     // Dropped at this very step, with the lock of the file, as a killed process drops everything.
     tokio::select! {
-        saved = ops.save_settings(&asked, &author) => panic!("{saved:?}"),
+        saved = save_by(&ops, json!({"disabled": true})) => panic!("{saved:?}"),
         () = reached.notified() => {}
     }
 }
@@ -349,9 +360,7 @@ async fn a_refused_save_leaves_no_trace_that_would_be_restored() {
         settings: Arc::new(Racing(Arc::clone(&desk.stores.settings))),
         ..desk.stores.clone()
     };
-    let org = Arc::<crate::desk::DeskOrg>::clone(&desk.org);
-    let ops = Operations::new(racing, Arc::clone(&desk.queue), desk.clock(), org, TOPIC);
-    let late = desk.door_of(ops.journaling(Some(kept.journal()))).await;
+    let late = desk.door_of(kept.ops_with(&desk, racing)).await;
     let refused = save(&late, 2, json!({"disabled": true})).await;
     assert_eq!(refused.status, StatusCode::CONFLICT, "{:?}", refused.body);
     let theirs = &refused.json()["error"]["conflict"]["theirs"][0]["words"];
@@ -405,6 +414,69 @@ impl SettingsStore for Racing {
     async fn restore(&self, revisions: &[SettingsRevision]) -> Result<(), StoreError> {
         self.0.restore(revisions).await
     }
+}
+
+/// Somebody else with the same journal saves as soon as this one has looked.
+struct Overtaken {
+    store: Arc<dyn SettingsStore>,
+    theirs: Mutex<Option<Operations>>,
+}
+
+#[async_trait]
+impl SettingsStore for Overtaken {
+    async fn current(&self) -> Result<SettingsRevision, StoreError> {
+        let seen = self.store.current().await?;
+        let theirs = self.theirs.lock().unwrap().take();
+        if let Some(theirs) = theirs {
+            let saved = save_by(&theirs, json!({"run_in_sandbox": true})).await;
+            assert_eq!(saved.unwrap().revision, 3);
+        }
+        Ok(seen)
+    }
+    async fn save(
+        &self,
+        next: &SettingsRevision,
+        backfill: Option<&Job>,
+    ) -> Result<(), StoreError> {
+        self.store.save(next, backfill).await
+    }
+    async fn revision(&self, number: u64) -> Result<Option<SettingsRevision>, StoreError> {
+        self.store.revision(number).await
+    }
+    async fn history(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SettingsRevision>, StoreError> {
+        self.store.history(before, limit).await
+    }
+    async fn restore(&self, revisions: &[SettingsRevision]) -> Result<(), StoreError> {
+        self.store.restore(revisions).await
+    }
+}
+
+#[tokio::test]
+async fn whoever_comes_second_leaves_the_line_of_the_first() {
+    let kept = Kept::new();
+    let desk = two_saved(&kept).await;
+    let stores = Stores {
+        settings: Arc::new(Overtaken {
+            store: Arc::clone(&desk.stores.settings),
+            theirs: Mutex::new(Some(kept.ops(&desk))),
+        }),
+        ..desk.stores.clone()
+    };
+    let late = kept.ops_with(&desk, stores);
+    let refused = save_by(&late, json!({"disabled": true})).await.unwrap_err();
+    let OpsError::SettingsConflict(conflict) = &refused else {
+        panic!("{refused:?}");
+    };
+    assert_eq!(conflict.current.revision, 3);
+    // The store is lost before anybody looks again.
+    let anew = Desk::open();
+    kept.ops(&anew).reconcile_settings().await.unwrap();
+    assert_eq!(current(&anew).await, current(&desk).await);
+    assert!(current(&anew).await.settings.run_in_sandbox);
 }
 
 #[tokio::test]

@@ -239,6 +239,7 @@ async fn everything_that_is_to_be_told_is() {
     let stream = StreamState {
         position: ReplayId(vec![7]),
         at_end: true,
+        window_over: false,
         heard: now.before(std::time::Duration::from_secs(50 * 3_600)),
         last_event: None,
     };

@@ -38,6 +38,7 @@ async fn at_rest() -> Desk {
     let stream = StreamState {
         position: ReplayId(vec![1, 255]),
         at_end: true,
+        window_over: false,
         heard: desk.now(),
         last_event: None,
     };
@@ -169,6 +170,20 @@ async fn windows_and_the_allowance_are_told() {
         reads_saved: 40,
     };
     assert_eq!(status.windows, Some(windows));
+    let busy = StreamState {
+        position: ReplayId(vec![2]),
+        at_end: false,
+        window_over: true,
+        heard: desk.now(),
+        last_event: Some(desk.now()),
+    };
+    let position = &desk.stores.position;
+    position.store_stream(TOPIC, &busy).await.unwrap();
+    let waiting_for = desk.ops.status().await.unwrap().waiting_for;
+    let to_come = waiting_for
+        .iter()
+        .any(|what| what == "events that the next window brings");
+    assert!(to_come, "there is no rest: {waiting_for:?}");
     let api = ApiView {
         max: 15_000,
         used: 7_000,
@@ -351,6 +366,7 @@ async fn waited_for(
     let stream = StreamState {
         position: ReplayId(vec![1]),
         at_end: true,
+        window_over: false,
         heard: now,
         last_event: Some(ago(60)),
     };

@@ -95,6 +95,7 @@ impl Office {
     }
 
     async fn report(&self) {
+        self.poll.look_ahead().await.unwrap();
         let expiring = self.poll.expiring.borrow().clone();
         let report = Report {
             at: self.desk.now(),

@@ -210,6 +210,12 @@ impl Operations {
         };
         if let Some(turn) = &mut turn {
             turn.reconcile(&*self.stores.settings).await?;
+            // Whoever was first has written this very number down: its line stays theirs.
+            let now = self.stores.settings.current().await?;
+            if now != *current {
+                let conflict = conflict(current, &now, &next.settings);
+                return Err(OpsError::SettingsConflict(Box::new(conflict)));
+            }
             turn.write_down(&next)?;
         }
         match self.stores.settings.save(&next, job.as_ref()).await {

@@ -134,10 +134,14 @@ pub(super) fn way(status: &StatusView) -> Markup {
 
 /// The stream, polls, windows and permissions.
 pub(super) fn sources(status: &StatusView) -> Markup {
+    let windows = status.windows.as_ref();
+    let is_between_windows = windows.is_some_and(|windows| windows.next.is_some());
     let stream = html! {
         @match &status.stream {
             Some(stream) => {
-                @if stream.at_end { "At its end" } @else { "Being read" }
+                @if stream.at_end { "At its end" }
+                @else if is_between_windows { "Taken up to the last window" }
+                @else { "Being read" }
                 ", last event " (time::or_never(stream.last_event, "none yet"))
                 ", last heard " (time::at(stream.heard))
             }
@@ -148,7 +152,7 @@ pub(super) fn sources(status: &StatusView) -> Markup {
         (number(status.permitted_users)) " users hold mOS permission, read "
         (time::or_never(status.permissions_polled, "never"))
     };
-    let windows = status.windows.as_ref().map(|windows| {
+    let windows = windows.map(|windows| {
         html! {
             (words::state(&windows.frequency)) ", next "
             (time::or_never(windows.next, "while one is being taken"))

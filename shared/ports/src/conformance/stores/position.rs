@@ -17,12 +17,14 @@ pub async fn position_is_replaced_and_kept(harness: &dyn StoreHarness) {
     let first = StreamState {
         position: ReplayId(vec![0, 1, 255]),
         at_end: false,
+        window_over: true,
         heard: at(1),
         last_event: None,
     };
     let second = StreamState {
         position: ReplayId(vec![0, 2, 0]),
         at_end: true,
+        window_over: false,
         heard: at(2),
         last_event: Some(at(2)),
     };
