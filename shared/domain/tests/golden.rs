@@ -593,6 +593,7 @@ fn a_save_that_moves_the_rules_has_a_job_that_names_the_revision_before() {
         let entering = JobScope::Entering {
             before: 2,
             then: at(9),
+            stamped_since: Some(at(9)),
         };
         let scope = Job::of_save(&closed, &saved).map(|job| job.scope);
         assert_eq!(scope, Some(entering), "{:?}", saved.settings);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, Uri};
+use axum::http::{HeaderMap, StatusCode, Uri, Version};
 use axum::response::{IntoResponse, Response};
 use domain::Timestamp;
 use futures::{StreamExt, stream};
@@ -198,7 +198,7 @@ async fn answer(
         response.headers_mut().insert(name, value.parse().unwrap());
     }
     if is_unmarked {
-        *response.version_mut() = axum::http::Version::HTTP_10;
+        *response.version_mut() = Version::HTTP_10;
     }
     response
 }

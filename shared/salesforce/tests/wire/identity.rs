@@ -68,6 +68,9 @@ async fn identify(answers: Answers) -> Result<Identity, SignInError> {
     identity
 }
 
+/// Makes an honest answer a wrong one.
+type Spoil = fn(&mut Answers);
+
 #[tokio::test]
 async fn an_answer_of_another_sign_in_or_that_leads_nowhere_signs_nobody_in() {
     let identity = identify(honest()).await.unwrap();
@@ -76,7 +79,7 @@ async fn an_answer_of_another_sign_in_or_that_leads_nowhere_signs_nobody_in() {
 
     let another = "it belongs to another sign-in";
     let no_address = "its instance_url is not https";
-    let spoilt: [(fn(&mut Answers), &str); 6] = [
+    let spoilt: [(Spoil, &str); 6] = [
         (|answers| answers.claims["nonce"] = json!("M"), another),
         (|answers| answers.claims = json!({ "aud": "app" }), another),
         (|answers| answers.claims["aud"] = json!("other"), another),

@@ -135,6 +135,7 @@ impl Case {
         let state = StreamState {
             position: ReplayId(vec![1]),
             at_end: true,
+            window_over: false,
             heard: at,
             last_event: None,
         };
