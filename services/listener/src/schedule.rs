@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use domain::Timestamp;
 use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
@@ -27,7 +28,7 @@ const FORGET_BATCH: usize = 200;
 
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
-    let mut readers = BTreeMap::new();
+    let mut readers = Readers::default();
     let mut live = Watches::default();
     // Whatever ended while nobody looked may have filled gaps.
     let mut look_back = true;
@@ -76,6 +77,14 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     Ok(())
 }
 
+/// The readers of the jobs that are not over, and whose turn it is.
+#[derive(Default)]
+struct Readers {
+    of: BTreeMap<JobId, Reader>,
+    /// The job that did something last: when it was asked for, and which it is.
+    last: Option<(Timestamp, JobId)>,
+}
+
 /// What came of the turns of all jobs.
 struct Turns {
     /// Some did something.
@@ -84,22 +93,31 @@ struct Turns {
     any_over: bool,
 }
 
-/// Gives every job that is not over a turn.
+/// Gives every job that is not over a turn, those first that come after the one that did something
+/// last: while the lane is full, each finds room in turn, and none takes all of it.
 async fn read_jobs(
     active: &Active,
     unfinished: Vec<Job>,
-    readers: &mut BTreeMap<JobId, Reader>,
+    readers: &mut Readers,
 ) -> Result<Turns, String> {
+    let place = |job: &Job| (job.requested, job.id.clone());
+    let last = readers.last.as_ref();
+    let (next, others) = unfinished
+        .into_iter()
+        .partition::<Vec<_>, _>(|job| last.is_some_and(|last| place(job) > *last));
     let mut still_open = BTreeMap::new();
     let mut any_busy = false;
-    for job in unfinished {
-        let mut reader = readers.remove(&job.id).unwrap_or_default();
-        if !allowance::holds(active, &job).await? {
-            any_busy |= snapshot::turn(active, &job, &mut reader).await?;
+    for job in next.into_iter().chain(others) {
+        let mut reader = readers.of.remove(&job.id).unwrap_or_default();
+        if !allowance::holds(active, &job).await?
+            && snapshot::turn(active, &job, &mut reader).await?
+        {
+            any_busy = true;
+            readers.last = Some(place(&job));
         }
         still_open.insert(job.id, reader);
     }
-    let over = std::mem::replace(readers, still_open);
+    let over = std::mem::replace(&mut readers.of, still_open);
     let any_over = !over.is_empty();
     for over in over.into_keys() {
         snapshot::leave(active, &over).await?;
