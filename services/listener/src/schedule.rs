@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Timestamp;
-use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
+use domain::job::{Job, JobId, JobKind, JobScope, PausedBy, SalesforceStatus};
 use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -19,6 +19,8 @@ use crate::{Active, allowance, gaps, in_words, sweep};
 const EVERY: Duration = Duration::from_millis(500);
 /// Parked records per retry job.
 const RETRY_BATCH: usize = 2_000;
+/// Retry jobs that wait to be read; while there are so many, no more parked records are taken up.
+const RETRIES_UNREAD: usize = 3;
 /// How often it is asked whether a new day has begun for the filter.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often old history is looked for.
@@ -44,8 +46,10 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             tokio::time::sleep(EVERY).await;
             continue;
         }
-        seal_past_hours(active).await?;
-        take_up_parked(active).await?;
+        let open = listener.stores.jobs.unfinished().await;
+        let open = open.map_err(in_words)?;
+        seal_past_hours(active, &open).await?;
+        take_up_parked(active, &open).await?;
         gaps::close_filled(active, std::mem::take(&mut look_back)).await?;
         if Instant::now() >= sweep_at {
             sweep::look(active, sweep::By::Sweep).await?;
@@ -126,11 +130,11 @@ async fn read_jobs(
 }
 
 /// A live job is over when its hour is.
-async fn seal_past_hours(active: &Active) -> Result<(), String> {
+async fn seal_past_hours(active: &Active, open: &[Job]) -> Result<(), String> {
     let now = active.listener.clock.now();
     let current = JobId::live(now);
     let jobs = &active.listener.stores.jobs;
-    for job in jobs.unfinished().await.map_err(in_words)? {
+    for job in open {
         if job.kind == JobKind::Live
             && job.id != current
             && job.salesforce == SalesforceStatus::Extracting
@@ -151,8 +155,13 @@ async fn seal_past_hours(active: &Active) -> Result<(), String> {
     Ok(())
 }
 
-/// Parked records whose time has come are read back as a job of their own.
-async fn take_up_parked(active: &Active) -> Result<(), String> {
+/// Parked records whose time has come are read back as a job of their own; not while such jobs
+/// cannot be read, because every one that is made uses up a retry of its records.
+async fn take_up_parked(active: &Active, open: &[Job]) -> Result<(), String> {
+    let unread = open.iter().filter(|job| is_retry_to_be_read(job)).count();
+    if unread >= RETRIES_UNREAD || active.switches.borrow().bulk_held.is_some() {
+        return Ok(());
+    }
     let listener = &active.listener;
     let now = listener.clock.now();
     let taken = listener.stores.parked.take_due(now, RETRY_BATCH).await;
@@ -174,6 +183,22 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
         .log(LogLevel::Info, "parked", Some(&job.id), message)
         .await
         .map_err(in_words)
+}
+
+/// Whether the job retries records that are not all published yet. One that a person holds keeps no
+/// others waiting.
+fn is_retry_to_be_read(job: &Job) -> bool {
+    let held = job.paused.as_ref().map(|pause| pause.by);
+    job.kind == JobKind::Retry
+        && held != Some(PausedBy::Person)
+        && match job.salesforce {
+            SalesforceStatus::Queued
+            | SalesforceStatus::Counting
+            | SalesforceStatus::Extracting => true,
+            SalesforceStatus::Sealed | SalesforceStatus::Failed | SalesforceStatus::Cancelled => {
+                false
+            }
+        }
 }
 
 /// What is older than is kept is forgotten: jobs that are over, gaps that are closed, lines of the

@@ -51,6 +51,7 @@ use crate::world::TOPIC;
 mod chunks;
 mod heavy;
 mod position;
+mod retries;
 mod window;
 
 /// More than two units of them.
