@@ -184,6 +184,7 @@ impl Worker {
             .await
             .map_err(|lost| Trouble::of_broker(lost.to_string()))?;
         self.outages.connected(self.lane);
+        let _taking = self.in_hand.taking(self.lane, self.clock.now());
         let mut running = JoinSet::new();
         let mut weight = Weight::of(self.handler.stage());
         let ended = loop {
