@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+mod heavy;
 mod log;
 mod poison;
 mod verdict;
@@ -243,7 +244,7 @@ impl Worker {
         })
     }
 
-    /// How it ended, and what the unit weighed when it was sent on.
+    /// How it ended, and what the unit's rows weighed once they were read.
     async fn process(&self, incoming: Incoming) -> Result<(Ended, usize), LinkLost> {
         let Incoming {
             message, delivery, ..
@@ -286,13 +287,16 @@ impl Worker {
             Ok(Standing { .. }) => self.judge(unit, &message, &copy).await,
             Err(error) => Err(error.into()),
         };
+        let judged = match judged {
+            Ok(verdict) => self.lightened(verdict).await.map_err(Outage::from),
+            Err(outage) => Err(outage),
+        };
         match judged {
-            Ok(mut verdict) => {
+            Ok((mut verdict, grown)) => {
                 for parked in &mut verdict.park {
                     parked.job = Some(job.clone());
                 }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
-                let grown = verdict.row_bytes();
                 let ended = self.carry_out(verdict, &copy, delivery).await?;
                 if matches!(ended, Ended::Settled) && !comes_again {
                     held.settled();

@@ -30,6 +30,8 @@ mod explain;
 #[cfg(test)]
 mod gaps;
 #[cfg(test)]
+mod grown;
+#[cfg(test)]
 mod in_hand;
 #[cfg(test)]
 mod invisible;
