@@ -4,7 +4,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
+use domain::Timestamp;
+use domain::job::{Job, JobId, JobKind, JobScope, PausedBy, SalesforceStatus};
 use ports::stores::{LogLevel, Moved};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,8 @@ use crate::{Active, allowance, gaps, in_words, sweep};
 const EVERY: Duration = Duration::from_millis(500);
 /// Parked records per retry job.
 const RETRY_BATCH: usize = 2_000;
+/// Retry jobs that wait to be read; while there are so many, no more parked records are taken up.
+const RETRIES_UNREAD: usize = 3;
 /// How often it is asked whether a new day has begun for the filter.
 const SWEEP_EVERY: Duration = Duration::from_secs(2);
 /// How often old history is looked for.
@@ -27,7 +30,7 @@ const FORGET_BATCH: usize = 200;
 
 /// Runs until `stop`, or until a store or the broker fails.
 pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(), String> {
-    let mut readers = BTreeMap::new();
+    let mut readers = Readers::default();
     let mut live = Watches::default();
     // Whatever ended while nobody looked may have filled gaps.
     let mut look_back = true;
@@ -43,8 +46,10 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
             tokio::time::sleep(EVERY).await;
             continue;
         }
-        seal_past_hours(active).await?;
-        take_up_parked(active).await?;
+        let open = listener.stores.jobs.unfinished().await;
+        let open = open.map_err(in_words)?;
+        seal_past_hours(active, &open).await?;
+        take_up_parked(active, &open).await?;
         gaps::close_filled(active, std::mem::take(&mut look_back)).await?;
         if Instant::now() >= sweep_at {
             sweep::look(active, sweep::By::Sweep).await?;
@@ -76,6 +81,14 @@ pub(crate) async fn run(active: &Active, stop: &CancellationToken) -> Result<(),
     Ok(())
 }
 
+/// The readers of the jobs that are not over, and whose turn it is.
+#[derive(Default)]
+struct Readers {
+    of: BTreeMap<JobId, Reader>,
+    /// The job that did something last: when it was asked for, and which it is.
+    last: Option<(Timestamp, JobId)>,
+}
+
 /// What came of the turns of all jobs.
 struct Turns {
     /// Some did something.
@@ -84,22 +97,31 @@ struct Turns {
     any_over: bool,
 }
 
-/// Gives every job that is not over a turn.
+/// Gives every job that is not over a turn, those first that come after the one that did something
+/// last: while the lane is full, each finds room in turn, and none takes all of it.
 async fn read_jobs(
     active: &Active,
     unfinished: Vec<Job>,
-    readers: &mut BTreeMap<JobId, Reader>,
+    readers: &mut Readers,
 ) -> Result<Turns, String> {
+    let place = |job: &Job| (job.requested, job.id.clone());
+    let last = readers.last.as_ref();
+    let (next, others) = unfinished
+        .into_iter()
+        .partition::<Vec<_>, _>(|job| last.is_some_and(|last| place(job) > *last));
     let mut still_open = BTreeMap::new();
     let mut any_busy = false;
-    for job in unfinished {
-        let mut reader = readers.remove(&job.id).unwrap_or_default();
-        if !allowance::holds(active, &job).await? {
-            any_busy |= snapshot::turn(active, &job, &mut reader).await?;
+    for job in next.into_iter().chain(others) {
+        let mut reader = readers.of.remove(&job.id).unwrap_or_default();
+        if !allowance::holds(active, &job).await?
+            && snapshot::turn(active, &job, &mut reader).await?
+        {
+            any_busy = true;
+            readers.last = Some(place(&job));
         }
         still_open.insert(job.id, reader);
     }
-    let over = std::mem::replace(readers, still_open);
+    let over = std::mem::replace(&mut readers.of, still_open);
     let any_over = !over.is_empty();
     for over in over.into_keys() {
         snapshot::leave(active, &over).await?;
@@ -108,11 +130,11 @@ async fn read_jobs(
 }
 
 /// A live job is over when its hour is.
-async fn seal_past_hours(active: &Active) -> Result<(), String> {
+async fn seal_past_hours(active: &Active, open: &[Job]) -> Result<(), String> {
     let now = active.listener.clock.now();
     let current = JobId::live(now);
     let jobs = &active.listener.stores.jobs;
-    for job in jobs.unfinished().await.map_err(in_words)? {
+    for job in open {
         if job.kind == JobKind::Live
             && job.id != current
             && job.salesforce == SalesforceStatus::Extracting
@@ -133,8 +155,13 @@ async fn seal_past_hours(active: &Active) -> Result<(), String> {
     Ok(())
 }
 
-/// Parked records whose time has come are read back as a job of their own.
-async fn take_up_parked(active: &Active) -> Result<(), String> {
+/// Parked records whose time has come are read back as a job of their own; not while such jobs
+/// cannot be read, because every one that is made uses up a retry of its records.
+async fn take_up_parked(active: &Active, open: &[Job]) -> Result<(), String> {
+    let unread = open.iter().filter(|job| is_retry_to_be_read(job)).count();
+    if unread >= RETRIES_UNREAD || active.switches.borrow().bulk_held.is_some() {
+        return Ok(());
+    }
     let listener = &active.listener;
     let now = listener.clock.now();
     let taken = listener.stores.parked.take_due(now, RETRY_BATCH).await;
@@ -156,6 +183,22 @@ async fn take_up_parked(active: &Active) -> Result<(), String> {
         .log(LogLevel::Info, "parked", Some(&job.id), message)
         .await
         .map_err(in_words)
+}
+
+/// Whether the job retries records that are not all published yet. One that a person holds keeps no
+/// others waiting.
+fn is_retry_to_be_read(job: &Job) -> bool {
+    let held = job.paused.as_ref().map(|pause| pause.by);
+    job.kind == JobKind::Retry
+        && held != Some(PausedBy::Person)
+        && match job.salesforce {
+            SalesforceStatus::Queued
+            | SalesforceStatus::Counting
+            | SalesforceStatus::Extracting => true,
+            SalesforceStatus::Sealed | SalesforceStatus::Failed | SalesforceStatus::Cancelled => {
+                false
+            }
+        }
 }
 
 /// What is older than is kept is forgotten: jobs that are over, gaps that are closed, lines of the

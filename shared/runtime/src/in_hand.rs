@@ -10,7 +10,8 @@ use domain::unit::{Envelope, Lane};
 use ports::Clock;
 use ports::stores::{OLDEST, UNSETTLED};
 
-/// A unit that was handed back and has not come again for so long has gone to another process.
+/// A unit that was handed back, and has not come again although the worker has been taking units for
+/// so long, has gone to another process.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 
 /// Live units come as thick as that while there is live work.
@@ -25,13 +26,34 @@ struct Units {
     held: BTreeMap<u128, Held>,
     /// When the worker last took a live unit.
     live: Option<Timestamp>,
+    /// Since when it has been taking what comes, by lane; nothing comes while a gate is closed.
+    taking: BTreeMap<Lane, Timestamp>,
 }
 
 #[derive(Debug, Clone, Copy)]
 struct Held {
+    lane: Lane,
     published: Timestamp,
     /// Since when it is back in its queue, or waits to be retried.
     handed_back: Option<Timestamp>,
+}
+
+impl Held {
+    /// Whether it has gone to another process, as far as can be told.
+    fn is_gone(&self, taking: Option<Timestamp>, now: Timestamp) -> bool {
+        match (self.handed_back, taking) {
+            (Some(back), Some(taking)) => now.since(back.max(taking)) >= FORGOTTEN_AFTER,
+            (None, _) | (_, None) => false,
+        }
+    }
+}
+
+/// The time in which a worker takes the units of a lane. Dropped, it takes no more.
+#[derive(Debug)]
+#[must_use]
+pub struct Taking {
+    units: InHand,
+    lane: Lane,
 }
 
 /// A unit in hand. Dropped without having been settled, the unit comes again.
@@ -44,9 +66,19 @@ pub struct Holding {
 }
 
 impl InHand {
+    /// The worker takes the units of a lane from now on.
+    pub fn taking(&self, lane: Lane, now: Timestamp) -> Taking {
+        self.change(|units| units.taking.insert(lane, now));
+        Taking {
+            units: self.clone(),
+            lane,
+        }
+    }
+
     /// The worker has taken a unit.
     pub fn take(&self, unit: &Envelope, clock: &Arc<dyn Clock>) -> Holding {
         let held = Held {
+            lane: unit.lane,
             published: unit.published,
             handed_back: None,
         };
@@ -79,10 +111,8 @@ impl InHand {
     #[must_use]
     pub fn figures(&self, now: Timestamp) -> BTreeMap<String, i64> {
         self.change(|units| {
-            units.held.retain(|_, held| {
-                held.handed_back
-                    .is_none_or(|since| now.since(since) < FORGOTTEN_AFTER)
-            });
+            let Units { held, taking, .. } = &mut *units;
+            held.retain(|_, held| !held.is_gone(taking.get(&held.lane).copied(), now));
             let unsettled = i64::try_from(units.held.len()).unwrap_or(i64::MAX);
             let oldest = units
                 .held
@@ -101,6 +131,12 @@ impl InHand {
 
     fn change<T>(&self, change: impl FnOnce(&mut Units) -> T) -> T {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Drop for Taking {
+    fn drop(&mut self) {
+        self.units.change(|units| units.taking.remove(&self.lane));
     }
 }
 
@@ -164,16 +200,20 @@ mod tests {
         }
     }
 
+    /// How many units are told at that minute, and when the oldest was published.
+    fn told(units: &InHand, minutes: &Minutes, minute: i64) -> (i64, Option<i64>) {
+        minutes.0.store(minute, Ordering::SeqCst);
+        let figures = units.figures(minutes.now());
+        (figures[UNSETTLED], figures.get(OLDEST).copied())
+    }
+
     #[test]
     fn the_oldest_is_told_until_it_is_settled_also_while_it_waits_to_come_again() {
         let minutes = Arc::new(Minutes::default());
         let clock: Arc<dyn Clock> = Arc::<Minutes>::clone(&minutes);
         let units = InHand::default();
-        let told = |minute: i64| {
-            minutes.0.store(minute, Ordering::SeqCst);
-            let figures = units.figures(clock.now());
-            (figures[UNSETTLED], figures.get(OLDEST).copied())
-        };
+        let told = |minute| told(&units, &minutes, minute);
+        let _taking = units.taking(Lane::Live, clock.now());
         assert_eq!(told(0), (0, None));
         let young = units.take(&unit(2, 700), &clock);
         let old = units.take(&unit(1, 300), &clock);
@@ -187,5 +227,22 @@ mod tests {
         drop(young);
         assert_eq!(told(18), (1, Some(700)));
         assert_eq!(told(19), (0, None));
+    }
+
+    #[test]
+    fn what_was_handed_back_is_told_for_as_long_as_nothing_is_taken() {
+        let minutes = Arc::new(Minutes::default());
+        let clock: Arc<dyn Clock> = Arc::<Minutes>::clone(&minutes);
+        let units = InHand::default();
+        let told = |minute| told(&units, &minutes, minute);
+        let taking = units.taking(Lane::Live, clock.now());
+        drop(units.take(&unit(1, 300), &clock));
+        drop(taking);
+        // A gate is closed for hours; the other lane's is not.
+        let _bulk = units.taking(Lane::Bulk, clock.now());
+        assert_eq!(told(200), (1, Some(300)));
+        let _taking = units.taking(Lane::Live, clock.now());
+        assert_eq!(told(209), (1, Some(300)));
+        assert_eq!(told(210), (0, None));
     }
 }

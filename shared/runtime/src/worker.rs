@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+mod heavy;
 mod log;
 mod poison;
 mod verdict;
@@ -184,6 +185,7 @@ impl Worker {
             .await
             .map_err(|lost| Trouble::of_broker(lost.to_string()))?;
         self.outages.connected(self.lane);
+        let _taking = self.in_hand.taking(self.lane, self.clock.now());
         let mut running = JoinSet::new();
         let mut weight = Weight::of(self.handler.stage());
         let ended = loop {
@@ -242,7 +244,7 @@ impl Worker {
         })
     }
 
-    /// How it ended, and what the unit weighed when it was sent on.
+    /// How it ended, and what the unit's rows weighed once they were read.
     async fn process(&self, incoming: Incoming) -> Result<(Ended, usize), LinkLost> {
         let Incoming {
             message, delivery, ..
@@ -285,13 +287,16 @@ impl Worker {
             Ok(Standing { .. }) => self.judge(unit, &message, &copy).await,
             Err(error) => Err(error.into()),
         };
+        let judged = match judged {
+            Ok(verdict) => self.lightened(verdict).await.map_err(Outage::from),
+            Err(outage) => Err(outage),
+        };
         match judged {
-            Ok(mut verdict) => {
+            Ok((mut verdict, grown)) => {
                 for parked in &mut verdict.park {
                     parked.job = Some(job.clone());
                 }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
-                let grown = verdict.row_bytes();
                 let ended = self.carry_out(verdict, &copy, delivery).await?;
                 if matches!(ended, Ended::Settled) && !comes_again {
                     held.settled();

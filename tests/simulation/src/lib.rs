@@ -32,6 +32,10 @@ mod explain;
 #[cfg(test)]
 mod gaps;
 #[cfg(test)]
+mod grown;
+#[cfg(test)]
+mod in_hand;
+#[cfg(test)]
 mod invisible;
 #[cfg(test)]
 mod jobs;

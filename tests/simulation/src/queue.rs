@@ -18,6 +18,8 @@ use ports::stores::{StoreError, TicketStore};
 use crate::chance::Chance;
 
 const STEP_MS: u64 = 20;
+/// `RabbitMQ` 4 closes the channel on which a larger body comes.
+const MAX_BODY: usize = 16 << 20;
 
 /// The units that the reader has published, and those that were not what they were before.
 #[derive(Default)]
@@ -120,6 +122,10 @@ impl Queue for SimQueue {
         self.units.leaves(message);
         self.chance.delay(STEP_MS).await;
         self.units.arrives(message);
+        if message.body.len() > MAX_BODY {
+            self.chance.note(format!("{} is too large", message.id));
+            return Err(lost().into());
+        }
         if self.chance.fault(|rates| rates.publish_refused) {
             self.chance
                 .note(format!("publish to {} refused", to.name()));

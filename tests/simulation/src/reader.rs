@@ -52,6 +52,7 @@ mod chunks;
 mod heavy;
 mod nameless;
 mod position;
+mod retries;
 mod window;
 
 /// More than two units of them.
@@ -497,16 +498,25 @@ impl Bench {
     /// Counts every unit that is published, but loses the first copy of the unit of each of these
     /// positions in the order of arrival.
     fn counts_all_but(&self, lost: &[usize]) -> JoinHandle<Vec<Envelope>> {
+        self.counts(lost, None)
+    }
+
+    /// The same; with a time, one unit after the other is counted, and each takes so long.
+    fn counts(&self, lost: &[usize], each: Option<Duration>) -> JoinHandle<Vec<Envelope>> {
         let lost = lost.iter().copied().collect::<BTreeSet<_>>();
         let queue = self.embedded.queue();
         let jobs = Arc::clone(&self.embedded.stores().jobs);
         let clock = Arc::clone(&self.clock);
         started(async move {
             let filter = QueueName::new(Stage::Filter, Lane::Bulk);
-            let mut units = queue.subscribe(filter, 100).await.unwrap();
+            let at_a_time = if each.is_some() { 1 } else { 100 };
+            let mut units = queue.subscribe(filter, at_a_time).await.unwrap();
             let mut seen = 0;
             loop {
                 let incoming = units.next().await.unwrap();
+                if let Some(each) = each {
+                    tokio::time::sleep(each).await;
+                }
                 let unit = Envelope::decode(&incoming.message.body).unwrap();
                 incoming.delivery.ack().await.unwrap();
                 seen += 1;

@@ -11,6 +11,7 @@ use domain::settings::Settings;
 use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
+use futures::future::try_join_all;
 use ports::queue::LinkLost;
 use ports::stores::{
     Gap, OLDEST, ParkedFilter, PollState, Report, SILENT, StreamState, UNSETTLED, WorkerState,
@@ -26,7 +27,7 @@ use crate::views::{
 
 /// The jobs that are shown.
 const JOBS: usize = 20;
-/// How many jobs are looked through for those that failed and for the hours of live changes.
+/// How many jobs are looked through for those that have come to their end.
 pub(super) const HISTORY: usize = 500;
 /// How many unreadable records are told apart by object.
 const UNREADABLE: usize = 1_000;
@@ -34,8 +35,7 @@ const UNREADABLE: usize = 1_000;
 pub(super) const WORKERS: [&str; 4] = ["listener", "filter", "permission", "loader"];
 /// How long nothing may be heard of the stream: Salesforce keeps events for 72 hours.
 pub(super) const LATE: Duration = Duration::from_secs(48 * 3_600);
-/// In microseconds.
-const HOUR: i64 = 3_600_000_000;
+const HOUR: Duration = Duration::from_secs(3_600);
 const DAY: Duration = Duration::from_secs(24 * 3_600);
 /// The three stages with the worker of each.
 const STAGES: [(Stage, &str); 3] = [
@@ -66,6 +66,8 @@ impl Operations {
         let parked = stores.parked.counts().await?;
         let last_sync_all = stores.jobs.newest(JobKind::SyncAll).await?;
         let jobs = stores.jobs.list(HISTORY).await?;
+        let jobs = with_last_sync_all(jobs, last_sync_all.as_ref());
+        let live = self.live_jobs(now).await?;
 
         let waiting_for = waiting_for(&Seen {
             stream: stream.as_ref(),
@@ -76,7 +78,7 @@ impl Operations {
             gaps: open_gaps.len(),
         });
         let revision = stores.settings.current().await?;
-        let windows = windows(&revision.settings, workers.get("listener"), &jobs, now);
+        let windows = windows(&revision.settings, workers.get("listener"), &live, now);
         let mut troubles = Vec::new();
         let mut tell = |about, messages: Vec<String>| {
             let told = messages.into_iter();
@@ -99,10 +101,7 @@ impl Operations {
             of_parked(&parked).into_iter().collect(),
         );
         tell(TroubleKind::Gap, self.of_gaps(&open_gaps).await?);
-        tell(
-            TroubleKind::Job,
-            of_jobs(&jobs, last_sync_all.as_ref(), now),
-        );
+        tell(TroubleKind::Job, of_jobs(&jobs, &unfinished, now));
         let at_rest = waiting_for.is_empty();
         let reason = match (troubles.is_empty(), at_rest) {
             (false, _) => {
@@ -127,8 +126,8 @@ impl Operations {
             .get(&FailureKind::Unreadable)
             .map_or(0, |all| all.saturating_sub(told_apart));
         let out_of_reach = in_queues.is_err() || out_of_reach(&workers, now);
-        let live = stores.jobs.get(&JobId::live(now)).await?;
         let in_queues = in_queues.ok();
+        let this_hour = JobId::live(now);
         Ok(StatusView {
             verdict: if troubles.is_empty() {
                 Verdict::Healthy
@@ -184,8 +183,11 @@ impl Operations {
                 .filter(|job| job.kind != JobKind::Live)
                 .map(|job| JobView::of(job, now))
                 .collect(),
-            live: live.map(|job| JobView::of(&job, now)),
-            hours: hours(&jobs, now),
+            live: live
+                .iter()
+                .find(|job| job.id == this_hour)
+                .map(|job| JobView::of(job, now)),
+            hours: hours(&live, now),
         })
     }
 }
@@ -211,6 +213,15 @@ impl Operations {
             waiting: self.queue.waiting().await?,
             dead: self.queue.dead_count().await?,
         })
+    }
+
+    /// The jobs of live changes of this hour and of the 24 before it. They are asked for by their
+    /// ids, because any number of other jobs may be newer.
+    async fn live_jobs(&self, now: Timestamp) -> Result<Vec<Job>, OpsError> {
+        let hours = (0..=24).map(|ago| JobId::live(now.before(HOUR * ago)));
+        let jobs = hours.map(|id| async move { self.stores.jobs.get(&id).await });
+        let jobs = try_join_all(jobs).await?;
+        Ok(jobs.into_iter().flatten().collect())
     }
 
     /// Open gaps, and those that nobody fills any more.
@@ -375,16 +386,14 @@ fn polls_to_come(
 fn windows(
     settings: &Settings,
     listener: Option<&Report>,
-    jobs: &[Job],
+    live: &[Job],
     now: Timestamp,
 ) -> Option<WindowsView> {
     if settings.frequency == Frequency::RealTime {
         return None;
     }
     let since = now.before(DAY);
-    let recent = jobs
-        .iter()
-        .filter(|job| job.kind == JobKind::Live && job.requested >= since);
+    let recent = live.iter().filter(|job| job.requested >= since);
     Some(WindowsView {
         frequency: settings.frequency.to_string(),
         next: figure(listener, figures::NEXT_WINDOW).map(Timestamp::from_micros),
@@ -395,13 +404,14 @@ fn windows(
 }
 
 /// The live jobs, each of one hour, as the last 24 hours; an hour without a job had no change.
-fn hours(jobs: &[Job], now: Timestamp) -> Vec<HourView> {
-    let hour_of = |at: Timestamp| at.as_micros().div_euclid(HOUR);
+fn hours(live: &[Job], now: Timestamp) -> Vec<HourView> {
+    let micros = i64::try_from(HOUR.as_micros()).unwrap_or(i64::MAX);
+    let hour_of = |at: Timestamp| at.as_micros().div_euclid(micros);
     let this_hour = hour_of(now);
     let mut hours: BTreeMap<i64, HourView> = (this_hour - 23..=this_hour)
         .map(|hour| {
             let empty = HourView {
-                from: Timestamp::from_micros(hour * HOUR),
+                from: Timestamp::from_micros(hour * micros),
                 read: 0,
                 sent: 0,
                 parked: 0,
@@ -409,7 +419,7 @@ fn hours(jobs: &[Job], now: Timestamp) -> Vec<HourView> {
             (hour, empty)
         })
         .collect();
-    for job in jobs.iter().filter(|job| job.kind == JobKind::Live) {
+    for job in live {
         let Some(view) = hours.get_mut(&hour_of(job.requested)) else {
             continue;
         };
@@ -519,12 +529,18 @@ fn counted(number: u64, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// The newest jobs, and the last sync-all, of which any number of others may be newer.
+pub(super) fn with_last_sync_all(mut jobs: Vec<Job>, last: Option<&Job>) -> Vec<Job> {
+    let left_out = last.filter(|last| jobs.iter().all(|job| job.id != last.id));
+    jobs.extend(left_out.cloned());
+    jobs
+}
+
 /// A job that failed is no trouble any more once a sync-all that was asked for later has brought
 /// everything over.
-fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<String> {
+fn of_jobs(jobs: &[Job], unfinished: &[Job], now: Timestamp) -> Vec<String> {
     let made_good = jobs
         .iter()
-        .chain(last_sync_all)
         .filter(|job| job.kind == JobKind::SyncAll)
         .filter(|job| {
             matches!(
@@ -543,7 +559,7 @@ fn of_jobs(jobs: &[Job], last_sync_all: Option<&Job>, now: Timestamp) -> Vec<Str
         };
         Some(format!("{} {how}: {why}", job.id))
     });
-    let held = jobs.iter().filter(|job| !job.is_over()).filter_map(|job| {
+    let held = unfinished.iter().rev().filter_map(|job| {
         if job.is_stalled(now) {
             return Some(format!(
                 "{} is stalled: nothing has come of it for {} min, {} units are on their way",

@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use domain::ObjectKind;
 use domain::job::{BULK_PAGE, Cursor, Statement};
-use domain::unit::{Cause, UnitRecord};
+use domain::unit::{Cause, Lane, UnitRecord};
 use domain::{Row, Ticket};
 use ports::source::{BulkPage, BulkQueryId, BulkState, Source, SourceError};
+use runtime::worker::Outage;
 use tokio::time::Instant;
 
 use super::before::Before;
@@ -20,10 +21,11 @@ use super::cut::{self, Cutter};
 use super::plan;
 use super::publish::{Batch, Reading, Units};
 use super::trouble::Trouble;
+use crate::publish::has_room;
 
 /// Rows taken from a page at a time: they may be large.
 const PIECE: usize = 50;
-/// Batches published in a turn.
+/// Batches published in a turn, at most.
 const BATCHES: usize = 5;
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LAST_PAUSE: Duration = Duration::from_secs(30);
@@ -104,7 +106,15 @@ impl Query {
                 None => return Ok(Turn::Waits),
             },
         };
-        for _ in 0..BATCHES {
+        for batch in 0..BATCHES {
+            // A turn began with room in the lane, and other jobs have to find some after it.
+            if batch > 0
+                && !has_room(reading.active, Lane::Bulk)
+                    .await
+                    .map_err(Outage::Other)?
+            {
+                break;
+            }
             let source = &*reading.active.listener.source;
             let begin = reading.progress.cursor.clone();
             let units = results.batch(source).await?;

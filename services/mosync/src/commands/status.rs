@@ -256,7 +256,7 @@ fn stage(stage: &StageView) -> String {
             ready.map_or_else(|| "an unknown number".to_owned(), |ready| ready.to_string())
         ),
         (None, Some(0)) => format!("{name} none"),
-        (None, Some(ready)) => format!("{name} unknown ({ready} queued, none taken yet)"),
+        (None, Some(ready)) => format!("{name} unknown ({ready} queued, none in hand)"),
         (None, None) => format!("{name} unknown"),
     }
 }

@@ -9,7 +9,7 @@ use console::api::{Keys, Server};
 use console::{Console, Operations, token};
 use domain::failure::FailureKind;
 use domain::filter::FieldTypes;
-use domain::job::{Job, JobId, JobKind, JobScope};
+use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use domain::parked::Parked;
 use domain::settings::Settings;
 use domain::tally::{Count, Tally};
@@ -116,6 +116,18 @@ impl Desk {
         let job = Job::queued(id, kind, JobScope::Everything, self.now());
         self.stores.jobs.create(&job).await.unwrap();
         job
+    }
+
+    /// More newer jobs, all of them over, than are looked through.
+    pub(crate) async fn many_small_jobs(&self) {
+        self.pass(1);
+        for number in 0..505 {
+            let retry = self.job(JobKind::Retry, &number.to_string()).await;
+            let cancelled = SalesforceStatus::Cancelled;
+            let jobs = &self.stores.jobs;
+            let moved = jobs.transition(&retry.id, cancelled, self.now(), None);
+            moved.await.unwrap();
+        }
     }
 
     pub(crate) async fn stored(&self, id: &JobId) -> Job {

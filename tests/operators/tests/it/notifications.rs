@@ -353,6 +353,35 @@ async fn a_job_that_ends_is_told_once_with_its_summary() {
     assert!(!of("has failed").contains("4711") && !of("has failed").contains("Geheim"));
 }
 
+/// A full load takes hours, and meanwhile parked records are taken up again.
+#[tokio::test]
+async fn a_load_that_fails_and_a_job_that_is_held_are_told_behind_however_many_other_jobs() {
+    let office = Office::open().await;
+    let desk = &office.desk;
+    let jobs = &desk.stores.jobs;
+    let load = desk.job(JobKind::SyncAll, "load").await;
+    let held = desk.job(JobKind::Backfill, "held").await;
+    desk.many_small_jobs().await;
+    let pause = Pause {
+        since: desk.now(),
+        by: PausedBy::Person,
+        why: "lunch".to_owned(),
+        until: None,
+    };
+    jobs.pause(&held.id, &pause).await.unwrap();
+    let failed = SalesforceStatus::Failed;
+    let moved = jobs.transition(&load.id, failed, desk.now(), Some("no access"));
+    moved.await.unwrap();
+    office.rounds(360).await;
+    let told = office.told().await.into_iter();
+    let told = told.map(|(matter, event, _)| (matter, event));
+    let expected = [
+        (Matter::JobFailed, Event::Happened),
+        (Matter::JobsPaused, Event::Opened),
+    ];
+    assert_eq!(told.collect::<BTreeSet<_>>(), expected.into());
+}
+
 #[tokio::test]
 async fn a_job_that_leaves_records_parked_says_so_and_where_they_are() {
     let office = Office::open().await;

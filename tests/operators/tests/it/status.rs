@@ -111,13 +111,45 @@ async fn the_last_sync_all_is_told_behind_however_many_other_jobs() {
     for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
         end(&sync_all.id, to).await;
     }
-    for number in 0..505 {
-        let retry = desk.job(JobKind::Retry, &number.to_string()).await;
-        end(&retry.id, SalesforceStatus::Cancelled).await;
-    }
+    desk.many_small_jobs().await;
     let status = desk.ops.status().await.unwrap();
     let last = status.last_sync_all.expect("there is one");
     assert_eq!(last.id, sync_all.id.to_string());
+}
+
+#[tokio::test]
+async fn troubles_and_hours_are_told_behind_however_many_other_jobs() {
+    let desk = at_rest().await;
+    let jobs = &desk.stores.jobs;
+    let (live, now) = (JobId::live(desk.now()), desk.now());
+    let index = jobs.open_live_unit(&live, now).await.unwrap();
+    let mut tally = Tally::default();
+    tally.add_many(ObjectKind::Account, Count::Read, 7);
+    tally.add_many(ObjectKind::Account, Count::Updated, 7);
+    jobs.count(&live, index, None, &tally, now).await.unwrap();
+    let held = desk.job(JobKind::Backfill, "held").await;
+    let pause = Pause {
+        since: now,
+        by: PausedBy::Person,
+        why: "lunch".to_owned(),
+        until: None,
+    };
+    jobs.pause(&held.id, &pause).await.unwrap();
+    let load = desk.job(JobKind::SyncAll, "all").await;
+    let failed = SalesforceStatus::Failed;
+    let moved = jobs.transition(&load.id, failed, now, Some("no access"));
+    moved.await.unwrap();
+
+    desk.many_small_jobs().await;
+    let status = desk.ops.status().await.unwrap();
+    let troubles = status.troubles.iter().map(|trouble| &trouble.message);
+    let expected = [
+        format!("{} has failed: no access", load.id),
+        format!("{} is paused: lunch", held.id),
+    ];
+    assert_eq!(troubles.collect::<Vec<_>>(), expected.each_ref());
+    let hour = status.hours.last().unwrap();
+    assert_eq!((hour.read, hour.sent), (7, 7));
 }
 
 #[tokio::test]

@@ -857,6 +857,9 @@ async fn lag_and_queues_are_those_of_the_api() {
     use domain::unit::{Lane, QueueName};
     use ports::stores::{OLDEST, UNSETTLED};
     let desk = Desk::open();
+    let browser = Browser::of(&desk, VIEWER).await;
+    let lag = async || figure(&browser.page("/sync-status").await, "Lag");
+    assert_eq!(lag().await, "none");
     let began = desk.now();
     desk.pass(75);
     let report = Report {
@@ -871,6 +874,7 @@ async fn lag_and_queues_are_those_of_the_api() {
     };
     let reports = &desk.stores.reports;
     reports.report("loader", &report).await.unwrap();
+    assert_eq!(lag().await, "1 min 15 s");
     for (number, stage) in [(1, Stage::Load), (2, Stage::Filter), (3, Stage::Load)] {
         let message = ports::queue::Message {
             id: format!("m-{number}"),
@@ -881,13 +885,22 @@ async fn lag_and_queues_are_those_of_the_api() {
         let queue = QueueName::new(stage, Lane::Live);
         desk.queue.publish(queue, &message).await.unwrap();
     }
-    let browser = Browser::of(&desk, VIEWER).await;
     let page = browser.page("/sync-status").await;
-    assert_eq!(figure(&page, "Lag"), "1 min 15 s");
     assert_eq!(figure(&page, "Units in queues"), "3");
     let api = browser.door.get("/api/v1/status").await.json();
     assert_eq!(api["queues"]["load.live"], 2);
     assert_eq!(api["stages"][2]["oldest_age_s"], 75);
+    // Nobody has looked at what is before the filter; and then nobody at anything.
+    assert_eq!(lag().await, "1 min 15 s or more");
+    let anew = Report {
+        figures: [].into(),
+        ..report
+    };
+    reports.report("loader", &anew).await.unwrap();
+    assert_eq!(lag().await, "not known");
+    let page = browser.page("/sync-status").await;
+    let untold = "data-column=\"Oldest\">not known";
+    assert_eq!(page.matches(untold).count(), 2);
 }
 
 #[tokio::test]

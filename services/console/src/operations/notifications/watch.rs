@@ -8,11 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use domain::error_group::ErrorGroup;
 use domain::failure::FailureKind;
+use domain::job::JobKind;
 use domain::notification::{Board, Condition, Finding, Matter, plain};
 use domain::{ObjectKind, Timestamp};
 use ports::stores::{Gap, GapCause, LOST_FIELDS, ParkedFilter, StoreError, StreamState};
 
-use crate::operations::status::{HISTORY, LATE};
+use crate::operations::status::{HISTORY, LATE, with_last_sync_all};
 use crate::{Operations, wording};
 use jobs::{of_ended_jobs, of_held_jobs};
 use workers::{of_quota, of_workers};
@@ -38,7 +39,10 @@ impl Operations {
         let gaps = stores.position.gaps().await?;
         let stream = stores.position.stream(&self.topic).await?;
         let parked = stores.parked.counts().await?;
+        let unfinished = stores.jobs.unfinished().await?;
+        let last_sync_all = stores.jobs.newest(JobKind::SyncAll).await?;
         let jobs = stores.jobs.list(HISTORY).await?;
+        let jobs = with_last_sync_all(jobs, last_sync_all.as_ref());
         let permissions = stores.permissions.latest().await?;
         let lost = self.lost_fields().await?;
 
@@ -64,8 +68,8 @@ impl Operations {
         finding
             .conditions
             .extend(of_workers(&workers, &settings, !lost.is_empty(), now));
-        finding.conditions.extend(of_quota(&workers, &jobs));
-        finding.conditions.extend(of_held_jobs(&jobs, now));
+        finding.conditions.extend(of_quota(&workers, &unfinished));
+        finding.conditions.extend(of_held_jobs(&unfinished, now));
         if let Some(leaving) = permissions.leaving(now) {
             finding.conditions.push(Condition {
                 key: "permissions_expiring".to_owned(),

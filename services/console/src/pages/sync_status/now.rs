@@ -9,23 +9,21 @@ use crate::pages::parts::pager::address;
 use crate::pages::parts::table::number;
 use crate::pages::parts::{badge, bar, card, empty, table, time};
 use crate::pages::{fault, job, words};
-use crate::views::{ApiView, StatusView, TroubleKind, TroubleView};
+use crate::views::{ApiView, StageView, StatusView, TroubleKind, TroubleView};
+
+/// Instead of an age.
+const NOT_KNOWN: &str = "not known";
 
 /// What moves all the time.
 pub(super) fn figures(status: &StatusView) -> Markup {
     let hour = status.hours.last();
     let rate = status.live.as_ref().and_then(|job| job.per_second);
-    let lag = status
-        .stages
-        .iter()
-        .filter_map(|stage| stage.oldest_age_s)
-        .max();
     let queued = status.queues.as_ref().map(|queues| queues.values().sum());
     html! {
         (card::figures(&[
             ("Changes/s this hour", rate.map_or_else(|| "0.0".to_owned(), |rate| format!("{rate:.1}"))),
             ("Changes this hour", number(hour.map_or(0, |hour| hour.read))),
-            ("Lag", lag.map_or_else(|| "none".to_owned(), |lag| time::long(Duration::from_secs(lag)))),
+            ("Lag", lag(status)),
             ("Units in queues", table::number_or_unknown(queued)),
             ("Waiting to be retried", table::number_or_unknown(status.waiting_to_retry)),
             ("Parked records", number(status.parked.values().sum())),
@@ -36,6 +34,24 @@ pub(super) fn figures(status: &StatusView) -> Markup {
             None => p.quiet { "The org's API allowance is not known yet." }
         }
     }
+}
+
+/// How old the oldest unit on its way is, as far as the stages know.
+fn lag(status: &StatusView) -> String {
+    let known = status.stages.iter().filter_map(|stage| stage.oldest_age_s);
+    let known = known.max().map(Duration::from_secs);
+    let some_untold = status.stages.iter().any(is_untold);
+    match known {
+        Some(known) if some_untold => format!("{} or more", time::long(known)),
+        Some(known) => time::long(known),
+        None if some_untold || status.waiting_to_retry != Some(0) => NOT_KNOWN.to_owned(),
+        None => "none".to_owned(),
+    }
+}
+
+/// Whether units are before the stage whose age nobody knows, or may be.
+fn is_untold(stage: &StageView) -> bool {
+    stage.oldest_age_s.is_none() && stage.ready != Some(0)
 }
 
 fn allowance(api: &ApiView) -> Markup {
@@ -122,7 +138,13 @@ pub(super) fn way(status: &StatusView) -> Markup {
             html! { (words::stage(stage.stage)) },
             html! { (table::number_or_unknown(stage.ready)) },
             html! { (number(stage.unsettled)) },
-            html! { (age.map_or_else(|| "–".to_owned(), time::long)) },
+            html! {
+                @match age {
+                    Some(age) => (time::long(age)),
+                    None if is_untold(stage) => (NOT_KNOWN),
+                    None => "–",
+                }
+            },
         ]
     });
     table::table(

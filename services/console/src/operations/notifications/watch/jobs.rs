@@ -13,10 +13,9 @@ use super::{LINES, count_of, in_words};
 const MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// Jobs of which nothing comes, and those that somebody holds.
-pub(super) fn of_held_jobs(jobs: &[Job], now: Timestamp) -> Vec<Condition> {
-    let unfinished = || jobs.iter().filter(|job| !job.is_over());
-    let stalled = unfinished().filter(|job| job.is_stalled(now));
-    let held = unfinished().filter(|job| {
+pub(super) fn of_held_jobs(unfinished: &[Job], now: Timestamp) -> Vec<Condition> {
+    let stalled = unfinished.iter().filter(|job| job.is_stalled(now));
+    let held = unfinished.iter().filter(|job| {
         let pause = job.paused.as_ref();
         pause.is_some_and(|pause| pause.by == PausedBy::Person)
     });

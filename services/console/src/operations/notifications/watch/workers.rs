@@ -88,13 +88,12 @@ pub(super) fn of_workers(
 }
 
 /// What waits for the org's API allowance.
-pub(super) fn of_quota(workers: &BTreeMap<String, Report>, jobs: &[Job]) -> Vec<Condition> {
+pub(super) fn of_quota(workers: &BTreeMap<String, Report>, unfinished: &[Job]) -> Vec<Condition> {
     let until = |name: &str| {
         let figure = workers.get("listener")?.figures.get(name).copied()?;
         Some(Timestamp::from_micros(figure))
     };
-    let held = jobs.iter().filter(|job| !job.is_over());
-    let mut held = held.filter_map(|job| {
+    let mut held = unfinished.iter().filter_map(|job| {
         let pause = job.paused.as_ref()?;
         (pause.by == PausedBy::Quota).then_some(pause.until)
     });
