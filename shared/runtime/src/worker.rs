@@ -1,7 +1,7 @@
 //! The loop that every worker runs: take a unit, let the handler judge it, publish, record, settle.
 //!
 //! A handler returns a [`Verdict`]; only this loop settles deliveries, always in the same order:
-//! publish with confirm, park, count, settle. Each step is safe to repeat, so being killed between
+//! park, publish with confirm, count, settle. Each step is safe to repeat, so being killed between
 //! any two of them costs a redelivery and nothing else.
 
 use std::sync::Arc;
@@ -332,12 +332,17 @@ impl Worker {
         copy: &UnitCopy,
         delivery: Box<dyn Delivery>,
     ) -> Result<Ended, LinkLost> {
+        // Before the rest goes on: counted further on, a unit that comes again after a kill is looked
+        // at no more.
+        if let Err(error) = self.park(&verdict).await {
+            return Ok(Ended::Outage(Outage::from(error).into()));
+        }
         for (to, unit) in &verdict.publish {
             if let Err(reason) = publish(&*self.queue, *to, unit).await {
                 return Ok(Ended::Outage(Trouble::of_broker(reason)));
             }
         }
-        if let Err(error) = self.record(&verdict, copy).await {
+        if let Err(error) = self.count(&verdict, copy).await {
             return Ok(Ended::Outage(Outage::from(error).into()));
         }
         match verdict.settle {
@@ -358,7 +363,7 @@ impl Worker {
         Ok(Ended::Settled)
     }
 
-    async fn record(&self, verdict: &Verdict, copy: &UnitCopy) -> Result<(), StoreError> {
+    async fn park(&self, verdict: &Verdict) -> Result<(), StoreError> {
         if !verdict.park.is_empty() {
             self.stores.parked.park(&verdict.park).await?;
             self.log_parked(&verdict.park).await?;
@@ -367,6 +372,10 @@ impl Worker {
         if !records.is_empty() {
             self.stores.parked.clear(records, *version).await?;
         }
+        Ok(())
+    }
+
+    async fn count(&self, verdict: &Verdict, copy: &UnitCopy) -> Result<(), StoreError> {
         if let Some(counted) = &verdict.count {
             let copy = (self.lane == Lane::Bulk).then_some(copy);
             let first = self

@@ -117,10 +117,9 @@ async fn handled(ids: &[SalesforceId]) -> (Embedded, Option<Envelope>) {
         () = worker.run(stop.clone()) => None,
         unit = async {
             let incoming = passed_on.next().await.unwrap();
-            // Published before anything is parked: lets the worker come to that.
-            while stores.parked.list(&ParkedFilter::default(), None, 1).await.unwrap().is_empty() {
-                tokio::time::sleep(Duration::from_millis(10)).await;
-            }
+            // A worker that were killed now would not come to it any more.
+            let parked = stores.parked.list(&ParkedFilter::default(), None, 1).await.unwrap();
+            assert!(!parked.is_empty(), "published before it was parked");
             Envelope::decode(&incoming.message.body).unwrap()
         } => Some(unit),
         () = tokio::time::sleep(Duration::from_secs(60)) => None,
