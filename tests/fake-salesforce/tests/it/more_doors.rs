@@ -476,7 +476,7 @@ async fn doors_that_clients_look_for_before_their_work_are_there() {
         assert_eq!(status, StatusCode::OK, "{version}");
     }
     let (status, error) = door.get("/services/data/v39.0/limits/").await;
-    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(status, StatusCode::GONE);
     assert_eq!(error[0]["errorCode"], "UNSUPPORTED_API_VERSION");
 
     let (status, bulk_1) = door.get("/services/async/59.0/job").await;

@@ -428,6 +428,8 @@ async fn reading_in_bulk_that_waits_for_the_allowance_is_told_whoever_says_so() 
     office.round().await;
     assert_eq!(office.told().await, [quota(Event::Opened)]);
     is_told().await;
+    desk.pass(5);
+    office.round().await;
     office.rounds(120).await;
     let once = [quota(Event::Opened), quota(Event::Closed)];
     assert_eq!(office.told().await, once);
@@ -444,6 +446,8 @@ async fn reading_in_bulk_that_waits_for_the_allowance_is_told_whoever_says_so() 
     office.round().await;
     assert_eq!(office.told().await[2..], [quota(Event::Opened)]);
     is_told().await;
+    desk.pass(5);
+    office.round().await;
     let resumed = jobs.resume(&job.id, PausedBy::Quota, desk.now()).await;
     assert!(resumed.unwrap());
     office.rounds(120).await;

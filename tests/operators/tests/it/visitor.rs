@@ -1,7 +1,7 @@
 //! Somebody with a browser: pages over real HTTP, with a session's cookie, and their forms sent as a
 //! browser sends them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use async_trait::async_trait;
 use console::api::Keys;
@@ -60,6 +60,15 @@ pub(crate) async fn permit(desk: &Desk, users: &[SalesforceId]) {
         .map(|user| (*user, [grant("mOS_User")].into()))
         .collect();
     holders.insert(record(ObjectKind::User, 1), [grant("mOS_Admin")].into());
+    hold(desk, holders).await;
+}
+
+/// Nobody holds a permission set any more.
+pub(crate) async fn forbid(desk: &Desk) {
+    hold(desk, BTreeMap::new()).await;
+}
+
+async fn hold(desk: &Desk, holders: BTreeMap<SalesforceId, BTreeSet<Grant>>) {
     let latest = desk.stores.permissions.latest().await.unwrap();
     let snapshot = PermissionSnapshot {
         number: latest.number + 1,

@@ -9,7 +9,7 @@ use domain::unit::Stage;
 use ports::Clock;
 use ports::stores::ParkedFilter;
 
-use super::window::{RECORDS, WAITING, deal, job_of, waiting};
+use super::window::{WAITING, deal, long_job, waiting};
 use super::{Bench, started};
 use crate::moves::until;
 
@@ -40,7 +40,7 @@ async fn retry_jobs(bench: &Bench) -> Vec<Job> {
 #[tokio::test(start_paused = true)]
 async fn parked_records_stay_while_those_taken_up_before_them_are_not_read() {
     let bench = Bench::new(26, 10_000).await;
-    job_of(&bench, JobKind::Backfill, RECORDS).await;
+    long_job(&bench).await;
     let listener = started(bench.listener());
     until("the lane is full", async || {
         waiting(&bench).await >= WAITING

@@ -13,7 +13,7 @@ use super::{Bench, started};
 use crate::moves::until;
 
 /// Of these, a hundred units.
-pub(super) const RECORDS: usize = 20_000;
+const RECORDS: usize = 20_000;
 /// What may wait in the lane: live changes share their workers with no more.
 pub(super) const WAITING: u64 = 40;
 /// What a turn of the reader adds to a lane that has room, at most.
@@ -30,11 +30,24 @@ pub(super) fn deal(number: usize) -> (ObjectKind, SalesforceId) {
 }
 
 /// A job of so many records that are named.
-pub(super) async fn job_of(bench: &Bench, kind: JobKind, records: usize) -> JobId {
+async fn retry_of(bench: &Bench, records: usize) -> JobId {
+    let kind = JobKind::Retry;
     let id = JobId::new(kind, uuid::Uuid::nil());
     let records = (0..records).map(deal).collect();
     let scope = JobScope::Records { records };
     let job = Job::queued(id.clone(), kind, scope, bench.clock.now());
+    bench.stores.jobs.create(&job).await.unwrap();
+    id
+}
+
+/// A job that reads a hundred units of deals, and nothing else.
+pub(super) async fn long_job(bench: &Bench) -> JobId {
+    add_deals(bench);
+    let id = JobId::new(JobKind::Backfill, uuid::Uuid::nil());
+    let scope = JobScope::Objects {
+        objects: [ObjectKind::Opportunity].into(),
+    };
+    let job = Job::queued(id.clone(), JobKind::Backfill, scope, bench.clock.now());
     bench.stores.jobs.create(&job).await.unwrap();
     id
 }
@@ -48,7 +61,7 @@ pub(super) async fn waiting(bench: &Bench) -> u64 {
 #[tokio::test(start_paused = true)]
 async fn the_reader_waits_while_the_lane_is_full() {
     let bench = Bench::new(24, 10_000).await;
-    let id = job_of(&bench, JobKind::Retry, RECORDS).await;
+    let id = long_job(&bench).await;
     let listener = started(bench.listener());
     until("the lane is full", async || {
         waiting(&bench).await >= WAITING
@@ -97,7 +110,7 @@ async fn a_long_load_leaves_room_for_a_younger_job() {
         waiting(&bench).await >= WAITING
     })
     .await;
-    let id = job_of(&bench, JobKind::Retry, 2_000).await;
+    let id = retry_of(&bench, 2_000).await;
     until("the younger job is over", async || {
         let units = waiting(&bench).await;
         assert!(units < WAITING + BATCH, "{units} units wait");
