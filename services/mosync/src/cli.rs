@@ -426,9 +426,6 @@ pub(crate) enum ParkedCommand {
     List {
         #[command(flatten)]
         configured: Configured,
-        /// By cause (what is shown without any of these)
-        #[arg(long, conflicts_with_all = ["all", "group"])]
-        groups: bool,
         /// Every record instead of the groups
         #[arg(long, conflicts_with = "group")]
         all: bool,
