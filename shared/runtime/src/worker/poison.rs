@@ -166,10 +166,7 @@ impl Worker {
         }
         let mut verdict = match wait {
             _ if is_read_again => Verdict::read_again(whole),
-            Some(wait) => Verdict {
-                settle: Settle::RetryAfter(wait, Box::new(whole)),
-                ..Verdict::left_to_another()
-            },
+            Some(wait) => Verdict::later(wait, whole),
             None => Verdict::finished(whole),
         };
         verdict.park = park;
