@@ -75,7 +75,6 @@ fn weight(record: &UnitRecord) -> usize {
 #[cfg(test)]
 mod tests {
     use domain::job::JobId;
-    use domain::tally::Tally;
     use domain::unit::{Cause, Lane};
     use domain::{Row, Timestamp};
 
@@ -97,26 +96,9 @@ mod tests {
                 entering: false,
             }
         };
-        let mut tally = Tally::default();
-        tally.add_many(ObjectKind::Opportunity, Count::Read, records as u64);
-        Envelope {
-            id: Envelope::id_of(&job, 0),
-            job,
-            index: 0,
-            generation: 0,
-            lane: Lane::Bulk,
-            org: SalesforceId::parse("00D000000000001").unwrap(),
-            published: Timestamp::default(),
-            rereads: 0,
-            attempts: 0,
-            outages: 0,
-            step: 0,
-            traceparent: String::new(),
-            ticket: None,
-            scoped: None,
-            records: (0..records).map(record).collect(),
-            tally,
-        }
+        let org = SalesforceId::parse("00D000000000001").unwrap();
+        let records = (0..records).map(record).collect();
+        Envelope::new(job, 0, Lane::Bulk, org, Timestamp::default(), records)
     }
 
     #[test]
