@@ -17,7 +17,9 @@ use ports::stores::{ParkedFilter, StoreError};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-use super::{About, Caller, MAX_PAGE, Operations, object_of, page_size, reason_of, record_of};
+use super::{
+    About, Caller, MAX_PAGE, Operations, object_of, page_size, pages, reason_of, record_of,
+};
 use crate::OpsError;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
@@ -223,23 +225,20 @@ impl Operations {
         &self,
         search: &ParkedSearch,
     ) -> impl Stream<Item = Result<Vec<ParkedView>, OpsError>> + Send + use<> {
-        let first = Some(ParkedSearch {
+        let first = ParkedSearch {
             limit: Some(MAX_PAGE),
             ..search.clone()
-        });
+        };
         let operations = self.clone();
-        futures::stream::try_unfold(first, move |search| {
+        pages(first, move |search| {
             let operations = operations.clone();
             async move {
-                let Some(search) = search else {
-                    return Ok(None);
-                };
                 let list = operations.parked(&search).await?;
                 let next = list.next.map(|after| ParkedSearch {
                     after: Some(after),
                     ..search
                 });
-                Ok(Some((list.records, next)))
+                Ok((list.records, next))
             }
         })
     }

@@ -10,7 +10,7 @@ use futures::Stream;
 
 pub(crate) use save::NOT_KNOWN;
 
-use super::{MAX_PAGE, Operations, page_size};
+use super::{MAX_PAGE, Operations, page_size, pages};
 use crate::OpsError;
 use crate::views::{
     PastSave, SaveSettings, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
@@ -63,14 +63,11 @@ impl Operations {
     /// All saves, newest first, read page by page as they are taken.
     pub fn all_saves(&self) -> impl Stream<Item = Result<Vec<PastSave>, OpsError>> + Send + use<> {
         let operations = self.clone();
-        futures::stream::try_unfold(Some(None), move |before: Option<Option<u64>>| {
+        pages(None, move |before: Option<u64>| {
             let operations = operations.clone();
             async move {
-                let Some(before) = before else {
-                    return Ok(None);
-                };
                 let page = operations.settings_history(before, Some(MAX_PAGE)).await?;
-                Ok(Some((page.revisions, page.next.map(Some))))
+                Ok((page.revisions, page.next.map(Some)))
             }
         })
     }
