@@ -87,7 +87,6 @@ impl Worker {
             .map(|record| self.poisoned(&unit, record))
             .collect::<Vec<_>>();
         for record in &bad {
-            tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
             unit.tally.add(record.object, Count::Parked);
         }
         let mut verdict = if unit.records.is_empty() {
@@ -127,7 +126,6 @@ impl Worker {
                 ..alone.clone()
             };
             let Ok(verdict) = self.guarded(alone, copy).await else {
-                tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
                 whole.tally.add(record.object, Count::Parked);
                 park.push(self.poisoned(&unit, record));
                 continue;
@@ -175,6 +173,7 @@ impl Worker {
     }
 
     fn poisoned(&self, unit: &Envelope, record: &UnitRecord) -> Parked {
+        tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
         let now = self.clock.now();
         let message = "mosync failed while handling this record".to_owned();
         let ticket = unit.ticket.unwrap_or(Ticket {
