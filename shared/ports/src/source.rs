@@ -6,6 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use domain::change::ChangeEvent;
 use domain::filter::FieldType;
+use domain::hex::hex;
 use domain::{ObjectKind, Row, SalesforceId};
 use serde::{Deserialize, Serialize};
 
@@ -167,7 +168,7 @@ impl ReplayId {
     /// As hexadecimal digits, for people and for stores.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        hex(&self.0)
     }
 }
 

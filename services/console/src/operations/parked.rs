@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::error_group::{Chains, ErrorGroup};
 use domain::failure::FailureKind;
+use domain::hex::hex;
 use domain::job::JobId;
 use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId};
@@ -546,11 +547,8 @@ fn group_of(parked: &Parked, chains: &Chains) -> String {
 /// Short enough to be typed; open and dismissed records of one cause share it.
 fn group_id(group: &ErrorGroup) -> String {
     let cause = format!("{:?}/{}/{}", group.stage, group.kind.name(), group.cause);
-    Sha256::digest(cause.as_bytes())
-        .iter()
-        .take(5)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digest = Sha256::digest(cause.as_bytes());
+    hex(digest.get(..5).unwrap_or_default())
 }
 
 fn group_view(group: ErrorGroup) -> GroupView {
