@@ -23,6 +23,7 @@ use std::sync::Arc;
 use domain::Timestamp;
 use domain::job::JobId;
 use domain::{ObjectKind, SalesforceId};
+use futures::Stream;
 use ports::Clock;
 use ports::courier::Courier;
 use ports::queue::Queue;
@@ -314,6 +315,26 @@ fn page_size(limit: Option<usize>) -> Result<usize, OpsError> {
             "limit {limit} is not a number from 1 to {MAX_PAGE}; leave it out for {PAGE}"
         ))),
     }
+}
+
+/// All pages, each read as it is taken: `page` answers what is on one, and where the next begins.
+fn pages<P, T, F>(
+    first: P,
+    page: impl Fn(P) -> F + Send,
+) -> impl Stream<Item = Result<Vec<T>, OpsError>> + Send
+where
+    P: Send,
+    F: Future<Output = Result<(Vec<T>, Option<P>), OpsError>> + Send,
+{
+    futures::stream::try_unfold(Some(first), move |from| {
+        let next = from.map(&page);
+        async move {
+            match next {
+                Some(next) => next.await.map(Some),
+                None => Ok(None),
+            }
+        }
+    })
 }
 
 /// A record by its id, whose first characters name the object.

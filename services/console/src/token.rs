@@ -1,7 +1,6 @@
 //! Tokens: made at random, kept as SHA-256, compared in constant time.
 
-use std::fmt::Write as _;
-
+use domain::hex::hex;
 use runtime::config::TokenHash;
 use sha2::{Digest as _, Sha256};
 use subtle::ConstantTimeEq as _;
@@ -35,17 +34,6 @@ pub fn hash_in_words(hash: &TokenHash) -> String {
 #[must_use]
 pub fn is(presented: &str, known: &TokenHash) -> bool {
     hash(presented).0.ct_eq(&known.0).into()
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        // Writing to a string does not fail.
-        if write!(text, "{byte:02x}").is_err() {
-            break;
-        }
-    }
-    text
 }
 
 #[cfg(test)]

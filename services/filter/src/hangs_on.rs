@@ -8,11 +8,9 @@ use domain::soql;
 use domain::unit::Envelope;
 use domain::{ObjectKind, Row, SalesforceId, Timestamp};
 use ports::source::{Source, SourceError};
-use runtime::readback::{self, Read, RelatedQuery};
+use runtime::readback::{self, MAX_GROUPS, Read, RelatedQuery};
 
-/// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
-const MAX_GROUPS: usize = 2_000;
-/// Few enough that their owners seldom make more groups than that.
+/// Few enough that their owners seldom make more groups than an answer may have.
 const IDS_PER_GROUPING: usize = 200;
 
 type Owners = BTreeMap<(ObjectKind, SalesforceId), BTreeSet<SalesforceId>>;

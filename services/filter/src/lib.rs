@@ -302,7 +302,6 @@ fn may_have_closed(cause: &Cause) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::tally::Tally;
     use domain::unit::Lane;
     use domain::{Row, Timestamp, Version};
 
@@ -328,23 +327,10 @@ mod tests {
             last_word: false,
             entering: false,
         };
+        let org = SalesforceId::parse("00D000000000001").unwrap();
         Envelope {
-            id: Envelope::id_of(&job, 0),
-            job,
-            index: 0,
-            generation: 0,
-            lane: Lane::Bulk,
-            org: SalesforceId::parse("00D000000000001").unwrap(),
-            published: READ,
-            rereads: 0,
-            attempts: 0,
-            outages: 0,
-            step: 0,
-            traceparent: String::new(),
             ticket: Some(ticket(Duration::ZERO, 1)),
-            scoped: None,
-            records: vec![record],
-            tally: Tally::default(),
+            ..Envelope::new(job, 0, Lane::Bulk, org, READ, vec![record])
         }
     }
 

@@ -52,33 +52,15 @@ async fn unit_of(
         generation,
         lane,
     } = place;
-    let mut tally = Tally::default();
-    for record in &records {
-        tally.add(record.object, Count::Read);
-    }
+    let now = active.listener.clock.now();
+    let mut unit = Envelope::new(job, index, lane, active.org, now, records);
     for (object, _, changes) in collapsed.iter() {
-        tally.add_many(object, Count::Read, changes);
+        unit.tally.add_many(object, Count::Read, changes);
     }
-    tally.merge(collapsed);
-    let id = Envelope::id_of(&job, index);
-    let unit = Envelope {
-        traceparent: traceparent(id),
-        id,
-        job,
-        index,
-        generation,
-        lane,
-        org: active.org,
-        published: active.listener.clock.now(),
-        rereads: 0,
-        attempts: 0,
-        outages: 0,
-        step: 0,
-        ticket,
-        scoped: None,
-        records,
-        tally,
-    };
+    unit.tally.merge(collapsed);
+    unit.generation = generation;
+    unit.ticket = ticket;
+    unit.traceparent = traceparent(unit.id);
     runtime::worker::publish(
         &*active.listener.queue,
         QueueName::new(Stage::Filter, lane),

@@ -27,7 +27,7 @@ use ports::stores::{Sending, Stores};
 use ports::target::{Target, TargetError};
 use runtime::gate::Gate;
 use runtime::readback::RulesInForce;
-use runtime::worker::{Handler, Outage, Settle, Verdict, Void};
+use runtime::worker::{Handler, Outage, Verdict, Void};
 use tokio::sync::watch;
 
 pub use circuit::Circuit;
@@ -308,13 +308,7 @@ fn conclude(
         let wait = stopped.map_or_else(|| rung(unit.attempts), |stopped| stopped.wait);
         // Only what mOS was too busy for uses up attempts; silence and pauses are nobody's fault.
         unit.attempts += u32::from(stopped.is_none());
-        Verdict {
-            publish: Vec::new(),
-            park: Vec::new(),
-            unpark: Void::default(),
-            count: None,
-            settle: Settle::RetryAfter(wait, Box::new(one_step_on(unit))),
-        }
+        Verdict::later(wait, one_step_on(unit))
     };
     verdict.park = park;
     verdict
@@ -339,7 +333,8 @@ impl Handler for Loader {
         // The place first: what is looked at next must not grow old while the unit waits for it.
         let _permit = self.limiter.acquire(unit.lane).await;
         if self.circuit.is_stopped() {
-            return Ok(conclude_unsent(unit));
+            // Nothing was sent; it is taken up again when the gate lets it.
+            return Ok(Verdict::later(circuit::UNIT_WAIT, unit));
         }
         let now = self.stores.ticket.take().await?;
         let reason = why_not(&unit, ticket, now, self.max_age);
@@ -391,17 +386,6 @@ impl Handler for Loader {
             version: ticket.version,
         };
         Ok(verdict)
-    }
-}
-
-/// A unit of which nothing was sent, to be taken up again when the gate lets it.
-fn conclude_unsent(unit: Envelope) -> Verdict {
-    Verdict {
-        publish: Vec::new(),
-        park: Vec::new(),
-        unpark: Void::default(),
-        count: None,
-        settle: Settle::RetryAfter(circuit::UNIT_WAIT, Box::new(unit)),
     }
 }
 

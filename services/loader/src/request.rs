@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use domain::Version;
+use domain::hex::hex;
 use domain::mapping::Mapping;
 use domain::unit::{Envelope, UnitRecord};
 use ports::target::{Outcome, RejectCode, TargetError, Upsert};
@@ -322,9 +323,5 @@ fn idempotency_key(unit: &Envelope, round: Round, records: &[Upsert]) -> String 
         digest.update([u8::from(record.if_exists)]);
         digest.update(record.fields.get());
     }
-    digest
-        .finalize()
-        .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    hex(&digest.finalize())
 }

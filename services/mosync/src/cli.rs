@@ -6,8 +6,8 @@ use clap::{Args, Parser, Subcommand};
 
 /// Keeps mOS in step with a Salesforce org.
 ///
-/// Exit codes: 0 done, 1 failed or audit not clean, 2 configuration or usage, 3 a dependency out of
-/// reach.
+/// Exit codes: 0 done or healthy, 1 failed, degraded or audit not clean, 2 configuration or usage, 3 a
+/// dependency out of reach.
 #[derive(Debug, Parser)]
 #[command(name = "mosync", version)]
 pub(crate) struct Cli {
@@ -30,7 +30,7 @@ pub(crate) enum Command {
     Permission(Configured),
     /// Run the loader worker
     Loader(Configured),
-    /// Serve the API for operators alone
+    /// Serve the console alone: pages for people, and the API
     Console(Configured),
     /// Make a new token for the API, and the hash of it for the configuration
     ConsoleToken,
@@ -390,7 +390,7 @@ pub(crate) struct LogsArguments {
     /// At least this bad: info, warning or error
     #[arg(long)]
     pub(crate) level: Option<String>,
-    /// Of this topic: stream, gap, job, settings, permissions, mos, parked, dead, notify
+    /// Of this topic, such as stream, job, parked, salesforce or mos
     #[arg(long)]
     pub(crate) topic: Option<String>,
     /// With these words in its sentence
@@ -426,9 +426,6 @@ pub(crate) enum ParkedCommand {
     List {
         #[command(flatten)]
         configured: Configured,
-        /// By cause (what is shown without any of these)
-        #[arg(long, conflicts_with_all = ["all", "group"])]
-        groups: bool,
         /// Every record instead of the groups
         #[arg(long, conflicts_with = "group")]
         all: bool,

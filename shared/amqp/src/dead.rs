@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::hex::hex;
 use domain::unit::QueueName;
 use lapin::Channel;
 use lapin::message::BasicGetMessage;
@@ -160,8 +161,8 @@ fn id_of(death: &Death, body: &[u8]) -> String {
     digest.update(since.to_be_bytes());
     digest.update(body);
     let digest = digest.finalize();
-    let hex = digest.iter().take(8).map(|byte| format!("{byte:02x}"));
-    format!("without-id-{}", hex.collect::<String>())
+    let hash = hex(digest.get(..8).unwrap_or_default());
+    format!("without-id-{hash}")
 }
 
 /// Closes the channel, then waits until the queue shows again what the channel held: the broker

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use domain::hex::hex;
 use domain::unit::{Lane, QueueName};
 use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
 use lapin::types::{AMQPValue, FieldTable};
@@ -146,11 +147,7 @@ fn queues() -> Vec<QueueRow> {
 pub fn marker() -> String {
     let table = format!("{EXCHANGES:?}{:?}", queues());
     let digest = Sha256::digest(table.as_bytes());
-    let hash: String = digest
-        .iter()
-        .take(6)
-        .map(|byte| format!("{byte:02x}"))
-        .collect();
+    let hash = hex(digest.get(..6).unwrap_or_default());
     format!("mosync.topology.{hash}")
 }
 

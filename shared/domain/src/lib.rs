@@ -7,6 +7,7 @@ pub mod error_group;
 pub mod failure;
 pub mod filter;
 pub mod frequency;
+pub mod hex;
 pub mod id;
 pub mod job;
 pub mod load_soql;

@@ -1,14 +1,12 @@
 //! SOQL text: literals and id lists, within Salesforce's limits.
 
-use crate::id::SalesforceId;
-
 /// The longest text literal that a condition may hold, in characters (SOQL limits).
 pub const MAX_LITERAL: usize = 4_000;
 /// The longest query, in characters (SOQL limits).
 pub const MAX_QUERY: usize = 100_000;
-/// How many ids [`in_ids`] puts into one condition. A query travels in a URL, where Salesforce
-/// takes 16,384 bytes with all headers and a quoted id with its comma is 27 bytes once encoded;
-/// this leaves 5,000 bytes for the rest of the query.
+/// How many ids go into one condition. A query travels in a URL, where Salesforce takes 16,384 bytes
+/// with all headers and a quoted id with its comma is 27 bytes once encoded; this leaves 5,000 bytes
+/// for the rest of the query.
 pub const IDS_PER_CONDITION: usize = 400;
 
 /// How many bytes of a URL a query may fill, so that host, path and headers find room beside it.
@@ -65,19 +63,6 @@ pub fn in_list<'text>(texts: impl IntoIterator<Item = &'text str>) -> String {
     format!("({})", quoted.join(","))
 }
 
-/// `field IN (...)` for all ids, in as many conditions as one query each can carry; none for no ids.
-#[must_use]
-pub fn in_ids(field: &str, ids: &[SalesforceId]) -> Vec<String> {
-    ids.chunks(IDS_PER_CONDITION)
-        .map(|chunk| {
-            format!(
-                "{field} IN {}",
-                in_list(chunk.iter().map(SalesforceId::as_str))
-            )
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,24 +95,6 @@ mod tests {
         assert_eq!(quote("O'Neill \\ Söhne"), r"'O\'Neill \\ Söhne'");
         assert_eq!(quote("' OR Name != '"), r"'\' OR Name != \''");
         assert_eq!(in_list(["a", "b'"]), r"('a','b\'')");
-    }
-
-    #[test]
-    fn many_ids_become_several_conditions_that_fit_a_url() {
-        let ids: Vec<SalesforceId> = (0..1_001)
-            .map(|number| SalesforceId::parse(&format!("006{number:012}")).unwrap())
-            .collect();
-        let conditions = in_ids("Id", &ids);
-        assert_eq!(conditions.len(), 3);
-        assert!(conditions.iter().all(|condition| condition.len()
-            + condition.matches(['\'', ',']).count() * 2
-            < 11_400));
-        let listed: usize = conditions
-            .iter()
-            .map(|condition| condition.matches("AAA").count())
-            .sum();
-        assert_eq!(listed, ids.len());
-        assert!(in_ids("Id", &[]).is_empty());
     }
 
     proptest! {

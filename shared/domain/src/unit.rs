@@ -10,7 +10,7 @@ use crate::id::SalesforceId;
 use crate::job::JobId;
 use crate::object::ObjectKind;
 use crate::row::Row;
-use crate::tally::Tally;
+use crate::tally::{Count, Tally};
 use crate::ticket::Ticket;
 use crate::time::Timestamp;
 
@@ -145,6 +145,40 @@ pub struct Envelope {
 }
 
 impl Envelope {
+    /// A unit as it is first published: each of its records is read, and nothing has become of any.
+    #[must_use]
+    pub fn new(
+        job: JobId,
+        index: u64,
+        lane: Lane,
+        org: SalesforceId,
+        published: Timestamp,
+        records: Vec<UnitRecord>,
+    ) -> Self {
+        let mut tally = Tally::default();
+        for record in &records {
+            tally.add(record.object, Count::Read);
+        }
+        Self {
+            id: Self::id_of(&job, index),
+            job,
+            index,
+            generation: 0,
+            lane,
+            org,
+            published,
+            rereads: 0,
+            attempts: 0,
+            outages: 0,
+            step: 0,
+            traceparent: String::new(),
+            ticket: None,
+            scoped: None,
+            records,
+            tally,
+        }
+    }
+
     /// The id of a unit: the same for the same job and index.
     #[must_use]
     pub fn id_of(job: &JobId, index: u64) -> uuid::Uuid {

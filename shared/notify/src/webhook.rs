@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use domain::Timestamp;
+use domain::hex::hex;
 use domain::notification::{Notice, Settled};
 use hmac::{Hmac, KeyInit as _, Mac as _};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
@@ -147,8 +148,8 @@ fn signature(secret: &str, seconds: i64, body: &[u8]) -> String {
         mac.update(body);
         mac.finalize().into_bytes()
     });
-    let hex = hash.iter().flatten().map(|byte| format!("{byte:02x}"));
-    format!("t={seconds}, v1={}", hex.collect::<String>())
+    let hash = hash.map(|hash| hex(&hash)).unwrap_or_default();
+    format!("t={seconds}, v1={hash}")
 }
 
 /// Why an address must not be asked.

@@ -6,6 +6,7 @@ use std::fmt;
 use async_trait::async_trait;
 use domain::change::ChangeEvent;
 use domain::filter::FieldType;
+use domain::hex::hex;
 use domain::{ObjectKind, Row, SalesforceId};
 use serde::{Deserialize, Serialize};
 
@@ -167,20 +168,7 @@ impl ReplayId {
     /// As hexadecimal digits, for people and for stores.
     #[must_use]
     pub fn to_hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
-    }
-
-    /// From hexadecimal digits.
-    #[must_use]
-    pub fn from_hex(text: &str) -> Option<Self> {
-        if !text.is_ascii() || !text.len().is_multiple_of(2) {
-            return None;
-        }
-        text.as_bytes()
-            .chunks(2)
-            .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok())
-            .collect::<Option<Vec<u8>>>()
-            .map(Self)
+        hex(&self.0)
     }
 }
 

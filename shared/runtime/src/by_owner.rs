@@ -6,10 +6,8 @@ use domain::rule::Rules;
 use domain::{Row, SalesforceId, Timestamp, soql};
 use ports::source::{Source, SourceError};
 
-use crate::readback::for_each_row;
+use crate::readback::{self, MAX_GROUPS};
 
-/// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
-const MAX_GROUPS: usize = 2_000;
 /// Owners named in one query: well below a URL's 16 KiB.
 const OWNERS_PER_QUERY: usize = 300;
 
@@ -83,12 +81,7 @@ async fn pages(
         let soql = format!(
             "SELECT OwnerId, COUNT(Id) opportunities FROM Opportunity{clause} GROUP BY OwnerId ORDER BY OwnerId LIMIT {MAX_GROUPS}"
         );
-        let mut groups = Vec::new();
-        for_each_row(source, &soql, false, |row| {
-            groups.push(row.clone());
-            true
-        })
-        .await?;
+        let groups = readback::rows(source, &soql).await?;
         for row in &groups {
             let (owner, count) = group(row).ok_or_else(|| {
                 SourceError::Garbled("a group came without its owner or its count".to_owned())

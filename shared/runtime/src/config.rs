@@ -187,7 +187,7 @@ pub struct Console {
     /// Proxies that are believed when they say whom they ask for.
     pub trusted_proxies: Vec<Network>,
     /// Where people open it, without a path: for the sign-in and for links in notifications; `None`: where it
-    /// listens, and no links.
+    /// listens, if that is this machine's alone.
     pub public_url: Option<Url>,
 }
 

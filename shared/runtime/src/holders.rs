@@ -4,7 +4,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::readback::{RelatedQuery, for_each_related, for_each_row};
+use crate::readback::{RelatedQuery, fields, for_each_related, rows};
 use domain::permission::{Assignment, Grant, Licensed, Reading};
 use domain::row::Fields;
 use domain::{Row, SalesforceId, Timestamp, soql};
@@ -115,7 +115,7 @@ async fn direct(
     );
     let rows = rows(source, &soql).await?;
     let assignments = rows.iter().map(|row| {
-        let fields = opened(row)?;
+        let fields = fields(row)?;
         let grant = Grant {
             permission_set: qualified(requirements, &text(&fields, "PermissionSet.Name")?),
             group: None,
@@ -159,7 +159,7 @@ fn of_group(
     groups: &BTreeMap<SalesforceId, Group>,
     assignments: &mut Vec<Assignment>,
 ) -> Result<(), SourceError> {
-    let fields = opened(row)?;
+    let fields = fields(row)?;
     let group = id(&fields, "PermissionSetGroupId")?;
     let Some(group) = groups.get(&group) else {
         return Err(garbled("PermissionSetGroupId"));
@@ -193,7 +193,7 @@ async fn groups(
     );
     let mut groups = BTreeMap::<SalesforceId, Group>::new();
     for row in rows(source, &soql).await? {
-        let fields = opened(&row)?;
+        let fields = fields(&row)?;
         let name = text(&fields, "PermissionSetGroup.DeveloperName")?;
         let name = match fields.text("PermissionSetGroup.NamespacePrefix") {
             Some(namespace) => format!("{namespace}__{name}"),
@@ -241,7 +241,7 @@ async fn users(
 ) -> Result<BTreeSet<SalesforceId>, SourceError> {
     let soql = format!("SELECT {field} FROM {from} WHERE {condition}");
     let rows = rows(source, &soql).await?;
-    rows.iter().map(|row| id(&opened(row)?, field)).collect()
+    rows.iter().map(|row| id(&fields(row)?, field)).collect()
 }
 
 /// The name with its namespace, as Setup shows it.
@@ -259,21 +259,6 @@ fn names_a_set(requirements: &Requirements) -> String {
         namespace => soql::quote(namespace),
     };
     format!("PermissionSet.Name IN {names} AND PermissionSet.NamespacePrefix = {namespace}")
-}
-
-async fn rows(source: &dyn Source, soql: &str) -> Result<Vec<Row>, SourceError> {
-    let mut rows = Vec::new();
-    for_each_row(source, soql, false, |row| {
-        rows.push(row.clone());
-        true
-    })
-    .await?;
-    Ok(rows)
-}
-
-fn opened(row: &Row) -> Result<Fields<'_>, SourceError> {
-    row.fields()
-        .map_err(|error| SourceError::Garbled(error.to_string()))
 }
 
 fn id(fields: &Fields<'_>, field: &str) -> Result<SalesforceId, SourceError> {

@@ -164,7 +164,6 @@ mod tests {
 
     use domain::SalesforceId;
     use domain::job::JobId;
-    use domain::tally::Tally;
     use domain::unit::Lane;
 
     use super::*;
@@ -180,24 +179,9 @@ mod tests {
 
     fn unit(index: u64, published: i64) -> Envelope {
         let job = JobId::of("live-2026-11-22T14");
-        Envelope {
-            id: Envelope::id_of(&job, index),
-            job,
-            index,
-            generation: 0,
-            lane: Lane::Live,
-            org: SalesforceId::parse("00D000000000001").unwrap(),
-            published: Timestamp::from_micros(published),
-            rereads: 0,
-            attempts: 0,
-            outages: 0,
-            step: 0,
-            traceparent: String::new(),
-            ticket: None,
-            scoped: None,
-            records: Vec::new(),
-            tally: Tally::default(),
-        }
+        let org = SalesforceId::parse("00D000000000001").unwrap();
+        let published = Timestamp::from_micros(published);
+        Envelope::new(job, index, Lane::Live, org, published, Vec::new())
     }
 
     /// How many units are told at that minute, and when the oldest was published.

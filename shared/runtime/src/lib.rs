@@ -1,7 +1,7 @@
 //! What every mosync process runs on: configuration, telemetry, lifecycle, health and time; the
-//! worker loop, its gates, outages and what it has in hand, what is told of interruptions, reading records back and counting them, counting API
-//! requests, and whether the connected org may be worked on,
-//! and who holds the permission sets.
+//! worker loop, its gates, outages and what it has in hand, what is told of interruptions, reading
+//! records back and counting them, counting API requests, whether the connected org may be worked
+//! on, and who holds the permission sets.
 
 pub mod by_owner;
 pub mod calls;

@@ -7,7 +7,7 @@ use domain::row::Fields;
 use domain::{Row, soql};
 use ports::source::{Source, SourceError};
 
-use crate::readback;
+use crate::readback::{self, fields};
 
 /// Reads the profile. Orgs without several currencies do not have the objects of currencies, and
 /// those without dated rates not the one of these.
@@ -116,14 +116,8 @@ async fn currencies(source: &dyn Source) -> Result<Option<Currencies>, SourceErr
 
 /// Every row of a query; `None` where the org does not have the object.
 async fn rows(source: &dyn Source, soql: &str) -> Result<Option<Vec<Row>>, SourceError> {
-    let mut rows = Vec::new();
-    let answer = readback::for_each_row(source, soql, false, |row| {
-        rows.push(row.clone());
-        true
-    })
-    .await;
-    match answer {
-        Ok(()) => Ok(Some(rows)),
+    match readback::rows(source, soql).await {
+        Ok(rows) => Ok(Some(rows)),
         Err(SourceError::Refused { code, .. }) if code == "INVALID_TYPE" => Ok(None),
         Err(error) => Err(error),
     }
@@ -136,11 +130,6 @@ async fn only(source: &dyn Source, soql: &str) -> Result<Row, SourceError> {
         .into_iter()
         .next();
     first.ok_or_else(|| SourceError::Garbled(format!("no row answers `{soql}`")))
-}
-
-fn fields(row: &Row) -> Result<Fields<'_>, SourceError> {
-    row.fields()
-        .map_err(|error| SourceError::Garbled(error.to_string()))
 }
 
 fn text(row: &Fields<'_>, field: &str) -> Result<String, SourceError> {

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::failure::FailureKind;
 use domain::filter;
 use domain::parked::Parked;
+use domain::row::Fields;
 use domain::rule::{Rules, Visible};
 use domain::settings::SettingsRevision;
 use domain::soql;
@@ -21,6 +22,8 @@ use crate::worker::Outage;
 const RETRIEVE_MAX: usize = 2_000;
 /// How many ids go into one `IN (...)`: well below SOQL's 100,000 characters and a URL's 16 KiB.
 const IDS_PER_QUERY: usize = 300;
+/// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
+pub const MAX_GROUPS: usize = 2_000;
 
 /// A record's row, or why there is none.
 #[derive(Debug, Clone, PartialEq)]
@@ -151,6 +154,25 @@ async fn deleted(
         .await?;
     }
     Ok(deleted)
+}
+
+/// Every row of a query.
+///
+/// # Errors
+/// Those of [`for_each_row`].
+pub async fn rows(source: &dyn Source, soql: &str) -> Result<Vec<Row>, SourceError> {
+    let mut rows = Vec::new();
+    for_each_row(source, soql, false, |row| {
+        rows.push(row.clone());
+        true
+    })
+    .await?;
+    Ok(rows)
+}
+
+pub(crate) fn fields(row: &Row) -> Result<Fields<'_>, SourceError> {
+    row.fields()
+        .map_err(|error| SourceError::Garbled(error.to_string()))
 }
 
 /// Runs a query page by page until `each` answers `false`.

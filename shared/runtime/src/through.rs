@@ -8,10 +8,8 @@ use domain::rule::{Match, Rules};
 use domain::{ObjectKind, Row, SalesforceId, Timestamp, soql};
 use ports::source::{Source, SourceError};
 
-use crate::readback::{all_came, for_each_row};
+use crate::readback::{MAX_GROUPS, all_came, for_each_row};
 
-/// The most rows that an aggregate query answers; it has no further pages (SOQL reference, GROUP BY).
-const MAX_GROUPS: usize = 2_000;
 /// So many opportunities are named.
 const EXAMPLES: usize = 5;
 /// So many matching ones are counted one by one, where Salesforce cannot count them.

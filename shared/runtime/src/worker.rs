@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::hex::hex;
 use domain::unit::{Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitCopy};
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, PublishError, Queue};
@@ -400,10 +401,8 @@ impl Worker {
 /// Which of the unit's copies this message is, in the queue that it was delivered from.
 #[must_use]
 pub fn copy_of(at: QueueName, unit: &Envelope, body: &[u8]) -> UnitCopy {
-    let content = (at == QueueName::new(Stage::Load, Lane::Bulk)).then(|| {
-        let digest = Sha256::digest(body);
-        digest.iter().map(|byte| format!("{byte:02x}")).collect()
-    });
+    let is_named = at == QueueName::new(Stage::Load, Lane::Bulk);
+    let content = is_named.then(|| hex(&Sha256::digest(body)));
     UnitCopy {
         step: unit.step,
         content,

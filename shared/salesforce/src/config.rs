@@ -12,8 +12,6 @@ pub const API_VERSION: &str = "67.0";
 pub const WATCHDOG: Duration = Duration::from_secs(330);
 /// How long one request may take. Salesforce ends a query after 120 s.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(130);
-/// Where events of production orgs and sandboxes come from.
-pub const PUBSUB_ENDPOINT: &str = "https://api.pubsub.salesforce.com:7443";
 
 /// How to reach an org.
 #[derive(Debug, Clone)]
@@ -25,7 +23,7 @@ pub struct Config {
     pub api_version: String,
     /// How to sign in.
     pub grant: Grant,
-    /// Such as [`PUBSUB_ENDPOINT`].
+    /// Such as `https://api.pubsub.salesforce.com:7443`.
     pub pubsub_endpoint: Url,
     /// Such as [`WATCHDOG`].
     pub watchdog: Duration,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
 use domain::permission::{Grant, PermissionSnapshot};
-use domain::tally::{Count, Tally};
+use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, Row, SalesforceId};
 use embedded::{Embedded, Location};
@@ -203,25 +203,12 @@ impl Bench {
                 entering: false,
             }
         });
-        let mut tally = Tally::default();
-        tally.add_many(ObjectKind::Account, Count::Read, RECORDS as u64);
+        let (job, records) = (self.job.clone(), records.collect());
+        let org = SalesforceId::parse("00D000000000001").unwrap();
+        let now = self.clock.now();
         Envelope {
-            id: Envelope::id_of(&self.job, 0),
-            job: self.job.clone(),
-            index: 0,
-            generation: 0,
-            lane: Lane::Bulk,
-            org: SalesforceId::parse("00D000000000001").unwrap(),
-            published: self.clock.now(),
-            rereads: 0,
-            attempts: 0,
-            outages: 0,
-            step: 0,
-            traceparent: String::new(),
             ticket: Some(self.stores.ticket.take().await.unwrap()),
-            scoped: None,
-            records: records.collect(),
-            tally,
+            ..Envelope::new(job, 0, Lane::Bulk, org, now, records)
         }
     }
 

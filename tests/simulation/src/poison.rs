@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::failure::FailureKind;
 use domain::job::JobId;
-use domain::tally::{Count, Tally};
+use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitCopy, UnitRecord};
 use domain::{ObjectKind, SalesforceId};
 use embedded::{Embedded, Location};
@@ -61,26 +61,10 @@ pub(crate) fn unit(ids: &[SalesforceId]) -> Envelope {
         last_word: false,
         entering: false,
     };
-    let mut tally = Tally::default();
-    tally.add_many(ObjectKind::Opportunity, Count::Read, ids.len() as u64);
-    Envelope {
-        id: Envelope::id_of(&job, 0),
-        job,
-        index: 0,
-        generation: 0,
-        lane: Lane::Live,
-        org: SalesforceId::parse("00D000000000001").unwrap(),
-        published: domain::Timestamp::default(),
-        rereads: 0,
-        attempts: 0,
-        outages: 0,
-        step: 0,
-        traceparent: String::new(),
-        scoped: None,
-        ticket: None,
-        records: ids.iter().map(record).collect(),
-        tally,
-    }
+    let org = SalesforceId::parse("00D000000000001").unwrap();
+    let records = ids.iter().map(record).collect();
+    let published = domain::Timestamp::default();
+    Envelope::new(job, 0, Lane::Live, org, published, records)
 }
 
 /// What is parked, and what reaches the next stage, after the touchy worker has had the unit.

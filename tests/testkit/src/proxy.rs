@@ -71,15 +71,6 @@ impl TcpProxy {
         self.control.send_modify(|control| control.generation += 1);
     }
 
-    /// Passes nothing in either direction, and says nothing about it.
-    pub fn black_hole(&self) {
-        self.behave(Behaviour {
-            swallow_requests: true,
-            swallow_answers: true,
-            ..Behaviour::default()
-        });
-    }
-
     /// Passes everything.
     pub fn heal(&self) {
         self.behave(Behaviour::default());

@@ -7,7 +7,7 @@ use domain::job::{
 use futures::Stream;
 use ports::stores::{HistoryPosition, Moved};
 
-use super::{About, Caller, MAX_PAGE, Operations, one_of, page_size, reason_of};
+use super::{About, Caller, MAX_PAGE, Operations, one_of, page_size, pages, reason_of};
 use crate::OpsError;
 use crate::views::{JobList, JobSearch, JobView, SyncAllView};
 
@@ -133,23 +133,20 @@ impl Operations {
         &self,
         search: &JobSearch,
     ) -> impl Stream<Item = Result<Vec<JobView>, OpsError>> + Send + use<> {
-        let first = Some(JobSearch {
+        let first = JobSearch {
             limit: Some(MAX_PAGE),
             ..search.clone()
-        });
+        };
         let operations = self.clone();
-        futures::stream::try_unfold(first, move |search| {
+        pages(first, move |search| {
             let operations = operations.clone();
             async move {
-                let Some(search) = search else {
-                    return Ok(None);
-                };
                 let list = operations.jobs(&search).await?;
                 let next = list.next.map(|before| JobSearch {
                     before: Some(before),
                     ..search
                 });
-                Ok(Some((list.jobs, next)))
+                Ok((list.jobs, next))
             }
         })
     }

@@ -5,7 +5,7 @@ use domain::job::JobId;
 use futures::Stream;
 use ports::stores::{LogLevel, LogPosition, LogQuery};
 
-use super::{MAX_PAGE, Operations, object_of, one_of, page_size, record_of};
+use super::{MAX_PAGE, Operations, object_of, one_of, page_size, pages, record_of};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{LogLine, LogPageView, LogSearch};
@@ -64,18 +64,16 @@ impl Operations {
         let query = shown_to(may, query_of(search)?)?;
         let before = search.before.as_deref().map(place_of).transpose()?;
         let log = std::sync::Arc::clone(&self.stores.log);
-        let first = Some(before);
-        Ok(futures::stream::try_unfold(first, move |from| {
+        Ok(pages(before, move |before| {
             let (log, query) = (std::sync::Arc::clone(&log), query.clone());
             async move {
-                let Some(before) = from else { return Ok(None) };
                 let page = log.search(&query, before, MAX_PAGE).await?;
                 let lines = page
                     .entries
                     .into_iter()
                     .map(|(_, entry)| LogLine::from(entry))
                     .collect();
-                Ok(Some((lines, page.next.map(Some))))
+                Ok((lines, page.next.map(Some)))
             }
         }))
     }

@@ -12,7 +12,7 @@ use domain::right::Right;
 use futures::Stream;
 use ports::stores::{OutboxPosition, StoreError};
 
-use super::{About, Caller, MAX_PAGE, Operations, page_size};
+use super::{About, Caller, MAX_PAGE, Operations, page_size, pages};
 use crate::OpsError;
 use crate::views::{
     IncidentView, MailView, NotificationList, NotificationView, TestView, TriedView,
@@ -70,16 +70,14 @@ impl Operations {
         may: Right,
     ) -> impl Stream<Item = Result<Vec<NotificationView>, OpsError>> + Send + use<> {
         let outbox = std::sync::Arc::clone(&self.stores.outbox);
-        let first: Option<Option<OutboxPosition>> = Some(None);
-        futures::stream::try_unfold(first, move |from| {
+        pages(None, move |before: Option<OutboxPosition>| {
             let outbox = std::sync::Arc::clone(&outbox);
             async move {
-                let Some(before) = from else { return Ok(None) };
                 let found = outbox.list(before.as_ref(), MAX_PAGE).await?;
                 let last = found.last().filter(|_| found.len() == MAX_PAGE);
                 let next = last.map(|last| Some((last.notice.at, last.notice.id.clone())));
                 let views = found.iter().map(|one| NotificationView::of(one, may));
-                Ok(Some((views.collect(), next)))
+                Ok((views.collect(), next))
             }
         })
     }

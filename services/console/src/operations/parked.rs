@@ -8,6 +8,7 @@ use std::time::Duration;
 use domain::Timestamp;
 use domain::error_group::{Chains, ErrorGroup};
 use domain::failure::FailureKind;
+use domain::hex::hex;
 use domain::job::JobId;
 use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId};
@@ -17,7 +18,9 @@ use ports::stores::{ParkedFilter, StoreError};
 use sha2::{Digest as _, Sha256};
 use tokio::sync::Mutex;
 
-use super::{About, Caller, MAX_PAGE, Operations, object_of, page_size, reason_of, record_of};
+use super::{
+    About, Caller, MAX_PAGE, Operations, object_of, page_size, pages, reason_of, record_of,
+};
 use crate::OpsError;
 use crate::views::{
     GroupSearch, GroupView, Groups, ParkedList, ParkedSearch, ParkedView, RecordId, Selection,
@@ -223,23 +226,20 @@ impl Operations {
         &self,
         search: &ParkedSearch,
     ) -> impl Stream<Item = Result<Vec<ParkedView>, OpsError>> + Send + use<> {
-        let first = Some(ParkedSearch {
+        let first = ParkedSearch {
             limit: Some(MAX_PAGE),
             ..search.clone()
-        });
+        };
         let operations = self.clone();
-        futures::stream::try_unfold(first, move |search| {
+        pages(first, move |search| {
             let operations = operations.clone();
             async move {
-                let Some(search) = search else {
-                    return Ok(None);
-                };
                 let list = operations.parked(&search).await?;
                 let next = list.next.map(|after| ParkedSearch {
                     after: Some(after),
                     ..search
                 });
-                Ok(Some((list.records, next)))
+                Ok((list.records, next))
             }
         })
     }
@@ -547,11 +547,8 @@ fn group_of(parked: &Parked, chains: &Chains) -> String {
 /// Short enough to be typed; open and dismissed records of one cause share it.
 fn group_id(group: &ErrorGroup) -> String {
     let cause = format!("{:?}/{}/{}", group.stage, group.kind.name(), group.cause);
-    Sha256::digest(cause.as_bytes())
-        .iter()
-        .take(5)
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+    let digest = Sha256::digest(cause.as_bytes());
+    hex(digest.get(..5).unwrap_or_default())
 }
 
 fn group_view(group: ErrorGroup) -> GroupView {

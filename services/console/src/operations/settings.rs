@@ -10,7 +10,7 @@ use futures::Stream;
 
 pub(crate) use save::NOT_KNOWN;
 
-use super::{MAX_PAGE, Operations, page_size};
+use super::{MAX_PAGE, Operations, page_size, pages};
 use crate::OpsError;
 use crate::views::{
     PastSave, SaveSettings, SettingsDiff, SettingsHistory, SettingsView, ValidationView,
@@ -63,14 +63,11 @@ impl Operations {
     /// All saves, newest first, read page by page as they are taken.
     pub fn all_saves(&self) -> impl Stream<Item = Result<Vec<PastSave>, OpsError>> + Send + use<> {
         let operations = self.clone();
-        futures::stream::try_unfold(Some(None), move |before: Option<Option<u64>>| {
+        pages(None, move |before: Option<u64>| {
             let operations = operations.clone();
             async move {
-                let Some(before) = before else {
-                    return Ok(None);
-                };
                 let page = operations.settings_history(before, Some(MAX_PAGE)).await?;
-                Ok(Some((page.revisions, page.next.map(Some))))
+                Ok((page.revisions, page.next.map(Some)))
             }
         })
     }
@@ -85,11 +82,7 @@ impl Operations {
         from: Option<u64>,
         to: Option<u64>,
     ) -> Result<SettingsDiff, OpsError> {
-        let current = self.stores.settings.current().await?;
-        let to = match to {
-            Some(to) => self.known_revision(to).await?,
-            None => current,
-        };
+        let to = self.revision_or_current(to).await?;
         let from = match from {
             Some(from) => self.known_revision(from).await?,
             None => {
@@ -115,10 +108,7 @@ impl Operations {
         asked: &SaveSettings,
     ) -> Result<ValidationView, OpsError> {
         let document = save::document_of(asked)?;
-        let base = match asked.base {
-            Some(base) => self.known_revision(base).await?,
-            None => self.stores.settings.current().await?,
-        };
+        let base = self.revision_or_current(asked.base).await?;
         let parsed = document.read(&base.settings);
         let mut view = ValidationView {
             base: base.revision,
@@ -143,12 +133,32 @@ impl Operations {
         &self,
         revision: Option<u64>,
     ) -> Result<domain::settings::Settings, OpsError> {
-        let mut settings = match revision {
-            Some(revision) => self.known_revision(revision).await?.settings,
-            None => self.stores.settings.current().await?.settings,
-        };
+        let mut settings = self.revision_or_current(revision).await?.settings;
         settings.org = None;
         Ok(settings)
+    }
+
+    /// The revision that a change is made from, as the caller has seen it; where it is only asked what
+    /// would change, without a number the one in force.
+    async fn base_of(
+        &self,
+        base: Option<u64>,
+        dry_run: bool,
+    ) -> Result<SettingsRevision, OpsError> {
+        if base.is_none() && !dry_run {
+            return Err(OpsError::Invalid(
+                "`base` is missing; give the number of the revision in force, or ask with `dry_run` what would change"
+                    .to_owned(),
+            ));
+        }
+        self.revision_or_current(base).await
+    }
+
+    async fn revision_or_current(&self, number: Option<u64>) -> Result<SettingsRevision, OpsError> {
+        match number {
+            Some(number) => self.known_revision(number).await,
+            None => Ok(self.stores.settings.current().await?),
+        }
     }
 
     async fn known_revision(&self, number: u64) -> Result<SettingsRevision, OpsError> {

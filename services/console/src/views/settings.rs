@@ -140,6 +140,19 @@ pub struct SavedView {
     pub job: Option<String>,
 }
 
+impl SavedView {
+    /// Nothing was saved: nothing differs, or it was only asked what would.
+    pub(crate) const fn unsaved(revision: u64, changes: Vec<Change>) -> Self {
+        Self {
+            saved: false,
+            revision,
+            changes,
+            warnings: Vec::new(),
+            job: None,
+        }
+    }
+}
+
 /// What a document would change, and what is wrong with it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValidationView {

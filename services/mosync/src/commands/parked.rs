@@ -16,7 +16,6 @@ pub(crate) async fn run(command: ParkedCommand) -> Result<ExitCode, Failure> {
     match command {
         ParkedCommand::List {
             configured,
-            groups: _,
             all,
             group,
             json,

@@ -1,10 +1,7 @@
 //! Pauses: held by a person, or by the org's API allowance.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
-use super::Job;
 use crate::time::Timestamp;
 
 /// Why a job makes no progress on purpose. It survives restarts; live changes go on.
@@ -48,15 +45,6 @@ impl PausedBy {
             (self, other),
             (Self::Person, _) | (Self::Quota, Self::Quota)
         )
-    }
-}
-
-impl Job {
-    /// How long it has been held, all pauses together.
-    #[must_use]
-    pub fn held_for(&self, now: Timestamp) -> Duration {
-        let current = self.paused.as_ref().map(|pause| now.since(pause.since));
-        self.paused_for + current.unwrap_or_default()
     }
 }
 

@@ -17,8 +17,7 @@ pub struct LogEntry {
     pub at: Timestamp,
     /// How bad.
     pub level: LogLevel,
-    /// What it is about: `stream`, `poll`, `gap`, `job`, `settings`, `permissions`, `mos`, `parked`,
-    /// `salesforce`, `org`, `api`, `store`, `broker`, `dead`, `access` and others.
+    /// What it is about, such as stream, job, parked, salesforce or mos.
     pub topic: String,
     /// The job concerned.
     pub job: Option<JobId>,

@@ -12,7 +12,7 @@ use ports::stores::{LogLevel, StoreError};
 use super::{Verdict, Worker};
 
 /// What a unit that is sent on may weigh. A single record is sent whatever it weighs.
-const MOST_BYTES: usize = 8 << 20;
+const MOST_SENT: usize = 8 << 20;
 /// What a record weighs beside its row, about.
 const WITHOUT_ROW: usize = 512;
 
@@ -55,7 +55,7 @@ fn lighten(unit: &mut Envelope) -> BTreeSet<(ObjectKind, SalesforceId)> {
     let mut bytes = 0_usize;
     let fitting = unit.records.iter().take_while(|record| {
         bytes = bytes.saturating_add(weight(record));
-        bytes <= MOST_BYTES
+        bytes <= MOST_SENT
     });
     let fitting = fitting.count().max(1).min(unit.records.len());
     let left = unit.records.split_off(fitting);
@@ -75,7 +75,6 @@ fn weight(record: &UnitRecord) -> usize {
 #[cfg(test)]
 mod tests {
     use domain::job::JobId;
-    use domain::tally::Tally;
     use domain::unit::{Cause, Lane};
     use domain::{Row, Timestamp};
 
@@ -97,26 +96,9 @@ mod tests {
                 entering: false,
             }
         };
-        let mut tally = Tally::default();
-        tally.add_many(ObjectKind::Opportunity, Count::Read, records as u64);
-        Envelope {
-            id: Envelope::id_of(&job, 0),
-            job,
-            index: 0,
-            generation: 0,
-            lane: Lane::Bulk,
-            org: SalesforceId::parse("00D000000000001").unwrap(),
-            published: Timestamp::default(),
-            rereads: 0,
-            attempts: 0,
-            outages: 0,
-            step: 0,
-            traceparent: String::new(),
-            ticket: None,
-            scoped: None,
-            records: (0..records).map(record).collect(),
-            tally,
-        }
+        let org = SalesforceId::parse("00D000000000001").unwrap();
+        let records = (0..records).map(record).collect();
+        Envelope::new(job, 0, Lane::Bulk, org, Timestamp::default(), records)
     }
 
     #[test]
@@ -127,7 +109,7 @@ mod tests {
             (200, 0, 200),
             (200, 30_000, 200),
             (200, 96_000, 86),
-            (2, MOST_BYTES, 1),
+            (2, MOST_SENT, 1),
         ] {
             let whole = unit(records, text);
             let mut light = whole.clone();
@@ -141,7 +123,7 @@ mod tests {
             );
             let collapsed = light.tally.get(ObjectKind::Opportunity, Count::Collapsed);
             assert_eq!(collapsed, left.len() as u64);
-            assert!(light.encode().unwrap().len() <= MOST_BYTES || kept == 1);
+            assert!(light.encode().unwrap().len() <= MOST_SENT || kept == 1);
         }
     }
 }

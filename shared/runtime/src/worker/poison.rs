@@ -87,7 +87,6 @@ impl Worker {
             .map(|record| self.poisoned(&unit, record))
             .collect::<Vec<_>>();
         for record in &bad {
-            tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
             unit.tally.add(record.object, Count::Parked);
         }
         let mut verdict = if unit.records.is_empty() {
@@ -127,7 +126,6 @@ impl Worker {
                 ..alone.clone()
             };
             let Ok(verdict) = self.guarded(alone, copy).await else {
-                tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
                 whole.tally.add(record.object, Count::Parked);
                 park.push(self.poisoned(&unit, record));
                 continue;
@@ -166,10 +164,7 @@ impl Worker {
         }
         let mut verdict = match wait {
             _ if is_read_again => Verdict::read_again(whole),
-            Some(wait) => Verdict {
-                settle: Settle::RetryAfter(wait, Box::new(whole)),
-                ..Verdict::left_to_another()
-            },
+            Some(wait) => Verdict::later(wait, whole),
             None => Verdict::finished(whole),
         };
         verdict.park = park;
@@ -178,6 +173,7 @@ impl Worker {
     }
 
     fn poisoned(&self, unit: &Envelope, record: &UnitRecord) -> Parked {
+        tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
         let now = self.clock.now();
         let message = "mosync failed while handling this record".to_owned();
         let ticket = unit.ticket.unwrap_or(Ticket {

@@ -29,10 +29,7 @@ impl Verdict {
     pub fn pass_on(to: QueueName, unit: Envelope) -> Self {
         Self {
             publish: vec![(to, unit)],
-            park: Vec::new(),
-            unpark: Void::default(),
-            count: None,
-            settle: Settle::Ack,
+            ..Self::left_to_another()
         }
     }
 
@@ -72,11 +69,17 @@ impl Verdict {
             tally: unit.tally,
         });
         Self {
-            publish: Vec::new(),
-            park: Vec::new(),
-            unpark: Void::default(),
             count,
-            settle: Settle::Ack,
+            ..Self::left_to_another()
+        }
+    }
+
+    /// What is left of the unit comes again after this long.
+    #[must_use]
+    pub fn later(wait: Duration, unit: Envelope) -> Self {
+        Self {
+            settle: Settle::RetryAfter(wait, Box::new(unit)),
+            ..Self::left_to_another()
         }
     }
 

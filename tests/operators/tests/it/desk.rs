@@ -12,7 +12,7 @@ use domain::filter::FieldTypes;
 use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use domain::parked::Parked;
 use domain::settings::Settings;
-use domain::tally::{Count, Tally};
+use domain::tally::Count;
 use domain::unit::{
     Cause, Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord,
 };
@@ -164,37 +164,21 @@ impl Desk {
 
     /// A unit of a job, of so many contacts, with one more that was filtered already.
     pub(crate) fn unit(&self, job: &JobId, index: u64, contacts: u32) -> Envelope {
-        let mut tally = Tally::default();
-        tally.add_many(ObjectKind::Contact, Count::Read, u64::from(contacts) + 1);
-        tally.add(ObjectKind::Contact, Count::Filtered);
-        Envelope {
-            id: Envelope::id_of(job, index),
-            job: job.clone(),
-            index,
-            generation: 0,
-            lane: Lane::Bulk,
-            org: SalesforceId::parse("00D000000000001").unwrap(),
-            published: self.now(),
-            rereads: 0,
-            attempts: 0,
-            outages: 0,
-            step: 0,
-            traceparent: String::new(),
-            scoped: None,
-            ticket: None,
-            records: (0..contacts)
-                .map(|number| UnitRecord {
-                    object: ObjectKind::Contact,
-                    id: record(ObjectKind::Contact, number),
-                    cause: Cause::Snapshot,
-                    row: None,
-                    owners: std::collections::BTreeSet::new(),
-                    last_word: false,
-                    entering: false,
-                })
-                .collect(),
-            tally,
-        }
+        let contact = |number| UnitRecord {
+            object: ObjectKind::Contact,
+            id: record(ObjectKind::Contact, number),
+            cause: Cause::Snapshot,
+            row: None,
+            owners: std::collections::BTreeSet::new(),
+            last_word: false,
+            entering: false,
+        };
+        let org = SalesforceId::parse("00D000000000001").unwrap();
+        let records = (0..contacts).map(contact).collect();
+        let mut unit = Envelope::new(job.clone(), index, Lane::Bulk, org, self.now(), records);
+        unit.tally.add(ObjectKind::Contact, Count::Read);
+        unit.tally.add(ObjectKind::Contact, Count::Filtered);
+        unit
     }
 
     /// A message that a worker has set aside: its id.

@@ -70,16 +70,7 @@ impl Operations {
         asked: &ImportMapping,
         author: &Author,
     ) -> Result<ImportedView, OpsError> {
-        let base = match asked.base {
-            Some(base) => self.known_revision(base).await?,
-            None if asked.dry_run => self.stores.settings.current().await?,
-            None => {
-                return Err(OpsError::Invalid(
-                    "`base` is missing; give the number of the revision in force, or ask with `dry_run` what would change"
-                        .to_owned(),
-                ));
-            }
-        };
+        let base = self.base_of(asked.base, asked.dry_run).await?;
         let metadata_type = asked.metadata_type.as_deref().unwrap_or(PACKAGED).trim();
         let OrgMapping {
             mapping,
@@ -91,13 +82,7 @@ impl Operations {
         let mut settings = base.settings.clone();
         settings.mapping = mapping;
         let outcome = if asked.dry_run {
-            SavedView {
-                saved: false,
-                revision: base.revision,
-                changes: diff(&base.settings, &settings),
-                warnings: Vec::new(),
-                job: None,
-            }
+            SavedView::unsaved(base.revision, diff(&base.settings, &settings))
         } else {
             let parsed = Parsed {
                 settings,

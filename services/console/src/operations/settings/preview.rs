@@ -74,10 +74,7 @@ impl Operations {
     /// permission.
     pub async fn preview_settings(&self, asked: &SaveSettings) -> Result<PreviewView, OpsError> {
         let document = save::document_of(asked)?;
-        let base = match asked.base {
-            Some(base) => self.known_revision(base).await?,
-            None => self.stores.settings.current().await?,
-        };
+        let base = self.revision_or_current(asked.base).await?;
         let parsed = document.read(&base.settings);
         let Ready {
             current, checked, ..

@@ -64,27 +64,13 @@ impl Operations {
             ));
         };
         let older = self.known_revision(to).await?;
-        let base = match asked.base {
-            Some(base) => self.known_revision(base).await?,
-            None if asked.dry_run => self.stores.settings.current().await?,
-            None => {
-                return Err(OpsError::Invalid(
-                    "`base` is missing; give the number of the revision in force, or ask with `dry_run` what would change"
-                        .to_owned(),
-                ));
-            }
-        };
+        let base = self.base_of(asked.base, asked.dry_run).await?;
         let mut settings = older.settings;
         // Which org is served is confirmed, not reverted.
         settings.org = base.settings.org;
         if asked.dry_run {
-            return Ok(SavedView {
-                saved: false,
-                revision: base.revision,
-                changes: diff(&base.settings, &settings),
-                warnings: Vec::new(),
-                job: None,
-            });
+            let changes = diff(&base.settings, &settings);
+            return Ok(SavedView::unsaved(base.revision, changes));
         }
         let current = self.stores.settings.current().await?;
         if current.revision != base.revision && !self.only_by_mosync(&base, &current).await? {
@@ -133,13 +119,7 @@ impl Operations {
             changes,
         } = self.ready(parsed, base).await?;
         if changes.is_empty() {
-            return Ok(SavedView {
-                saved: false,
-                revision: current.revision,
-                changes,
-                warnings: Vec::new(),
-                job: None,
-            });
+            return Ok(SavedView::unsaved(current.revision, changes));
         }
         self.commit(&current, checked, changes, author).await
     }

@@ -238,14 +238,8 @@ impl Part {
         after: Option<SalesforceId>,
         most: usize,
     ) -> Result<Vec<Row>, SourceError> {
-        let mut rows = Vec::new();
         let soql = self.statement.page_soql(after, most);
-        readback::for_each_row(&*self.source, &soql, false, |row| {
-            rows.push(row.clone());
-            true
-        })
-        .await?;
-        Ok(rows)
+        readback::rows(&*self.source, &soql).await
     }
 }
 
