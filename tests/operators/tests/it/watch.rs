@@ -320,6 +320,36 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
 }
 
 #[tokio::test]
+async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
+    let desk = Desk::open();
+    let retry = desk.job(JobKind::Retry, "retry").await;
+    let jobs = &desk.stores.jobs;
+    let moved = async |status| {
+        let moved = jobs.transition(&retry.id, status, desk.now(), None).await;
+        moved.unwrap();
+    };
+    moved(SalesforceStatus::Extracting).await;
+    let mut progress = retry.progress.clone();
+    // The filter reads them, so the reader never writes down when that was done.
+    let named = Extracted {
+        total: Some(1),
+        started: Some(desk.now()),
+        ..Extracted::default()
+    };
+    progress.objects.insert(ObjectKind::Contact, named);
+    let advanced = jobs.advance(&retry.id, &progress, None, desk.now()).await;
+    advanced.unwrap();
+    let browser = Browser::of(&desk, VIEWER).await;
+    let path = format!("/jobs/{}", retry.id);
+    let page = browser.page(&path).await;
+    assert!(page.contains("Reading since <time"), "{page}");
+    moved(SalesforceStatus::Sealed).await;
+    let page = browser.page(&path).await;
+    assert!(page.contains("Reading began <time"), "{page}");
+    assert!(!page.contains("Reading since"), "{page}");
+}
+
+#[tokio::test]
 async fn who_may_only_look_sees_no_orders_and_is_refused() {
     let desk = Desk::open();
     let job = half_done(&desk).await;
