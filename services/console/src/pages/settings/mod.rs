@@ -42,6 +42,8 @@ pub(super) use transfer::{export, import, show as show_transfer};
 
 /// Where it is.
 pub(super) const PATH: &str = "/settings";
+/// Where a script asks for more rows, fewer, or what fits them.
+pub(crate) const ROWS: &str = "/settings/rows";
 pub(super) const SAVE: &str = "/settings/save";
 pub(super) const EDIT: &str = "/settings/edit";
 pub(super) const LOOK: &str = "/settings/look";
@@ -122,6 +124,14 @@ pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Se
         return preview(&desk, &context, &written).await;
     }
     answer(&context, changed(&desk, &context, written, deed).await)
+}
+
+/// A script asks for the form with other rows, or with what fits them: that and nothing else, since it
+/// may ask often.
+pub(super) async fn rows(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
+    let deed = sent.get("do").unwrap_or_default();
+    let written = Written::read(sent.pairs());
+    answer(&context, changed(&desk, &context, written, &deed).await)
 }
 
 /// The form with a row more or less, or with what fits the chosen fields.
