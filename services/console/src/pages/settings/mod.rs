@@ -185,7 +185,7 @@ async fn preview(desk: &Desk, context: &PageContext, written: &Written) -> Respo
         Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY))
     };
     match looked.await {
-        Err(error @ OpsError::OutOfReach(_)) => {
+        Err(error) if is_kept_with(&error) => {
             let again = again(desk, context, written, &error).await;
             answer(context, again)
         }
@@ -193,7 +193,12 @@ async fn preview(desk: &Desk, context: &PageContext, written: &Written) -> Respo
     }
 }
 
-/// The form with what was written, when something is out of reach.
+/// Whether what was written stays on the page with this error. Who may not save has nothing to keep.
+pub(super) const fn is_kept_with(error: &OpsError) -> bool {
+    !matches!(error, OpsError::Forbidden(_))
+}
+
+/// The form with what was written, when something else than that is wrong.
 async fn again(
     desk: &Desk,
     context: &PageContext,
