@@ -102,14 +102,15 @@ impl Watch {
     ) -> impl Future<Output = Result<Option<Person>, OpsError>> + Send {
         let (console, headers) = (&self.console, request.headers());
         let peer = Peer::of(console, request.extensions(), headers);
-        let kind = if is_order(request) {
+        let path = request.uri().path();
+        // A form that is written in asks for what fits, and changes nothing by that.
+        let kind = if is_order(request) && path != pages::ROWS {
             Kind::Order
         } else {
             Kind::Look
         };
         // A page asks for its figures for as long as it is open, whether anybody looks at it or not.
-        let is_by_itself =
-            request.uri().path() == pages::LIVE || headers.contains_key(BY_ITSELF_HEADER);
+        let is_by_itself = path == pages::LIVE || headers.contains_key(BY_ITSELF_HEADER);
         let keeps = !is_by_itself;
         async move { console.person(headers, &peer, kind, keeps).await }
     }

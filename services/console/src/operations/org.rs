@@ -1,10 +1,9 @@
 //! The connected org.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use domain::Timestamp;
-use tokio::sync::Mutex;
 
 use super::Operations;
 use crate::OpsError;
@@ -17,12 +16,31 @@ const LEFT_ALONE: Duration = Duration::from_secs(60);
 /// A page waits no longer for Salesforce.
 const PATIENCE: Duration = Duration::from_secs(3);
 
-/// What Salesforce last said of itself; `None` when it did not answer.
-type Answered = Arc<Mutex<Option<(Timestamp, Option<OrgView>)>>>;
+/// When Salesforce was asked, and what it said of itself; `None` when it did not answer.
+type Answered = (Timestamp, Option<OrgView>);
 
 /// Keeps the answer for a while: every page shows it.
 #[derive(Clone, Default)]
-pub(super) struct OrgMemory(Answered);
+pub(super) struct OrgMemory(Arc<Memory>);
+
+#[derive(Default)]
+struct Memory {
+    /// Held by whoever asks. What was answered before is read meanwhile.
+    turn: tokio::sync::Mutex<()>,
+    last: Mutex<Option<Answered>>,
+}
+
+impl Memory {
+    fn last(&self) -> Option<Answered> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.clone()
+    }
+
+    fn keep(&self, answered: Answered) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        *last = Some(answered);
+    }
+}
 
 impl Operations {
     /// The connected org; what the settings say of it while Salesforce does not answer.
@@ -44,15 +62,18 @@ impl Operations {
 
     /// As Salesforce says it, or said it a while ago.
     async fn asked_org(&self) -> Option<OrgView> {
-        // Whoever comes while another one asks is not kept waiting.
-        let Ok(mut known) = self.org_memory.0.try_lock() else {
-            return None;
+        let memory = &self.org_memory.0;
+        let _turn = match (memory.turn.try_lock(), memory.last()) {
+            (Ok(turn), _) => turn,
+            // Whoever comes while another one asks is not kept waiting where there was an answer.
+            (Err(_taken), Some((_, view))) => return view,
+            (Err(_taken), None) => memory.turn.lock().await,
         };
         let now = self.now();
-        if let Some((at, view)) = &*known {
+        if let Some((at, view)) = memory.last() {
             let fresh = if view.is_some() { FRESH } else { LEFT_ALONE };
-            if now.since(*at) < fresh {
-                return view.clone();
+            if now.since(at) < fresh {
+                return view;
             }
         }
         let answer = tokio::time::timeout(PATIENCE, self.source.organization()).await;
@@ -62,7 +83,7 @@ impl Operations {
             is_sandbox: org.is_sandbox,
             time_zone: Some(org.time_zone),
         });
-        *known = Some((now, view.clone()));
+        memory.keep((now, view.clone()));
         view
     }
 }

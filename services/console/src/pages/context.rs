@@ -64,6 +64,13 @@ impl PageContext {
         Caller::Person(self.viewer.username.as_str().into())
     }
 
+    /// What every page shows once more, after something was done: it may have changed that.
+    pub(super) async fn again(&self, desk: &Desk) -> Self {
+        let read = Self::read(desk, self.viewer.clone(), &self.path).await;
+        // What was done is done: it is told, whatever cannot be read now.
+        read.unwrap_or_else(|_out_of_reach| self.clone())
+    }
+
     /// Asks for what every page shows.
     ///
     /// # Errors

@@ -5,7 +5,7 @@ use axum::response::{IntoResponse as _, Response};
 use maud::{Markup, html};
 
 use super::context::PageContext;
-use super::layout::Page;
+use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
 use super::parts::table::number;
@@ -136,11 +136,12 @@ async fn after(
     done: Result<String, OpsError>,
 ) -> Response {
     let page = match done {
-        Ok(said) => desk
-            .operations
-            .dead(Some(LISTED))
-            .await
-            .map(|list| list_page(&list).notice(notice::done(&html! { (said) }))),
+        Ok(said) => {
+            let context = &context.again(desk).await;
+            let list = desk.operations.dead(Some(LISTED)).await;
+            let said = notice::done(&html! { (said) });
+            return answer(context, list.map(|list| list_page(&list).notice(said)));
+        }
         Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
             let status = error.status();
             let said = fault::sentence(&error.to_string());
@@ -155,10 +156,7 @@ async fn after(
         }
         Err(error) => Err(error),
     };
-    match page {
-        Ok(page) => page.response(context),
-        Err(error) => PageFault::within(context, error).into_response(),
-    }
+    answer(context, page)
 }
 
 fn message_page(context: &PageContext, message: &DeadView, written: &Written) -> Page {

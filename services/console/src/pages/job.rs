@@ -140,6 +140,7 @@ async fn ordered_page(
 ) -> Response {
     let error = match done {
         Ok(words) => {
+            let context = &context.again(desk).await;
             let page = page(desk, context, id, &Written::default()).await;
             let said = notice::done(&html! { (words) });
             return answer(context, page.map(|page| page.notice(said)));
@@ -189,6 +190,8 @@ async fn page(
     let may_steer =
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {
+        // Says so while nothing of this can be read again.
+        div data-live-part="trouble" {}
         (live("stages", &stages::both(&job)))
         @let orders = html! {
             @if may_steer { (card::card("Orders", &orders(context, &job, written))) }

@@ -1,7 +1,7 @@
 //! The frame of every page: global header with tabs, the line of state, the page's header.
 
 use axum::response::{IntoResponse as _, Response};
-use domain::job::{JobKind, MosStatus};
+use domain::job::JobKind;
 use http::{StatusCode, header};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 
@@ -216,7 +216,7 @@ pub(super) fn verdict(status: &StatusView) -> Markup {
 }
 
 /// The most recent sync with its result, and before it the one that runs, if one does. Live changes go
-/// on all the time, and have none.
+/// on all the time, and have none. Why one has failed says the verdict beside it, and the job's page.
 pub(super) fn recent(status: &StatusView) -> Markup {
     let is_load = |job: &&JobView| job.kind != JobKind::Live;
     let running = sync_status::main_of(status).filter(is_load);
@@ -233,9 +233,6 @@ pub(super) fn recent(status: &StatusView) -> Markup {
             Some(job) => {
                 (job::link(&job.id, words::job(job.kind))) " " (badge::mos(job.mos))
                 @if let Some(over) = job.over { ", over " (time::at(over)) }
-                @if let (MosStatus::Failed, Some(error)) = (job.mos, &job.error) {
-                    ": " (fault::said(error))
-                }
             }
             None if running.is_some() => "none has ended yet",
             None => "none yet"

@@ -299,7 +299,7 @@ pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Se
                 let page = page(&desk, &context, &written, &faults, true).await;
                 Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY))
             }
-            Err(error @ OpsError::OutOfReach(_)) => {
+            Err(error) if settings::is_kept_with(&error) => {
                 let page = page(&desk, &context, &written, &Faults::default(), true).await;
                 let told = sentence(&error.to_string());
                 Ok(page

@@ -43,6 +43,7 @@ pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
 pub(crate) use live::{Live, PATH as LIVE, Streams};
 pub(crate) use parts::form::TOKEN as FORM_TOKEN;
+pub(crate) use settings::ROWS;
 pub(crate) use sign_in::ask as ask_to_sign_in;
 
 use crate::OpsError;
@@ -81,6 +82,12 @@ const ROUTES: &[Route] = &[
         methods: &["get", "post"],
         needs: Right::Administer,
         answers: || get(settings::show).post(settings::act),
+    },
+    Route {
+        path: settings::ROWS,
+        methods: &["post"],
+        needs: Right::Administer,
+        answers: || post(settings::rows),
     },
     Route {
         path: settings::SAVE,

@@ -151,8 +151,10 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
     let search = search(sent);
     let page = match done {
         Ok(Touched { records }) => {
+            let context = &context.again(desk).await;
             let page = page(desk, context, &search, &Written::default()).await;
-            page.map(|page| page.notice(notice::done(&said(deed, records))))
+            let page = page.map(|page| page.notice(notice::done(&said(deed, records))));
+            return answer(context, page);
         }
         Err(
             error @ (OpsError::Invalid(_)

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use domain::ObjectKind;
+use domain::job::SalesforceShown;
 use domain::tally::Count;
 use maud::{Markup, html};
 
@@ -65,7 +66,7 @@ fn reading(job: &JobView) -> Markup {
         ul.bars {
             @for (object, view) in &job.objects {
                 @if view.total.is_some() || view.read > 0 || view.started.is_some() {
-                    li { (read_of(*object, view)) }
+                    li { (read_of(job, *object, view)) }
                 }
             }
         }
@@ -93,7 +94,18 @@ fn published_of(read: u64, total: Option<u64>) -> String {
     }
 }
 
-fn read_of(object: ObjectKind, view: &ObjectView) -> Markup {
+/// Whether nothing more is read for it.
+const fn is_read(job: &JobView) -> bool {
+    matches!(
+        job.salesforce,
+        SalesforceShown::Sealed
+            | SalesforceShown::Completed
+            | SalesforceShown::Failed
+            | SalesforceShown::Cancelled
+    )
+}
+
+fn read_of(job: &JobView, object: ObjectKind, view: &ObjectView) -> Markup {
     let total = view.total.unwrap_or(view.read);
     html! {
         div.bar-name {
@@ -104,6 +116,8 @@ fn read_of(object: ObjectKind, view: &ObjectView) -> Markup {
         p.bar-note {
             @match (view.started, view.finished) {
                 (_, Some(finished)) => { "Read by " (time::at(finished)) }
+                // Where named records are read, or somebody has ended it, nobody says when it was done.
+                (Some(started), None) if is_read(job) => { "Reading began " (time::at(started)) }
                 (Some(started), None) => { "Reading since " (time::at(started)) }
                 (None, None) => { "Not begun" }
             }

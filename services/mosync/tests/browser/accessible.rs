@@ -1,6 +1,6 @@
 //! Every page in its states, at a desk, on a tablet and on a phone: nothing of WCAG 2.1, levels A and
-//! AA, that can be found by a program is broken, nothing is wider than the window, and the words are
-//! those of a page: no commands of a shell, no times as programs write them.
+//! AA, that can be found by a program is broken, nothing is wider than the window, the verdict has its
+//! room, and the words are those of a page: no commands of a shell, no times as programs write them.
 
 use std::sync::Mutex;
 
@@ -8,7 +8,24 @@ use browser::tour::{self, Sight};
 use browser::{Browser, axe};
 
 /// Width, height, and whether the rules are checked: they find at 1024 what they find at 1440.
-const SIZES: [(u32, u32, bool); 3] = [(1440, 900, true), (1024, 768, false), (390, 844, true)];
+const SIZES: [(u32, u32, bool); 4] = [
+    (1440, 900, true),
+    // As narrow as the state line is in three columns.
+    (1040, 768, false),
+    (1024, 768, false),
+    (390, 844, true),
+];
+/// Whether the verdict is pressed together when the org's name and the last sync take their room.
+const SQUEEZED: &str = "(() => {
+  const state = document.querySelector('.state');
+  if (!state) return false;
+  const [org, verdict, sync] = state.children;
+  const said = [org.innerHTML, sync.innerHTML];
+  for (const neighbour of [org, sync]) neighbour.textContent = 'As long as it gets. '.repeat(12);
+  const width = verdict.getBoundingClientRect().width;
+  [org.innerHTML, sync.innerHTML] = said;
+  return width < 240;
+})()";
 /// Texts that are seen, but for log lines, which are what was written down, and for code.
 const TEXTS: &str = "(() => {
   const texts = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
@@ -51,6 +68,9 @@ async fn faults(browser: &Browser, sight: Sight) -> Vec<String> {
         let wide = browser.says("document.documentElement.scrollWidth").await;
         if wide.as_u64() > Some(u64::from(width)) {
             faults.push(format!("{place}: the page is {wide} wide"));
+        }
+        if browser.says(SQUEEZED).await == true {
+            faults.push(format!("{place}: the verdict is squeezed"));
         }
         if !checked {
             continue;

@@ -131,6 +131,26 @@ async fn the_keyboard_is_enough_and_the_focus_is_always_seen() {
     let places = order.map(place);
     assert!(places.is_sorted(), "{seen:?}");
 
+    // A condition that is removed leaves the focus to the one in its place; the last, to the next.
+    browser.go(&world.page("/settings")).await;
+    for number in 1..=3 {
+        browser.press("Add condition").await;
+        let focused = format!("document.activeElement.id === 'field.{number}'");
+        browser.until("the new row has the focus", &focused).await;
+    }
+    browser.fill("[id='text.3']", "third").await;
+    for (left, focused) in [(2, "field.2"), (1, "Add condition")] {
+        let remove = "(document.querySelector(\"button[value='remove.2']\").focus(), true)";
+        browser.says(remove).await;
+        browser.key(Key::Enter).await;
+        let rows = format!("document.querySelectorAll('.filter-row').length === {left}");
+        browser.until("a row is gone", &rows).await;
+        assert_eq!(browser.says(FOCUSED).await["name"], focused);
+        let third = "document.getElementById('text.2')?.value ?? 'none'";
+        let value = if left == 2 { "third" } else { "none" };
+        assert_eq!(browser.says(third).await, value);
+    }
+
     // From the link that skips the tabs to a switch, and by Enter to the save.
     browser.go(&world.page("/settings")).await;
     browser.key(Key::Tab).await;

@@ -140,6 +140,13 @@ async fn a_job_s_own_page_goes_with_it_to_its_end() {
         .await;
     browser.click("h1").await;
 
+    // That the figures are old is said here, too.
+    proxy.behave(Behaviour {
+        instead: Some(OUT_OF_DATE),
+        ..Behaviour::default()
+    });
+    proxy.cut();
+    browser.until_shown("What you see is not up to date.").await;
     lose(
         &browser,
         &proxy,
@@ -163,6 +170,12 @@ async fn a_job_s_own_page_goes_with_it_to_its_end() {
         .until(
             "nobody can order anything any more",
             "!document.querySelector('#reason')",
+        )
+        .await;
+    browser
+        .until(
+            "it is up to date",
+            "!document.body.innerText.includes('not up to date')",
         )
         .await;
     assert_eq!(

@@ -268,3 +268,111 @@ async fn what_is_written_while_an_answer_is_on_the_way_is_kept() {
     let written = "document.getElementById('text.1').value";
     assert_eq!(browser.says(written).await, "1000");
 }
+
+/// Counts the page's own questions, and answers them with `window.instead` where that is there.
+const COUNT: &str = "window.asked = [];
+  const ask = window.fetch;
+  window.fetch = (...what) => {
+    const by_itself = new Headers(what[1]?.headers).get('x-mosync-by-itself');
+    window.asked.push([what[0], what[1]?.method, by_itself]);
+    return window.instead ? window.instead() : ask(...what);
+  };";
+/// As the arrow keys go through a list, more often than orders may be given within a minute.
+const THROUGH: &str = "const list = document.getElementById('field.1');
+  for (let step = 1; step <= 70; step += 1) {
+    if (step < 70) list.selectedIndex = 1 + step % 9;
+    else list.value = 'Amount';
+    list.dispatchEvent(new Event('change', { bubbles: true }));
+  }";
+
+/// The address that somebody writes, in a form with one condition; the page's questions are counted.
+async fn written(world: &World, browser: &Browser) -> &'static str {
+    const ADDRESS: &str = "anna.berg@acme.example";
+    browser.go(&world.page("/settings")).await;
+    browser.fill("#emails", ADDRESS).await;
+    browser.press("Add condition").await;
+    browser
+        .until("a row", "document.getElementById('field.1')")
+        .await;
+    browser.run(COUNT, Vec::new()).await.unwrap();
+    ADDRESS
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_that_go_through_a_list_ask_once_and_what_cannot_be_asked_loses_nothing() {
+    let world = world(5).await;
+    let browser = signed_in(&world, ANNA).await;
+    let address = written(&world, &browser).await;
+    browser.run(THROUGH, Vec::new()).await.unwrap();
+    let is_of =
+        |field: &str| format!("document.querySelector(\"[name='was.1']\").value === '{field}'");
+    browser.until("the list rests", &is_of("Amount")).await;
+    assert_eq!(
+        browser.says("window.asked").await,
+        json!([["/settings/rows", "POST", null]])
+    );
+
+    for (instead, field, told) in [
+        (
+            "Promise.resolve(new Response('<p>mosync</p><section class=fault><p>Wait 12 s.</p></section>', { status: 429 }))",
+            "CloseDate",
+            "Wait 12 s. What you wrote is still here.",
+        ),
+        (
+            "Promise.resolve(new Response('', { status: 401 }))",
+            "Name",
+            "Your session has ended",
+        ),
+        (
+            "Promise.reject(new TypeError('no connection'))",
+            "StageName",
+            "The console does not answer. What you wrote is still here.",
+        ),
+    ] {
+        let script = format!("window.instead = () => {instead}");
+        browser.run(&script, Vec::new()).await.unwrap();
+        browser.choose("[id='field.1']", field).await;
+        browser.until_shown(told).await;
+        assert_eq!(browser.path().await, "/settings");
+        let kept =
+            "[document.getElementById('emails').value, document.getElementById('field.1').value]";
+        assert_eq!(browser.says(kept).await, json!([address, field]));
+    }
+    // Asked again, when there is an answer.
+    let script = "window.instead = null";
+    browser.run(script, Vec::new()).await.unwrap();
+    browser.press("Show operators and values").await;
+    browser
+        .until("what fits is there", &is_of("StageName"))
+        .await;
+    let told = "document.getElementById('told').hidden";
+    assert_eq!(browser.says(told).await, true);
+}
+
+/// Six minutes pass.
+const LATER: &str = "const now = Date.now;
+  Date.now = () => now() + 360000;";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn whoever_writes_for_long_is_there_and_is_told_when_the_session_has_ended() {
+    let world = world(5).await;
+    let browser = signed_in(&world, ANNA).await;
+    let address = written(&world, &browser).await;
+    browser.fill("#emails", address).await;
+    assert_eq!(browser.says("window.asked").await, json!([]));
+    browser.run(LATER, Vec::new()).await.unwrap();
+    browser.fill("#emails", address).await;
+    // Once, and not as what a page asks by itself.
+    assert_eq!(
+        browser.says("window.asked").await,
+        json!([["/", "HEAD", null]])
+    );
+    let ended = format!(
+        "{LATER} window.instead = () => Promise.resolve(new Response(null, {{ status: 401 }}));"
+    );
+    browser.run(&ended, Vec::new()).await.unwrap();
+    browser.fill("#percent", "40").await;
+    browser.until_shown("Your session has ended").await;
+    let kept = "document.getElementById('emails').value";
+    assert_eq!(browser.says(kept).await, address);
+}

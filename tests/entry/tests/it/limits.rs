@@ -62,6 +62,14 @@ async fn orders_are_counted_by_session_and_calls_by_token() {
         done += u32::from(page.status == StatusCode::BAD_REQUEST);
     }
     assert_eq!(done, 60);
+    // What a form asks for while somebody writes in it is no order.
+    for _ in 0..70 {
+        let form = [("form_token", token.as_str()), ("do", "add")];
+        let page = browser.post("/settings/rows", &form).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.text);
+    }
+    let preview = browser.post("/settings", &[("form_token", &token)]).await;
+    assert_eq!(preview.status, StatusCode::TOO_MANY_REQUESTS);
     // Another session may.
     assert_eq!(browser.get("/access").await.status, StatusCode::OK);
 

@@ -164,6 +164,12 @@ async fn a_session_ends_when_idle_and_after_twelve_hours_and_when_signed_out() {
     assert!(is_in().await);
     house.pass(29 * 60);
     assert!(is_in().await, "somebody was there meanwhile");
+    // So is somebody who writes into a form for long, whose script says so.
+    house.pass(29 * 60);
+    let home = browser.request(reqwest::Method::HEAD, "/");
+    assert_eq!(browser.send(home).await.status, StatusCode::SEE_OTHER);
+    house.pass(29 * 60);
+    assert!(is_in().await, "somebody was writing meanwhile");
     house.pass(30 * 60);
     assert!(!is_in().await, "idle for half an hour");
 

@@ -253,7 +253,7 @@ async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result()
     let page = visitor.get("/parked").await;
     page.has(">Backfill</a> <span class=\"badge\">Waiting</span>. Most recent sync: ");
     page.has(&last);
-    // One that has failed is the last, and says why.
+    // One that has failed is the last; why, the verdict says alone.
     desk.pass(1);
     let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
     let moved = jobs.transition(&backfill.id, failed, desk.now(), why).await;
@@ -264,7 +264,10 @@ async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result()
         backfill.id,
         desk.now()
     ));
-    page.has("</time>: No access.</div>");
+    let recent = crate::web::between(&page.html, "data-live-part=\"recent\">", "</div>");
+    assert!(recent.ends_with("</time>"), "{recent}");
+    let verdict = crate::web::between(&page.html, "id=\"verdict\"", "</div>");
+    assert!(verdict.contains("has failed: no access"), "{verdict}");
     page.lacks(&last);
     let (desk, visitor) = furnished(&[]).await;
     desk.org.is_sandbox();

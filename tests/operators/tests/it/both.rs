@@ -8,9 +8,9 @@ use console::rights::Right;
 /// Each page, or order of one, and the operation that does the same.
 const BOTH: &[(&str, &str)] = &[
     ("get /settings", "get /api/v1/settings"),
-    // Rows are added and taken away in the form; what is sent is looked at.
     ("post /settings", "post /api/v1/settings/preview"),
-    // Back to the form: what is in it can be checked without a save.
+    // The form with other rows, and back to the form: what is in it can be checked without a save.
+    ("post /settings/rows", "post /api/v1/settings/validate"),
     ("post /settings/edit", "post /api/v1/settings/validate"),
     ("post /settings/look", "post /api/v1/settings/preview"),
     ("post /settings/save", "post /api/v1/settings"),

@@ -26,6 +26,8 @@ struct State {
     fields: Vec<FieldDescription>,
     answers: bool,
     is_sandbox: bool,
+    /// Held: nobody is told yet what the org is.
+    held: Arc<tokio::sync::Mutex<()>>,
     time_zone: &'static str,
     hidden: BTreeSet<SalesforceId>,
     counts: bool,
@@ -66,6 +68,7 @@ impl DeskOrg {
             ],
             answers: true,
             is_sandbox: false,
+            held: Arc::default(),
             time_zone: "UTC",
             hidden: BTreeSet::new(),
             counts: true,
@@ -90,6 +93,12 @@ impl DeskOrg {
     /// It was a sandbox all along.
     pub(crate) fn is_sandbox(&self) {
         self.state().is_sandbox = true;
+    }
+
+    /// Whoever asks what it is waits until this is dropped.
+    pub(crate) fn keeps_waiting(&self) -> tokio::sync::OwnedMutexGuard<()> {
+        let held = Arc::clone(&self.state().held);
+        held.try_lock_owned().unwrap()
     }
 
     /// It was in this zone all along; a profile that was stored before says otherwise.
@@ -162,6 +171,8 @@ fn not_here() -> SourceError {
 #[async_trait]
 impl Source for DeskOrg {
     async fn organization(&self) -> Result<Organization, SourceError> {
+        let held = Arc::clone(&self.state().held);
+        drop(held.lock().await);
         let state = self.asked()?;
         Ok(Organization {
             id: state.id,

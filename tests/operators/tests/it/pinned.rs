@@ -1,4 +1,5 @@
-//! Which org may be worked on: written down at the first contact, refused when it is another.
+//! Which org may be worked on: written down at the first contact, refused when it is another. And what
+//! pages call it.
 
 use domain::filter::FieldTypes;
 use domain::settings::MOSYNC;
@@ -60,4 +61,29 @@ async fn another_org_is_refused_with_what_to_do_and_a_sandbox_without_its_switch
     desk.stores.settings.save(&next, None).await.unwrap();
     let settled = settle(&desk.stores, &sandbox, desk.now()).await.unwrap();
     assert_eq!(settled.refused, None);
+}
+
+#[tokio::test]
+async fn whoever_comes_while_the_org_is_asked_for_its_name_is_told_it_as_well() {
+    let desk = Desk::open();
+    let name = async || desk.ops.org().await.unwrap().name;
+    let acme = Some("Acme".to_owned());
+    // Nothing was answered yet: both wait for the one question.
+    let held = desk.org.keeps_waiting();
+    let told = async { tokio::join!(name(), name()) };
+    let let_go = async {
+        tokio::task::yield_now().await;
+        drop(held);
+    };
+    let (told, ()) = tokio::join!(told, let_go);
+    assert_eq!(told, (acme.clone(), acme.clone()));
+    // Later there is an answer, and nobody else waits for the next.
+    desk.pass(301);
+    let _held = desk.org.keeps_waiting();
+    let later = tokio::select! {
+        biased;
+        _ = name() => panic!("it waits for the org"),
+        later = name() => later,
+    };
+    assert_eq!(later, acme);
 }

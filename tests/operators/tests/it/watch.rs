@@ -60,6 +60,11 @@ fn thousands(number: &Value) -> String {
     }
 }
 
+/// How the sync is, as the top of the page says it.
+fn verdict(page: &str) -> String {
+    between(page, "id=\"verdict\"", "</div>")
+}
+
 /// The value under a figure's name.
 fn figure(page: &str, name: &str) -> String {
     between(page, &format!("<dt>{name}</dt><dd>"), "</dd>")
@@ -268,6 +273,11 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
         "{page}"
     );
     assert!(page.contains(">777<") && page.contains(">1,000<"));
+    // Where a page that is live says that it is not up to date.
+    assert!(
+        page.contains("<div data-live-part=\"trouble\"></div>"),
+        "{page}"
+    );
 
     let reason = [("reason", "for <b>lunch</b>")];
     let paused = browser.send(&path, &order("pause"), &reason).await;
@@ -277,6 +287,9 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
         "{}",
         paused.text()
     );
+    // What every page shows is as it is after the order.
+    let held = verdict(&paused.text());
+    assert!(held.contains("is paused: "), "{held}");
     let pause = desk.stored(&job.id).await.paused.unwrap();
     assert_eq!(pause.why, "paused by otto@example.com: for <b>lunch</b>");
     let resumed = browser.send(&path, &order("resume"), &[]).await;
@@ -317,6 +330,36 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
         "cancelled by otto@example.com: enough"
     );
     assert_eq!(browser.get("/jobs/nobody").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
+    let desk = Desk::open();
+    let retry = desk.job(JobKind::Retry, "retry").await;
+    let jobs = &desk.stores.jobs;
+    let moved = async |status| {
+        let moved = jobs.transition(&retry.id, status, desk.now(), None).await;
+        moved.unwrap();
+    };
+    moved(SalesforceStatus::Extracting).await;
+    let mut progress = retry.progress.clone();
+    // The filter reads them, so the reader never writes down when that was done.
+    let named = Extracted {
+        total: Some(1),
+        started: Some(desk.now()),
+        ..Extracted::default()
+    };
+    progress.objects.insert(ObjectKind::Contact, named);
+    let advanced = jobs.advance(&retry.id, &progress, None, desk.now()).await;
+    advanced.unwrap();
+    let browser = Browser::of(&desk, VIEWER).await;
+    let path = format!("/jobs/{}", retry.id);
+    let page = browser.page(&path).await;
+    assert!(page.contains("Reading since <time"), "{page}");
+    moved(SalesforceStatus::Sealed).await;
+    let page = browser.page(&path).await;
+    assert!(page.contains("Reading began <time"), "{page}");
+    assert!(!page.contains("Reading since"), "{page}");
 }
 
 #[tokio::test]
@@ -495,11 +538,11 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             &[("which", "all"), ("reason", "x")],
         )
         .await;
-    assert!(
-        all.text().contains("120 records dismissed"),
-        "{}",
-        all.text()
-    );
+    let text = all.text();
+    assert!(text.contains("120 records dismissed"), "{text}");
+    assert!(text.contains("0 open, 123 dismissed"), "{text}");
+    let verdict = verdict(&text);
+    assert!(!verdict.contains("parked"), "{verdict}");
     assert_eq!(
         desk.stores
             .parked
@@ -689,6 +732,8 @@ async fn dead_messages_are_shown_sent_back_and_discarded() {
         "{}",
         discarded.text()
     );
+    let verdict = verdict(&discarded.text());
+    assert!(!verdict.contains("set aside"), "{verdict}");
     assert_eq!(desk.queue.dead_count().await.unwrap(), 0);
     assert!(
         desk.log()

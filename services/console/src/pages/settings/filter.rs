@@ -3,8 +3,8 @@
 use domain::filter::{FieldType, MAX_CONDITIONS, Operator};
 use maud::{Markup, html};
 
-use super::values;
 use super::written::{Faults, Written, WrittenRow};
+use super::{ROWS, values};
 use crate::pages::parts::form::Field;
 use crate::pages::parts::notice;
 use crate::views::FieldView;
@@ -103,8 +103,8 @@ fn said(written: &Written) -> String {
     }
 }
 
-/// The whole builder; a script replaces it by what the server answers, and another has `data-said`
-/// read aloud in the place of [`SAID`], which stays.
+/// The whole builder; a script replaces it by what is answered at `data-replace`, and another has
+/// `data-said` read aloud in the place of [`SAID`], which stays.
 pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) -> Markup {
     let formulas: Vec<&str> = written
         .rows
@@ -114,7 +114,7 @@ pub(super) fn builder(written: &Written, faults: &Faults, choice: Choice<'_>) ->
         .map(|field| field.label.as_str())
         .collect();
     html! {
-        div #filter data-replace data-said=(said(written)) data-said-in=(SAID) {
+        div #filter data-replace=(ROWS) data-said=(said(written)) data-said-in=(SAID) {
             p.help {
                 "Only opportunities that match are synced. Without a condition, all are. At most "
                 (MAX_CONDITIONS) " conditions."

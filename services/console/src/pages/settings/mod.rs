@@ -42,6 +42,8 @@ pub(super) use transfer::{export, import, show as show_transfer};
 
 /// Where it is.
 pub(super) const PATH: &str = "/settings";
+/// Where a script asks for more rows, fewer, or what fits them.
+pub(crate) const ROWS: &str = "/settings/rows";
 pub(super) const SAVE: &str = "/settings/save";
 pub(super) const EDIT: &str = "/settings/edit";
 pub(super) const LOOK: &str = "/settings/look";
@@ -124,6 +126,14 @@ pub(super) async fn act(State(desk): State<Desk>, context: PageContext, sent: Se
     answer(&context, changed(&desk, &context, written, deed).await)
 }
 
+/// A script asks for the form with other rows, or with what fits them: that and nothing else, since it
+/// may ask often.
+pub(super) async fn rows(State(desk): State<Desk>, context: PageContext, sent: Sent) -> Response {
+    let deed = sent.get("do").unwrap_or_default();
+    let written = Written::read(sent.pairs());
+    answer(&context, changed(&desk, &context, written, &deed).await)
+}
+
 /// The form with a row more or less, or with what fits the chosen fields.
 async fn changed(
     desk: &Desk,
@@ -175,7 +185,7 @@ async fn preview(desk: &Desk, context: &PageContext, written: &Written) -> Respo
         Ok(page.status(StatusCode::UNPROCESSABLE_ENTITY))
     };
     match looked.await {
-        Err(error @ OpsError::OutOfReach(_)) => {
+        Err(error) if is_kept_with(&error) => {
             let again = again(desk, context, written, &error).await;
             answer(context, again)
         }
@@ -183,7 +193,12 @@ async fn preview(desk: &Desk, context: &PageContext, written: &Written) -> Respo
     }
 }
 
-/// The form with what was written, when something is out of reach.
+/// Whether what was written stays on the page with this error. Who may not save has nothing to keep.
+pub(super) const fn is_kept_with(error: &OpsError) -> bool {
+    !matches!(error, OpsError::Forbidden(_))
+}
+
+/// The form with what was written, when something else than that is wrong.
 async fn again(
     desk: &Desk,
     context: &PageContext,

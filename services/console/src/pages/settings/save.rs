@@ -194,7 +194,7 @@ pub(in crate::pages) async fn save(
         .operations
         .save_settings(&received.asked, &author)
         .await;
-    let page = match saved {
+    let unsaved = match saved {
         Ok(saved) => {
             return Redirect::to(&format!("{PATH}?saved={}", saved.revision)).into_response();
         }
@@ -202,14 +202,9 @@ pub(in crate::pages) async fn save(
             let Received { document, came, .. } = &received;
             Ok(choice(&context, &conflict, document, *came))
         }
-        // The org has changed between the look and the save.
-        Err(OpsError::Refused(found)) => {
-            let page = written(&desk, &context, &received, &found).await;
-            page.map(|page| page.status(StatusCode::UNPROCESSABLE_ENTITY))
-        }
-        Err(error @ OpsError::OutOfReach(_)) => held(&desk, &context, &received, &error).await,
         Err(error) => Err(error),
     };
+    let page = kept_on_page(&desk, &context, &received, unsaved).await;
     answer(&context, page)
 }
 
@@ -233,20 +228,36 @@ pub(in crate::pages) async fn look(
     context: PageContext,
     sent: Sent,
 ) -> Response {
-    let page = async {
-        let Received {
-            asked,
-            document,
-            came,
-        } = Received::of(&sent)?;
-        foresee(&desk, &context, &asked, document, came).await
+    let received = match Received::of(&sent) {
+        Ok(received) => received,
+        Err(error) => return answer(&context, Err(error)),
     };
-    let page: Result<Page, OpsError> = page.await;
+    let document = received.document.clone();
+    let looked = foresee(&desk, &context, &received.asked, document, received.came).await;
+    let page = kept_on_page(&desk, &context, &received, looked).await;
     answer(&context, page)
 }
 
-/// Something is out of reach: what was to be saved is kept on the page, to be saved again. Should it
-/// be saved already, that is a conflict then, which shows both.
+/// What there is to show, or else a page that keeps what was to be saved, with what is wrong.
+async fn kept_on_page(
+    desk: &Desk,
+    context: &PageContext,
+    received: &Received,
+    shown: Result<Page, OpsError>,
+) -> Result<Page, OpsError> {
+    match shown {
+        // The org has changed since the look before.
+        Err(OpsError::Refused(found)) => {
+            let page = written(desk, context, received, &found).await;
+            page.map(|page| page.status(StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(error) if super::is_kept_with(&error) => held(desk, context, received, &error).await,
+        other => other,
+    }
+}
+
+/// Something is out of reach, or not as it should be: what was to be saved is kept on the page, to be
+/// saved again. Should it be saved already, that is a conflict then, which shows both.
 async fn held(
     desk: &Desk,
     context: &PageContext,
@@ -269,7 +280,10 @@ async fn held(
     Ok(page.status(error.status()).notice(notice::failed(&html! {
         @if !is_open { p { strong { "Nothing was saved." } } }
         p { (said) }
-        p { "Your change is kept on this page: save it again when that answers." }
+        p {
+            "Your change is kept on this page: save it again when that "
+            @if matches!(error, OpsError::OutOfReach(_)) { "answers." } @else { "is mended." }
+        }
     })))
 }
 

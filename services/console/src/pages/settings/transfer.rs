@@ -104,6 +104,12 @@ pub(in crate::pages) async fn import(
             let sentences = found.iter().map(|fault| sentence(&fault.message));
             refused(&sentences.collect::<Vec<_>>())
         }
+        Err(error) if super::is_kept_with(&error) => {
+            let page = page(&context, base, text, &[]).status(error.status());
+            let told = sentence(&error.to_string());
+            let said = notice::failed(&html! { "Nothing was saved. " (told) });
+            answer(&context, Ok(page.notice(said)))
+        }
         other => answer(&context, other),
     }
 }

@@ -409,6 +409,80 @@ async fn a_save_that_salesforce_does_not_answer_is_kept_on_the_page() {
     assert_eq!(in_force(&desk).await.0, 1);
 }
 
+/// The org describes a field, and refuses a query that names it.
+#[tokio::test]
+async fn what_salesforce_refuses_takes_nothing_away_that_was_written() {
+    let (desk, visitor) = furnished(&[10_000]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    write(&mut form, "emails", "ada@example.com");
+    row(&mut form, 1, "Weighted__c", "greater_than", "1");
+    let kept = visitor.send(SETTINGS, &form).await;
+    assert!(kept.status.is_server_error(), "{}", kept.html);
+    kept.has("Nothing was saved. Salesforce refused");
+    let again = kept.form(SETTINGS);
+    for field in content(&form) {
+        assert!(again.contains(&field), "{field:?} is not in {again:?}");
+    }
+    // A file.
+    let path = "/settings/transfer";
+    let mut file = visitor.get(path).await.form(path);
+    let condition = json!({"field": "Weighted__c", "operator": "greater_than", "values": ["1"]});
+    let document = json!({"filter": {"conditions": [condition]}}).to_string();
+    write(&mut file, "document", &document);
+    let kept = visitor.send(path, &file).await;
+    assert!(kept.status.is_server_error(), "{}", kept.html);
+    kept.has("Nothing was saved. Salesforce refused");
+    assert_eq!(content(&kept.form(path)), content(&file));
+    // What was chosen of two changes.
+    desk.save(|settings| settings.sync_closed = true).await;
+    let choice = visitor.send(SETTINGS, &form).await;
+    assert_eq!(choice.status, StatusCode::CONFLICT);
+    let chosen = choice.form("/settings/look");
+    let kept = visitor.send("/settings/look", &chosen).await;
+    assert!(kept.status.is_server_error(), "{}", kept.html);
+    kept.has("Your change is kept on this page");
+    let saved = visitor
+        .send("/settings/save", &kept.form("/settings/save"))
+        .await;
+    assert_eq!(saved.status, StatusCode::SEE_OTHER, "{}", saved.html);
+    let (revision, settings) = in_force(&desk).await;
+    assert_eq!((revision, settings.sync_closed), (2, true));
+    assert_eq!(settings.admin_emails, ["ada@example.com"]);
+    // Field Mapping, whose preview counts by the same filter.
+    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let arr = form
+        .iter()
+        .find(|(name, value)| name.starts_with("mos.") && value == "arr");
+    let number = arr.unwrap().0.strip_prefix("mos.").unwrap().to_owned();
+    write(&mut form, &format!("field.{number}"), "Amount");
+    let kept = visitor.send("/mapping", &form).await;
+    assert!(kept.status.is_server_error(), "{}", kept.html);
+    kept.has("Nothing was saved. Salesforce refused");
+    assert_eq!(content(&kept.form("/mapping")), content(&form));
+}
+
+#[tokio::test]
+async fn a_choice_that_is_refused_is_the_form_again_with_what_is_wrong() {
+    let (desk, visitor) = furnished(&[]).await;
+    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    row(&mut form, 1, "Amount", "greater_than", "5000");
+    desk.save(|settings| settings.sync_closed = true).await;
+    let choice = visitor.send(SETTINGS, &form).await;
+    assert_eq!(choice.status, StatusCode::CONFLICT);
+    desk.org.hides("Amount");
+    let refused = visitor
+        .send("/settings/look", &choice.form("/settings/look"))
+        .await;
+    assert_eq!(refused.status, 422, "{}", refused.html);
+    let error = refused.error_at("field.1");
+    assert!(error.contains("no field `Amount`"), "{error}");
+    let again = refused.form(SETTINGS);
+    for (name, value) in [("text.1", "5000"), ("sync_closed", "on")] {
+        let field = (name.to_owned(), value.to_owned());
+        assert!(again.contains(&field), "{field:?} is not in {again:?}");
+    }
+}
+
 #[tokio::test]
 async fn a_formula_in_the_filter_is_warned_of() {
     let (desk, visitor) = furnished(&[]).await;
