@@ -215,6 +215,7 @@ async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
         &format!("last sync-all: {sync_all}, over "),
         &["Salesforce completed, mOS completed; read "],
     );
+    line("most recent sync: ", &[", over ", ": Salesforce "]);
     line("permissions: ", &[" users, read "]);
     line("queues: ", &["filter.live ", "load.bulk ", "set aside 0"]);
     line("workers: ", &["listener runs", "loader runs"]);

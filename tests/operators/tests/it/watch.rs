@@ -853,6 +853,34 @@ async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() 
 }
 
 #[tokio::test]
+async fn the_latest_job_is_the_one_that_ended_last_behind_however_many_newer_ones() {
+    let desk = Desk::open();
+    let end = async |job: &Job| {
+        let to = SalesforceStatus::Cancelled;
+        let moved = desk.stores.jobs.transition(&job.id, to, desk.now(), None);
+        moved.await.unwrap();
+        desk.pass(1);
+    };
+    let long = desk.job(JobKind::Backfill, "long").await;
+    for number in 0..25 {
+        end(&desk.job(JobKind::Retry, &number.to_string()).await).await;
+    }
+    end(&long).await;
+    // Live changes are no sync.
+    end(&desk.job(JobKind::Live, "an hour").await).await;
+    let browser = Browser::of(&desk, VIEWER).await;
+    let api = browser.door.get("/api/v1/status").await.json();
+    assert_eq!(api["last_ended"]["id"], long.id.as_str());
+    let page = browser.page("/sync-status").await;
+    for told in [
+        format!("Most recent sync: <a href=\"/jobs/{}\">", long.id),
+        "<strong>Latest: </strong>Backfill: ".to_owned(),
+    ] {
+        assert!(page.contains(&told), "{told} in {page}");
+    }
+}
+
+#[tokio::test]
 async fn lag_and_queues_are_those_of_the_api() {
     use domain::unit::{Lane, QueueName};
     use ports::stores::{OLDEST, UNSETTLED};
