@@ -279,7 +279,7 @@ async fn page(
             @if !groups.groups.is_empty() { a.button href=(CAUSES_EXPORT) { "Export CSV" span.only-read { " of causes" } } }
         }, &html! {
             @if groups.groups.is_empty() { (nothing()) }
-            @else { (groups_table(context, &groups, context.viewer.may(Right::Operate))) }
+            @else { (groups_table(context, &groups, None, context.viewer.may(Right::Operate))) }
         }))
         @if !groups.groups.is_empty() || refused.is_some() {
             (card::card(&heading, &html! {
@@ -319,10 +319,15 @@ fn nothing() -> Markup {
     )
 }
 
-/// Groups with their advice; with orders where they may be given.
-pub(super) fn groups_table(context: &PageContext, groups: &Groups, with_orders: bool) -> Markup {
+/// Groups with their advice, of one job or of all; with orders where they may be given.
+pub(super) fn groups_table(
+    context: &PageContext,
+    groups: &Groups,
+    job: Option<&str>,
+    with_orders: bool,
+) -> Markup {
     let rows = groups.groups.iter().take(CAUSES);
-    let rows = rows.map(|group| group_row(context, group, with_orders));
+    let rows = rows.map(|group| group_row(context, group, job, with_orders));
     let left_off = groups.groups.len().saturating_sub(CAUSES);
     html! {
         (table::table(
@@ -336,11 +341,17 @@ pub(super) fn groups_table(context: &PageContext, groups: &Groups, with_orders: 
     }
 }
 
-fn group_row(context: &PageContext, group: &GroupView, with_orders: bool) -> Vec<Markup> {
+fn group_row(
+    context: &PageContext,
+    group: &GroupView,
+    job: Option<&str>,
+    with_orders: bool,
+) -> Vec<Markup> {
     let listed = address(
         PATH,
         &[
             ("group", &group.id),
+            ("job", job.unwrap_or_default()),
             ("dismissed", if group.dismissed { "yes" } else { "" }),
         ],
     );

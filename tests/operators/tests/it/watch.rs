@@ -626,6 +626,66 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
 }
 
 #[tokio::test]
+async fn a_job_says_how_many_of_its_parked_records_still_are_and_leads_to_those() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let of_job = desk
+        .park(1, |parked| parked.job = Some(job.id.clone()))
+        .await;
+    let dismissed = desk
+        .park(2, |parked| {
+            parked.job = Some(job.id.clone());
+            parked.dismissed = Some(Dismissal {
+                at: desk.now(),
+                by: "somebody".to_owned(),
+                reason: "a test".to_owned(),
+            });
+        })
+        .await;
+    // The third is another job's by now.
+    desk.park(3, |_| {}).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    let page = browser.page("/sync-status").await;
+    let to_job = format!("3 records were parked. <a href=\"{path}\">See why, and what to do</a>");
+    assert!(page.contains(&to_job), "{page}");
+    let listed = format!("<a href=\"/parked?job={}\">See why", job.id);
+    let page = browser.page(&path).await;
+    assert!(
+        page.contains(&format!("3 records were parked. {listed}")),
+        "{page}"
+    );
+
+    let jobs = &desk.stores.jobs;
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    let moved = jobs.transition(&job.id, failed, desk.now(), why).await;
+    moved.unwrap();
+    let page = browser.page(&path).await;
+    let logged = format!("<a href=\"/logs?job={}&amp;level=warning\">", job.id);
+    let told = "3 records were parked: 1 still is under this job, 1 is dismissed. 1 no longer is: ";
+    for told in [told, &listed, &logged, "List the dismissed ones"] {
+        assert!(page.contains(told), "{told} in {page}");
+    }
+    let group = between(&page, "<a class=\"button\" href=\"/parked?group=", "\"");
+    let group = browser.page(&format!("/parked?group={}", group.replace("&amp;", "&")));
+    let group = group.await;
+    assert_eq!(group.matches("name=\"record\"").count(), 1, "{group}");
+
+    let records = [of_job.record(), dismissed.record()];
+    let parked = &desk.stores.parked;
+    parked.clear(&records, of_job.version).await.unwrap();
+    let page = browser.page(&path).await;
+    for told in [
+        "3 records were parked: 0 still are under this job. 3 no longer are: ",
+        "No record is parked under this job any more.",
+        &logged,
+    ] {
+        assert!(page.contains(told), "{told} in {page}");
+    }
+    assert!(!page.contains("/parked?job="), "{page}");
+}
+
+#[tokio::test]
 async fn dead_messages_are_shown_sent_back_and_discarded() {
     let desk = Desk::open();
     let job = half_done(&desk).await;

@@ -140,7 +140,7 @@ fn main_job(status: &StatusView) -> Markup {
             strong { @if job.over.is_none() { "Running: " } @else { "Latest: " } }
             (stages::line(job)) " " (job::link(&job.id, "Open the job"))
         }
-        (stages::both(job))
+        (stages::both(job, None))
     }
 }
 
