@@ -5,12 +5,21 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use boot::Adapters;
+use boot::console::{Client, access};
+use domain::Timestamp;
 use fake_mos::{Fault, RecordType, RejectCode};
+use runtime::config::Config;
+use runtime::health::Readiness;
+use runtime::lifecycle::Lifecycle;
+use runtime::time::SystemClock;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{self, Answer, Options, World, mosync};
 
@@ -195,6 +204,37 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     assert!(cancelled.stdout.contains("mOS cancelled"), "{cancelled:?}");
     let org = &world.salesforce.org;
     assert!(!org.records("Opportunity").is_empty());
+}
+
+/// Like what the services read, it is of the share that mosync may use.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_console_asks_of_salesforce_is_counted() {
+    // Only the first of many tests installs it.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let world = Embedded::prepare().await;
+    let text = std::fs::read_to_string(world.config()).unwrap();
+    let config = Config::read(&text, []).unwrap();
+    let connected = Adapters::connect(&config.transport, Arc::new(SystemClock));
+    let adapters = connected.await.unwrap();
+    let stop = CancellationToken::new();
+    let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
+    let anywhere = ([127, 0, 0, 1], 0).into();
+    let console = boot::start_console(
+        &config,
+        &adapters,
+        anywhere,
+        &lifecycle,
+        &Readiness::default(),
+    );
+    console.await.unwrap();
+    let access = access::read(&world.folder.path().join("data")).unwrap();
+    let deal = world.salesforce.org.records("Opportunity").remove(0);
+    let explained = Client::of_process(access).explain(deal.id()).await;
+    assert!(explained.is_ok(), "{explained:?}");
+    stop.cancel();
+    lifecycle.wait().await.unwrap();
+    let calls = adapters.stores.calls.calls(Timestamp::default()).await;
+    assert!(calls.unwrap().values().sum::<u64>() > 0);
 }
 
 async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
