@@ -52,6 +52,8 @@ struct Written {
     error: Option<String>,
     /// The records that were ticked.
     records: Vec<String>,
+    /// All that are listed were meant, and not the ticked ones.
+    is_all: bool,
 }
 
 fn search(asked: &Sent) -> ParkedSearch {
@@ -166,6 +168,7 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
                 error: lacks_reason.then(|| sentence.clone()),
                 reason: reason.unwrap_or_default(),
                 records: sent.all("record").collect(),
+                is_all: is_all(sent),
             };
             let page = page(desk, context, &search, &written).await;
             let status = error.status();
@@ -214,8 +217,8 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
             ..Selection::default()
         });
     }
-    if sent.get("which").as_deref() == Some("all") {
-        // All that the list shows, on all its pages.
+    if is_all(sent) {
+        // All that the list shows, on all its pages, and no more of them than it has said.
         let listed = search(sent);
         return Ok(Selection {
             all: listed.group.is_none(),
@@ -225,6 +228,7 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
             parent: listed.parent,
             job: listed.job,
             dismissed: listed.dismissed == Some(true),
+            seen: Some(sent.needed("seen")?),
             records: Vec::new(),
             reason,
         });
@@ -240,6 +244,10 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
         reason,
         ..Selection::default()
     })
+}
+
+fn is_all(sent: &Sent) -> bool {
+    sent.get("which").as_deref() == Some("all")
 }
 
 async fn page(
@@ -486,15 +494,17 @@ fn orders(
         .help("A dismissal needs one: somebody who finds the record later wants to know why it is not in mOS.")
         .error(written.error.as_deref());
     let with = Field::new("which", "With");
+    let chosen = if written.is_all { "all" } else { "records" };
     html! {
         fieldset.orders {
             legend { "What to do" }
             p.quiet { (list.records.len()) " records on this page." }
+            input type="hidden" name="seen" value=(matching);
             @if is_dismissed {
-                (with.select(&which, "records"))
+                (with.select(&which, chosen))
             } @else {
                 div.row.tops {
-                    (with.select(&which, "records"))
+                    (with.select(&which, chosen))
                     (reason.input("text", &written.reason))
                 }
             }

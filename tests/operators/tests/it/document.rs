@@ -289,6 +289,8 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let nobody = json!({"records": [crate::desk::record(ObjectKind::Contact, 99)], "reason": "x"});
     let nobody = nobody.to_string();
     let reason = json!({"reason": "a test"}).to_string();
+    let more = json!({"all": true, "seen": 0}).to_string();
+    let more_with_reason = json!({"all": true, "seen": 0, "reason": "x"}).to_string();
 
     for path in ["/api/v1/users", "/api/v1/users/export", "/api/v1/left"] {
         book.ask(&door, get.clone(), path, path, "").await;
@@ -373,10 +375,12 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/parked/retry", "", named.as_str()),
         ("/api/v1/parked/retry", "", nobody.as_str()),
         ("/api/v1/parked/retry", "", "{}"),
+        ("/api/v1/parked/retry", "", more.as_str()),
         ("/api/v1/parked/retry", "", long.as_str()),
         ("/api/v1/parked/dismiss", "", with_reason.as_str()),
         ("/api/v1/parked/dismiss", "", nobody.as_str()),
         ("/api/v1/parked/dismiss", "", named.as_str()),
+        ("/api/v1/parked/dismiss", "", more_with_reason.as_str()),
         ("/api/v1/parked/dismiss", "", long.as_str()),
         ("/api/v1/dead/{message}/replay", "garbage", ""),
         ("/api/v1/dead/{message}/replay", "garbage", ""),

@@ -464,6 +464,7 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             "/parked/dismiss",
             &[
                 ("which", "all"),
+                ("seen", "3"),
                 ("group", &frozen),
                 ("reason", "a <b>test</b> account"),
             ],
@@ -492,7 +493,7 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
         .send(
             "/parked",
             "/parked/dismiss",
-            &[("which", "all"), ("reason", "x")],
+            &[("which", "all"), ("seen", "120"), ("reason", "x")],
         )
         .await;
     assert!(
@@ -595,7 +596,7 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
         let field = format!("name=\"{name}\" value=\"{value}\"");
         assert_eq!(listed.matches(&field).count(), 2, "in both forms");
     }
-    let mut sent = vec![("which", "all"), ("reason", "a test")];
+    let mut sent = vec![("which", "all"), ("seen", "55"), ("reason", "a test")];
     sent.extend(filter);
     let dismissed = browser.send("/parked", "/parked/dismiss", &sent).await;
     let text = dismissed.text();
@@ -616,6 +617,7 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
     assert!(!listed.contains(">Dismiss<"), "{listed}");
     let sent = [
         ("which", "all"),
+        ("seen", "55"),
         ("dismissed", "yes"),
         ("job", job.id.as_str()),
     ];
@@ -623,6 +625,55 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
     assert!(retried.text().contains("55 records will be read back"));
     let open = desk.stores.parked.counts().await.unwrap();
     assert_eq!(open.values().sum::<u64>(), 61);
+}
+
+#[tokio::test]
+async fn all_that_were_shown_are_not_more_than_were_shown() {
+    let desk = Desk::open();
+    let job = desk.job(JobKind::Backfill, "load").await;
+    // So many that their number is kept for a while.
+    for number in 0..600 {
+        desk.park(number, |parked| {
+            parked.job = (number == 0).then(|| job.id.clone());
+        })
+        .await;
+    }
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/parked?job={}", job.id);
+    let page = browser.page(&path).await;
+    assert!(page.contains("name=\"seen\" value=\"1\""), "{page}");
+    // One more comes while the reason is typed; as many are open as before.
+    desk.pass(1);
+    desk.park(1, |parked| parked.job = Some(job.id.clone()))
+        .await;
+    let order = async |seen: &str| {
+        let of_all = [
+            ("which", "all"),
+            ("seen", seen),
+            ("job", job.id.as_str()),
+            ("reason", "an old import"),
+        ];
+        browser.send(&path, "/parked/dismiss", &of_all).await
+    };
+    let refused = order("1").await;
+    assert_eq!(refused.status, 409);
+    let text = refused.text();
+    for told in [
+        "There are 2 of these records by now",
+        "<option value=\"all\" selected>All 2 open records that the filter shows<",
+        "name=\"seen\" value=\"2\"",
+        "value=\"an old import\"",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    assert!(desk.log().await.is_empty());
+    assert_eq!(order("many").await.status, 400);
+    let done = order("2").await;
+    assert!(
+        done.text().contains("2 records dismissed"),
+        "{}",
+        done.text()
+    );
 }
 
 #[tokio::test]
