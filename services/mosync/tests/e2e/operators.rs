@@ -219,14 +219,10 @@ async fn what_the_console_asks_of_salesforce_is_counted() {
     let stop = CancellationToken::new();
     let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
     let anywhere = ([127, 0, 0, 1], 0).into();
-    let console = boot::start_console(
-        &config,
-        &adapters,
-        anywhere,
-        &lifecycle,
-        &Readiness::default(),
-    );
-    console.await.unwrap();
+    let readiness = Readiness::default();
+    boot::start_console(&config, &adapters, anywhere, &lifecycle, &readiness)
+        .await
+        .unwrap();
     let access = access::read(&world.folder.path().join("data")).unwrap();
     let deal = world.salesforce.org.records("Opportunity").remove(0);
     let explained = Client::of_process(access).explain(deal.id()).await;
