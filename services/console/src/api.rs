@@ -267,7 +267,7 @@ pub fn rights() -> impl Iterator<Item = (&'static str, &'static [&'static str], 
 /// All routes, for callers within this process: whoever calls has to say who calls, by a
 /// [`crate::Caller`] and an [`crate::Author`] among the request's extensions.
 pub(crate) fn inside(operations: Operations) -> Router {
-    with_routes(|_, answers| answers)
+    with_routes(|_, _, answers| answers)
         .fallback(handlers::no_such_path)
         .method_not_allowed_fallback(handlers::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
@@ -277,12 +277,8 @@ pub(crate) fn inside(operations: Operations) -> Router {
 /// Everything that is served, for callers from outside, who have to show who they are, and to send
 /// their bodies within that time: the API, and the pages where there are any.
 pub(crate) fn outside(console: &Console, for_bodies: Duration) -> Router {
-    let guarded = |needs, answers: MethodRouter<Operations>| {
-        let watch = Watch {
-            console: console.clone(),
-            needs,
-            front: Front::Api,
-        };
+    let guarded = |path: &str, needs, answers: MethodRouter<Operations>| {
+        let watch = Watch::before(path, console, needs, Front::Api);
         answers.layer(axum::middleware::from_fn_with_state(watch, guard))
     };
     let api = with_routes(guarded).method_not_allowed_fallback(handlers::wrong_method);
@@ -304,11 +300,11 @@ pub(crate) fn outside(console: &Console, for_bodies: Duration) -> Router {
 }
 
 fn with_routes(
-    guarded: impl Fn(Right, MethodRouter<Operations>) -> MethodRouter<Operations>,
+    guarded: impl Fn(&str, Right, MethodRouter<Operations>) -> MethodRouter<Operations>,
 ) -> Router<Operations> {
     let mut router = Router::new();
     for (path, _, needs, answers) in ROUTES {
-        router = router.route(path, guarded(*needs, answers()));
+        router = router.route(path, guarded(path, *needs, answers()));
     }
     // The description of the API is for everybody.
     router.route("/api/openapi.json", get(handlers::document))

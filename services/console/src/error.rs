@@ -43,10 +43,11 @@ pub enum OpsError {
     /// The path is known, the method is not.
     #[error("{0}")]
     WrongMethod(String),
-    /// A store, the broker, or the process that serves the API does not answer.
+    /// A store, the broker, Salesforce, mOS, or the process that serves the API does not answer, or
+    /// not what it is asked.
     #[error("{0}")]
     OutOfReach(String),
-    /// What is stored cannot be read, or an answer cannot be understood.
+    /// What is stored cannot be read, or what mosync itself has made cannot be used.
     #[error("{0}")]
     Broken(String),
 }
@@ -148,27 +149,23 @@ impl From<StoreError> for OpsError {
 
 impl From<SourceError> for OpsError {
     fn from(error: SourceError) -> Self {
-        let message = error.to_string();
-        match error {
+        Self::OutOfReach(match error {
+            SourceError::Refused { .. } => format!(
+                "{error}; if it names an object or a field, let the integration user read it"
+            ),
             SourceError::Unreachable(_)
             | SourceError::SignIn(_)
             | SourceError::Quota(_)
             | SourceError::PositionRejected(_)
-            | SourceError::Expired(_) => Self::OutOfReach(message),
-            SourceError::Refused { .. } | SourceError::Garbled(_) => Self::Broken(message),
-        }
+            | SourceError::Expired(_)
+            | SourceError::Garbled(_) => error.to_string(),
+        })
     }
 }
 
 impl From<TargetError> for OpsError {
     fn from(error: TargetError) -> Self {
-        let message = error.to_string();
-        match error {
-            TargetError::Unreachable(_) | TargetError::Throttled(_) | TargetError::Forbidden(_) => {
-                Self::OutOfReach(message)
-            }
-            TargetError::TooLarge | TargetError::Unprocessable(_) => Self::Broken(message),
-        }
+        Self::OutOfReach(error.to_string())
     }
 }
 

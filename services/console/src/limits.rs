@@ -21,17 +21,26 @@ pub(crate) enum Kind {
     Order,
     /// Requests to the API, by token.
     Api,
+    /// What Salesforce is asked for each time, by session or token, beside the others.
+    Salesforce,
 }
 
 impl Kind {
     /// How many a minute.
     const fn most(self) -> u32 {
         match self {
-            Self::SignIn => 60,
+            Self::SignIn | Self::Order | Self::Salesforce => 60,
             Self::Guess => 120,
             Self::Look => 600,
-            Self::Order => 60,
             Self::Api => 1_200,
+        }
+    }
+
+    /// What there were too many of.
+    const fn what(self) -> &'static str {
+        match self {
+            Self::SignIn | Self::Guess | Self::Look | Self::Order | Self::Api => "requests",
+            Self::Salesforce => "requests that Salesforce has to answer",
         }
     }
 }
@@ -98,8 +107,9 @@ impl Limits {
         }
         let wait = 60 - now.as_micros().rem_euclid(MINUTE) / 1_000_000;
         Err(OpsError::TooMany(format!(
-            "there were more than {} requests within this minute; wait {wait} s and try again",
-            kind.most()
+            "there were more than {} {} within this minute; wait {wait} s and try again",
+            kind.most(),
+            kind.what()
         )))
     }
 

@@ -12,6 +12,7 @@ use console::journal::{self, Journal, JournalError};
 use console::people::People;
 use console::{Client, Console, Operations, Web, token};
 use ports::Clock;
+use ports::source::Source;
 use runtime::config::{Config, SignIn, Transport};
 use runtime::health::Readiness;
 use runtime::lifecycle::Lifecycle;
@@ -30,11 +31,21 @@ impl Adapters {
     /// # Errors
     /// [`BootError::Configuration`].
     pub fn operations(&self, config: &Config, url: Option<Url>) -> Result<Operations, BootError> {
+        let source = crate::salesforce(config, Arc::clone(&self.clock))?;
+        self.operations_on(source, config, url)
+    }
+
+    fn operations_on(
+        &self,
+        source: Arc<dyn Source>,
+        config: &Config,
+        url: Option<Url>,
+    ) -> Result<Operations, BootError> {
         let operations = Operations::new(
             self.stores.clone(),
             Arc::clone(&self.queue),
             Arc::clone(&self.clock),
-            crate::salesforce(config, Arc::clone(&self.clock))?,
+            source,
             config.salesforce.topic.clone(),
         );
         let org = &config.salesforce;
@@ -122,7 +133,10 @@ pub async fn start_console(
         left = Some(file);
     }
     let url = own_url(config, address);
-    let operations = adapters.operations(config, url.clone())?;
+    let source = crate::salesforce(config, Arc::clone(&adapters.clock))?;
+    let operations = adapters.operations_on(Arc::clone(&source), config, url.clone())?;
+    // What people and programs ask is of the same allowance as what the services read.
+    crate::count_calls(adapters, &source, lifecycle);
     operations.reconcile_settings().await.map_err(of_journal)?;
     if journal(config).is_none() {
         tracing::warn!(

@@ -55,7 +55,7 @@ impl Service {
     }
 }
 
-/// Counts the process's API requests, for the share of the org's allowance.
+/// Counts the API requests through a source, for the share of the org's allowance.
 pub fn count_calls(adapters: &Adapters, source: &Arc<dyn Source>, lifecycle: &Lifecycle) {
     let Adapters { stores, clock, .. } = adapters.clone();
     let (source, stop) = (Arc::clone(source), lifecycle.soft().clone());

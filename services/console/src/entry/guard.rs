@@ -13,10 +13,28 @@ use crate::api::refusal;
 use crate::limits::Kind;
 use crate::pages::{self, MAX_FORM};
 use crate::rights::Right;
-use crate::{Author, Caller, OpsError};
+use crate::{Author, Caller, OpsError, token};
 
 /// What a page's script sends with requests that nobody has asked for.
 const BY_ITSELF_HEADER: &str = "x-mosync-by-itself";
+
+/// Paths of which each request is several to Salesforce: what the org may be asked is not spent by
+/// one who asks without end.
+const ASKED_OF_SALESFORCE: [&str; 13] = [
+    "/api/v1/explain/{id}",
+    "/api/v1/left",
+    "/api/v1/settings/preview",
+    "/api/v1/settings/preview/{preview}/export",
+    "/api/v1/settings/preview/{preview}/opportunities",
+    "/api/v1/sync-all/expected",
+    "/api/v1/users",
+    "/api/v1/users/export",
+    "/explain",
+    "/settings/preview/{preview}/export",
+    "/settings/sync-all",
+    "/users",
+    "/users/csv",
+];
 
 /// How somebody who does not get in is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +48,10 @@ pub(crate) enum Front {
 /// What is guarded.
 #[derive(Debug, Clone)]
 pub(crate) struct Watch {
-    pub(crate) console: Console,
-    pub(crate) needs: Right,
-    pub(crate) front: Front,
+    console: Console,
+    needs: Right,
+    front: Front,
+    asks_salesforce: bool,
 }
 
 /// Lets a request pass when whoever sends it may, marked with who that is.
@@ -57,6 +76,16 @@ fn no(response: Response) -> Box<Response> {
 }
 
 impl Watch {
+    /// Before this path of the routes.
+    pub(crate) fn before(path: &str, console: &Console, needs: Right, front: Front) -> Self {
+        Self {
+            console: console.clone(),
+            needs,
+            front,
+            asks_salesforce: ASKED_OF_SALESFORCE.contains(&path),
+        }
+    }
+
     async fn admit_program(&self, token: &str, mut request: Request) -> Admitted {
         let console = &self.console;
         let api = |error| no(refusal(error));
@@ -71,6 +100,11 @@ impl Watch {
                 program.right.name(),
                 self.needs.name()
             ))));
+        }
+        // The commands of this machine are not counted, here as elsewhere.
+        if program.caller != Caller::CommandLine {
+            let who = token::hash_in_words(&token::hash(token));
+            self.may_ask(&who).map_err(api)?;
         }
         request.extensions_mut().insert(program.caller);
         request.extensions_mut().insert(program.author);
@@ -178,6 +212,7 @@ impl Watch {
                 role.name().to_lowercase(),
             )));
         }
+        self.may_ask(&person.key)?;
         let caller = Caller::Person(person.session.username.as_str().into());
         let extensions = request.extensions_mut();
         extensions.insert(Author::of(&caller, None));
@@ -185,6 +220,18 @@ impl Watch {
         extensions.insert(role.right());
         extensions.insert(person.viewer(role));
         Ok(request)
+    }
+
+    /// Counts what Salesforce has to answer.
+    ///
+    /// # Errors
+    /// [`OpsError::TooMany`].
+    fn may_ask(&self, who: &str) -> Result<(), OpsError> {
+        if !self.asks_salesforce {
+            return Ok(());
+        }
+        let now = self.console.operations.now();
+        self.console.limits.admit(Kind::Salesforce, who, now)
     }
 }
 
@@ -214,4 +261,18 @@ pub(crate) fn challenge(response: &mut Response) {
         header::WWW_AUTHENTICATE,
         header::HeaderValue::from_static("Bearer"),
     );
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_asked_of_salesforce_is_there() {
+        for asked in ASKED_OF_SALESFORCE {
+            let is_operation = crate::api::routes().any(|(path, _)| path == asked);
+            let is_page = pages::routes().any(|(path, ..)| path == asked);
+            assert!(is_operation || is_page, "{asked}");
+        }
+    }
 }

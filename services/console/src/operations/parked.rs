@@ -248,7 +248,8 @@ impl Operations {
     /// again.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`], [`OpsError::NotFound`] when none of them is parked.
+    /// [`OpsError::Invalid`], [`OpsError::NotFound`] when none of them is parked,
+    /// [`OpsError::Conflict`] when there are more than were seen.
     pub async fn retry_parked(
         &self,
         selection: &Selection,
@@ -263,7 +264,7 @@ impl Operations {
     ///
     /// # Errors
     /// [`OpsError::Invalid`], among others without a reason; [`OpsError::NotFound`] when none of
-    /// them is parked.
+    /// them is parked; [`OpsError::Conflict`] when there are more than were seen.
     pub async fn dismiss_parked(
         &self,
         selection: &Selection,
@@ -302,9 +303,9 @@ impl Operations {
             ));
         }
         if !selection.records.is_empty() {
-            if selection.is_narrowed() {
+            if selection.is_narrowed() || selection.seen.is_some() {
                 return Err(OpsError::Invalid(
-                    "records that are named are meant as they are; leave out object, kind, parent, job and dismissed".to_owned(),
+                    "records that are named are meant as they are; leave out object, kind, parent, job, dismissed and seen".to_owned(),
                 ));
             }
             let records = &selection.records;
@@ -349,24 +350,18 @@ impl Operations {
                 "these records are dismissed already; what can be done about them is to try them again".to_owned(),
             ));
         }
-        let filter = filter_of(&selection.search())?;
-        let mut after = None;
-        loop {
-            let page = self.parked_page(&filter, after).await?;
-            after = page.last().map(Parked::record);
-            let chains = match group {
-                Some(_) => self.chains(&page).await?,
-                None => Chains::default(),
-            };
-            let records = page
-                .iter()
-                .filter(|parked| group.is_none_or(|group| group_of(parked, &chains) == group))
-                .map(Parked::record)
-                .collect::<Vec<_>>();
-            *touched += self.done_about(&records, deed).await?;
-            if page.len() < BATCH {
-                break;
-            }
+        // Those that are there now, and none that is parked meanwhile.
+        let found = self.found(&filter_of(&selection.search())?, group).await?;
+        let count = u64::try_from(found.len()).unwrap_or(u64::MAX);
+        if let Some(seen) = selection.seen.filter(|seen| count > *seen) {
+            // Whoever looks again sees how many there are.
+            *self.parked_memory.0.lock().await = None;
+            return Err(OpsError::Conflict(format!(
+                "there are {count} of these records by now, instead of the {seen} that were looked at, so nothing was done; look again, and give the order again"
+            )));
+        }
+        for records in found.chunks(BATCH) {
+            *touched += self.done_about(records, deed).await?;
         }
         if let (0, Some(group)) = (*touched, group) {
             return Err(OpsError::NotFound(format!(
@@ -374,6 +369,29 @@ impl Operations {
             )));
         }
         Ok(())
+    }
+
+    /// Which records are like that.
+    async fn found(
+        &self,
+        filter: &ParkedFilter,
+        group: Option<&str>,
+    ) -> Result<Vec<(ObjectKind, SalesforceId)>, OpsError> {
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = self.parked_page(filter, after).await?;
+            after = page.last().map(Parked::record);
+            let chains = match group {
+                Some(_) => self.chains(&page).await?,
+                None => Chains::default(),
+            };
+            let is_meant =
+                |parked: &&Parked| group.is_none_or(|group| group_of(parked, &chains) == group);
+            found.extend(page.iter().filter(is_meant).map(Parked::record));
+            if page.len() < BATCH {
+                return Ok(found);
+            }
+        }
     }
 
     async fn each_named(

@@ -172,6 +172,7 @@ impl Operations {
             open_gaps,
             workers,
             last_sync_all: last_sync_all.map(|job| JobView::of(&job, now)),
+            last_ended: last_ended(&jobs).map(|job| JobView::of(job, now)),
             jobs: jobs
                 .iter()
                 .take(JOBS)
@@ -534,6 +535,14 @@ pub(super) fn with_last_sync_all(mut jobs: Vec<Job>, last: Option<&Job>) -> Vec<
     let left_out = last.filter(|last| jobs.iter().all(|job| job.id != last.id));
     jobs.extend(left_out.cloned());
     jobs
+}
+
+/// The job that came to its end last. Live changes go on all the time, and have none.
+fn last_ended(jobs: &[Job]) -> Option<&Job> {
+    let loads = jobs.iter().filter(|job| job.kind != JobKind::Live);
+    let ended = loads.filter_map(|job| Some((job.over_since()?, job)));
+    let last = ended.max_by_key(|(over, job)| (*over, job.requested));
+    last.map(|(_, job)| job)
 }
 
 /// A job that failed is no trouble any more once a sync-all that was asked for later has brought

@@ -192,7 +192,7 @@ async fn page(
     let body = html! {
         // Says so while nothing of this can be read again.
         div data-live-part="trouble" {}
-        (live("stages", &stages::both(&job)))
+        (live("stages", &stages::both(&job, Some(&groups))))
         @let orders = html! {
             @if may_steer { (card::card("Orders", &orders(context, &job, written))) }
         };
@@ -327,6 +327,13 @@ fn tally(job: &JobView) -> Markup {
 }
 
 fn errors(context: &PageContext, job: &JobView, groups: &Groups) -> Markup {
+    if groups.groups.is_empty() && job.tally.total(Count::Parked) > 0 {
+        return empty::empty(
+            Icon::Parked,
+            "No record is parked under this job any more.",
+            &html! { a href=(stages::logged(&job.id)) { "What the log says of them" } },
+        );
+    }
     if groups.groups.is_empty() {
         return empty::empty(
             Icon::Parked,
@@ -334,9 +341,17 @@ fn errors(context: &PageContext, job: &JobView, groups: &Groups) -> Markup {
             &html! { "Records that mOS could not take are listed here, by cause." },
         );
     }
+    let listed = |dismissed: &str| {
+        let values = [("job", job.id.as_str()), ("dismissed", dismissed)];
+        pager::address(parked::PATH, &values)
+    };
     html! {
-        (parked::groups_table(context, groups, false))
-        p { a href=(pager::address(parked::PATH, &[("job", &job.id)])) { "List these records" } }
+        (parked::groups_table(context, groups, Some(&job.id), false))
+        p {
+            @if groups.open > 0 { a href=(listed("")) { "List these records" } }
+            @if groups.open > 0 && groups.dismissed > 0 { " · " }
+            @if groups.dismissed > 0 { a href=(listed("yes")) { "List the dismissed ones" } }
+        }
     }
 }
 

@@ -221,15 +221,12 @@ pub(super) fn recent(status: &StatusView) -> Markup {
     let is_load = |job: &&JobView| job.kind != JobKind::Live;
     let running = sync_status::main_of(status).filter(is_load);
     let running = running.filter(|job| job.over.is_none());
-    let known = status.jobs.iter().chain(&status.last_sync_all);
-    let ended = known.filter(is_load).max_by_key(|job| job.over);
-    let ended = ended.filter(|job| job.over.is_some());
     html! {
         @if let Some(job) = running {
             "Running: " (job::link(&job.id, words::job(job.kind))) " " (badge::mos(job.mos)) ". "
         }
         "Most recent sync: "
-        @match ended {
+        @match &status.last_ended {
             Some(job) => {
                 (job::link(&job.id, words::job(job.kind))) " " (badge::mos(job.mos))
                 @if let Some(over) = job.over { ", over " (time::at(over)) }

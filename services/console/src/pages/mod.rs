@@ -276,11 +276,7 @@ fn right_to_see(address: &str) -> Option<Right> {
 pub(crate) fn router(console: &Console) -> Router {
     let mut router = Router::new();
     for route in all() {
-        let watch = Watch {
-            console: console.clone(),
-            needs: route.needs,
-            front: Front::Page,
-        };
+        let watch = Watch::before(route.path, console, route.needs, Front::Page);
         let guarded = axum::middleware::from_fn_with_state(watch, guard);
         router = router.route(route.path, (route.answers)().layer(guarded));
     }

@@ -52,6 +52,8 @@ struct Written {
     error: Option<String>,
     /// The records that were ticked.
     records: Vec<String>,
+    /// All that are listed were meant, and not the ticked ones.
+    is_all: bool,
 }
 
 fn search(asked: &Sent) -> ParkedSearch {
@@ -168,6 +170,7 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
                 error: lacks_reason.then(|| sentence.clone()),
                 reason: reason.unwrap_or_default(),
                 records: sent.all("record").collect(),
+                is_all: is_all(sent),
             };
             let page = page(desk, context, &search, &written).await;
             let status = error.status();
@@ -216,8 +219,8 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
             ..Selection::default()
         });
     }
-    if sent.get("which").as_deref() == Some("all") {
-        // All that the list shows, on all its pages.
+    if is_all(sent) {
+        // All that the list shows, on all its pages, and no more of them than it has said.
         let listed = search(sent);
         return Ok(Selection {
             all: listed.group.is_none(),
@@ -227,6 +230,7 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
             parent: listed.parent,
             job: listed.job,
             dismissed: listed.dismissed == Some(true),
+            seen: Some(sent.needed("seen")?),
             records: Vec::new(),
             reason,
         });
@@ -242,6 +246,10 @@ fn selection(sent: &Sent) -> Result<Selection, OpsError> {
         reason,
         ..Selection::default()
     })
+}
+
+fn is_all(sent: &Sent) -> bool {
+    sent.get("which").as_deref() == Some("all")
 }
 
 async fn page(
@@ -281,7 +289,7 @@ async fn page(
             @if !groups.groups.is_empty() { a.button href=(CAUSES_EXPORT) { "Export CSV" span.only-read { " of causes" } } }
         }, &html! {
             @if groups.groups.is_empty() { (nothing()) }
-            @else { (groups_table(context, &groups, context.viewer.may(Right::Operate))) }
+            @else { (groups_table(context, &groups, None, context.viewer.may(Right::Operate))) }
         }))
         @if !groups.groups.is_empty() || refused.is_some() {
             (card::card(&heading, &html! {
@@ -321,10 +329,15 @@ fn nothing() -> Markup {
     )
 }
 
-/// Groups with their advice; with orders where they may be given.
-pub(super) fn groups_table(context: &PageContext, groups: &Groups, with_orders: bool) -> Markup {
+/// Groups with their advice, of one job or of all; with orders where they may be given.
+pub(super) fn groups_table(
+    context: &PageContext,
+    groups: &Groups,
+    job: Option<&str>,
+    with_orders: bool,
+) -> Markup {
     let rows = groups.groups.iter().take(CAUSES);
-    let rows = rows.map(|group| group_row(context, group, with_orders));
+    let rows = rows.map(|group| group_row(context, group, job, with_orders));
     let left_off = groups.groups.len().saturating_sub(CAUSES);
     html! {
         (table::table(
@@ -338,11 +351,17 @@ pub(super) fn groups_table(context: &PageContext, groups: &Groups, with_orders: 
     }
 }
 
-fn group_row(context: &PageContext, group: &GroupView, with_orders: bool) -> Vec<Markup> {
+fn group_row(
+    context: &PageContext,
+    group: &GroupView,
+    job: Option<&str>,
+    with_orders: bool,
+) -> Vec<Markup> {
     let listed = address(
         PATH,
         &[
             ("group", &group.id),
+            ("job", job.unwrap_or_default()),
             ("dismissed", if group.dismissed { "yes" } else { "" }),
         ],
     );
@@ -477,15 +496,17 @@ fn orders(
         .help("A dismissal needs one: somebody who finds the record later wants to know why it is not in mOS.")
         .error(written.error.as_deref());
     let with = Field::new("which", "With");
+    let chosen = if written.is_all { "all" } else { "records" };
     html! {
         fieldset.orders {
             legend { "What to do" }
             p.quiet { (list.records.len()) " records on this page." }
+            input type="hidden" name="seen" value=(matching);
             @if is_dismissed {
-                (with.select(&which, "records"))
+                (with.select(&which, chosen))
             } @else {
                 div.row.tops {
-                    (with.select(&which, "records"))
+                    (with.select(&which, chosen))
                     (reason.input("text", &written.reason))
                 }
             }

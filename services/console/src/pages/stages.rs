@@ -8,9 +8,9 @@ use domain::tally::Count;
 use maud::{Markup, html};
 
 use super::parts::table::number;
-use super::parts::{badge, bar, card, time};
+use super::parts::{badge, bar, card, pager, time};
 use super::words;
-use crate::views::{JobView, ObjectView};
+use crate::views::{Groups, JobView, ObjectView};
 
 /// What has become of records, as the bars show it: class, word, and what is counted.
 const OUTCOMES: [(&str, &str, &[Count]); 4] = [
@@ -36,12 +36,12 @@ const OUTCOMES: [(&str, &str, &[Count]); 4] = [
     ("parked", "Parked", &[Count::Parked]),
 ];
 
-/// Both, for a job.
-pub(super) fn both(job: &JobView) -> Markup {
+/// Both, for a job; with what is still parked under it, where that was read.
+pub(super) fn both(job: &JobView, still: Option<&Groups>) -> Markup {
     html! {
         div.columns {
             (card::with_actions("Salesforce Job Status", &badge::salesforce(job.salesforce), &reading(job)))
-            (card::with_actions("mOS Job Status", &badge::mos(job.mos), &writing(job)))
+            (card::with_actions("mOS Job Status", &badge::mos(job.mos), &writing(job, still)))
         }
     }
 }
@@ -130,7 +130,7 @@ fn read_of(job: &JobView, object: ObjectKind, view: &ObjectView) -> Markup {
     }
 }
 
-fn writing(job: &JobView) -> Markup {
+fn writing(job: &JobView, still: Option<&Groups>) -> Markup {
     let sent = sum(&job.objects, &[Count::Created, Count::Updated]);
     let parked = sum(&job.objects, &[Count::Parked]);
     let mut figures = vec![("Records done", published_of(job.done, job.total))];
@@ -147,10 +147,7 @@ fn writing(job: &JobView) -> Markup {
     html! {
         (card::figures(&figures))
         @if parked > 0 {
-            p.wrong {
-                @if parked == 1 { "1 record was parked. " } @else { (number(parked)) " records were parked. " }
-                a href=(super::parts::pager::address("/parked", &[("job", &job.id)])) { "See why, and what to do" }
-            }
+            p.wrong { (parked_of(job, parked, still)) }
         }
         ul.bars {
             @for (object, view) in &job.objects {
@@ -167,6 +164,39 @@ fn writing(job: &JobView) -> Markup {
             }
         }
     }
+}
+
+/// An entry names the job that has parked its record last, so there may be fewer than were counted.
+fn parked_of(job: &JobView, parked: u64, still: Option<&Groups>) -> Markup {
+    let listed = pager::address(super::parked::PATH, &[("job", &job.id)]);
+    let is = |records: u64| if records == 1 { "is" } else { "are" };
+    html! {
+        @if parked == 1 { "1 record was parked" } @else { (number(parked)) " records were parked" }
+        @match still {
+            None => {
+                ". " a href=(super::job::address(&job.id, "")) { "See why, and what to do" }
+            }
+            Some(still) if still.open >= parked || (still.open > 0 && job.over.is_none()) => {
+                ". " a href=(listed) { "See why, and what to do" }
+            }
+            Some(still) => {
+                @let left = parked.saturating_sub(still.open + still.dismissed);
+                ": " (number(still.open)) " still " (is(still.open)) " under this job"
+                @if still.dismissed > 0 { ", " (number(still.dismissed)) " " (is(still.dismissed)) " dismissed" }
+                ". "
+                @if left > 0 {
+                    (number(left)) " no longer " (is(left)) ": mOS has them, they are out of scope, or a later job has taken them up. "
+                }
+                @if still.open > 0 { a href=(listed) { "See why, and what to do" } " · " }
+                a href=(logged(&job.id)) { "What the log says of them" }
+            }
+        }
+    }
+}
+
+/// The lines of the log about what a job could not do.
+pub(super) fn logged(job: &str) -> String {
+    pager::address(super::logs::PATH, &[("job", job), ("level", "warning")])
 }
 
 fn written(object: ObjectKind, view: &ObjectView) -> Markup {

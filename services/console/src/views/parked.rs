@@ -178,6 +178,9 @@ pub struct Selection {
     /// The dismissed ones instead of the open ones, to have them tried again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub dismissed: bool,
+    /// Of a group, or all: how many of them were seen. Where there are more by now, nothing is done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u64>,
     /// Why; a dismissal needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,

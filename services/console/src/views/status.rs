@@ -67,6 +67,9 @@ pub struct StatusView {
     pub workers: BTreeMap<String, Report>,
     /// The newest sync-all; absent when there is none.
     pub last_sync_all: Option<JobView>,
+    /// The job that came to its end last, those of live changes aside; among the newest 500 jobs and
+    /// the newest sync-all. Absent before the first end.
+    pub last_ended: Option<JobView>,
     /// The newest jobs.
     pub jobs: Vec<JobView>,
     /// Every job that is not over, the newest first, however many came after it; without those of
@@ -75,7 +78,7 @@ pub struct StatusView {
     /// The job of this hour's live changes; absent before the first of them.
     pub live: Option<JobView>,
     /// What the event stream and the polls brought in each of the last 24 hours, the oldest first;
-    /// from the live jobs among the newest 500 jobs.
+    /// from the live job of each.
     pub hours: Vec<HourView>,
 }
 

@@ -155,8 +155,12 @@ fn lines(status: &StatusView) -> Vec<String> {
     let stages = status.stages.iter().map(stage).collect::<Vec<_>>();
     lines.push(format!("oldest unsettled: {}", stages.join("; ")));
     lines.push(match &status.last_sync_all {
-        Some(job) => format!("last sync-all: {}", last_sync_all(job, now)),
+        Some(job) => format!("last sync-all: {}", in_short(job, now)),
         None => "last sync-all: none yet".to_owned(),
+    });
+    lines.push(match &status.last_ended {
+        Some(job) => format!("most recent sync: {}", in_short(job, now)),
+        None => "most recent sync: none yet".to_owned(),
     });
     let polled = status
         .permissions_polled
@@ -261,7 +265,7 @@ fn stage(stage: &StageView) -> String {
     }
 }
 
-fn last_sync_all(job: &JobView, now: Timestamp) -> String {
+fn in_short(job: &JobView, now: Timestamp) -> String {
     let when = job.over.map_or_else(
         || format!("asked for {}", words::ago(job.requested, now)),
         |over| format!("over {}", words::ago(over, now)),

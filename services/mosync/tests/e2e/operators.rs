@@ -5,12 +5,21 @@ use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 
+use boot::Adapters;
+use boot::console::{Client, access};
+use domain::Timestamp;
 use fake_mos::{Fault, RecordType, RejectCode};
+use runtime::config::Config;
+use runtime::health::Readiness;
+use runtime::lifecycle::Lifecycle;
+use runtime::time::SystemClock;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio_util::sync::CancellationToken;
 
 use crate::world::{self, Answer, Options, World, mosync};
 
@@ -197,6 +206,33 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     assert!(!org.records("Opportunity").is_empty());
 }
 
+/// Like what the services read, it is of the share that mosync may use.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_console_asks_of_salesforce_is_counted() {
+    // Only the first of many tests installs it.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let world = Embedded::prepare().await;
+    let text = std::fs::read_to_string(world.config()).unwrap();
+    let config = Config::read(&text, []).unwrap();
+    let connected = Adapters::connect(&config.transport, Arc::new(SystemClock));
+    let adapters = connected.await.unwrap();
+    let stop = CancellationToken::new();
+    let lifecycle = Lifecycle::with_tokens(stop.clone(), CancellationToken::new());
+    let anywhere = ([127, 0, 0, 1], 0).into();
+    let readiness = Readiness::default();
+    boot::start_console(&config, &adapters, anywhere, &lifecycle, &readiness)
+        .await
+        .unwrap();
+    let access = access::read(&world.folder.path().join("data")).unwrap();
+    let deal = world.salesforce.org.records("Opportunity").remove(0);
+    let explained = Client::of_process(access).explain(deal.id()).await;
+    assert!(explained.is_ok(), "{explained:?}");
+    stop.cancel();
+    lifecycle.wait().await.unwrap();
+    let calls = adapters.stores.calls.calls(Timestamp::default()).await;
+    assert!(calls.unwrap().values().sum::<u64>() > 0);
+}
+
 async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
     let status = world.mosync(&["status"]).await;
     assert_eq!(status.code, Some(0), "{status:?}");
@@ -215,6 +251,7 @@ async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
         &format!("last sync-all: {sync_all}, over "),
         &["Salesforce completed, mOS completed; read "],
     );
+    line("most recent sync: ", &[", over ", ": Salesforce "]);
     line("permissions: ", &[" users, read "]);
     line("queues: ", &["filter.live ", "load.bulk ", "set aside 0"]);
     line("workers: ", &["listener runs", "loader runs"]);

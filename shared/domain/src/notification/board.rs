@@ -2,7 +2,8 @@
 //!
 //! The board is looked at every few seconds. A condition that holds for a while opens an incident,
 //! which is told once; it is told again when it has grown, seldom, and once when it is over. A
-//! thousand errors of one cause are one incident.
+//! thousand errors of one cause are one incident. Growth counts from the least that there has been
+//! since it was told: what comes after most of it was repaired is news.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -52,7 +53,8 @@ pub struct Incident {
     pub first: Timestamp,
     /// When it was last seen.
     pub last: Timestamp,
-    /// When it was last told, and with which count; absent until it has held long enough.
+    /// When it was last told, and with which count, or the least that there has been since; absent
+    /// until it has held long enough.
     pub told: Option<(Timestamp, u64)>,
     /// How often it was told.
     pub messages: u64,
@@ -135,6 +137,9 @@ impl Board {
                 .or_insert_with(|| Incident::of(condition, now));
             incident.condition = condition.clone();
             incident.last = now;
+            if let Some((_, told)) = &mut incident.told {
+                *told = (*told).min(condition.count);
+            }
             notices.extend(incident.tell(now));
         }
         next.incidents.retain(|_, incident| {
@@ -291,6 +296,26 @@ mod tests {
         });
         let times = told.iter().map(|(second, ..)| *second).collect::<Vec<_>>();
         assert_eq!(times, [60, 60 + 24 * 3_600]);
+    }
+
+    #[test]
+    fn what_grows_again_after_it_has_become_less_is_told() {
+        let mut board = Board::new(at(0));
+        let told = watch(&mut board, 0, 2_000, |second| match second {
+            ..300 => parked(1_000),
+            // All but one are repaired, and later others come.
+            300..1_200 => parked(1),
+            _ => parked(900),
+        });
+        assert_eq!(
+            told,
+            [(60, Event::Opened, 1_000), (1_200, Event::Grown, 900)]
+        );
+        // Up and down within a quarter of an hour is no news.
+        let wave = watch(&mut board, 2_000, 2_100, |second| {
+            parked(if second % 20 == 0 { 1 } else { 900 })
+        });
+        assert_eq!(wave, []);
     }
 
     #[test]

@@ -86,6 +86,36 @@ async fn orders_are_counted_by_session_and_calls_by_token() {
 }
 
 #[tokio::test]
+async fn what_salesforce_has_to_answer_is_counted_apart_by_session_and_token() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let program = Browser::new(&house);
+    let mut answered = [0, 0];
+    let mut last = browser.get("/explain").await;
+    for _ in 0..70 {
+        last = browser.get("/explain").await;
+        answered[0] += u32::from(last.status == StatusCode::OK);
+        let request = program.request(Method::GET, "/api/v1/explain/nothing");
+        let told = program.send(request.bearer_auth(CONFIGURED)).await;
+        answered[1] += u32::from(told.status == StatusCode::BAD_REQUEST);
+    }
+    assert_eq!(answered, [59, 60]);
+    assert_eq!(last.status, StatusCode::TOO_MANY_REQUESTS);
+    assert!(
+        last.text.contains("that Salesforce has to answer"),
+        "{}",
+        last.text
+    );
+    // Everything else goes on.
+    assert_eq!(browser.get("/jobs").await.status, StatusCode::OK);
+    let request = program.request(Method::GET, "/api/v1/org");
+    let told = program.send(request.bearer_auth(CONFIGURED)).await;
+    assert_eq!(told.status, StatusCode::OK);
+    house.pass(60);
+    assert_eq!(browser.get("/explain").await.status, StatusCode::OK);
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_everybody_is_counted_by_their_own_address() {
     let house = House::behind(&["127.0.0.0/8", "10.0.0.0/8"]).await;
     let from = async |forwarded: &str, path: &str| {

@@ -289,6 +289,8 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let nobody = json!({"records": [crate::desk::record(ObjectKind::Contact, 99)], "reason": "x"});
     let nobody = nobody.to_string();
     let reason = json!({"reason": "a test"}).to_string();
+    let more = json!({"all": true, "seen": 0}).to_string();
+    let more_with_reason = json!({"all": true, "seen": 0, "reason": "x"}).to_string();
 
     for path in ["/api/v1/users", "/api/v1/users/export", "/api/v1/left"] {
         book.ask(&door, get.clone(), path, path, "").await;
@@ -373,10 +375,12 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         ("/api/v1/parked/retry", "", named.as_str()),
         ("/api/v1/parked/retry", "", nobody.as_str()),
         ("/api/v1/parked/retry", "", "{}"),
+        ("/api/v1/parked/retry", "", more.as_str()),
         ("/api/v1/parked/retry", "", long.as_str()),
         ("/api/v1/parked/dismiss", "", with_reason.as_str()),
         ("/api/v1/parked/dismiss", "", nobody.as_str()),
         ("/api/v1/parked/dismiss", "", named.as_str()),
+        ("/api/v1/parked/dismiss", "", more_with_reason.as_str()),
         ("/api/v1/parked/dismiss", "", long.as_str()),
         ("/api/v1/dead/{message}/replay", "garbage", ""),
         ("/api/v1/dead/{message}/replay", "garbage", ""),
@@ -436,8 +440,8 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
         }
     }
 
-    // The other way round: nothing in the document that was not seen, but stores out of reach, too
-    // many requests and bodies that come too slowly, which every path can meet, and that somebody without a role may not even
+    // The other way round: nothing in the document that was not seen, but stores out of reach or
+    // spoilt, too many requests and bodies that come too slowly, which every path can meet, and that somebody without a role may not even
     // read, which tests of the console see.
     let only_reads = |place: &&String| {
         let path = place.split(' ').nth(1).unwrap_or_default();
@@ -454,12 +458,51 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     let unseen = described
         .difference(&book.seen)
         .filter(|place| {
-            ![" 503", " 429", " 408"]
+            ![" 500", " 503", " 429", " 408"]
                 .iter()
                 .any(|end| place.ends_with(end))
         })
         .filter(|place| !(place.ends_with(" 403") && only_reads(place)));
     assert_eq!(unseen.collect::<Vec<_>>(), Vec::<&String>::new());
+}
+
+#[tokio::test]
+async fn what_salesforce_refuses_is_told_as_its_refusal_and_no_fault_of_mosync() {
+    let desk = furnished().await;
+    store_permissions(&desk).await;
+    let deal = desk.salesforce.records("Opportunity").remove(0);
+    let closed = json!({"settings": {"sync_closed": true}});
+    let closed = serde_json::from_value(closed).unwrap();
+    let preview = desk.ops.preview_settings(&closed).await.unwrap().id;
+    desk.org.refuses_opportunities();
+    let door = desk.door().await;
+    let mut book = Notebook {
+        document: document(),
+        seen: BTreeSet::new(),
+    };
+    for (path, name) in [
+        ("/api/v1/explain/{id}", deal.id()),
+        ("/api/v1/fields/{object}", "Opportunity"),
+        ("/api/v1/left", ""),
+        (
+            "/api/v1/settings/preview/{preview}/export",
+            preview.as_str(),
+        ),
+        ("/api/v1/users", ""),
+    ] {
+        let real = path.replace("{id}", name).replace("{object}", name);
+        let answer = door.get(&real.replace("{preview}", name)).await;
+        assert_eq!(answer.status, 503, "{path}: {answer:?}");
+        book.check(&Method::GET, path, &answer);
+        let sentence = answer.sentence();
+        for words in ["INVALID_TYPE", "let the integration user read it"] {
+            assert!(sentence.contains(words), "{path}: {sentence}");
+        }
+    }
+    let expected = door.get("/api/v1/sync-all/expected").await;
+    assert_eq!(expected.status, 200, "{expected:?}");
+    let why_not = expected.json()["why_not"].to_string();
+    assert!(why_not.contains("INVALID_TYPE"), "{why_not}");
 }
 
 /// Tokens made, refused and revoked; one that may only read.

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use console::{Caller, Notifier, OpsError};
@@ -13,6 +14,7 @@ use domain::job::{Job, JobKind, Pause, PausedBy, SalesforceStatus};
 use domain::notification::{
     Board, DeliveryState, Event, Matter, Notice, Notification, SENDING_FOR, Settled, Way,
 };
+use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::{Count, Tally};
 use notify::{Config, Notify, Smtp, Tls};
 use ports::courier::{Courier, KeptMail};
@@ -24,7 +26,7 @@ use testkit::mail::{Encryption, Fault};
 use tokio::sync::Notify as Bell;
 use tokio_util::sync::CancellationToken;
 
-use crate::desk::{Desk, TOPIC};
+use crate::desk::{Desk, TOPIC, record};
 
 const ADA: &str = "ada@acme.example";
 const DAY: i64 = 86_400;
@@ -83,7 +85,7 @@ impl Office {
     }
 
     fn notifier(&self, holder: &str, courier: &Arc<dyn Courier>) -> Notifier {
-        let keep = std::time::Duration::from_secs(30 * 86_400);
+        let keep = Duration::from_secs(30 * 86_400);
         let ops = self.desk.ops.clone();
         Notifier::new(ops, Arc::clone(courier), holder.to_owned(), keep)
     }
@@ -171,7 +173,7 @@ fn config(smtp: Option<Smtp>) -> Config {
         smtp,
         folder: None,
         webhook: None,
-        timeout: std::time::Duration::from_secs(20),
+        timeout: Duration::from_secs(20),
     }
 }
 
@@ -240,7 +242,7 @@ async fn everything_that_is_to_be_told_is() {
         position: ReplayId(vec![7]),
         at_end: true,
         window_over: false,
-        heard: now.before(std::time::Duration::from_secs(50 * 3_600)),
+        heard: now.before(Duration::from_secs(50 * 3_600)),
         last_event: None,
     };
     desk.stores
@@ -318,6 +320,33 @@ async fn everything_that_is_to_be_told_is() {
             "{matter:?}: {closed:?}"
         );
     }
+}
+
+#[tokio::test]
+async fn whose_permission_runs_out_is_told_also_when_they_come_within_sight_as_another_leaves() {
+    let office = Office::open().await;
+    let first = office.desk.now().after(Duration::from_secs(60));
+    let week = Duration::from_secs(7 * 86_400);
+    let holder = |number, expires| {
+        let grant = Grant {
+            permission_set: "mOS_User".to_owned(),
+            group: None,
+            expires: Some(expires),
+        };
+        (record(ObjectKind::User, number), [grant].into())
+    };
+    let snapshot = PermissionSnapshot {
+        number: 1,
+        taken: office.desk.now(),
+        holders: [holder(1, first), holder(2, first.after(week))].into(),
+        ..PermissionSnapshot::default()
+    };
+    let permissions = &office.desk.stores.permissions;
+    permissions.store(&snapshot, None).await.unwrap();
+    office.rounds(200).await;
+    let expiring = |event| (Matter::PermissionsExpiring, event, 1);
+    let told = [Event::Opened, Event::Opened, Event::Closed].map(expiring);
+    assert_eq!(office.told().await, told);
 }
 
 #[tokio::test]
@@ -415,7 +444,7 @@ async fn reading_in_bulk_that_waits_for_the_allowance_is_told_whoever_says_so() 
     let office = Office::open().await;
     let desk = &office.desk;
     let quota = |event| (Matter::Quota, event, 1);
-    let until = desk.now().after(std::time::Duration::from_secs(3_600));
+    let until = desk.now().after(Duration::from_secs(3_600));
     let is_told = async || {
         let told = office.kept().await.pop().unwrap().notice;
         assert_eq!(told.object, "jobs that read in bulk");

@@ -31,6 +31,7 @@ struct State {
     time_zone: &'static str,
     hidden: BTreeSet<SalesforceId>,
     counts: bool,
+    shows_opportunities: bool,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -72,6 +73,7 @@ impl DeskOrg {
             time_zone: "UTC",
             hidden: BTreeSet::new(),
             counts: true,
+            shows_opportunities: true,
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -88,6 +90,11 @@ impl DeskOrg {
     /// From now on it has too much to count it in time.
     pub(crate) fn counts_no_more(&self) {
         self.state().counts = false;
+    }
+
+    /// The integration user may read no opportunity any more.
+    pub(crate) fn refuses_opportunities(&self) {
+        self.state().shows_opportunities = false;
     }
 
     /// It was a sandbox all along.
@@ -146,6 +153,18 @@ impl DeskOrg {
             Err(not_here())
         }
     }
+
+    /// The same, where it is asked for opportunities.
+    fn asked_for_opportunities(&self) -> Result<MutexGuard<'_, State>, SourceError> {
+        let state = self.asked()?;
+        if state.shows_opportunities {
+            return Ok(state);
+        }
+        Err(SourceError::Refused {
+            code: "INVALID_TYPE".to_owned(),
+            message: "sObject type Opportunity is not supported.".to_owned(),
+        })
+    }
 }
 
 fn refused(error: ApiError) -> SourceError {
@@ -182,10 +201,10 @@ impl Source for DeskOrg {
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
-        let own = self.asked()?.fields.clone();
         if object == "Opportunity" {
-            return Ok(own);
+            return Ok(self.asked_for_opportunities()?.fields.clone());
         }
+        drop(self.asked()?);
         let described = self
             .1
             .describe(object)
@@ -217,7 +236,11 @@ impl Source for DeskOrg {
     /// The org's own record and the user's; everything else is the stand-in org's.
     async fn query(&self, soql: &str, deleted: bool) -> Result<Page, SourceError> {
         let (id, counts) = {
-            let state = self.asked()?;
+            let state = if soql.contains("FROM Opportunity") {
+                self.asked_for_opportunities()?
+            } else {
+                self.asked()?
+            };
             (state.id, state.counts)
         };
         let is_count = soql.starts_with("SELECT COUNT() ");
@@ -256,7 +279,11 @@ impl Source for DeskOrg {
         ids: &[SalesforceId],
         fields: &[String],
     ) -> Result<Vec<Option<Row>>, SourceError> {
-        let hidden = self.asked()?.hidden.clone();
+        let hidden = if object == ObjectKind::Opportunity {
+            self.asked_for_opportunities()?.hidden.clone()
+        } else {
+            self.asked()?.hidden.clone()
+        };
         let names: Vec<String> = ids.iter().map(|id| id.as_str().to_owned()).collect();
         let rows = self.1.retrieve(object.api_name(), &names, fields);
         let rows = ids.iter().zip(rows.map_err(refused)?);

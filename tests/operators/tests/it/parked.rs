@@ -148,6 +148,44 @@ async fn a_chain_of_waiting_records_is_one_group_named_by_its_beginning() {
 }
 
 #[tokio::test]
+async fn an_order_for_as_many_as_were_seen_does_nothing_where_there_are_more_by_now() {
+    let desk = Desk::open();
+    // More than are read at a time.
+    for number in 0..501 {
+        desk.park(number, |_| {}).await;
+    }
+    let all = GroupSearch::default();
+    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let everything = Selection {
+        all: true,
+        ..Selection::default()
+    };
+    for selection in [everything.clone(), group(&groups.groups[0].id)] {
+        let selection = Selection {
+            seen: Some(500),
+            ..because(selection, "a test")
+        };
+        for refused in [
+            desk.ops.dismiss_parked(&selection, BY).await.unwrap_err(),
+            desk.ops.retry_parked(&selection, BY).await.unwrap_err(),
+        ] {
+            assert!(matches!(refused, OpsError::Conflict(_)), "{refused:?}");
+            let told = refused.to_string();
+            assert!(told.contains("501 of these records"), "{told}");
+        }
+    }
+    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    assert_eq!((groups.open, groups.dismissed), (501, 0));
+    assert!(desk.log().await.is_empty());
+    let seen = Selection {
+        seen: Some(501),
+        ..because(everything, "a test")
+    };
+    let touched = desk.ops.dismiss_parked(&seen, BY).await.unwrap();
+    assert_eq!(touched.records, 501);
+}
+
+#[tokio::test]
 async fn named_records_get_a_line_each_and_a_dismissal_can_be_taken_back() {
     let desk = Desk::open();
     let first = desk.park(1, |_| {}).await;
@@ -215,8 +253,13 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
         refused.to_string().contains("dismissed already"),
         "{refused}"
     );
+    let counted = Selection {
+        seen: Some(1),
+        ..named(&[&id])
+    };
     for (selection, word) in [
         (narrowed, "meant as they are"),
+        (counted, "meant as they are"),
         (unknown, "Lead"),
         (Selection::default(), "which records"),
         (both, "which records"),

@@ -507,6 +507,7 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
             "/parked/dismiss",
             &[
                 ("which", "all"),
+                ("seen", "3"),
                 ("group", &frozen),
                 ("reason", "a <b>test</b> account"),
             ],
@@ -535,7 +536,7 @@ async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() 
         .send(
             "/parked",
             "/parked/dismiss",
-            &[("which", "all"), ("reason", "x")],
+            &[("which", "all"), ("seen", "120"), ("reason", "x")],
         )
         .await;
     let text = all.text();
@@ -638,7 +639,7 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
         let field = format!("name=\"{name}\" value=\"{value}\"");
         assert_eq!(listed.matches(&field).count(), 2, "in both forms");
     }
-    let mut sent = vec![("which", "all"), ("reason", "a test")];
+    let mut sent = vec![("which", "all"), ("seen", "55"), ("reason", "a test")];
     sent.extend(filter);
     let dismissed = browser.send("/parked", "/parked/dismiss", &sent).await;
     let text = dismissed.text();
@@ -659,6 +660,7 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
     assert!(!listed.contains(">Dismiss<"), "{listed}");
     let sent = [
         ("which", "all"),
+        ("seen", "55"),
         ("dismissed", "yes"),
         ("job", job.id.as_str()),
     ];
@@ -666,6 +668,115 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
     assert!(retried.text().contains("55 records will be read back"));
     let open = desk.stores.parked.counts().await.unwrap();
     assert_eq!(open.values().sum::<u64>(), 61);
+}
+
+#[tokio::test]
+async fn all_that_were_shown_are_not_more_than_were_shown() {
+    let desk = Desk::open();
+    let job = desk.job(JobKind::Backfill, "load").await;
+    // So many that their number is kept for a while.
+    for number in 0..600 {
+        desk.park(number, |parked| {
+            parked.job = (number == 0).then(|| job.id.clone());
+        })
+        .await;
+    }
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/parked?job={}", job.id);
+    let page = browser.page(&path).await;
+    assert!(page.contains("name=\"seen\" value=\"1\""), "{page}");
+    // One more comes while the reason is typed; as many are open as before.
+    desk.pass(1);
+    desk.park(1, |parked| parked.job = Some(job.id.clone()))
+        .await;
+    let order = async |seen: &str| {
+        let of_all = [
+            ("which", "all"),
+            ("seen", seen),
+            ("job", job.id.as_str()),
+            ("reason", "an old import"),
+        ];
+        browser.send(&path, "/parked/dismiss", &of_all).await
+    };
+    let refused = order("1").await;
+    assert_eq!(refused.status, 409);
+    let text = refused.text();
+    for told in [
+        "There are 2 of these records by now",
+        "<option value=\"all\" selected>All 2 open records that the filter shows<",
+        "name=\"seen\" value=\"2\"",
+        "value=\"an old import\"",
+    ] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    assert!(desk.log().await.is_empty());
+    assert_eq!(order("many").await.status, 400);
+    let done = order("2").await;
+    assert!(
+        done.text().contains("2 records dismissed"),
+        "{}",
+        done.text()
+    );
+}
+
+#[tokio::test]
+async fn a_job_says_how_many_of_its_parked_records_still_are_and_leads_to_those() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let of_job = desk
+        .park(1, |parked| parked.job = Some(job.id.clone()))
+        .await;
+    let dismissed = desk
+        .park(2, |parked| {
+            parked.job = Some(job.id.clone());
+            parked.dismissed = Some(Dismissal {
+                at: desk.now(),
+                by: "somebody".to_owned(),
+                reason: "a test".to_owned(),
+            });
+        })
+        .await;
+    // The third is another job's by now.
+    desk.park(3, |_| {}).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    let page = browser.page("/sync-status").await;
+    let to_job = format!("3 records were parked. <a href=\"{path}\">See why, and what to do</a>");
+    assert!(page.contains(&to_job), "{page}");
+    let listed = format!("<a href=\"/parked?job={}\">See why", job.id);
+    let page = browser.page(&path).await;
+    assert!(
+        page.contains(&format!("3 records were parked. {listed}")),
+        "{page}"
+    );
+
+    let jobs = &desk.stores.jobs;
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    let moved = jobs.transition(&job.id, failed, desk.now(), why).await;
+    moved.unwrap();
+    let page = browser.page(&path).await;
+    let logged = format!("<a href=\"/logs?job={}&amp;level=warning\">", job.id);
+    let told = "3 records were parked: 1 still is under this job, 1 is dismissed. 1 no longer is: ";
+    for told in [told, &listed, &logged, "List the dismissed ones"] {
+        assert!(page.contains(told), "{told} in {page}");
+    }
+    let group = between(&page, "<a class=\"button\" href=\"/parked?group=", "\"");
+    let group = browser.page(&format!("/parked?group={}", group.replace("&amp;", "&")));
+    let group = group.await;
+    assert_eq!(group.matches("name=\"record\"").count(), 1, "{group}");
+
+    let records = [of_job.record(), dismissed.record()];
+    let parked = &desk.stores.parked;
+    parked.clear(&records, of_job.version).await.unwrap();
+    let page = browser.page(&path).await;
+    for told in [
+        "3 records were parked: 0 still are under this job. 3 no longer are: ",
+        "No record is parked under this job any more.",
+        &logged,
+    ] {
+        assert!(page.contains(told), "{told} in {page}");
+    }
+    assert!(!page.contains("/parked?job="), "{page}");
 }
 
 #[tokio::test]
@@ -895,6 +1006,34 @@ async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() 
         page.contains(&format!("href=\"/jobs/{}\">Open the job", running.id)),
         "{page}"
     );
+}
+
+#[tokio::test]
+async fn the_latest_job_is_the_one_that_ended_last_behind_however_many_newer_ones() {
+    let desk = Desk::open();
+    let end = async |job: &Job| {
+        let to = SalesforceStatus::Cancelled;
+        let moved = desk.stores.jobs.transition(&job.id, to, desk.now(), None);
+        moved.await.unwrap();
+        desk.pass(1);
+    };
+    let long = desk.job(JobKind::Backfill, "long").await;
+    for number in 0..25 {
+        end(&desk.job(JobKind::Retry, &number.to_string()).await).await;
+    }
+    end(&long).await;
+    // Live changes are no sync.
+    end(&desk.job(JobKind::Live, "an hour").await).await;
+    let browser = Browser::of(&desk, VIEWER).await;
+    let api = browser.door.get("/api/v1/status").await.json();
+    assert_eq!(api["last_ended"]["id"], long.id.as_str());
+    let page = browser.page("/sync-status").await;
+    for told in [
+        format!("Most recent sync: <a href=\"/jobs/{}\">", long.id),
+        "<strong>Latest: </strong>Backfill: ".to_owned(),
+    ] {
+        assert!(page.contains(&told), "{told} in {page}");
+    }
 }
 
 #[tokio::test]

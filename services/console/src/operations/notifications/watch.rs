@@ -10,6 +10,7 @@ use domain::error_group::ErrorGroup;
 use domain::failure::FailureKind;
 use domain::job::JobKind;
 use domain::notification::{Board, Condition, Finding, Matter, plain};
+use domain::permission::PermissionSnapshot;
 use domain::{ObjectKind, Timestamp};
 use ports::stores::{Gap, GapCause, LOST_FIELDS, ParkedFilter, StoreError, StreamState};
 
@@ -22,6 +23,8 @@ use workers::{of_quota, of_workers};
 const LOOKED_THROUGH: usize = 1_000;
 /// Lines of a list within a notification.
 const LINES: usize = 10;
+/// Microseconds of a day.
+const DAY: i64 = 86_400_000_000;
 
 impl Operations {
     /// Looks at everything.
@@ -70,18 +73,7 @@ impl Operations {
             .extend(of_workers(&workers, &settings, !lost.is_empty(), now));
         finding.conditions.extend(of_quota(&workers, &unfinished));
         finding.conditions.extend(of_held_jobs(&unfinished, now));
-        if let Some(leaving) = permissions.leaving(now) {
-            finding.conditions.push(Condition {
-                key: "permissions_expiring".to_owned(),
-                matter: Matter::PermissionsExpiring,
-                object: "users who hold mOS permission".to_owned(),
-                count: count_of(leaving.users.len()),
-                cause: format!("their permission set assignments end, the first at {}", leaving.first),
-                advice: "Renew the assignments in Salesforce if that is not meant. The page mOS Users names them.".to_owned(),
-                page: "/users".to_owned(),
-                details: Vec::new(),
-            });
-        }
+        finding.conditions.extend(of_leaving(&permissions, now));
         finding.happened = of_ended_jobs(&jobs, board);
         Ok(finding)
     }
@@ -229,6 +221,34 @@ fn of_stream(stream: Option<&StreamState>, now: Timestamp) -> Option<Condition> 
         page: "/sync-status".to_owned(),
         details: Vec::new(),
     })
+}
+
+/// Whose permission runs out soon, by the day on which it does: a user who comes within sight just as
+/// another has left is told like any other.
+fn of_leaving(permissions: &PermissionSnapshot, now: Timestamp) -> Vec<Condition> {
+    let mut by_day = BTreeMap::<i64, (Timestamp, u64)>::new();
+    let leaving = permissions.leaving(now).into_iter();
+    for user in leaving.flat_map(|leaving| leaving.users) {
+        if let Some(end) = permissions.ends(&user, now) {
+            let day = end.as_micros().div_euclid(DAY);
+            let (first, users) = by_day.entry(day).or_insert((end, 0));
+            *first = end.min(*first);
+            *users += 1;
+        }
+    }
+    let of_day = |(day, (first, users)): (i64, (Timestamp, u64))| {
+        Condition {
+        key: format!("permissions_expiring/{day}"),
+        matter: Matter::PermissionsExpiring,
+        object: "users who hold mOS permission".to_owned(),
+        count: users,
+        cause: format!("their permission set assignments end, the first at {first}"),
+        advice: "Renew the assignments in Salesforce if that is not meant. The page mOS Users names them.".to_owned(),
+        page: "/users".to_owned(),
+        details: Vec::new(),
+    }
+    };
+    by_day.into_iter().map(of_day).collect()
 }
 
 fn of_fields(lost: &[String]) -> Option<Condition> {

@@ -15,7 +15,6 @@ use super::{assets, fault, job, settings, stages, words};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{JobView, StatusView, Verdict};
-use domain::job::JobKind;
 
 /// Where it is.
 pub(crate) const PATH: &str = "/sync-status";
@@ -114,17 +113,14 @@ fn content(name: &str, status: &StatusView) -> Markup {
     }
 }
 
-/// The job that runs, a sync-all first, else the last one; live changes only where there is no
-/// other.
+/// The job that runs, a sync-all first, else the one that ended last; live changes only where there
+/// is no other.
 pub(super) fn main_of(status: &StatusView) -> Option<&JobView> {
-    let is_load = |job: &&JobView| job.kind != JobKind::Live;
-    let loads = || status.jobs.iter().filter(is_load);
     let last_sync_all = status.last_sync_all.as_ref();
     last_sync_all
         .filter(|job| job.over.is_none())
         .or_else(|| status.unfinished.first())
-        .or_else(|| loads().next())
-        .or(last_sync_all)
+        .or(status.last_ended.as_ref())
         .or_else(|| status.jobs.first())
 }
 
@@ -144,7 +140,7 @@ fn main_job(status: &StatusView) -> Markup {
             strong { @if job.over.is_none() { "Running: " } @else { "Latest: " } }
             (stages::line(job)) " " (job::link(&job.id, "Open the job"))
         }
-        (stages::both(job))
+        (stages::both(job, None))
     }
 }
 

@@ -156,6 +156,14 @@ async fn sync_all_is_refused_while_nothing_may_run() {
         .get("/settings/sync-all")
         .await
         .has("Salesforce did not answer");
+    // The integration user has lost its access.
+    let (desk, visitor) = furnished(&[1]).await;
+    desk.org.refuses_opportunities();
+    let ask = visitor.get("/settings/sync-all").await;
+    assert_eq!(ask.status, StatusCode::OK);
+    ask.has("It cannot run now.");
+    ask.has("INVALID_TYPE: sObject type Opportunity is not supported.");
+    ask.has("disabled>Sync all data to mOS");
     let (desk, visitor) = furnished(&[1]).await;
     desk.org.is_sandbox();
     visitor

@@ -16,8 +16,9 @@ impl Operations {
     /// What a sync-all would read and take, and why it cannot run.
     ///
     /// # Errors
-    /// [`OpsError::OutOfReach`] when a store does not answer. Salesforce that does not answer is
-    /// among the reasons why it cannot run.
+    /// [`OpsError::OutOfReach`] when a store does not answer. Salesforce that does not answer, or
+    /// not what it is asked, is among the reasons why it cannot run, and so is a filter that cannot
+    /// be used.
     pub async fn expected_sync_all(&self) -> Result<ExpectedSyncAll, OpsError> {
         let at = self.now();
         let current = self.stores.settings.current().await?;
@@ -63,7 +64,7 @@ impl Operations {
                 expected.waits = self.waits(&current, &expected).await?;
                 Ok(expected)
             }
-            Err(OpsError::OutOfReach(why)) => {
+            Err(OpsError::OutOfReach(why) | OpsError::Broken(why)) => {
                 expected.why_not.push(why);
                 Ok(expected)
             }
