@@ -135,6 +135,11 @@ impl Loader {
             repeat,
         };
         let (mut left, mut stopped) = send_all(sender, Round::First, mapped, &mut sorted).await;
+        if stopped.is_some_and(|stopped| stopped.unanswered) {
+            // mOS may have applied what it has not answered, and says so only to the same request:
+            // nothing that was answered before it may come into that one.
+            sorted.put_off();
+        }
         let skipped = std::mem::take(&mut sorted.skipped);
         if !skipped.is_empty() {
             // An older row that creates the deal may be on its way. Whoever creates it after this

@@ -136,6 +136,18 @@ impl Sorted {
         self.park(record, FailureKind::RetryLater, None, message, None);
     }
 
+    /// Parks what would go on with the unit, to be taken up again by itself.
+    pub(crate) fn put_off(&mut self) {
+        let mut later = std::mem::take(&mut self.left);
+        later.append(&mut self.orphans);
+        let skipped = std::mem::take(&mut self.skipped);
+        later.extend(skipped.into_iter().map(|skipped| skipped.record));
+        for record in &later {
+            let message = "mOS could not take this record yet, and then did not answer".to_owned();
+            self.park(record, FailureKind::RetryLater, None, message, None);
+        }
+    }
+
     /// Parks a record whose row has no place in mOS.
     pub(crate) fn unmappable(&mut self, record: &UnitRecord, reason: String) {
         self.park(record, FailureKind::Unmappable, None, reason, None);

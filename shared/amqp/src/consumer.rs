@@ -61,6 +61,10 @@ impl AmqpSubscription {
     /// The next message of the queue, whatever its time.
     async fn take(&mut self) -> Result<Held, LinkLost> {
         match self.consumer.next().await {
+            Some(Ok(delivery)) if self.session.holds_back() => {
+                give_back(&delivery.acker).await?;
+                Err(lost(&Fault::HeldBack))
+            }
             Some(Ok(delivery)) => Ok(Held {
                 attempt: envelope::attempt(&delivery.properties),
                 headers: envelope::headers(&delivery.properties),
@@ -134,19 +138,24 @@ impl Subscription for AmqpSubscription {
         )
         .await
         .map_err(|fault| lost(&fault))?;
-        // What the broker had sent ahead and nobody has seen goes back. `nack`, because from 4.3
-        // on that does not count as a delivery.
+        // What the broker had sent ahead and nobody has seen goes back.
         while let Some(Some(Ok(unseen))) = self.consumer.next().now_or_never() {
-            let requeue = BasicNackOptions {
-                requeue: true,
-                ..BasicNackOptions::default()
-            };
-            within_deadline(unseen.acker.nack(requeue))
-                .await
-                .map_err(|fault| lost(&fault))?;
+            give_back(&unseen.acker).await?;
         }
         Ok(())
     }
+}
+
+/// Gives back what nobody has seen. `nack`, because from 4.3 on that does not count as a delivery.
+async fn give_back(acker: &Acker) -> Result<(), LinkLost> {
+    let requeue = BasicNackOptions {
+        requeue: true,
+        ..BasicNackOptions::default()
+    };
+    within_deadline(acker.nack(requeue))
+        .await
+        .map_err(|fault| lost(&fault))?;
+    Ok(())
 }
 
 /// The duty to settle one delivery. Dropped unsettled, it is rejected back into its queue, which

@@ -148,6 +148,10 @@ impl Queue for Amqp {
         prefetch: u16,
     ) -> Result<Box<dyn Subscription>, LinkLost> {
         let session = self.session().await?;
+        if session.holds_back() {
+            // What cannot be sent on would come back again and again, until it counts as poison.
+            return Err(lost(&Fault::HeldBack));
+        }
         let clock = Arc::clone(&self.clock);
         let subscription = AmqpSubscription::start(Arc::clone(&session), clock, from, prefetch)
             .await

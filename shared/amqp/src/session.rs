@@ -62,6 +62,8 @@ pub(crate) enum Fault {
     Deadline(Duration),
     #[error("{0}")]
     Lapin(#[from] lapin::Error),
+    #[error("it is short of memory or disk and takes no messages until that has passed")]
+    HeldBack,
     #[error("{0}")]
     Said(String),
 }
@@ -299,14 +301,17 @@ impl Session {
         made.map_err(|fault| self.publishing_failed(fault))
     }
 
+    /// Whether the broker is short of memory or disk, and takes no messages: it says so to whoever
+    /// publishes, once.
+    pub(crate) fn holds_back(&self) -> bool {
+        self.publish.status().blocked()
+    }
+
     /// Ends the session, unless the broker holds publishers back: that link is sound, a new one
     /// would be held back too, and ending it would return what consumers have in hand.
     fn publishing_failed(&self, fault: Fault) -> Fault {
-        if self.publish.status().blocked() {
-            return Fault::Said(
-                "it is short of memory or disk and takes no messages until that has passed"
-                    .to_owned(),
-            );
+        if self.holds_back() {
+            return Fault::HeldBack;
         }
         self.give_up();
         fault

@@ -39,6 +39,7 @@ pub trait Queue: Send + Sync {
     async fn publish(&self, to: QueueName, message: &Message) -> Result<(), PublishError>;
 
     /// Starts to take from a queue, at most `prefetch` unsettled deliveries at a time.
+    /// Nothing is taken from a broker that says that it takes nothing.
     async fn subscribe(
         &self,
         from: QueueName,

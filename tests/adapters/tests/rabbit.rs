@@ -295,6 +295,63 @@ async fn a_consumer_comes_back_after_its_link_was_cut() {
     assert_eq!(*two.message, message("two"));
 }
 
+/// What is taken from a broker that takes nothing cannot be sent on. It would come back again and
+/// again, until it counts as poison.
+#[tokio::test]
+async fn nothing_is_taken_while_the_broker_takes_nothing() {
+    let harness = Harness::new().await;
+    let queue = Arc::new(harness.amqp().await);
+    queue.publish(LIVE, &message("one")).await.unwrap();
+    let mut running = queue.subscribe(LIVE, 1).await.unwrap();
+    let in_hand = soon("the message", running.next()).await.unwrap();
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(true))
+        .await;
+    let mut publishing = JoinSet::new();
+    let publisher = Arc::clone(&queue);
+    publishing.spawn(async move { publisher.publish(LIVE, &message("two")).await });
+    let LinkLost(refused) = soon("the refusal", async {
+        loop {
+            match queue.subscribe(LIVE, 1).await {
+                Ok(another) => drop(another),
+                Err(lost) => break lost,
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    assert!(refused.contains("short of memory"), "{refused}");
+    // A consumer that is running is given what came back, and does not hand it out.
+    drop(in_hand);
+    let LinkLost(ended) = soon("the end", running.next()).await.unwrap_err();
+    assert_eq!(ended, refused);
+    drop(running);
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(false))
+        .await;
+    let mut again = soon("the subscription", async {
+        loop {
+            match queue.subscribe(LIVE, 1).await {
+                Ok(again) => break again,
+                Err(LinkLost(why)) => assert_eq!(why, refused),
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+    soon("the message again", async {
+        loop {
+            let incoming = again.next().await.unwrap();
+            let is_it = *incoming.message == message("one");
+            incoming.delivery.ack().await.unwrap();
+            if is_it {
+                break;
+            }
+        }
+    })
+    .await;
+}
+
 /// A message that its worker never settles ends among the dead, with a reason for a person.
 #[tokio::test]
 async fn the_delivery_limit_leads_to_the_dead_queue() {

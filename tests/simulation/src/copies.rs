@@ -2,18 +2,19 @@
 //! middle of a request: what the job counts is what mOS did.
 
 use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use domain::failure::FailureKind;
 use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, Row, SalesforceId};
 use embedded::{Embedded, Location};
-use fake_mos::{Mos, RecordType};
+use fake_mos::{Fault, Mos, RecordType, RejectCode};
 use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::EventLog;
 use ports::Clock;
@@ -40,7 +41,7 @@ const LOAD: QueueName = QueueName::new(Stage::Load, Lane::Bulk);
 const FILTER: QueueName = QueueName::new(Stage::Filter, Lane::Bulk);
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
-/// Where the loader is killed in its first request.
+/// Where the loader is killed in its first request, or the one that is named instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Killed {
     Never,
@@ -52,11 +53,13 @@ enum Killed {
     Unheard,
 }
 
-/// An mOS whose first answer does not come until it may: the loader is killed then, or has none.
+/// An mOS of which one answer does not come until it may: the loader is killed then, or has none.
 struct Stuck {
     inner: SimTarget,
     at: Killed,
-    done: AtomicBool,
+    /// Which request's.
+    request: AtomicUsize,
+    requests: AtomicUsize,
     reached: Notify,
     goes_on: Notify,
     /// A record that the loader fails over.
@@ -71,8 +74,8 @@ impl Target for Stuck {
             records.iter().all(|record| Some(record.id) != poison),
             "poison"
         );
-        let first = !self.done.swap(true, Ordering::SeqCst);
-        if first && self.at != Killed::Never {
+        let number = self.requests.fetch_add(1, Ordering::SeqCst);
+        if number == self.request.load(Ordering::SeqCst) && self.at != Killed::Never {
             if matches!(self.at, Killed::AfterMosHasApplied | Killed::Unheard) {
                 self.inner.upsert(key, records).await?;
             }
@@ -174,7 +177,8 @@ impl Bench {
                     unguarded: None,
                 },
                 at: killed,
-                done: AtomicBool::new(false),
+                request: AtomicUsize::new(0),
+                requests: AtomicUsize::new(0),
                 reached: Notify::new(),
                 goes_on: Notify::new(),
                 poison: Mutex::default(),
@@ -191,8 +195,14 @@ impl Bench {
 
     /// The unit as it comes to the load stage when it is read now; its accounts have that name.
     async fn read(&self, name: &str) -> Envelope {
-        let records = (0..RECORDS).map(|number| {
-            let id = SalesforceId::parse(&format!("00100000000000{number}")).unwrap();
+        self.read_many(RECORDS, name).await
+    }
+
+    async fn read_many(&self, records: usize, name: &str) -> Envelope {
+        let mut tally = Tally::default();
+        tally.add_many(ObjectKind::Account, Count::Read, records as u64);
+        let records = (0..records).map(|number| {
+            let id = SalesforceId::parse(&format!("001{number:012}")).unwrap();
             UnitRecord {
                 object: ObjectKind::Account,
                 id,
@@ -388,7 +398,7 @@ async fn what_is_sent_beside_poison_is_counted_as_mos_did_it() {
     assert_eq!(counted, [RECORDS as u64 - 1, 0, 0, 0]);
     let parked = &bench.stores.parked;
     let entry = parked.get(ObjectKind::Account, &poison).await.unwrap();
-    assert_eq!(entry.unwrap().kind, domain::failure::FailureKind::Poison);
+    assert_eq!(entry.unwrap().kind, FailureKind::Poison);
     assert_eq!(parked.counts().await.unwrap().values().sum::<u64>(), 1);
 }
 
@@ -523,6 +533,39 @@ async fn what_mos_had_as_a_whole_is_found_after_many_silences() {
     let (counted, done) = bench.counted_and_done().await;
     assert_eq!(counted, done);
     assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+}
+
+/// Of a unit that needs two requests, mOS does not take one record of the first, and its answer to
+/// the second is lost: that one is sent again as it was, and mOS says what it did.
+#[tokio::test(start_paused = true)]
+async fn what_mos_had_after_a_record_that_it_did_not_take_is_counted_as_it_did_it() {
+    let all = 500 + RECORDS;
+    for code in [RejectCode::Busy, RejectCode::ParentMissing] {
+        let bench = Bench::new(Killed::Unheard, Mutant::None).await;
+        bench.target.request.store(1, Ordering::SeqCst);
+        let unit = bench.read_many(all, "as it was").await;
+        let refused = unit.records[2].id;
+        let once = Fault::Reject {
+            code,
+            field: None,
+            probability: None,
+            ids: vec![refused.as_str().to_owned()],
+            count: Some(1),
+        };
+        bench.mos.fault(once).unwrap();
+        bench.publish(&unit).await;
+        let loader = bench.loader(1);
+        bench.target.reached.notified().await;
+        bench.target.goes_on.notify_one();
+        bench.settled().await;
+        loader.abort();
+        let (counted, done) = bench.counted_and_done().await;
+        assert_eq!(counted, done, "{code:?}");
+        assert_eq!(counted, [all as u64 - 1, 0, 0, 0], "{code:?}");
+        let parked = &bench.stores.parked;
+        let entry = parked.get(ObjectKind::Account, &refused).await.unwrap();
+        assert_eq!(entry.unwrap().kind, FailureKind::RetryLater, "{code:?}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

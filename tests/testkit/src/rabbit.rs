@@ -172,11 +172,30 @@ impl Rabbit {
     pub fn write_down_declared(&self) {
         // Without Mnesia, metadata is kept as messages are.
         const WRITE_DOWN: &str = "case mnesia:system_info(is_running) of yes -> mnesia:dump_log(), mnesia:sync_log(); _ -> ok end.";
+        self.eval(WRITE_DOWN);
+    }
+
+    /// Lets it be short of memory, in which it takes no messages, or have enough again. Whoever
+    /// publishes from then on is told.
+    ///
+    /// # Panics
+    /// When the node does not do it.
+    pub fn be_short_of_memory(&self, short: bool) {
+        // Everybody has heard of an alarm by the time it is listed.
+        self.eval(if short {
+            "rabbit_alarm:set_alarm({{resource_limit, memory, node()}, []}), rabbit_alarm:get_alarms(), ok."
+        } else {
+            "rabbit_alarm:clear_alarm({resource_limit, memory, node()}), rabbit_alarm:get_alarms(), ok."
+        });
+    }
+
+    /// Has the node do something that answers `ok`.
+    fn eval(&self, erlang: &str) {
         let server = self.program();
         let control = server.replace("rabbitmq-server", "rabbitmqctl");
         let done = self
             .command(&control)
-            .args(["--node", &self.node, "eval", WRITE_DOWN])
+            .args(["--node", &self.node, "eval", erlang])
             .env("HOME", self.inside(""))
             .env("ERL_EPMD_PORT", self.epmd_port.to_string())
             .env("RABBITMQ_CONF_ENV_FILE", self.inside("no-such-file"))

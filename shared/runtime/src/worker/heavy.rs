@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use domain::job::Job;
 use domain::tally::Count;
-use domain::unit::{Envelope, UnitRecord};
+use domain::unit::{Cause, Envelope, UnitRecord};
 use domain::{ObjectKind, SalesforceId};
 use ports::stores::{LogLevel, StoreError};
 
@@ -50,21 +50,32 @@ impl Worker {
     }
 }
 
-/// Takes out of a unit what is too much for it, the last records first, and counts them.
+/// Takes out of a unit what is too much for it, and counts it: companions first, the last records
+/// before others. Read in their own right, companions bring along less than what brought them, or
+/// nothing. The other way round, they would fill the next unit again, and so on for ever.
 fn lighten(unit: &mut Envelope) -> BTreeSet<(ObjectKind, SalesforceId)> {
+    let (companions, others): (Vec<&UnitRecord>, Vec<&UnitRecord>) = unit
+        .records
+        .iter()
+        .partition(|record| record.cause == Cause::Companion);
     let mut bytes = 0_usize;
-    let fitting = unit.records.iter().take_while(|record| {
+    let too_much = others.into_iter().chain(companions).skip_while(|record| {
+        let first = bytes == 0;
         bytes = bytes.saturating_add(weight(record));
-        bytes <= MOST_SENT
+        first || bytes <= MOST_SENT
     });
-    let fitting = fitting.count().max(1).min(unit.records.len());
-    let left = unit.records.split_off(fitting);
-    for record in &left {
-        unit.tally.add(record.object, Count::Collapsed);
-    }
-    left.iter()
+    let left = too_much
         .map(|record| (record.object, record.id))
-        .collect()
+        .collect::<BTreeSet<_>>();
+    let Envelope { records, tally, .. } = unit;
+    records.retain(|record| {
+        let fits = !left.contains(&(record.object, record.id));
+        if !fits {
+            tally.add(record.object, Count::Collapsed);
+        }
+        fits
+    });
+    left
 }
 
 fn weight(record: &UnitRecord) -> usize {
@@ -75,7 +86,7 @@ fn weight(record: &UnitRecord) -> usize {
 #[cfg(test)]
 mod tests {
     use domain::job::JobId;
-    use domain::unit::{Cause, Lane};
+    use domain::unit::Lane;
     use domain::{Row, Timestamp};
 
     use super::*;
@@ -124,6 +135,32 @@ mod tests {
             let collapsed = light.tally.get(ObjectKind::Opportunity, Count::Collapsed);
             assert_eq!(collapsed, left.len() as u64);
             assert!(light.encode().unwrap().len() <= MOST_SENT || kept == 1);
+        }
+    }
+
+    #[test]
+    fn companions_are_left_out_before_what_brought_them() {
+        // Accounts come before the deals that brought them. All of them are too much, some of them
+        // are, or the only deal is too much by itself.
+        for (records, text, companions, kept) in [
+            (200, 96_000, 114, 0),
+            (200, 96_000, 150, 36),
+            (2, MOST_SENT, 1, 0),
+        ] {
+            let mut whole = unit(records, text);
+            for record in &mut whole.records[..companions] {
+                record.object = ObjectKind::Account;
+                record.cause = Cause::Companion;
+            }
+            let mut light = whole.clone();
+            let left = lighten(&mut light);
+            let (accounts, deals) = whole.records.split_at(companions);
+            assert_eq!(light.records, [&accounts[..kept], deals].concat());
+            let out = accounts[kept..].iter();
+            let out = out.map(|account| (account.object, account.id));
+            assert_eq!(left, out.collect::<BTreeSet<_>>());
+            let collapsed = light.tally.get(ObjectKind::Account, Count::Collapsed);
+            assert_eq!(collapsed, left.len() as u64);
         }
     }
 }
