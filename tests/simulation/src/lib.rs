@@ -76,6 +76,8 @@ mod queue;
 #[cfg(test)]
 mod reader;
 #[cfg(test)]
+mod record_types;
+#[cfg(test)]
 mod rest;
 #[cfg(test)]
 mod retention;
