@@ -131,7 +131,7 @@ pub(crate) async fn is_anything_back(active: &Active) -> Result<bool, Outage> {
         }
     }
     let known: Option<Access> = note(active, ACCESS).await?;
-    let Some(known) = known.filter(|known| access::blind_spots(known).is_some()) else {
+    let Some(known) = known.filter(|known| blind_spots(active, known).is_some()) else {
         return Ok(false);
     };
     let now = access::read(&*active.listener.source).await?;
@@ -161,13 +161,13 @@ async fn see<T>(active: &Active, answer: Result<T, Outage>) -> Result<T, Outage>
     answer
 }
 
-/// What the integration user may read; an alarm while that is not every record.
+/// What the integration user may read; an alarm while that is not everything.
 async fn look_at_access(active: &Active, said: &mut Vec<String>) -> Result<Option<Access>, Outage> {
     let before: Option<Access> = note(active, ACCESS).await?;
     let Some(now) = access::read(&*active.listener.source).await? else {
         return Ok(None);
     };
-    let blind_spots = access::blind_spots(&now);
+    let blind_spots = blind_spots(active, &now);
     if let Some(before) = &before {
         said.extend(access::moved(before, &now));
     } else if let Some(why) = &blind_spots {
@@ -177,6 +177,11 @@ async fn look_at_access(active: &Active, said: &mut Vec<String>) -> Result<Optio
     }
     active.listener.alarm("access", blind_spots).await;
     Ok(Some(now))
+}
+
+fn blind_spots(active: &Active, access: &Access) -> Option<String> {
+    let polled = &active.listener.polling.objects;
+    access::blind_spots(access, polled.contains(&ObjectKind::User))
 }
 
 /// What became of the permission sets; an alarm while one that was there is not.
