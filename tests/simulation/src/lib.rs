@@ -58,6 +58,8 @@ mod org_moves;
 #[cfg(test)]
 mod outdated;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod parents;
 #[cfg(test)]
 mod permission_sets;
