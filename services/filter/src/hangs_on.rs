@@ -12,6 +12,9 @@ use runtime::readback::{self, MAX_GROUPS, Read, RelatedQuery};
 
 /// Few enough that their owners seldom make more groups than an answer may have.
 const IDS_PER_GROUPING: usize = 200;
+/// How many opportunities of users who are known to own a matching one are read before the others are
+/// asked for alone: about a page.
+const READ_IN_VAIN: usize = 2_000;
 
 type Owners = BTreeMap<(ObjectKind, SalesforceId), BTreeSet<SalesforceId>>;
 
@@ -176,7 +179,8 @@ struct Asked<'a> {
 
 impl Asked<'_> {
     /// Asks for owners, not for opportunities: a user may own a hundred thousand. Where SOQL cannot
-    /// say the filter exactly, or there are too many groups, for opportunities after all.
+    /// say the filter exactly, or there are too many groups, for opportunities after all; of a user
+    /// only until one matches.
     async fn owners(
         self,
         source: &dyn Source,
@@ -196,7 +200,11 @@ impl Asked<'_> {
             if matching.exact && self.by_groups(source, &chunk, &and, owners).await? {
                 continue;
             }
-            self.by_rows(source, rules, &chunk, &and, owners).await?;
+            if self.object == ObjectKind::User {
+                owning_by_rows(source, rules, chunk, &and, owners).await?;
+            } else {
+                self.by_rows(source, rules, &chunk, &and, owners).await?;
+            }
         }
         Ok(())
     }
@@ -274,6 +282,54 @@ impl Asked<'_> {
         })
         .await
     }
+}
+
+/// Which of the users own a matching opportunity, by the rows of what they own. The first that matches
+/// says all of a user: reading ends once everybody has one, and who has one is asked for no longer.
+async fn owning_by_rows(
+    source: &dyn Source,
+    rules: RulesAt<'_>,
+    mut users: BTreeSet<SalesforceId>,
+    and: &str,
+    owners: &mut Owners,
+) -> Result<(), SourceError> {
+    let mut fields = rules.rules.judged_fields();
+    fields.insert("Id".to_owned());
+    let select = fields.into_iter().collect::<Vec<_>>().join(", ");
+    let mut further = String::new();
+    while !users.is_empty() {
+        let soql = format!(
+            "SELECT {select} FROM Opportunity WHERE OwnerId IN {}{and}{further} ORDER BY Id",
+            soql::in_list(users.iter().map(SalesforceId::as_str))
+        );
+        let mut in_vain = 0_usize;
+        let mut last = None;
+        readback::for_each_row(source, &soql, false, |row| {
+            let Ok(fields) = row.fields() else {
+                return true;
+            };
+            last = fields.id("Id").or(last);
+            let Some(owner) = fields.id("OwnerId") else {
+                return true;
+            };
+            if !users.contains(&owner) {
+                in_vain += 1;
+            } else if rules.rules.judge(&fields, rules.at) == Match::Qualifies {
+                users.remove(&owner);
+                owners.insert((ObjectKind::User, owner), BTreeSet::from([owner]));
+            }
+            !users.is_empty() && in_vain < READ_IN_VAIN
+        })
+        .await?;
+        // What was read of the others has told nothing, and is not read again.
+        further = match last {
+            Some(last) if in_vain >= READ_IN_VAIN => {
+                format!(" AND Id > {}", soql::quote(last.as_str()))
+            }
+            Some(_) | None => return Ok(()),
+        };
+    }
+    Ok(())
 }
 
 /// The parent row that a role was read with.

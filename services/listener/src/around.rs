@@ -17,7 +17,7 @@ use domain::org::OrgProfile;
 use domain::rule::{Rules, Visible};
 use domain::settings::{MOSYNC, SettingsRevision};
 use ports::source::SourceError;
-use ports::stores::{LOST_FIELDS, LogLevel, UNSEEN_FIELDS};
+use ports::stores::{LOST_FIELDS, LogLevel, StoreError, UNSEEN_FIELDS};
 use runtime::describe::Fields;
 use runtime::worker::Outage;
 
@@ -41,8 +41,9 @@ const SETS: &str = "permission_sets";
 /// Permission sets that the configuration names and that were lost.
 const LOST_SETS: &str = "lost_permission_sets";
 
-/// Looks at everything; answers the fields.
-pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
+/// Looks at everything; answers the fields. `None` where somebody saved settings meanwhile: what was
+/// found is not acted upon, and found again under theirs.
+pub(crate) async fn look(active: &Active) -> Result<Option<Described>, Outage> {
     let (_, rules) = see(active, active.rules.ticket().await).await?;
     let source = &*active.listener.source;
     let described = fields::describe(source, &rules).await.map_err(Outage::from);
@@ -72,17 +73,19 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
     if rates_moved {
         said.push("the currencies or their rates are others now".to_owned());
     }
+    let (next, misfit) = next_rules(active, &described, &profile, &moved).await?;
+    if !act(active, next, anything_moved).await? {
+        return Ok(None);
+    }
     for line in &said {
         let logged = active.log(LogLevel::Warning, "org", None, line.clone());
         logged.await?;
     }
-    let (next, misfit) = next_rules(active, &described, &profile, &moved).await?;
     if let (Some(misfit), false) = (&misfit, said.is_empty()) {
         let logged = active.log(LogLevel::Error, "settings", None, misfit.clone());
         logged.await?;
     }
     active.listener.alarm("filter", misfit).await;
-    act(active, next, anything_moved).await?;
     alarm(active, &rules, lost, &moved, &described).await?;
     // Last: what was not acted upon is found again.
     keep(active, FIELDS, &described).await?;
@@ -94,7 +97,7 @@ pub(crate) async fn look(active: &Active) -> Result<Described, Outage> {
         keep(active, SETS, sets).await?;
     }
     keep(active, UNSEEN, &false).await?;
-    Ok(described)
+    Ok(Some(described))
 }
 
 /// Whether somebody could not see a field that was seen here at the last look.
@@ -128,7 +131,7 @@ pub(crate) async fn is_anything_back(active: &Active) -> Result<bool, Outage> {
         }
     }
     let known: Option<Access> = note(active, ACCESS).await?;
-    let Some(known) = known.filter(|known| access::blind_spots(known).is_some()) else {
+    let Some(known) = known.filter(|known| blind_spots(active, known).is_some()) else {
         return Ok(false);
     };
     let now = access::read(&*active.listener.source).await?;
@@ -158,13 +161,13 @@ async fn see<T>(active: &Active, answer: Result<T, Outage>) -> Result<T, Outage>
     answer
 }
 
-/// What the integration user may read; an alarm while that is not every record.
+/// What the integration user may read; an alarm while that is not everything.
 async fn look_at_access(active: &Active, said: &mut Vec<String>) -> Result<Option<Access>, Outage> {
     let before: Option<Access> = note(active, ACCESS).await?;
     let Some(now) = access::read(&*active.listener.source).await? else {
         return Ok(None);
     };
-    let blind_spots = access::blind_spots(&now);
+    let blind_spots = blind_spots(active, &now);
     if let Some(before) = &before {
         said.extend(access::moved(before, &now));
     } else if let Some(why) = &blind_spots {
@@ -174,6 +177,11 @@ async fn look_at_access(active: &Active, said: &mut Vec<String>) -> Result<Optio
     }
     active.listener.alarm("access", blind_spots).await;
     Ok(Some(now))
+}
+
+fn blind_spots(active: &Active, access: &Access) -> Option<String> {
+    let polled = &active.listener.polling.objects;
+    access::blind_spots(access, polled.contains(&ObjectKind::User))
 }
 
 /// What became of the permission sets; an alarm while one that was there is not.
@@ -277,25 +285,31 @@ async fn next_rules(
     Ok((next, misfit))
 }
 
-/// Saves new rules, and asks for a refresh for whatever has moved.
+/// Saves new rules, and asks for a refresh for whatever has moved; `false` where somebody was first
+/// to save settings.
 async fn act(
     active: &Active,
     next: Option<SettingsRevision>,
     anything_moved: bool,
-) -> Result<(), Outage> {
+) -> Result<bool, Outage> {
     let scope = JobScope::Objects {
         objects: ObjectKind::ALL.into_iter().collect(),
     };
     if let Some(next) = next {
         let job = refresh::job(active, scope);
         let settings = &active.listener.stores.settings;
-        settings.save(&next, Some(&job)).await?;
+        match settings.save(&next, Some(&job)).await {
+            Ok(()) => {}
+            Err(StoreError::Conflict { .. }) => return Ok(false),
+            Err(error) => return Err(error.into()),
+        }
         let message = format!(
             "settings revision {} saved by mosync: the org has changed what the rules mean",
             next.revision
         );
         let logged = active.log(LogLevel::Warning, "settings", Some(&job.id), message);
-        return Ok(logged.await?);
+        logged.await?;
+        return Ok(true);
     }
     if anything_moved {
         refresh::ask(
@@ -305,7 +319,7 @@ async fn act(
         )
         .await?;
     }
-    Ok(())
+    Ok(true)
 }
 
 /// The types of the filtered fields, as far as they are known.

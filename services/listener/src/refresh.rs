@@ -97,7 +97,11 @@ impl Looks {
         };
         if is_due {
             self.lost = Some(Instant::now() + LOST_EVERY);
-            let described = around::look(active).await?;
+            let Some(described) = around::look(active).await? else {
+                // Everything is looked at anew, in the next turn.
+                *self = Self::default();
+                return Ok(());
+            };
             let rules = settings.current().await?.rule_revision;
             self.org = Some((Instant::now(), rules, described));
         }

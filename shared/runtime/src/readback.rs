@@ -99,7 +99,11 @@ async fn queried(
     fields: &[String],
     found: &mut BTreeMap<SalesforceId, Read>,
 ) -> Result<(), SourceError> {
-    let select = fields.join(", ");
+    // Salesforce answers no field that is not asked for, and without its id nobody knows whose row
+    // it is.
+    let mut wanted = fields.iter().map(String::as_str).collect::<BTreeSet<_>>();
+    wanted.insert("Id");
+    let select = wanted.into_iter().collect::<Vec<_>>().join(", ");
     for chunk in ids.chunks(IDS_PER_QUERY) {
         let soql = format!(
             "SELECT {select} FROM {object} WHERE Id IN {}",

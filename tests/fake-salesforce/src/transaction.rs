@@ -382,7 +382,8 @@ impl<'a> Transaction<'a> {
                     ("IsCustom", "false".to_owned()),
                     ("Type", "Profile".to_owned()),
                     ("PermissionsViewAllData", all_data.clone()),
-                    ("PermissionsModifyAllData", all_data),
+                    ("PermissionsModifyAllData", all_data.clone()),
+                    ("PermissionsViewAllUsers", all_data),
                 ]);
                 self.insert_by_system("PermissionSet", &set)
             }

@@ -119,7 +119,7 @@ impl<'s> Matcher<'s> {
     fn holds(&self, position: usize, today: &Today, history: &History, row: &Row) -> Option<bool> {
         let condition = self.settings.filter.conditions.get(position)?;
         let days = today.days.get(position)?;
-        let cell = history.cell(row, &condition.field);
+        let cell = history.cell_at(row, &condition.field);
         let holds = |value, days| {
             let question = Question {
                 matcher: self,
@@ -422,6 +422,25 @@ mod tests {
                     "{operator} {values}"
                 );
             }
+        }
+    }
+
+    #[test]
+    fn a_field_of_the_record_type_is_compared_like_one_of_the_record() {
+        for (id, operator, expected) in [
+            (json!("012A"), "equals", true),
+            (json!("012A"), "not_equal", false),
+            (json!("012B"), "equals", false),
+            (Value::Null, "not_equal", true),
+        ] {
+            let mut history = of_row(json!({ "RecordTypeId": id }));
+            let renewal = json!({ "DeveloperName": "Renewal" });
+            let renewal = renewal.as_object().unwrap();
+            history.change("RecordType", "012A", ChangeKind::Create, renewal);
+            let condition = json!({ "field": "RecordType.DeveloperName", "operator": operator, "values": ["renewal"] });
+            let settings = json!({ "filter": { "conditions": [condition] } });
+            let settings = Settings::from_json(&settings.to_string()).unwrap();
+            assert_eq!(ask_of(&history, &settings, 0), expected, "{id} {operator}");
         }
     }
 

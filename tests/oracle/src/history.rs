@@ -162,6 +162,8 @@ pub(crate) struct Moment {
 pub struct History {
     names: BTreeMap<Box<str>, u16>,
     moments: Vec<Moment>,
+    /// Set up before anything else happens, and as they are for good.
+    record_types: BTreeMap<Box<str>, Row>,
 }
 
 impl History {
@@ -238,9 +240,27 @@ impl History {
         after: &Map<String, Value>,
         silent: bool,
     ) {
+        if entity == "RecordType" {
+            let row = self.row_of(after);
+            self.record_types.insert(id.into(), row);
+            return;
+        }
         let Some(entity) = Entity::named(entity) else {
             return;
         };
+        let row = self.row_of(after);
+        if let Some(moment) = self.moments.last_mut() {
+            moment.steps.push(Step {
+                entity,
+                id: id.into(),
+                kind,
+                silent,
+                row,
+            });
+        }
+    }
+
+    fn row_of(&mut self, after: &Map<String, Value>) -> Row {
         let mut cells: Vec<(u16, Cell)> = Vec::new();
         for (name, value) in after {
             if let Some(cell) = Cell::of(value) {
@@ -248,15 +268,7 @@ impl History {
             }
         }
         cells.sort_unstable_by_key(|(number, _)| *number);
-        if let Some(moment) = self.moments.last_mut() {
-            moment.steps.push(Step {
-                entity,
-                id: id.into(),
-                kind,
-                silent,
-                row: Row(cells.into()),
-            });
-        }
+        Row(cells.into())
     }
 
     fn number_of(&mut self, name: &str) -> u16 {
@@ -285,6 +297,15 @@ impl History {
             .binary_search_by_key(number, |(known, _)| *known)
             .ok()?;
         row.0.get(place).map(|(_, cell)| cell)
+    }
+
+    /// A field of the record's own, or of its record type: `RecordType.DeveloperName`.
+    pub(crate) fn cell_at<'a>(&'a self, row: &'a Row, path: &str) -> Option<&'a Cell> {
+        let Some(field) = path.strip_prefix("RecordType.") else {
+            return self.cell(row, path);
+        };
+        let record_type = self.text(row, "RecordTypeId")?;
+        self.cell(self.record_types.get(record_type)?, field)
     }
 
     pub(crate) fn text<'a>(&self, row: &'a Row, field: &str) -> Option<&'a str> {

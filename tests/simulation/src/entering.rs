@@ -20,7 +20,7 @@ use ports::stores::WorkerState;
 use runtime::figures;
 use serde_json::{Value, json};
 
-pub(crate) use around::{alarm, noticed, told, view_all_data};
+pub(crate) use around::{alarm, noticed, told, view_all_data, view_all_users};
 
 use crate::judge::{self, Epoch};
 use crate::moves::{at_rest, fields, figure, people, touch_deals, until, world};

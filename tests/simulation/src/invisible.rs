@@ -7,7 +7,7 @@ use domain::tally::Count;
 use fake_mos::RecordType;
 use serde_json::json;
 
-use crate::entering::{alarm, told, view_all_data};
+use crate::entering::{alarm, told, view_all_data, view_all_users};
 use crate::office::Office;
 use crate::rest;
 
@@ -188,4 +188,27 @@ async fn an_integration_user_who_does_not_see_every_record_is_an_alarm_from_the_
     assert!(came, "brought by itself once it can be seen");
     office.rest().await;
     assert_eq!(alarm(&office.world).await, None);
+}
+
+/// Salesforce tells the changes of users to nobody else, however much else the user may see, and says
+/// nothing.
+#[tokio::test(start_paused = true)]
+async fn an_integration_user_who_does_not_hear_of_users_is_an_alarm_from_the_first_day() {
+    let office = Office::open(|office| view_all_users(&office.world, false)).await;
+    let why = alarm(&office.world).await.expect("an alarm");
+    assert!(why.contains("does not have View All Users:"), "{why}");
+    assert_eq!(told(&office.world, "org").await, [why]);
+
+    view_all_users(&office.world, true);
+    tokio::time::sleep(std::time::Duration::from_secs(25 * 60)).await;
+    assert_eq!(alarm(&office.world).await, None);
+    let given = "the integration user has View All Users of users now".to_owned();
+    assert!(told(&office.world, "org").await.contains(&given));
+
+    let polled = Office::open(|office| {
+        view_all_users(&office.world, false);
+        office.world.poll([ObjectKind::User].into());
+    })
+    .await;
+    assert_eq!(alarm(&polled.world).await, None);
 }

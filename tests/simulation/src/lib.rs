@@ -58,6 +58,8 @@ mod org_moves;
 #[cfg(test)]
 mod outdated;
 #[cfg(test)]
+mod owners;
+#[cfg(test)]
 mod parents;
 #[cfg(test)]
 mod permission_sets;
@@ -75,6 +77,8 @@ mod preview;
 mod queue;
 #[cfg(test)]
 mod reader;
+#[cfg(test)]
+mod record_types;
 #[cfg(test)]
 mod rest;
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! What moves in the org while the listener goes on, without anybody starting it again.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use domain::ObjectKind;
-use domain::job::JobKind;
+use domain::job::{Job, JobKind};
 use domain::mapping::Mapping;
-use domain::settings::MOSYNC;
+use domain::settings::{MOSYNC, SettingsRevision};
 use fake_mos::RecordType;
 use ports::Clock;
-use ports::stores::WorkerState;
+use ports::stores::{SettingsStore, StoreError, WorkerState};
 use runtime::figures;
 use serde_json::{Value, json};
 
@@ -294,6 +297,102 @@ async fn another_fiscal_year_moves_what_the_filter_means_by_it() {
     let moved = office.world.stores.settings.current().await.unwrap();
     assert_eq!(moved.author, MOSYNC);
     assert_eq!(moved.rule_revision, rules.rule_revision + 1);
+}
+
+/// Somebody saves settings just before the first save that is made through it.
+struct Overtaken {
+    inner: Arc<dyn SettingsStore>,
+    once: AtomicBool,
+}
+
+#[async_trait]
+impl SettingsStore for Overtaken {
+    async fn save(
+        &self,
+        next: &SettingsRevision,
+        backfill: Option<&Job>,
+    ) -> Result<(), StoreError> {
+        if !self.once.swap(true, Ordering::SeqCst) {
+            let current = self.inner.current().await?;
+            let (same, types) = (current.settings.clone(), current.field_types.clone());
+            let org = current.org.clone();
+            let theirs = current.next(same, types, org, "a person", next.saved);
+            self.inner.save(&theirs, None).await?;
+        }
+        self.inner.save(next, backfill).await
+    }
+
+    async fn current(&self) -> Result<SettingsRevision, StoreError> {
+        self.inner.current().await
+    }
+
+    async fn revision(&self, number: u64) -> Result<Option<SettingsRevision>, StoreError> {
+        self.inner.revision(number).await
+    }
+
+    async fn history(
+        &self,
+        before: Option<u64>,
+        limit: usize,
+    ) -> Result<Vec<SettingsRevision>, StoreError> {
+        self.inner.history(before, limit).await
+    }
+
+    async fn restore(&self, revisions: &[SettingsRevision]) -> Result<(), StoreError> {
+        self.inner.restore(revisions).await
+    }
+}
+
+/// How often the stream was opened so far.
+fn subscriptions(office: &Office) -> usize {
+    let trace = office.world.chance.trace();
+    let opened = trace
+        .iter()
+        .filter(|line| line.contains("subscribed after"));
+    opened.count()
+}
+
+/// The org is looked at once more, under what was saved, and the stream is followed all the time.
+#[tokio::test(start_paused = true)]
+async fn settings_that_somebody_saves_during_a_look_do_not_interrupt_the_listener() {
+    let mut office = Office::closed();
+    let owner = office.user("Ada");
+    office.grant(&owner);
+    fiscal_years_begin_in(&office, 1);
+    let year =
+        json!({ "field": "CloseDate", "operator": "equals", "values": ["THIS_FISCAL_YEAR"] });
+    office
+        .save(&json!({ "filter": { "conditions": [year] } }))
+        .await;
+    office.world.start_all();
+    office.rest().await;
+    let before = office.world.stores.settings.current().await.unwrap();
+
+    fiscal_years_begin_in(&office, 7);
+    let world = &mut office.world;
+    world.service_stores.settings = Arc::new(Overtaken {
+        inner: Arc::clone(&world.service_stores.settings),
+        once: AtomicBool::new(false),
+    });
+    world.kill(Service::Listener).await;
+    let opened = subscriptions(&office);
+    office.world.start(Service::Listener);
+    let settings = &office.world.stores.settings;
+    until("the rules have moved", async || {
+        settings.current().await.unwrap().rule_revision == before.rule_revision + 1
+    })
+    .await;
+    let revisions = settings.history(None, 2).await.unwrap();
+    let authors = revisions.iter().map(|revision| revision.author.as_str());
+    assert_eq!(authors.collect::<Vec<_>>(), [MOSYNC, "a person"]);
+    assert_eq!(revisions[1].revision, before.revision + 1);
+    assert_eq!(subscriptions(&office), opened + 1);
+    let moved = "the fiscal years are others now";
+    until("it is told", async || {
+        !told(&office.world, "org").await.is_empty()
+    })
+    .await;
+    assert_eq!(told(&office.world, "org").await, [moved], "once");
 }
 
 fn fiscal_years_begin_in(office: &Office, month: u8) {

@@ -225,6 +225,7 @@ async fn fifty_saves_do_what_their_previews_said() {
             chance: &play.world.chance,
             relative: true,
             currencies: false,
+            record_types: false,
         };
         let mut document = documents.turned(turn, play.document.clone()).unwrap();
         if play.world.chance.happens(0.15) {

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
+use crate::turn::RECORD_TYPES;
 
 const STAGES: [&str; 10] = [
     "Prospecting",
@@ -213,19 +214,29 @@ impl People<'_> {
         )
     }
 
+    /// From now on opportunities have record types.
+    pub(crate) fn add_record_types(&self) {
+        for name in RECORD_TYPES {
+            let wish = json!({ "entity": "Opportunity", "developer_name": name, "name": name });
+            let wish = serde_json::from_value(wish).unwrap();
+            self.org.add_record_type(&wish).unwrap();
+        }
+    }
+
     fn new_opportunity(&self) -> Dml {
-        insert(
-            "Opportunity",
-            json!({
-                "Name": self.word(),
-                "StageName": self.stage(),
-                "CloseDate": self.date(),
-                "Amount": self.amount(),
-                "Type": self.of(&TYPES),
-                "OwnerId": self.user(),
-                "AccountId": self.maybe(self.any("Account")),
-            }),
-        )
+        let mut deal = json!({
+            "Name": self.word(),
+            "StageName": self.stage(),
+            "CloseDate": self.date(),
+            "Amount": self.amount(),
+            "Type": self.of(&TYPES),
+            "OwnerId": self.user(),
+            "AccountId": self.maybe(self.any("Account")),
+        });
+        if self.org.entity("RecordType").is_some() {
+            deal["RecordTypeId"] = json!(self.maybe(self.any("RecordType")));
+        }
+        insert("Opportunity", deal)
     }
 
     fn new_role(&self) -> Option<Dml> {

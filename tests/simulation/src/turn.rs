@@ -126,6 +126,8 @@ pub(crate) struct Document<'c> {
     pub(crate) relative: bool,
     /// Whether it may name currencies.
     pub(crate) currencies: bool,
+    /// Whether it may name record types.
+    pub(crate) record_types: bool,
 }
 
 impl Document<'_> {
@@ -256,6 +258,15 @@ impl Document<'_> {
                 .chance
                 .pick(&["greater_than", "less_or_equal", "not_equal"]);
             return json!({ "field": "Amount", "operator": operator, "values": [value] });
+        }
+        if self.record_types && self.chance.happens(0.4) {
+            let operator = self.chance.pick(&["equals", "not_equal"]);
+            let values = if self.chance.happens(0.5) {
+                json!([RECORD_TYPES[0]])
+            } else {
+                json!([RECORD_TYPES[1], ""])
+            };
+            return json!({ "field": "RecordType.DeveloperName", "operator": operator, "values": values });
         }
         let (field, operator, values) = match self.chance.below(12) {
             0 => ("Amount", "greater_than", json!(["2500"])),
@@ -438,6 +449,10 @@ impl People<'_> {
                 let code = json!({ "CurrencyIsoCode": self.chance.pick(&CURRENCIES) });
                 self.write_some("Opportunity", 3, |_| code.clone());
             }
+            3 if self.org.entity("RecordType").is_some() => {
+                let record_type = json!({ "RecordTypeId": self.any("RecordType") });
+                self.write_some("Opportunity", 3, |_| record_type.clone());
+            }
             _ => self.step(),
         }
     }
@@ -491,6 +506,9 @@ impl People<'_> {
 
 /// The first is the corporate one.
 pub(crate) const CURRENCIES: [&str; 3] = ["EUR", "USD", "JPY"];
+
+/// The record types of opportunities, where an org has any.
+pub(crate) const RECORD_TYPES: [&str; 2] = ["Renewal", "New_Business"];
 
 /// Where orgs are.
 pub(crate) const ZONES: [&str; 6] = [

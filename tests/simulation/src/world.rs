@@ -68,8 +68,8 @@ pub(crate) struct World {
     queue: Arc<dyn Queue>,
     /// What the listener has published.
     pub(crate) units: Arc<Units>,
-    /// As the services see them.
-    service_stores: Stores,
+    /// As the services see them, from their next start on.
+    pub(crate) service_stores: Stores,
     /// As they are.
     pub(crate) stores: Stores,
     source: Arc<dyn Source>,

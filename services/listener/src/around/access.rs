@@ -11,10 +11,12 @@ use runtime::readback::{RelatedQuery, for_each_related, for_each_row};
 /// have none.
 const OBJECTS: [&str; 3] = ["Account", "Contact", "Opportunity"];
 const ALL_DATA: &str = "all data";
-/// The permissions of a set that let the user see every record of every object.
-const OF_ALL_DATA: [(&str, &str); 2] = [
-    ("PermissionsViewAllData", "View All Data"),
-    ("PermissionsModifyAllData", "Modify All Data"),
+const USERS: &str = "users";
+/// The permissions of a set that let the user see every record: of every object, or of users.
+const OF_SET: [(&str, &str, &str); 3] = [
+    ("PermissionsViewAllData", ALL_DATA, "View All Data"),
+    ("PermissionsModifyAllData", ALL_DATA, "Modify All Data"),
+    ("PermissionsViewAllUsers", USERS, "View All Users"),
 ];
 const READ: &str = "Read";
 const OF_OBJECT: [(&str, &str); 3] = [
@@ -23,7 +25,7 @@ const OF_OBJECT: [(&str, &str); 3] = [
     ("PermissionsModifyAllRecords", "Modify All Records"),
 ];
 
-/// Object, or all data, to the permissions by which the user reads it, as Setup names them.
+/// Object, all data or users, to the permissions by which the user reads it, as Setup names them.
 pub(super) type Access = BTreeMap<String, BTreeSet<String>>;
 
 /// What the profile and the permission sets of the integration user give together; `None` where
@@ -43,7 +45,7 @@ async fn try_read(source: &dyn Source) -> Result<Access, SourceError> {
     // The profile's own set is assigned like any other, and a group's is the one that Salesforce
     // keeps for it (Object Reference, PermissionSetAssignment).
     let soql = format!(
-        "SELECT PermissionSetId, IsActive, IsRevoked, PermissionSet.PermissionsViewAllData, PermissionSet.PermissionsModifyAllData FROM PermissionSetAssignment WHERE AssigneeId = {}",
+        "SELECT PermissionSetId, IsActive, IsRevoked, PermissionSet.PermissionsViewAllData, PermissionSet.PermissionsModifyAllData, PermissionSet.PermissionsViewAllUsers FROM PermissionSetAssignment WHERE AssigneeId = {}",
         soql::quote(user.as_str())
     );
     for_each_row(source, &soql, false, |row| {
@@ -77,9 +79,9 @@ fn assigned(row: &Row, sets: &mut BTreeSet<SalesforceId>, access: &mut Access) {
         return;
     }
     sets.extend(fields.id("PermissionSetId"));
-    for (field, name) in OF_ALL_DATA {
+    for (field, object, name) in OF_SET {
         if fields.flag(&format!("PermissionSet.{field}")) {
-            give(access, ALL_DATA, name);
+            give(access, object, name);
         }
     }
 }
@@ -89,10 +91,20 @@ fn give(access: &mut Access, object: &str, name: &str) {
     of_object.insert(name.to_owned());
 }
 
-/// The objects of which the user may not see every record, and what to do; `None` where there are
-/// none. What is not shared with it is in no answer, and a channel of several objects leaves out the
-/// events of such a one (Change Data Capture Developer Guide, required permissions).
-pub(super) fn blind_spots(access: &Access) -> Option<String> {
+/// What the user may not see, and what to do; `None` where it sees everything. What is not shared with
+/// it is in no answer, and a channel of several objects leaves out the events of such a one; those of
+/// users need View All Users, whatever else the user may see (Change Data Capture Developer Guide,
+/// required permissions).
+pub(super) fn blind_spots(access: &Access, users_are_polled: bool) -> Option<String> {
+    let users = (!users_are_polled && !access.contains_key(USERS)).then(|| {
+        "the integration user does not have View All Users: the event stream leaves out the changes of users without a word; give it View All Users by its profile or a permission set, or poll users (salesforce.polled_objects)".to_owned()
+    });
+    let found: Vec<String> = of_records(access).into_iter().chain(users).collect();
+    (!found.is_empty()).then(|| found.join("; "))
+}
+
+/// The objects of which it may not see every record.
+fn of_records(access: &Access) -> Option<String> {
     if access.contains_key(ALL_DATA) {
         return None;
     }
@@ -112,7 +124,7 @@ pub(super) fn blind_spots(access: &Access) -> Option<String> {
 /// What differs, in sentences.
 pub(super) fn moved(before: &Access, now: &Access) -> Vec<String> {
     let none = BTreeSet::new();
-    let objects = OBJECTS.into_iter().chain([ALL_DATA]);
+    let objects = OBJECTS.into_iter().chain([ALL_DATA, USERS]);
     objects
         .flat_map(|object| {
             let old = before.get(object).unwrap_or(&none);
@@ -145,14 +157,27 @@ mod tests {
         ] {
             give(&mut access, object, name);
         }
-        let told = blind_spots(&access).unwrap();
+        let told = blind_spots(&access, true).unwrap();
         assert!(told.contains("View All Records of Contact:"), "{told}");
-        let nothing = blind_spots(&Access::new()).unwrap();
+        let nothing = blind_spots(&Access::new(), true).unwrap();
         assert!(nothing.contains("of Account, Contact, Opportunity:"));
-        for (_, name) in OF_ALL_DATA {
+        for name in ["View All Data", "Modify All Data"] {
             let mut access = access.clone();
             give(&mut access, ALL_DATA, name);
-            assert_eq!(blind_spots(&access), None);
+            assert_eq!(blind_spots(&access, true), None);
         }
+    }
+
+    #[test]
+    fn users_whose_changes_are_not_told_are_a_blind_spot_unless_they_are_polled() {
+        let mut access = Access::new();
+        give(&mut access, ALL_DATA, "View All Data");
+        let told = blind_spots(&access, false).unwrap();
+        assert!(told.contains("does not have View All Users:"), "{told}");
+        assert_eq!(blind_spots(&access, true), None);
+        let both = blind_spots(&Access::new(), false).unwrap();
+        assert!(both.contains("View All Records of Account") && both.contains("View All Users:"));
+        give(&mut access, USERS, "View All Users");
+        assert_eq!(blind_spots(&access, false), None);
     }
 }

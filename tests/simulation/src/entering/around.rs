@@ -368,18 +368,28 @@ async fn a_group_that_takes_a_permission_set_in_is_told() {
 
 /// The profile of the integration user shows all data, or no longer does.
 pub(crate) fn view_all_data(world: &World, on: bool) {
+    let all_data = json!({ "PermissionsViewAllData": on, "PermissionsModifyAllData": on });
+    update_profile(world, &all_data);
+}
+
+/// The profile of the integration user shows all users, or no longer does.
+pub(crate) fn view_all_users(world: &World, on: bool) {
+    update_profile(world, &json!({ "PermissionsViewAllUsers": on }));
+}
+
+/// What the profile of the integration user gives.
+fn update_profile(world: &World, permissions: &Value) {
     let user = world.org.record("User", world.org.admin_id()).unwrap();
     let profile = user.text("ProfileId").unwrap();
     let sets = world.org.records("PermissionSet");
     let own = sets
         .iter()
         .find(|set| set.text("ProfileId") == Some(profile));
-    let all_data = json!({ "PermissionsViewAllData": on, "PermissionsModifyAllData": on });
     update_one(
         world,
         "PermissionSet",
         own.unwrap().text("Name").unwrap(),
-        &all_data,
+        permissions,
     );
 }
 
