@@ -199,8 +199,6 @@ impl Bench {
     }
 
     async fn read_many(&self, records: usize, name: &str) -> Envelope {
-        let mut tally = Tally::default();
-        tally.add_many(ObjectKind::Account, Count::Read, records as u64);
         let records = (0..records).map(|number| {
             let id = SalesforceId::parse(&format!("001{number:012}")).unwrap();
             UnitRecord {

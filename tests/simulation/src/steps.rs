@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
-use crate::turn::RECORD_TYPES;
 
 const STAGES: [&str; 10] = [
     "Prospecting",
@@ -212,15 +211,6 @@ impl People<'_> {
             "Contact",
             json!({ "LastName": self.word(), "AccountId": self.maybe(self.any("Account")) }),
         )
-    }
-
-    /// From now on opportunities have record types.
-    pub(crate) fn add_record_types(&self) {
-        for name in RECORD_TYPES {
-            let wish = json!({ "entity": "Opportunity", "developer_name": name, "name": name });
-            let wish = serde_json::from_value(wish).unwrap();
-            self.org.add_record_type(&wish).unwrap();
-        }
     }
 
     fn new_opportunity(&self) -> Dml {

@@ -359,6 +359,15 @@ impl Document<'_> {
 }
 
 impl People<'_> {
+    /// From now on opportunities have record types.
+    pub(crate) fn add_record_types(&self) {
+        for name in RECORD_TYPES {
+            let wish = json!({ "entity": "Opportunity", "developer_name": name, "name": name });
+            let wish = serde_json::from_value(wish).unwrap();
+            self.org.add_record_type(&wish).unwrap();
+        }
+    }
+
     /// Turns what is not an administrator of mosync's to turn.
     pub(crate) fn turn(&self, turn: Turn) {
         match turn {
@@ -508,7 +517,7 @@ impl People<'_> {
 pub(crate) const CURRENCIES: [&str; 3] = ["EUR", "USD", "JPY"];
 
 /// The record types of opportunities, where an org has any.
-pub(crate) const RECORD_TYPES: [&str; 2] = ["Renewal", "New_Business"];
+const RECORD_TYPES: [&str; 2] = ["Renewal", "New_Business"];
 
 /// Where orgs are.
 pub(crate) const ZONES: [&str; 6] = [

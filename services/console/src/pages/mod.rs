@@ -84,7 +84,7 @@ const ROUTES: &[Route] = &[
         answers: || get(settings::show).post(settings::act),
     },
     Route {
-        path: settings::ROWS,
+        path: ROWS,
         methods: &["post"],
         needs: Right::Administer,
         answers: || post(settings::rows),

@@ -203,7 +203,7 @@ async fn a_thousand_errors_of_a_cause_in_a_minute_are_one_mail() {
     }
     // mOS's own message may name a value.
     assert!(!data.contains("title is too long"), "{data}");
-    let records = (0..1_002).map(|number| crate::desk::record(ObjectKind::Contact, number));
+    let records = (0..1_002).map(|number| record(ObjectKind::Contact, number));
     let records = records
         .map(|id| (ObjectKind::Contact, id))
         .collect::<Vec<_>>();
