@@ -7,6 +7,14 @@ local function number(value)
   return string.format('%.0f', value)
 end
 
+-- Lines of the log whose words and highest level are kept together, so that a search passes over
+-- them at once.
+local LOG_BLOCK = 256
+
+local function log_block(place)
+  return math.floor(tonumber(place) / LOG_BLOCK)
+end
+
 -- Adds a job unless there is one of that id; ARGV[from..to] are names and values of its fields.
 local function create_job(id, requested, from, to)
   local key = prefix .. 'job:' .. id

@@ -34,7 +34,7 @@ local function take(looked, place, line)
     found[#found + 1] = place
     found[#found + 1] = line[16]
   end
-  if #found == most or looked == tonumber(ARGV[2]) then
+  if #found == most or looked >= tonumber(ARGV[2]) then
     found[1] = number(tonumber(place) - 1)
     return true
   end
@@ -57,9 +57,48 @@ if indexed and (ARGV[1] == '+' or tonumber(ARGV[1]) >= tonumber(indexed)) then
   return found
 end
 
-for looked, line in ipairs(redis.call('XREVRANGE', key, ARGV[1], '-', 'COUNT', ARGV[2])) do
-  if take(looked, string.match(line[1], '^%d+'), line[2]) then
-    break
+-- Whether a block may have a line that matches, as far as its words and its highest level say.
+local blocked = tonumber(redis.call('GET', prefix .. 'log:blocked') or '')
+local function may_have(block)
+  if not blocked or block < blocked then
+    return true
   end
+  if ARGV[4] ~= '' then
+    local highest = redis.call('HGET', prefix .. 'log:levels', block)
+    if not highest or tonumber(highest) < tonumber(ARGV[4]) then
+      return false
+    end
+  end
+  return ARGV[11] == ''
+    or string.find(redis.call('GET', prefix .. 'log:words:' .. block) or '', ARGV[11], 1, true)
+end
+
+-- Looking at a block's words is as much work as at so many lines.
+local PASSING = 16
+local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+if not first then
+  return found
+end
+first = tonumber(string.match(first[1], '^%d+'))
+local place = tonumber(ARGV[1] == '+' and redis.call('GET', prefix .. 'log:last') or ARGV[1])
+local looked, limit = 0, tonumber(ARGV[2])
+while place >= first do
+  if looked >= limit then
+    found[1] = number(place)
+    return found
+  end
+  local block = log_block(place)
+  local begin = block * LOG_BLOCK
+  if may_have(block) then
+    for _, line in ipairs(redis.call('XREVRANGE', key, number(place), number(begin))) do
+      looked = looked + 1
+      if take(looked, string.match(line[1], '^%d+'), line[2]) then
+        return found
+      end
+    end
+  else
+    looked = looked + PASSING
+  end
+  place = begin - 1
 end
 return found

@@ -1,5 +1,6 @@
 //! The integration log: a stream whose entries are numbered, with a field for whatever can be asked
-//! for. A search looks at so many lines a script, so that nobody waits long behind it.
+//! for. A search looks at so many lines a script, so that nobody waits long behind it; it passes over
+//! blocks of lines by their words and their highest level. Lines of a record or a job have an index.
 
 use async_trait::async_trait;
 use domain::Timestamp;
@@ -24,6 +25,7 @@ impl LogStore for Link {
             text(object),
             text(record),
             to_doc(entry)?,
+            entry.message.to_ascii_lowercase(),
         ];
         self.run(script!("append_log"), &arguments).await
     }

@@ -485,7 +485,11 @@ async fn a_long_log_is_searched_to_its_beginning() {
             for number in (first..LINES).step_by(20) {
                 let line = LogEntry {
                     at: at(number),
-                    level: LogLevel::Info,
+                    level: if number == 17 {
+                        LogLevel::Error
+                    } else {
+                        LogLevel::Info
+                    },
                     topic: "stream".to_owned(),
                     job: None,
                     record: (number == 0).then_some(record),
@@ -496,15 +500,53 @@ async fn a_long_log_is_searched_to_its_beginning() {
         });
     }
     writing.join_all().await;
-    let query = LogQuery {
-        record: Some(record),
-        ..LogQuery::default()
+    let all = LogQuery::default();
+    let queries = [
+        (
+            LogQuery {
+                record: Some(record),
+                ..all.clone()
+            },
+            "line 0",
+        ),
+        (
+            LogQuery {
+                level: Some(LogLevel::Warning),
+                ..all.clone()
+            },
+            "line 17",
+        ),
+        (
+            LogQuery {
+                text: Some("LINE 4711".to_owned()),
+                ..all.clone()
+            },
+            "line 4711",
+        ),
+    ];
+    for (query, message) in &queries {
+        let begun = tokio::time::Instant::now();
+        let page = stores.log.search(query, None, 10).await.unwrap();
+        println!("{LINES} lines were searched in {:?}", begun.elapsed());
+        let found = page.entries.iter().map(|(_, line)| line.message.as_str());
+        assert_eq!(found.collect::<Vec<_>>(), [*message]);
+        assert_eq!(page.next, None);
+    }
+    // What helps to search goes with the lines.
+    let words = format!("mosync:{{{}}}:log:words:*", harness.deployment);
+    let keys = async || {
+        let mut command = redis::cmd("KEYS");
+        harness
+            .command::<Vec<String>>(command.arg(&words))
+            .await
+            .len()
     };
-    let begun = tokio::time::Instant::now();
-    let page = stores.log.search(&query, None, 10).await.unwrap();
-    println!("{LINES} lines were searched in {:?}", begun.elapsed());
-    assert_eq!(page.entries.len(), 1);
-    assert_eq!(page.next, None);
+    assert!(keys().await > 50);
+    let forgotten = stores.log.trim(100, at(0)).await.unwrap();
+    assert_eq!(forgotten, LINES as u64 - 100);
+    assert!(keys().await <= 2);
+    let page = stores.log.search(&all, None, 1_000).await.unwrap();
+    assert_eq!(page.entries.len(), 100);
 }
 
 #[tokio::test]

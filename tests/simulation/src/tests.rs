@@ -322,7 +322,7 @@ fn a_revoke_that_nobody_hears_of_is_seen() {
 #[test]
 fn midnights_without_a_sweep_are_seen() {
     let turns = [Turn::Relative, Turn::Midnight];
-    rules_are_seen_from(24, Mutant::NeverSweeps, &turns, ": missing: ");
+    rules_are_seen_from(251, Mutant::NeverSweeps, &turns, ": missing: ");
 }
 
 #[test]

@@ -761,8 +761,8 @@ async fn a_job_says_how_many_of_its_parked_records_still_are_and_leads_to_those(
         assert!(page.contains(told), "{told} in {page}");
     }
     let group = between(&page, "<a class=\"button\" href=\"/parked?group=", "\"");
-    let path = format!("/parked?group={}", group.replace("&amp;", "&"));
-    let group = browser.page(&path).await;
+    let of_group = format!("/parked?group={}", group.replace("&amp;", "&"));
+    let group = browser.page(&of_group).await;
     assert_eq!(group.matches("name=\"record\"").count(), 1, "{group}");
 
     let records = [of_job.record(), dismissed.record()];

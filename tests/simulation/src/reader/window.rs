@@ -67,7 +67,7 @@ async fn the_reader_waits_while_the_lane_is_full() {
         waiting(&bench).await >= WAITING
     })
     .await;
-    tokio::time::sleep(Duration::from_secs(3_600)).await;
+    tokio::time::sleep(Duration::from_secs(300)).await;
     let units = waiting(&bench).await;
     assert!(units < WAITING + TURN, "{units} units wait");
     // And goes on when they are taken.
