@@ -117,8 +117,16 @@ impl Drop for Browser {
     }
 }
 
-/// A driver on a free port of the loopback, which it tells.
+/// A driver on a free port of the loopback, which it tells. It takes a port that IPv4 has free and
+/// ends when that of IPv6 is taken, by another driver as likely as not: then another port is taken.
 fn start_driver(profile: &TempDir) -> (Child, u16) {
+    const PORTS: usize = 10;
+    let mut started = (0..PORTS).filter_map(|_| started_driver(profile));
+    started.next().expect("chromedriver tells its port")
+}
+
+/// `None` when it has ended without telling.
+fn started_driver(profile: &TempDir) -> Option<(Child, u16)> {
     let started = Command::new("chromedriver")
         .arg("--port=0")
         .env("TZ", ZONE)
@@ -142,9 +150,13 @@ fn start_driver(profile: &TempDir) -> (Child, u16) {
         let (_, rest) = line.split_once(STARTED)?;
         rest.trim_end_matches('.').parse().ok()
     });
+    let Some(port) = port else {
+        driver.wait().expect("it has closed its output");
+        return None;
+    };
     // What it says later has to go somewhere.
     std::thread::spawn(move || lines.count());
-    (driver, port.expect("chromedriver tells its port"))
+    Some((driver, port))
 }
 
 /// What Chromium is asked for.

@@ -205,6 +205,10 @@ impl Faults {
         Ok(())
     }
 
+    pub(crate) fn left(&self) -> usize {
+        self.active.len()
+    }
+
     pub(crate) fn clear(&mut self) {
         self.active.clear();
     }

@@ -266,6 +266,11 @@ impl Mos {
         Ok(())
     }
 
+    /// How many of the faults that were asked for are still in force.
+    pub fn faults_left(&self) -> usize {
+        self.state().faults.left()
+    }
+
     /// What an mOS admin does in the product: removes a record and what hangs on it (a company's
     /// contacts and opportunities, their roles). Says how many records went.
     pub fn deleted_in_mos(&self, kind: RecordType, external_id: &str) -> usize {

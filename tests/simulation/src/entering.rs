@@ -386,3 +386,29 @@ async fn a_deal_that_enters_through_a_formula_brings_what_belongs_to_it() {
     // The refresh of formulas is hours away.
     assert!(office.comes_within(Duration::from_secs(60), brought).await);
 }
+
+/// A window collapses the changes of a record; the last of them may be about nothing.
+#[tokio::test(start_paused = true)]
+async fn of_several_changes_in_a_window_each_may_let_a_deal_in() {
+    let mut office = Office::closed();
+    let [known, deal, role] = two_deals(&office, [&json!({}), &json!({})]);
+    office.update("Opportunity", &known, &json!({ "Amount": 900 }));
+    office.update("Opportunity", &deal, &json!({ "Amount": 10 }));
+    let mut rules = document("Amount", "greater_than", "500");
+    rules["frequency"] = json!("every_15_min");
+    office.save(&rules).await;
+    office.world.start_all();
+    office.rest().await;
+    assert!(office.has(RecordType::Opportunity, &known));
+    assert!(!office.has(RecordType::Opportunity, &deal));
+    // So long that the changes are none from before the save.
+    tokio::time::sleep(Duration::from_secs(1_200)).await;
+    office.update("Opportunity", &deal, &json!({ "Amount": 900 }));
+    office.update("Opportunity", &deal, &json!({ "NextStep": "call" }));
+    let brought = |office: &Office| office.has(RecordType::ContactRole, &role);
+    assert!(
+        office
+            .comes_within(Duration::from_secs(1_200), brought)
+            .await
+    );
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use domain::job::JobKind;
 use domain::unit::{Envelope, Lane, QueueName, Stage};
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use fake_salesforce::dml::Dml;
 use ports::Clock;
 use ports::queue::Subscription;
@@ -15,6 +15,7 @@ use serde_json::json;
 
 use crate::chance::Rates;
 use crate::mutants::Mutant;
+use crate::source::Slow;
 use crate::world::{POLL, Service, TOPIC, World};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(7);
@@ -172,6 +173,28 @@ async fn until_published(world: &World, taker: &mut dyn Subscription) -> bool {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     false
+}
+
+/// What a transaction has stamped may become visible behind the reader, for as long as it reads.
+#[tokio::test(start_paused = true)]
+async fn a_poll_that_took_long_begins_the_next_one_so_much_earlier() {
+    const TOOK: Duration = Duration::from_secs(20 * 60);
+    const OVERLAP: Duration = Duration::from_secs(10 * 60);
+    let mut world = world(1, Rates::NONE, &[ObjectKind::Account]);
+    add_accounts(&world, 1);
+    world.start(Service::Listener);
+    polled(&world, ObjectKind::Account, 1).await;
+    tokio::time::sleep(3 * TOOK).await;
+    world.salesforce.slow_down(Some(Slow {
+        words: "ORDER BY SystemModstamp",
+        time: TOOK,
+        gives_up: false,
+    }));
+    let stamp = Timestamp::parse(&rename(&world, "late")).unwrap();
+    polled(&world, ObjectKind::Account, 2).await;
+    let next = poll_of(&world, ObjectKind::Account).await.unwrap().from;
+    let latest = stamp.before(OVERLAP + TOOK);
+    assert!(next <= latest, "{next} is later than {latest}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -78,6 +78,8 @@ enum Breach {
     Results,
     /// The query takes Salesforce too long.
     TooSlow,
+    /// Salesforce is at work on it, row by row.
+    Working,
 }
 
 impl Breach {
@@ -91,6 +93,7 @@ impl Breach {
             Self::FewerRows | Self::MoreRows => "rows were promised for the query",
             Self::OtherHeader => "Fax",
             Self::TooSlow => "QUERY_TIMEOUT : simulated",
+            Self::Working => "",
             Self::Results => "INVALID_QUERY_LOCATOR: the results timed out",
         }
     }
@@ -274,6 +277,11 @@ impl Source for Breaching {
         if self.breaches(Breach::Fails) {
             query.state = BulkState::Failed;
             query.error = Some("simulated failure".to_owned());
+        }
+        if self.breaches(Breach::Working) {
+            query.state = BulkState::InProgress;
+            let left = self.times.load(Ordering::SeqCst);
+            query.records = u64::from(u32::MAX - left);
         }
         if self.breaches(Breach::TooSlow) {
             query.state = BulkState::Failed;
@@ -525,7 +533,10 @@ impl Bench {
                 }
                 let mut tally = unit.tally.clone();
                 for record in &unit.records {
-                    assert!(matches!(record.cause, Cause::FullLoad | Cause::Reread));
+                    assert!(matches!(
+                        record.cause,
+                        Cause::FullLoad | Cause::Reread | Cause::Snapshot
+                    ));
                     tally.add(record.object, Count::Created);
                 }
                 let now = clock.now();
@@ -685,7 +696,11 @@ async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
     ] {
         // Garbage may be the line's fault: the page is asked for again before the query is.
         let once = match breach {
-            Breach::Fails | Breach::Aborted | Breach::Expires | Breach::TooSlow => 1,
+            Breach::Fails
+            | Breach::Aborted
+            | Breach::Expires
+            | Breach::TooSlow
+            | Breach::Working => 1,
             Breach::Garbage
             | Breach::FewerRows
             | Breach::MoreRows
@@ -747,6 +762,53 @@ async fn a_query_with_none_of_the_rows_that_were_counted_is_made_once_more() {
     let deals = &job.progress.objects[&ObjectKind::Opportunity];
     assert_eq!((deals.total, deals.read), (Some(DEALS as u64), 0));
     assert!(bench.log_says("rows of Opportunity were counted").await);
+    listener.abort();
+}
+
+/// A large query takes Salesforce a quarter of an hour, and it says how far it is.
+#[tokio::test(start_paused = true)]
+async fn a_query_that_makes_progress_does_not_stall_its_job() {
+    let bench = Bench::new(17, 10).await;
+    *bench.source.breach.lock().unwrap() = Some(Breach::Working);
+    bench.source.times.store(36, Ordering::SeqCst);
+    let _counting = bench.counts_all_but(&[]);
+    let listener = started(bench.listener());
+    let begun = tokio::time::Instant::now();
+    let job = bench
+        .until("it is never over", |job| {
+            assert!(!job.is_stalled(bench.clock.now()), "{job:?}");
+            job.is_over()
+        })
+        .await;
+    assert!(begun.elapsed() > Duration::from_secs(15 * 60));
+    bench.is_complete(&job, false).await;
+    listener.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn owners_whose_permission_has_run_out_are_not_read() {
+    let bench = Bench::new(18, 10).await;
+    let permissions = &bench.stores.permissions;
+    let mut snapshot = permissions.latest().await.unwrap();
+    let [owner] = snapshot.holders.keys().copied().collect::<Vec<_>>()[..] else {
+        panic!("one holder")
+    };
+    let over = Grant {
+        permission_set: "mOS_User".to_owned(),
+        group: None,
+        expires: Some(bench.clock.now().before(Duration::from_secs(1))),
+    };
+    let former = SalesforceId::parse(bench.org.admin_id()).unwrap();
+    snapshot.holders.insert(former, [over].into());
+    snapshot.number += 1;
+    permissions.store(&snapshot, None).await.unwrap();
+    let _counting = bench.counts_all_but(&[]);
+    let listener = started(bench.listener());
+    let job = bench.until_over().await;
+    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    for statement in plan.phases.iter().flatten() {
+        assert_eq!(statement.owners, Some([owner].into()), "{statement:?}");
+    }
     listener.abort();
 }
 
@@ -1059,6 +1121,35 @@ async fn killed_after(polls: u32, life: impl Future<Output = ()>, over: &JoinHan
         life.as_mut().poll(context).map(|()| false)
     })
     .await
+}
+
+/// Killed while units may or may not have been published, and cancelled before anybody looks again.
+#[tokio::test(start_paused = true)]
+async fn a_cancelled_job_gives_up_what_may_have_been_published() {
+    for polls in 1.. {
+        let bench = Arc::new(Bench::new(19, 10_000).await);
+        let waiting = Arc::clone(&bench);
+        let over = started(async move {
+            waiting.until_over().await;
+        });
+        assert!(killed_after(polls, bench.listener(), &over).await);
+        let Some(job) = bench.job().await else {
+            continue;
+        };
+        if job.progress.announced <= job.progress.next_index {
+            continue;
+        }
+        let (jobs, now) = (&bench.stores.jobs, bench.clock.now());
+        let moved = jobs.transition(&job.id, SalesforceStatus::Cancelled, now, None);
+        moved.await.unwrap();
+        let _counting = bench.counts_all_but(&[]);
+        let listener = started(bench.listener());
+        let job = bench.until_over().await;
+        assert_eq!(job.outcome(), Some(MosStatus::Cancelled));
+        assert!(job.abandoned > 0, "{job:?}");
+        listener.abort();
+        return;
+    }
 }
 
 /// A kill at one await after the other: the same units under the same indices, or new ones.

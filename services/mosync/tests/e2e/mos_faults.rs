@@ -47,8 +47,10 @@ async fn what_was_sent_to_an_mos_in_trouble_arrives_when_it_is_well() {
     world.rest_and_audit("mOS lost requests and answers").await;
     let ledger = world.mos.mos.ledger_since(0);
     let lost = ledger.iter().skip(before).filter(|entry| entry.lost);
-    // A probe may have met the fourth.
-    assert!(lost.count() >= 3, "the faults were met");
+    // A probe may have met some of them as well.
+    assert!(lost.count() > 0, "no records were in it");
+    let left = world.mos.mos.faults_left();
+    assert!(left <= 2, "{left} of six faults were not met");
 
     // The whole destination pauses for as long as mOS asks.
     break_mos(

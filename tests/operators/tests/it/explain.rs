@@ -300,7 +300,7 @@ async fn a_closed_deal_has_had_its_last_word_or_not() {
 async fn an_owner_who_does_not_count_is_told_with_every_reason() {
     let mut case = Case::open().await;
     let end = case.desk.now().after(Duration::from_secs(60));
-    let names = ["none", "expiring", "inactive", "revoked"];
+    let names = ["none", "expiring", "inactive", "revoked", "both"];
     let owners = names.map(|name| user(&case.desk, name));
     let deals = owners
         .clone()
@@ -316,6 +316,12 @@ async fn an_owner_who_does_not_count_is_told_with_every_reason() {
         let misses = &mut snapshot.near_misses;
         misses.insert(id(&owners[2]), [miss(Obstacle::UserInactive)].into());
         misses.insert(id(&owners[3]), [miss(Obstacle::Revoked)].into());
+        // Renewed alone, it would not count either.
+        let both = NearMiss {
+            because: [Obstacle::Expired, Obstacle::Revoked].into(),
+            ..miss(Obstacle::Expired)
+        };
+        misses.insert(id(&owners[4]), [both].into());
     })
     .await;
     let before = case.told(&deals[1]).await;
@@ -326,6 +332,7 @@ async fn an_owner_who_does_not_count_is_told_with_every_reason() {
         ExplainCode::OwnerWithoutPermission,
         ExplainCode::PermissionExpired,
         ExplainCode::OwnerInactive,
+        ExplainCode::PermissionDoesNotCount,
         ExplainCode::PermissionDoesNotCount,
     ];
     for ((deal, owner), code) in deals.iter().zip(&owners).zip(codes) {

@@ -4,6 +4,7 @@ use console::views::{GroupSearch, ParkedSearch, Selection};
 use console::{Caller, OpsError};
 use domain::ObjectKind;
 use domain::failure::FailureKind;
+use domain::job::JobId;
 
 use crate::desk::{Desk, record};
 
@@ -28,6 +29,25 @@ fn because(selection: Selection, reason: &str) -> Selection {
         reason: Some(reason.to_owned()),
         ..selection
     }
+}
+
+#[tokio::test]
+async fn a_group_began_with_the_first_of_its_records_whichever_job_parked_it() {
+    let desk = Desk::open();
+    let ago = |seconds| desk.now().before(std::time::Duration::from_secs(seconds));
+    for (number, since, job) in [(1, 50, None), (2, 90, Some("one")), (3, 10, Some("two"))] {
+        desk.park(number, |parked| {
+            parked.since = ago(since);
+            parked.job = job.map(JobId::of);
+        })
+        .await;
+    }
+    let all = GroupSearch::default();
+    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let [group] = &groups.groups[..] else {
+        panic!("{groups:?}")
+    };
+    assert_eq!((group.count, group.first), (3, ago(90)));
 }
 
 #[tokio::test]

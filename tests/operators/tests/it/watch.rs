@@ -1059,6 +1059,17 @@ async fn lag_and_queues_are_those_of_the_api() {
     let reports = &desk.stores.reports;
     reports.report("loader", &report).await.unwrap();
     assert_eq!(lag().await, "1 min 15 s");
+    // The oldest of all stages.
+    let younger = Report {
+        figures: [
+            (OLDEST.to_owned(), desk.now().as_micros()),
+            (UNSETTLED.to_owned(), 1),
+        ]
+        .into(),
+        ..report.clone()
+    };
+    reports.report("permission", &younger).await.unwrap();
+    assert_eq!(lag().await, "1 min 15 s");
     for (number, stage) in [(1, Stage::Load), (2, Stage::Filter), (3, Stage::Load)] {
         let message = ports::queue::Message {
             id: format!("m-{number}"),
@@ -1081,6 +1092,7 @@ async fn lag_and_queues_are_those_of_the_api() {
         ..report
     };
     reports.report("loader", &anew).await.unwrap();
+    reports.report("permission", &anew).await.unwrap();
     assert_eq!(lag().await, "not known");
     let page = browser.page("/sync-status").await;
     let untold = "data-column=\"Oldest\">not known";

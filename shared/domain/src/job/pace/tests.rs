@@ -100,6 +100,19 @@ fn nothing_is_promised_while_nobody_can_know() {
     assert_eq!(Pace::of_object(&two, ObjectKind::Account, at(10.0)), None);
 }
 
+/// Its phase came after others.
+#[test]
+fn an_objects_time_begins_with_its_own_reading() {
+    let mut job = job(Some(1_000));
+    let deals = job.progress.objects.get_mut(&ObjectKind::Opportunity);
+    deals.unwrap().started = Some(at(30.0));
+    read(&mut job, 200);
+    count(&mut job, 200, 40.0);
+    let deals = Pace::of_object(&job, ObjectKind::Opportunity, at(40.0)).unwrap();
+    assert_eq!(deals.per_second, Some(20.0));
+    assert_eq!(deals.remaining, Some(Duration::from_secs(40)));
+}
+
 #[test]
 fn pauses_do_not_count_as_time() {
     let mut paused = job(Some(1_000));

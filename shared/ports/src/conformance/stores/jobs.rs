@@ -652,4 +652,8 @@ pub async fn jobs_over_for_long_are_forgotten(harness: &dyn StoreHarness) {
     // Nothing of it is left, not even its marks.
     let anew = stores.jobs.count(&kept, 0, None, &tally(1), at(12)).await;
     assert_eq!(anew, Ok(true));
+    // Nor its sums.
+    let completed = job_in(&stores, "completed", Queued).await;
+    let tally = get(&stores, &completed).await.tally;
+    assert_eq!(tally, domain::tally::Tally::default());
 }
