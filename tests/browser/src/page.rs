@@ -223,9 +223,20 @@ impl Browser {
     /// # Panics
     /// When nothing has the focus.
     pub async fn key(&self, key: Key) {
-        let focused = self.client.active_element().await.expect("a focus");
-        let pressed = focused.send_keys(&char::from(key).to_string()).await;
-        pressed.unwrap_or_else(|error| panic!("{key:?}: {error}"));
+        self.send_to_focus(&char::from(key).to_string()).await;
+    }
+
+    /// What has the focus may just have been replaced by a live update, which gives the focus to the
+    /// element in its place.
+    async fn send_to_focus(&self, keys: &str) {
+        loop {
+            let focused = self.client.active_element().await.expect("a focus");
+            match focused.send_keys(keys).await {
+                Ok(()) => return,
+                Err(error) if error.is_stale_element_reference() => {}
+                Err(error) => panic!("{keys:?}: {error}"),
+            }
+        }
     }
 
     /// Goes one element back.
@@ -233,10 +244,8 @@ impl Browser {
     /// # Panics
     /// When nothing has the focus.
     pub async fn back_tab(&self) {
-        let focused = self.client.active_element().await.expect("a focus");
         let keys = format!("{}{}", char::from(Key::Shift), char::from(Key::Tab));
-        let pressed = focused.send_keys(&keys).await;
-        pressed.expect("Shift and Tab can be pressed");
+        self.send_to_focus(&keys).await;
     }
 
     /// Answers what the page asks before it is left, as soon as it asks: `true` leaves it.
