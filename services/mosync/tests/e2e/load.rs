@@ -21,7 +21,7 @@ const ANSWERS: [&str; 4] = ["created", "updated", "unchanged", "stale"];
 /// What a worker may hold in memory.
 const MEMORY_MIB: f64 = 64.0;
 /// Where rows hold texts of 30,000 characters: pages of about 4 MiB are in memory, and units of them.
-const LONG_TEXTS_MIB: f64 = 112.0;
+const LONG_TEXTS_MIB: f64 = 96.0;
 /// Live changes a second.
 const LIVE: f64 = 100.0;
 

@@ -30,7 +30,9 @@ async fn what_was_sent_to_an_mos_in_trouble_arrives_when_it_is_well() {
         world.rest_and_audit("mOS was out of order").await;
     }
 
-    // Requests that are swallowed, applied and not answered, answered with nonsense.
+    // Requests that are swallowed, applied and not answered, answered with nonsense: one after the
+    // other, so that each meets records, and no probe of a loader that waits.
+    let before = world.mos.mos.ledger_since(0).len();
     for fault in [
         Fault::Hang { count: Some(1) },
         Fault::ApplyThenLoseAnswer { count: Some(1) },
@@ -40,17 +42,16 @@ async fn what_was_sent_to_an_mos_in_trouble_arrives_when_it_is_well() {
         Fault::Short { count: Some(1) },
     ] {
         break_mos(&world, fault);
+        world.touch_all_deals();
+        let is_met = |_status: &Value| world.mos.mos.faults_left() == 0;
+        world.until("the fault is met", is_met).await;
+        world.rest().await;
     }
-    let before = world.mos.mos.ledger_since(0).len();
-    world.touch_all_deals();
     people::work(&world, &chance, 6).await;
     world.rest_and_audit("mOS lost requests and answers").await;
     let ledger = world.mos.mos.ledger_since(0);
     let lost = ledger.iter().skip(before).filter(|entry| entry.lost);
-    // A probe may have met some of them as well.
-    assert!(lost.count() > 0, "no records were in it");
-    let left = world.mos.mos.faults_left();
-    assert!(left <= 2, "{left} of six faults were not met");
+    assert!(lost.count() >= 3, "the faults were met");
 
     // The whole destination pauses for as long as mOS asks.
     break_mos(

@@ -21,13 +21,13 @@ pub(super) struct Weight {
 }
 
 impl Weight {
-    /// Few are taken until it is known what they grow to, but by the loader, which sends nothing on.
+    /// One is taken until it is known what it grows to, but by the loader, which sends nothing on.
     pub(super) fn of(stage: Stage) -> Self {
         Self {
             in_hand: 0,
             grown: VecDeque::with_capacity(GROWN),
             unknown: match stage {
-                Stage::Filter | Stage::Permission => MOST_BYTES / 2,
+                Stage::Filter | Stage::Permission => MOST_BYTES,
                 Stage::Load => 0,
             },
         }
@@ -87,7 +87,7 @@ mod tests {
             }
             weight.learn(grown);
         }
-        assert_eq!(at_once, [2, 8, 8, 1]);
+        assert_eq!(at_once, [1, 8, 8, 1]);
         assert_eq!(weight.in_hand, 0);
         for _ in 0..GROWN {
             weight.learn(1_000);
