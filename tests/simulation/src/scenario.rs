@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use console::{Author, Caller, OpsError};
+use fake_salesforce::dml::Dml;
 use ports::Clock;
 use serde_json::{Value, json};
 
@@ -18,21 +19,42 @@ use crate::world::{Service, World};
 
 /// Plays the scenario of a seed, with these kinds of turns.
 pub(crate) fn play(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> Outcome {
+    in_its_own_time(run(seed, rates, turns, mutant))
+}
+
+/// Plays a midnight at which the date of some deals becomes today's, and only deals of today are in
+/// scope.
+pub(crate) fn play_over_midnight(seed: u64, mutant: Mutant) -> Outcome {
+    in_its_own_time(run_over_midnight(seed, mutant))
+}
+
+fn in_its_own_time<T>(played: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .start_paused(true)
         .build()
         .unwrap()
-        .block_on(run(seed, rates, turns, mutant))
+        .block_on(played)
+}
+
+async fn run_over_midnight(seed: u64, mutant: Mutant) -> Outcome {
+    let mut scenario = Scenario::new(seed, Rates::NONE, true, mutant);
+    let mut faults = scenario.begin().await;
+    if faults.is_empty() {
+        scenario.wait_for_today().await;
+        faults = scenario.rest().await;
+    }
+    if faults.is_empty() {
+        let left = scenario.sleep_till_before_midnight().await;
+        tokio::time::sleep(left + Turn::Midnight.is_noticed_within(Duration::ZERO)).await;
+        faults = scenario.rest().await;
+    }
+    scenario.ended(faults)
 }
 
 async fn run(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> Outcome {
-    let mut scenario = Scenario {
-        world: World::new(seed, rates, mutant),
-        rates,
-        relative: turns.contains(&Turn::Relative),
-        document: json!({}),
-    };
+    let relative = turns.contains(&Turn::Relative);
+    let mut scenario = Scenario::new(seed, rates, relative, mutant);
     // No throw of the dice, so that the other seeds stay what they are.
     if seed.is_multiple_of(3) {
         scenario.people().add_record_types();
@@ -50,11 +72,7 @@ async fn run(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> Outcome
         }
     }
     faults.dedup();
-    Outcome {
-        faults,
-        trace: scenario.world.chance.trace(),
-        holdings: judge::holdings(&scenario.world),
-    }
+    scenario.ended(faults)
 }
 
 struct Scenario {
@@ -66,6 +84,23 @@ struct Scenario {
 }
 
 impl Scenario {
+    fn new(seed: u64, rates: Rates, relative: bool, mutant: Mutant) -> Self {
+        Self {
+            world: World::new(seed, rates, mutant),
+            rates,
+            relative,
+            document: json!({}),
+        }
+    }
+
+    fn ended(&self, faults: Vec<String>) -> Outcome {
+        Outcome {
+            faults,
+            trace: self.world.chance.trace(),
+            holdings: judge::holdings(&self.world),
+        }
+    }
+
     fn people(&self) -> People<'_> {
         People {
             org: &self.world.org,
@@ -204,6 +239,13 @@ impl Scenario {
 
     /// Off until shortly before a midnight, running and with records changing over it.
     async fn run_over_midnight(&mut self) {
+        let left = self.sleep_till_before_midnight().await;
+        self.change_records().await;
+        tokio::time::sleep(left).await;
+    }
+
+    /// Off until shortly before a midnight, and running again; how long until midnight.
+    async fn sleep_till_before_midnight(&mut self) -> Duration {
         for service in Service::ALL {
             self.world.kill(service).await;
         }
@@ -223,8 +265,29 @@ impl Scenario {
             .chance
             .note(format!("soon it is midnight in {zone}"));
         self.world.start_all();
-        self.change_records().await;
-        tokio::time::sleep(before).await;
+        before
+    }
+
+    /// Under a filter of today's, everybody gets a deal for each of the days of which one is
+    /// tomorrow, whatever the zone.
+    async fn wait_for_today(&mut self) {
+        let today = json!({ "field": "CloseDate", "operator": "equals", "values": ["TODAY"] });
+        self.document["filter"] = json!({ "conditions": [today] });
+        self.save().await;
+        let now = self.world.clock.now();
+        for days in 0..3 {
+            let date = now.after(Duration::from_secs(days * 86_400)).to_soql();
+            for user in self.world.org.records("User") {
+                let deal = json!({
+                    "Name": "To come", "StageName": "Prospecting", "OwnerId": user.id(),
+                    "CloseDate": date.split('T').next(),
+                });
+                self.people().transact(vec![Dml::Insert {
+                    entity: "Opportunity".to_owned(),
+                    fields: deal.as_object().cloned().unwrap(),
+                }]);
+            }
+        }
     }
 
     /// Every service is stopped while the clock goes on.

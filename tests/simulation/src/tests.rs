@@ -262,11 +262,6 @@ fn counting_before_the_last_record_is_done_is_seen() {
     is_seen(Mutant::CountsEarly, "the sums of");
 }
 
-#[test]
-fn using_announced_indices_for_other_records_is_seen() {
-    is_seen(Mutant::ForgetsAnnounced, "unit ");
-}
-
 /// Within so many scenarios of such turns a planted fault of the rules must show.
 const MUTANT_SCENARIOS: u64 = 40;
 
@@ -321,8 +316,13 @@ fn a_revoke_that_nobody_hears_of_is_seen() {
 
 #[test]
 fn midnights_without_a_sweep_are_seen() {
-    let turns = [Turn::Relative, Turn::Midnight];
-    rules_are_seen_from(251, Mutant::NeverSweeps, &turns, ": missing: ");
+    for seed in 0..3 {
+        let right = scenario::play_over_midnight(seed, Mutant::None);
+        assert!(right.faults.is_empty(), "{}", report(seed, &right));
+        let wrong = scenario::play_over_midnight(seed, Mutant::NeverSweeps);
+        let missing = |fault: &String| fault.starts_with("missing: ");
+        assert!(wrong.faults.iter().any(missing), "{:?}", wrong.faults);
+    }
 }
 
 #[test]
