@@ -3,13 +3,15 @@
 
 use std::time::Duration;
 
+use domain::unit::{Lane, QueueName, Stage};
 use fake_mos::RecordType;
 use ports::Clock as _;
 use serde_json::{Value, json};
 
+use crate::moves::until;
 use crate::office::{Office, WITHIN_A_POLL};
 use crate::source::Slow;
-use crate::world::POLL;
+use crate::world::{POLL, Service};
 
 /// A change of a deal in scope waits for no poll.
 const SOON: Duration = Duration::from_secs(15);
@@ -378,4 +380,34 @@ async fn an_owner_transfer_brings_to_who_counts_and_stops_with_who_does_not() {
         .await;
     let owner = office.in_mos(RecordType::Opportunity, &case.deal, "owner_id");
     assert_eq!(owner, Some(json!(holder)), "mOS has it as it was in scope");
+}
+
+/// Its event was judged by the permissions before. Nobody polls for longer than a backfill looks back
+/// in any case.
+#[tokio::test(start_paused = true)]
+async fn a_deal_that_closes_between_a_grant_and_its_poll_has_its_last_word() {
+    let (mut granted, mut deal) = (String::new(), String::new());
+    let mut office = Office::open(|office| {
+        granted = office.user("Ada");
+        let holder = office.user("Bea");
+        office.grant(&holder);
+        deal = office.deal(&holder, &json!({}));
+    })
+    .await;
+    let is_closed = |office: &Office| office.in_mos(RecordType::Opportunity, &deal, "is_closed");
+    assert_eq!(is_closed(&office), Some(json!(false)));
+    office.world.kill(Service::Permission).await;
+    office.grant(&granted);
+    let won = json!({ "OwnerId": granted, "StageName": "Closed Won" });
+    office.update("Opportunity", &deal, &won);
+    let queue = office.world.embedded.queue();
+    let waits = QueueName::new(Stage::Permission, Lane::Live);
+    until("its event waits", async || {
+        queue.depth(waits).await.unwrap() > 0
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(15 * 60)).await;
+    office.world.start(Service::Permission);
+    office.rest().await;
+    assert_eq!(is_closed(&office), Some(json!(true)));
 }
