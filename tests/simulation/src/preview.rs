@@ -295,6 +295,24 @@ async fn fifty_saves_do_what_their_previews_said() {
     );
 }
 
+/// What enters is sent for that, and not told twice.
+#[tokio::test(start_paused = true)]
+async fn closed_deals_that_enter_with_another_mapping_are_not_among_those_sent_again() {
+    let mut play = Play {
+        world: furnished(41),
+        document: json!({}),
+    };
+    play.world.start_all();
+    play.quiet().await;
+    let in_scope = play.by_the_oracle().await;
+    play.document = json!({ "sync_closed": true, "mapping": [{ "object": "Opportunity",
+        "mos_field": "next_step", "salesforce_field": "LeadSource", "active": true }] });
+    let (_, [enters, leaves, sent_again]) = play.preview().await;
+    assert!(!in_scope.is_empty() && !enters.is_empty());
+    assert_eq!(sent_again, in_scope);
+    assert_eq!(leaves, Ids::new());
+}
+
 /// More owners than one statement can name are dealt out to several, and nobody is counted twice or
 /// not at all; deals of those without permission are in none.
 #[tokio::test(start_paused = true)]

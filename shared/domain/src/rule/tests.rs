@@ -119,6 +119,26 @@ fn closed_deals_enter_when_they_begin_to_count() {
 }
 
 #[test]
+fn what_is_sent_again_is_open_unless_closed_deals_count_by_both_rules() {
+    let open = rules(&[], |_| {});
+    let closed = rules(&[], |settings| settings.sync_closed = true);
+    let row = Row::of(&json!({ "IsClosed": true })).unwrap();
+    for (before, after, asked) in [
+        (&open, &open, Some("IsClosed = false")),
+        (&open, &closed, Some("IsClosed = false")),
+        (&closed, &open, Some("IsClosed = false")),
+        (&closed, &closed, None),
+    ] {
+        let at = at("2026-08-12T12:00:00Z");
+        let effects = Effects { before, after, at };
+        let found = effects.condition(Effect::SentAgain);
+        assert_eq!(found.condition.as_deref(), asked);
+        let again = effects.has(Effect::SentAgain, &row.fields().unwrap());
+        assert_eq!(again, asked.is_none(), "a closed one");
+    }
+}
+
+#[test]
 fn what_was_stamped_since_is_not_left_out_whatever_the_rules_before_make_of_it() {
     use Operator::*;
     let same = |_: &mut Settings| {};
