@@ -1,5 +1,4 @@
-//! Rules that change while units are on their way: what was read under the rules before is not sent
-//! as it was.
+//! What moves while units are on their way: what was read before is not sent as it was.
 
 use std::time::Duration;
 
@@ -8,28 +7,45 @@ use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use fake_mos::RecordType;
 use serde_json::json;
+use tokio::time::Instant;
 
 use crate::moves::until;
 use crate::office::Office;
+use crate::source::Slow;
 use crate::world::Service;
 
 /// Younger units are not sent back for their age.
 const MINUTE: Duration = Duration::from_secs(60);
 
-#[tokio::test(start_paused = true)]
-async fn what_the_rules_before_let_through_is_not_sent_under_others() {
+/// An office whose loader is down, and a user, who holds permission or not.
+async fn without_a_loader(is_permitted: bool) -> (Office, String) {
     let mut owner = String::new();
     let mut office = Office::open(|office| {
         owner = office.user("Ada");
-        office.grant(&owner);
+        if is_permitted {
+            office.grant(&owner);
+        }
     })
     .await;
     office.world.kill(Service::Loader).await;
-    let read = tokio::time::Instant::now();
-    let small = office.deal(&owner, &json!({ "Amount": 10 }));
-    let large = office.deal(&owner, &json!({ "Amount": 1_000 }));
+    (office, owner)
+}
+
+/// A small deal and a large one.
+fn deals(office: &Office, owner: &str) -> [String; 2] {
+    [10, 1_000].map(|amount| office.deal(owner, &json!({ "Amount": amount })))
+}
+
+/// The deals, read since then, wait for mOS in that lane, when a filter is saved that lets in the
+/// large one alone.
+async fn the_large_one_alone_is_sent(
+    office: &mut Office,
+    lane: Lane,
+    [small, large]: [String; 2],
+    read: Instant,
+) {
     let queue = office.world.embedded.queue();
-    let load = QueueName::new(Stage::Load, Lane::Live);
+    let load = QueueName::new(Stage::Load, lane);
     until("the deals wait for mOS", async || {
         queue.depth(load).await.unwrap() > 0
     })
@@ -52,4 +68,58 @@ async fn what_the_rules_before_let_through_is_not_sent_under_others() {
         .map(|job| job.tally.get(ObjectKind::Opportunity, Count::Filtered))
         .sum();
     assert_eq!(filtered, 1, "the small one, read again");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_rules_before_let_through_is_not_sent_under_others() {
+    let (mut office, owner) = without_a_loader(true).await;
+    let read = Instant::now();
+    let deals = deals(&office, &owner);
+    the_large_one_alone_is_sent(&mut office, Lane::Live, deals, read).await;
+}
+
+/// Whatever reads them: here it is the job of a grant.
+#[tokio::test(start_paused = true)]
+async fn what_a_job_has_read_under_the_rules_before_is_not_sent_under_others() {
+    let (mut office, owner) = without_a_loader(false).await;
+    let deals = deals(&office, &owner);
+    // Nobody needs their events any more.
+    office.rest().await;
+    let read = Instant::now();
+    office.grant(&owner);
+    office.world.permission_poll().once().await.unwrap();
+    the_large_one_alone_is_sent(&mut office, Lane::Bulk, deals, read).await;
+}
+
+/// Its account is read behind its roles, and then nothing has it in scope any more.
+#[tokio::test(start_paused = true)]
+async fn what_belongs_to_a_deal_that_closes_while_it_is_read_is_not_sent() {
+    let (mut owner, mut account) = (String::new(), String::new());
+    let office = Office::open(|office| {
+        owner = office.user("Ada");
+        office.grant(&owner);
+        account = office.insert("Account", &json!({ "Name": "Acme" }));
+    })
+    .await;
+    let salesforce = &office.world.salesforce;
+    let roles = "FROM OpportunityContactRole";
+    salesforce.slow_down(Some(Slow {
+        words: roles,
+        time: MINUTE / 4,
+        gives_up: false,
+    }));
+    salesforce.reads();
+    let deal = office.deal(&owner, &json!({ "AccountId": account }));
+    until("its roles are asked for", async || {
+        salesforce.reads().iter().any(|soql| soql.contains(roles))
+    })
+    .await;
+    let lost = json!({ "StageName": "Closed Lost" });
+    office.update("Opportunity", &deal, &lost);
+    office.update("Account", &account, &json!({ "Name": "Secret" }));
+    office.rest().await;
+    let name = office.in_mos(RecordType::Company, &account, "name");
+    assert_eq!(name, None);
+    let has_deal = office.has(RecordType::Opportunity, &deal);
+    assert!(!has_deal, "a last word creates nothing");
 }
