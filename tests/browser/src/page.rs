@@ -3,6 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fantoccini::Locator;
+use fantoccini::actions::{InputSource as _, KeyAction, KeyActions};
 use fantoccini::elements::Element;
 use fantoccini::error::CmdError;
 use fantoccini::key::Key;
@@ -221,31 +222,30 @@ impl Browser {
     /// Presses a key, wherever the focus is.
     ///
     /// # Panics
-    /// When nothing has the focus.
+    /// When Chromium takes no keys.
     pub async fn key(&self, key: Key) {
-        self.send_to_focus(&char::from(key).to_string()).await;
-    }
-
-    /// What has the focus may just have been replaced by a live update, which gives the focus to the
-    /// element in its place.
-    async fn send_to_focus(&self, keys: &str) {
-        loop {
-            let focused = self.client.active_element().await.expect("a focus");
-            match focused.send_keys(keys).await {
-                Ok(()) => return,
-                Err(error) if error.is_stale_element_reference() => {}
-                Err(error) => panic!("{keys:?}: {error}"),
-            }
-        }
+        self.strike(&[], char::from(key)).await;
     }
 
     /// Goes one element back.
     ///
     /// # Panics
-    /// When nothing has the focus.
+    /// When Chromium takes no keys.
     pub async fn back_tab(&self) {
-        let keys = format!("{}{}", char::from(Key::Shift), char::from(Key::Tab));
-        self.send_to_focus(&keys).await;
+        self.strike(&[char::from(Key::Shift)], char::from(Key::Tab))
+            .await;
+    }
+
+    /// Strikes a key on the keyboard, not on an element: what has the focus may at any moment be
+    /// replaced by a live update, which gives the focus to the element in its place.
+    async fn strike(&self, held: &[char], key: char) {
+        let down = |value: &char| KeyAction::Down { value: *value };
+        let up = |value: &char| KeyAction::Up { value: *value };
+        let keys = held.iter().map(down).chain([down(&key), up(&key)]);
+        let keys = keys.chain(held.iter().map(up));
+        let keys = keys.fold(KeyActions::new("keyboard".to_owned()), KeyActions::then);
+        let struck = self.client.perform_actions(keys).await;
+        struck.unwrap_or_else(|error| panic!("{key:?}: {error}"));
     }
 
     /// Answers what the page asks before it is left, as soon as it asks: `true` leaves it.
@@ -272,11 +272,11 @@ impl Browser {
     /// Writes where the focus is.
     ///
     /// # Panics
-    /// When nothing there takes a text.
+    /// When Chromium takes no keys.
     pub async fn write(&self, text: &str) {
-        let focused = self.client.active_element().await.expect("a focus");
-        let written = focused.send_keys(text).await;
-        written.unwrap_or_else(|error| panic!("{text}: {error}"));
+        for letter in text.chars() {
+            self.strike(&[], letter).await;
+        }
     }
 
     /// Makes the window so wide and high, however narrow: as a phone's is.
