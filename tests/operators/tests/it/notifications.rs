@@ -704,4 +704,7 @@ async fn a_test_says_what_each_server_answers() {
         line.message
     );
     assert!(!line.message.contains('@'), "{}", line.message);
+    // Nobody was to be told anything by it.
+    let warnings = ops.status().await.unwrap().warnings;
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
