@@ -98,6 +98,20 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     assert!(same.changes.is_empty() && same.job.is_none(), "{same:?}");
 }
 
+#[tokio::test]
+async fn what_the_requests_of_a_job_leave_out_is_said() {
+    let (desk, _) = furnished(&[5]).await;
+    let door = desk.door().await;
+    let is_said = |view: &PreviewView| {
+        let mut words = view.words.iter();
+        words.any(|one| one.contains("each service, ask Salesforce once which fields there are"))
+    };
+    assert!(is_said(&preview(&door, &above("10")).await));
+    // A save without a job makes nobody ask.
+    let document = json!({"admin_emails": ["ada@example.com"]});
+    assert!(!is_said(&preview(&door, &document).await));
+}
+
 /// Keeps a job that has brought so many opportunities in so many seconds.
 async fn brought(desk: &Desk, records: u64, seconds: i64) -> Job {
     let id = JobId::new(JobKind::Backfill, domain::job::uuid_of("brought"));
