@@ -233,6 +233,22 @@ async fn what_the_console_asks_of_salesforce_is_counted() {
     assert!(calls.unwrap().values().sum::<u64>() > 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_asks_of_salesforce_is_counted() {
+    let world = Embedded::prepare().await;
+    let deal = world.salesforce.org.records("Opportunity").remove(0);
+    // Nothing runs, so it opens the stores itself.
+    let explained = world.mosync(&["explain", deal.id()]).await;
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    let text = std::fs::read_to_string(world.config()).unwrap();
+    let config = Config::read(&text, []).unwrap();
+    let connected = Adapters::connect(&config.transport, Arc::new(SystemClock));
+    let calls = connected.await.unwrap().stores.calls;
+    let counted = calls.calls(Timestamp::default()).await.unwrap();
+    let (counted, asked) = (counted.values().sum::<u64>(), world.salesforce.api_calls());
+    assert!(asked > 0 && counted >= asked, "{counted} of {asked}");
+}
+
 async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
     let status = world.mosync(&["status"]).await;
     assert_eq!(status.code, Some(0), "{status:?}");
