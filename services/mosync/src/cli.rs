@@ -101,7 +101,7 @@ pub(crate) enum Command {
     /// Parked records: what could not be brought to mOS, and why
     #[command(subcommand)]
     Parked(ParkedCommand),
-    /// Messages set aside, because nobody could process them
+    /// Dead messages: those that nobody could process
     #[command(subcommand)]
     Dead(DeadCommand),
     /// The queues in the message broker
@@ -472,7 +472,7 @@ pub(crate) struct Which {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadCommand {
-    /// List the first messages set aside, oldest first
+    /// List the first dead messages, oldest first
     List {
         #[command(flatten)]
         configured: Configured,

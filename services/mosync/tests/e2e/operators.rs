@@ -169,7 +169,7 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     for (arguments, line) in [
         (&["parked", "list"][..], "nothing is parked"),
         (&["parked", "list", "--all"], "nothing is parked"),
-        (&["dead", "list"], "nothing is set aside"),
+        (&["dead", "list"], "no message is dead"),
         (&["logs", "--topic", "nothing"], "no such line"),
     ] {
         let answer = world.mosync(arguments).await;
@@ -269,7 +269,7 @@ async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
     );
     line("most recent sync: ", &[", over ", ": Salesforce "]);
     line("permissions: ", &[" users, read "]);
-    line("queues: ", &["filter.live ", "load.bulk ", "set aside 0"]);
+    line("queues: ", &["filter.live ", "load.bulk ", "dead 0"]);
     line("workers: ", &["listener runs", "loader runs"]);
 }
 
