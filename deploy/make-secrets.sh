@@ -72,7 +72,7 @@ else
     rabbitmq_user filter '^$' "$worker" '^filter\\.(live|bulk)$'
     rabbitmq_user permission '^$' "$worker" '^permission\\.(live|bulk)$'
     rabbitmq_user loader '^$' "$worker" '^load\\.(live|bulk)$'
-    # Looks at what is set aside, and sends it back.
+    # Looks at dead messages, and sends them back.
     rabbitmq_user console '^$' '^mosync$' '^dead$'
     cat >"$FOLDER/rabbitmq_definitions.new" <<END
 {

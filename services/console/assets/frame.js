@@ -11,9 +11,14 @@
     address.searchParams.set("frame", asking.dataset.frame);
     window.open(address, "mosync-sign-in", "popup,width=520,height=720");
   });
-  window.addEventListener("message", (event) => {
+  const kept = document.getElementById("kept");
+  window.addEventListener("message", async (event) => {
     if (event.origin !== location.origin || typeof event.data?.mosync !== "string") return;
     form.elements.code.value = event.data.mosync;
-    form.submit();
+    if (!kept) return form.submit();
+    // What was written goes on from here, in the session that this begins.
+    const body = new URLSearchParams(new FormData(form));
+    await fetch(form.action, { method: "POST", body, redirect: "manual" });
+    kept.requestSubmit();
   });
 })();

@@ -10,7 +10,7 @@
   // The server is told no more often that somebody writes.
   const OFTEN = 300000;
   const KEPT = "What you wrote is still here.";
-  const ENDED = "Your session has ended, so this form cannot be sent any more. Copy what you wrote, then load the page again and sign in.";
+  const ENDED = "Your session has ended. What you wrote is still here: send it all the same, then you are asked to sign in, and it is kept meanwhile.";
 
   const state = (form) => new URLSearchParams(new FormData(form)).toString();
 
@@ -101,7 +101,7 @@
     place.hidden = !text;
   }
 
-  // Whoever writes is there: else the session would end under their hands, and what is written with it.
+  // Whoever writes is there: else the session would end under their hands.
   let seen = Date.now();
   async function visit(form) {
     if (Date.now() - seen < OFTEN) return;

@@ -4,12 +4,17 @@ mod handlers;
 mod server;
 mod speech;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
+use futures::StreamExt as _;
+use runtime::calls::Counting;
 
 pub use server::{Bounds, ServeError, Server};
 use speech::Refused;
@@ -265,13 +270,28 @@ pub fn rights() -> impl Iterator<Item = (&'static str, &'static [&'static str], 
 }
 
 /// All routes, for callers within this process: whoever calls has to say who calls, by a
-/// [`crate::Caller`] and an [`crate::Author`] among the request's extensions.
+/// [`crate::Caller`] and an [`crate::Author`] among the request's extensions. Nobody else counts what
+/// such a process asks of Salesforce.
 pub(crate) fn inside(operations: Operations) -> Router {
+    let requests = Arc::new(operations.api_requests());
     with_routes(|_, _, answers| answers)
         .fallback(handlers::no_such_path)
         .method_not_allowed_fallback(handlers::wrong_method)
         .layer(DefaultBodyLimit::max(MAX_BODY))
+        .layer(axum::middleware::from_fn_with_state(requests, counted))
         .with_state(operations)
+}
+
+/// Counts what an answer has asked of Salesforce when it has been read to its end: a list asks while it
+/// is read, and a command is over after it.
+async fn counted(State(requests): State<Arc<Counting>>, request: Request, next: Next) -> Response {
+    next.run(request).await.map(|body| {
+        let end = futures::stream::once(async move {
+            requests.count().await;
+            Ok::<_, axum::Error>(Bytes::new())
+        });
+        Body::from_stream(body.into_data_stream().chain(end))
+    })
 }
 
 /// Everything that is served, for callers from outside, who have to show who they are, and to send

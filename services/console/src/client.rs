@@ -188,7 +188,7 @@ impl Client {
         self.post("/parked/dismiss", selection).await
     }
 
-    /// The first messages set aside.
+    /// The first dead messages.
     ///
     /// # Errors
     /// [`OpsError`].
@@ -196,7 +196,7 @@ impl Client {
         self.get(&format!("/dead?limit={limit}")).await
     }
 
-    /// One message set aside.
+    /// One dead message.
     ///
     /// # Errors
     /// [`OpsError::NotFound`].

@@ -30,6 +30,7 @@ use ports::queue::Queue;
 use ports::source::Source;
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
+use runtime::calls::Counting;
 use runtime::readback::RulesInForce;
 
 pub use notifications::Notifier;
@@ -238,6 +239,12 @@ impl Operations {
         };
         tracing::warn!(topic = "settings", "{}", entry.message);
         Ok(self.stores.log.append(&entry).await?)
+    }
+
+    /// Counts what is asked of Salesforce through it.
+    pub(crate) fn api_requests(&self) -> Counting {
+        let (source, clock) = (Arc::clone(&self.source), Arc::clone(&self.clock));
+        Counting::new(source, Arc::clone(&self.stores.calls), clock)
     }
 
     pub(crate) fn now(&self) -> Timestamp {

@@ -95,8 +95,8 @@ mod tests {
         for (said, shown) in [
             ("all (is) well", "all (is) well"),
             (
-                "2 messages are set aside (see `mosync dead list`); 1 record is parked (see `mosync parked list`); the end",
-                "2 messages are set aside; 1 record is parked; the end",
+                "2 messages are dead (see `mosync dead list`); 1 record is parked (see `mosync parked list`); the end",
+                "2 messages are dead; 1 record is parked; the end",
             ),
             (
                 "2 gaps are not caught up; run `mosync sync-all`",

@@ -84,7 +84,7 @@ pub(crate) async fn all_of(
     .await
 }
 
-/// An event that cannot be read: its bytes are set aside, and what it may have said is caught up.
+/// An event that cannot be read: its bytes are a dead message, and what it may have said is caught up.
 pub(crate) async fn undecodable(
     active: &Active,
     replay: &ReplayId,
@@ -96,7 +96,7 @@ pub(crate) async fn undecodable(
         payload,
     } = event;
     let listener = &active.listener;
-    let aside = ports::queue::Message {
+    let dead = ports::queue::Message {
         id: format!("event-{}", replay.to_hex()),
         kind: format!("avro/{schema_id}"),
         version: 1,
@@ -104,7 +104,7 @@ pub(crate) async fn undecodable(
     };
     listener
         .queue
-        .set_aside(&aside, &listener.topic, reason)
+        .publish_dead(&dead, &listener.topic, reason)
         .await
         .map_err(in_words)?;
     // Nobody can read when it was committed: not before the stream was last heard without it.

@@ -101,7 +101,7 @@ pub(crate) enum Command {
     /// Parked records: what could not be brought to mOS, and why
     #[command(subcommand)]
     Parked(ParkedCommand),
-    /// Messages set aside, because nobody could process them
+    /// Dead messages: those that nobody could process
     #[command(subcommand)]
     Dead(DeadCommand),
     /// The queues in the message broker
@@ -472,7 +472,7 @@ pub(crate) struct Which {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum DeadCommand {
-    /// List the first messages set aside, oldest first
+    /// List the first dead messages, oldest first
     List {
         #[command(flatten)]
         configured: Configured,
@@ -526,9 +526,82 @@ pub(crate) enum FakeCommand {
 
 #[cfg(test)]
 mod tests {
+    use clap::{Command, CommandFactory as _};
+
+    use super::Cli;
+
     #[test]
     fn the_command_line_is_well_formed() {
-        use clap::CommandFactory;
-        super::Cli::command().debug_assert();
+        Cli::command().debug_assert();
+    }
+
+    /// The commands in a text: between backticks, or on lines of their own.
+    fn commands(text: &str) -> impl Iterator<Item = &str> {
+        text.lines().flat_map(|line| {
+            let within = line.split('`').skip(1).step_by(2);
+            let alone = line.strip_prefix("$ ").unwrap_or(line);
+            let all = within.chain(alone.split('#').next());
+            all.filter(|part| part.starts_with("mosync "))
+        })
+    }
+
+    /// The first subcommand or flag of a command that there is not.
+    fn unknown<'t>(root: &Command, command: &'t str) -> Option<&'t str> {
+        let (mut parent, mut here) = (root, root);
+        let mut is_other = false;
+        for word in command.split_whitespace().skip(1) {
+            if let Some(flag) = word.strip_prefix("--") {
+                let mut flags = here.get_arguments();
+                if !flags.any(|argument| argument.get_long() == Some(flag)) {
+                    return Some(word);
+                }
+            } else if is_other {
+                here = parent;
+            }
+            is_other = word == "|";
+            // Not what stands for a value: `JOB`, `...`.
+            let is_of_name = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+            let name = word.split(|letter| !is_of_name(letter)).next();
+            let name = name.filter(|name| !name.is_empty() && !name.starts_with('-'));
+            let Some(name) = name.filter(|_| here.has_subcommands()) else {
+                continue;
+            };
+            match here.find_subcommand(name) {
+                Some(found) => (parent, here) = (here, found),
+                None => return Some(word),
+            }
+        }
+        None
+    }
+
+    #[test]
+    #[cfg(feature = "demo")]
+    fn documents_name_commands_that_there_are() {
+        let mut root = Cli::command();
+        root.build();
+        let wrong = [
+            "mosync dance",
+            "mosync left --all",
+            "mosync dead list | bury ID",
+        ];
+        for command in wrong {
+            assert!(unknown(&root, command).is_some(), "{command}");
+        }
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
+        let mut seen = 0;
+        for file in [
+            "README.md",
+            "ARCHITECTURE.md",
+            "CONTRIBUTING.md",
+            "CHANGELOG.md",
+            "docs/console.md",
+        ] {
+            let text = std::fs::read_to_string(format!("{folder}/{file}")).unwrap();
+            for command in commands(&text) {
+                seen += 1;
+                assert_eq!(unknown(&root, command), None, "{file}: `{command}`");
+            }
+        }
+        assert!(seen > 50, "{seen}");
     }
 }

@@ -78,7 +78,7 @@ pub(crate) async fn settle(session: &Session, id: &str, action: DeadAction) -> R
     settled
 }
 
-/// What was set aside without ever having been in a queue has none to go back to.
+/// What is dead without ever having been in a queue has none to go back to.
 fn may(action: DeadAction, taken: &BasicGetMessage) -> bool {
     match action {
         DeadAction::Discard => true,
@@ -87,7 +87,7 @@ fn may(action: DeadAction, taken: &BasicGetMessage) -> bool {
 }
 
 /// Publishes a message among the dead letters.
-pub(crate) async fn set_aside(
+pub(crate) async fn publish(
     session: &Session,
     message: &Message,
     from: &str,

@@ -12,7 +12,8 @@ const ATTEMPT: &str = "attempt";
 const NOT_BEFORE: &str = "not-before";
 const REASON: &str = "reason";
 const QUEUE: &str = "queue";
-const SET_ASIDE: &str = "set-aside";
+/// Dead messages of earlier versions have it, too.
+const DEAD_SINCE: &str = "set-aside";
 
 /// What we write into a message's headers besides its version. The broker's own (`x-death` and
 /// the like) are never copied: older brokers read them as theirs.
@@ -26,7 +27,7 @@ pub(crate) struct Headers {
     pub(crate) death: Option<Death>,
 }
 
-/// How a message came to be set aside.
+/// How a message came to be dead.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Death {
     /// Why.
@@ -52,7 +53,7 @@ pub(crate) fn properties(message: &Message, headers: &Headers) -> BasicPropertie
         put(REASON, AMQPValue::LongString(reason.as_str().into()));
         put(QUEUE, AMQPValue::LongString(queue.as_str().into()));
         if let Some(at) = at {
-            put(SET_ASIDE, AMQPValue::LongLongInt(at.as_micros()));
+            put(DEAD_SINCE, AMQPValue::LongLongInt(at.as_micros()));
         }
     }
     const PERSISTENT: u8 = 2;
@@ -87,7 +88,7 @@ pub(crate) fn headers(properties: &BasicProperties) -> Headers {
         death: text(properties, REASON).map(|reason| Death {
             reason,
             queue: text(properties, QUEUE).unwrap_or_default(),
-            at: number(properties, SET_ASIDE).map(Timestamp::from_micros),
+            at: number(properties, DEAD_SINCE).map(Timestamp::from_micros),
         }),
     }
 }
@@ -135,7 +136,7 @@ pub(crate) fn death(properties: &BasicProperties, routing_key: &str) -> (Death, 
         ),
         other => (
             format!(
-                "the broker set it aside ({})",
+                "the broker dead-lettered it ({})",
                 other.unwrap_or("no reason given")
             ),
             headers.attempt,

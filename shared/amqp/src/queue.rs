@@ -159,9 +159,14 @@ impl Queue for Amqp {
         Ok(Box::new(subscription))
     }
 
-    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
+    async fn publish_dead(
+        &self,
+        message: &Message,
+        from: &str,
+        reason: &str,
+    ) -> Result<(), LinkLost> {
         let session = self.session().await?;
-        dead::set_aside(&session, message, from, reason, self.clock.now())
+        dead::publish(&session, message, from, reason, self.clock.now())
             .await
             .map_err(|refusal| match refusal {
                 Refusal::Lost(fault) => lost(&fault),

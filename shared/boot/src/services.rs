@@ -7,6 +7,7 @@ use std::time::Duration;
 use domain::unit::Lane;
 use ports::source::Source;
 use ports::target::Target;
+use runtime::calls::Counting;
 use runtime::condition::Condition;
 use runtime::config::Config;
 use runtime::expiring::Expiring;
@@ -58,9 +59,10 @@ impl Service {
 /// Counts the API requests through a source, for the share of the org's allowance.
 pub fn count_calls(adapters: &Adapters, source: &Arc<dyn Source>, lifecycle: &Lifecycle) {
     let Adapters { stores, clock, .. } = adapters.clone();
-    let (source, stop) = (Arc::clone(source), lifecycle.soft().clone());
+    let counting = Counting::new(Arc::clone(source), stores.calls, clock);
+    let stop = lifecycle.soft().clone();
     lifecycle.spawn("API requests", async move {
-        runtime::calls::keep(source, stores.calls, clock, stop).await;
+        counting.keep(stop).await;
         Ok::<_, Infallible>(())
     });
 }

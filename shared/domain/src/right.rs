@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub enum Right {
     /// Look at status, jobs, parked records and logs.
     Read,
-    /// Sync all; hold and end jobs; retry and dismiss parked records and messages set aside; see what
+    /// Sync all; hold and end jobs; retry and dismiss parked records and dead messages; see what
     /// was told to administrators, without their addresses.
     Operate,
     /// See and change settings, mapping, users and access.

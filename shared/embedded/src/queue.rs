@@ -66,7 +66,12 @@ impl Queue for Tables {
         }))
     }
 
-    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
+    async fn publish_dead(
+        &self,
+        message: &Message,
+        from: &str,
+        reason: &str,
+    ) -> Result<(), LinkLost> {
         let (message, from, reason) = (message.clone(), from.to_owned(), reason.to_owned());
         let step = self.0.run(move |tx| {
             let Message {

@@ -46,9 +46,14 @@ pub trait Queue: Send + Sync {
         prefetch: u16,
     ) -> Result<Box<dyn Subscription>, LinkLost>;
 
-    /// Sets a message aside that never was in a queue, such as an event nobody can decode: it
-    /// becomes a dead letter that names where it came from. Durable like [`Queue::publish`].
-    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost>;
+    /// Publishes among the dead letters what never was in a queue, such as an event nobody can
+    /// decode; it names where it came from. Durable like [`Queue::publish`].
+    async fn publish_dead(
+        &self,
+        message: &Message,
+        from: &str,
+        reason: &str,
+    ) -> Result<(), LinkLost>;
 
     /// Messages ready in a queue (not those in hand, nor waiting to be retried).
     async fn depth(&self, of: QueueName) -> Result<u64, LinkLost>;
@@ -67,7 +72,7 @@ pub trait Queue: Send + Sync {
 
     /// Sends a dead letter back to its queue, or throws it away. `false` when there is none of
     /// that id, or when it is to be replayed and never was in a queue (see
-    /// [`Queue::set_aside`]).
+    /// [`Queue::publish_dead`]).
     async fn settle_dead(&self, id: &str, action: DeadAction) -> Result<bool, LinkLost>;
 }
 
@@ -114,11 +119,11 @@ pub trait Delivery: Send {
         body: Option<Vec<u8>>,
     ) -> Result<(), LinkLost>;
 
-    /// Nobody can process it: kept aside with its bytes, headers and this reason.
+    /// Nobody can process it: kept among the dead letters with its bytes, headers and this reason.
     async fn dead_letter(self: Box<Self>, reason: &str) -> Result<(), LinkLost>;
 }
 
-/// A message set aside.
+/// A dead message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeadLetter {
     /// The message, as it was.

@@ -255,15 +255,15 @@ impl Worker {
             Err(reason) => {
                 tracing::error!(
                     unit = message.id,
-                    "a message cannot be read and is set aside: {reason}"
+                    "a message cannot be read, so it is dead: {reason}"
                 );
                 delivery.dead_letter(&reason).await?;
                 let line = format!(
-                    "a message of the {} stage cannot be read and is set aside: {reason}",
+                    "a message of the {} stage cannot be read, so it is dead: {reason}",
                     self.handler.stage().name()
                 );
                 if let Err(error) = self.log(LogLevel::Error, "dead", None, None, line).await {
-                    tracing::warn!("that a message was set aside is not in the log: {error}");
+                    tracing::warn!("that a message is dead is not in the log: {error}");
                 }
                 return Ok((Ended::Settled, 0));
             }

@@ -340,6 +340,15 @@ impl Browser {
         }
     }
 
+    /// Closes the window that it is in; [`Self::go_to_window`] goes to another one.
+    ///
+    /// # Panics
+    /// When Chromium refuses.
+    pub async fn close_window(&self) {
+        let closed = self.client.close_window().await;
+        closed.expect("the window can be closed");
+    }
+
     /// Forgets everybody who has signed in anywhere.
     ///
     /// # Panics
@@ -356,6 +365,14 @@ impl Browser {
     /// When a page on the way is not there.
     pub async fn sign_in(&self, username: &str) {
         self.press("Sign in with Salesforce").await;
+        self.sign_in_at_salesforce(username).await;
+    }
+
+    /// The same from Salesforce's own page on.
+    ///
+    /// # Panics
+    /// When a page on the way is not there.
+    pub async fn sign_in_at_salesforce(&self, username: &str) {
         self.log_in(username).await;
         // Who has let the app in before is not asked again.
         let next = "document.querySelector('#oaapprove') ? 'ask' : document.title.includes('mosync') || document.querySelector('.card') ? 'in' : null";

@@ -434,7 +434,7 @@ pub async fn failing(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
         entity: "Opportunity".to_owned(),
     };
     world.break_salesforce(truncated);
-    let status = world.until("an event is set aside", |status| status["dead"] == 1);
+    let status = world.until("an event is dead", |status| status["dead"] == 1);
     status.await;
     world.rest().await;
     let browser = Browser::open(Scripts::On).await;

@@ -159,9 +159,14 @@ impl Queue for SimQueue {
         }))
     }
 
-    async fn set_aside(&self, message: &Message, from: &str, reason: &str) -> Result<(), LinkLost> {
+    async fn publish_dead(
+        &self,
+        message: &Message,
+        from: &str,
+        reason: &str,
+    ) -> Result<(), LinkLost> {
         self.chance.delay(STEP_MS).await;
-        self.inner.set_aside(message, from, reason).await
+        self.inner.publish_dead(message, from, reason).await
     }
 
     async fn depth(&self, of: QueueName) -> Result<u64, LinkLost> {

@@ -11,7 +11,7 @@ use super::tokens::bearer;
 use super::{Console, FORM_TOKEN_HEADER, Peer, Person, same_origin};
 use crate::api::refusal;
 use crate::limits::Kind;
-use crate::pages::{self, MAX_FORM};
+use crate::pages::{self, MAX_FORM, Unsent};
 use crate::rights::Right;
 use crate::{Author, Caller, OpsError, token};
 
@@ -153,14 +153,11 @@ impl Watch {
         let console = &self.console;
         let person = match self.person(&request).await {
             Ok(Some(person)) => person,
-            Ok(None) => return Err(no(pages::ask_to_sign_in(console, &request))),
+            Ok(None) => return Err(no(self.ask_to_sign_in(request).await)),
             Err(error) => return Err(no(pages::PageFault::bare(error).into_response())),
         };
         let request = if is_order(&request) {
-            match self.checked_form(&person, request).await {
-                Ok(request) => request,
-                Err(error) => return Err(no(pages::refuse(console, &person, "/", error).await)),
-            }
+            self.checked_form(&person, request).await?
         } else {
             request
         };
@@ -171,8 +168,34 @@ impl Watch {
         }
     }
 
+    /// What is sent by somebody who has no session any more stays with them.
+    async fn ask_to_sign_in(&self, request: Request) -> Response {
+        let (uri, headers) = (request.uri().clone(), request.headers().clone());
+        let unsent = if is_order(&request) {
+            // Not what comes from another site, or is too large.
+            self.sent(request).await.ok().map(|(_, unsent)| unsent)
+        } else {
+            None
+        };
+        pages::ask_to_sign_in(&self.console, &uri, &headers, unsent.as_ref())
+    }
+
     /// The form read, its token checked, and the request as it was.
-    async fn checked_form(&self, person: &Person, request: Request) -> Result<Request, OpsError> {
+    async fn checked_form(&self, person: &Person, request: Request) -> Admitted {
+        let (request, unsent) = match self.sent(request).await {
+            Ok(read) => read,
+            Err(error) => {
+                return Err(no(pages::refuse(&self.console, person, "/", error).await));
+            }
+        };
+        if check_form_token(person, unsent.token()).is_ok() {
+            return Ok(request);
+        }
+        Err(no(pages::send_again(person, &unsent)))
+    }
+
+    /// What a form of the console's own has sent, and the request as it was.
+    async fn sent(&self, request: Request) -> Result<(Request, Unsent), OpsError> {
         if let Some(web) = &self.console.web {
             same_origin(web, request.headers())?;
         }
@@ -182,11 +205,8 @@ impl Watch {
                 "the form is larger than the {MAX_FORM} bytes that are read; nothing was done"
             ))
         })?;
-        let sent = url::form_urlencoded::parse(&body)
-            .find(|(name, _)| name == pages::FORM_TOKEN)
-            .map(|(_, value)| value.into_owned());
-        check_form_token(person, &sent.unwrap_or_default())?;
-        Ok(Request::from_parts(parts, Body::from(body)))
+        let unsent = Unsent::of(&parts.uri, &body);
+        Ok((Request::from_parts(parts, Body::from(body)), unsent))
     }
 
     /// Whether somebody with a session may, as of now.

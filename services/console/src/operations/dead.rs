@@ -1,4 +1,4 @@
-//! Messages set aside: looked at, sent back, thrown away.
+//! Dead messages: looked at, sent back, thrown away.
 
 use domain::tally::Count;
 use domain::unit::Envelope;
@@ -11,7 +11,7 @@ use crate::OpsError;
 use crate::views::{DeadList, DeadOutcome, DeadView, RecordId};
 
 impl Operations {
-    /// The first messages set aside, oldest first.
+    /// The first dead messages, oldest first.
     ///
     /// # Errors
     /// [`OpsError`].
@@ -37,7 +37,7 @@ impl Operations {
     /// # Errors
     /// [`OpsError::NotFound`].
     pub async fn dead_message(&self, id: &str) -> Result<DeadView, OpsError> {
-        let message = self.set_aside(id).await?;
+        let message = self.found_dead(id).await?;
         let records = message.envelope.as_ref().map(|unit| {
             unit.records
                 .iter()
@@ -55,7 +55,7 @@ impl Operations {
     /// # Errors
     /// [`OpsError::NotFound`], [`OpsError::Conflict`] when it never was in a queue.
     pub async fn replay_dead(&self, id: &str, caller: Caller) -> Result<DeadOutcome, OpsError> {
-        let message = self.set_aside(id).await?;
+        let message = self.found_dead(id).await?;
         let Some(queue) = message.queue else {
             return Err(OpsError::Conflict(format!(
                 "the message {id} never was in a queue, so there is none to send it back to; discard it when it is of no use any more"
@@ -92,7 +92,7 @@ impl Operations {
                 "throwing a message away needs a reason, so that somebody who misses its records later knows why".to_owned(),
             )
         })?;
-        let message = self.set_aside(id).await?;
+        let message = self.found_dead(id).await?;
         // First the count, which can be repeated, then the message: ended in between, it is still
         // there to be discarded.
         let cancelled = match &message.envelope {
@@ -142,13 +142,13 @@ impl Operations {
         Ok(if first { records } else { 0 })
     }
 
-    async fn set_aside(&self, id: &str) -> Result<DeadMessage, OpsError> {
+    async fn found_dead(&self, id: &str) -> Result<DeadMessage, OpsError> {
         let letter = self.of_broker(self.queue.dead_letter(id)).await?;
         letter.map(DeadMessage::from).ok_or_else(|| gone(id))
     }
 }
 
-/// A message set aside, with its unit where it can be read.
+/// A dead message, with its unit where it can be read.
 struct DeadMessage {
     id: String,
     queue: Option<QueueName>,
@@ -192,7 +192,7 @@ fn about(message: &DeadMessage) -> About<'_> {
 
 fn gone(id: &str) -> OpsError {
     OpsError::NotFound(format!(
-        "no message `{id}` is set aside; `mosync dead list` shows those that are"
+        "no message `{id}` is dead; `mosync dead list` shows those that are"
     ))
 }
 

@@ -199,7 +199,7 @@ struct InQueues {
     ready: BTreeMap<String, u64>,
     /// Messages waiting to be retried.
     waiting: u64,
-    /// Messages set aside.
+    /// Dead messages.
     dead: u64,
 }
 
@@ -508,7 +508,7 @@ pub(super) fn silent(worker: &str, report: &Report, now: Timestamp) -> Option<St
 fn of_dead(dead: Option<u64>) -> Option<String> {
     let dead = dead.filter(|dead| *dead > 0)?;
     let messages = counted(dead, "message is", "messages are");
-    Some(format!("{messages} set aside (see `mosync dead list`)"))
+    Some(format!("{messages} dead (see `mosync dead list`)"))
 }
 
 fn of_parked(parked: &BTreeMap<FailureKind, u64>) -> Option<String> {

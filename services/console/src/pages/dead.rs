@@ -1,4 +1,4 @@
-//! Dead messages: those that no worker could process, set aside.
+//! Dead messages: those that no worker could process.
 
 use axum::extract::State;
 use axum::response::{IntoResponse as _, Response};
@@ -33,7 +33,7 @@ pub(super) async fn show(State(desk): State<Desk>, context: PageContext) -> Resp
 }
 
 fn list_page(list: &DeadList) -> Page {
-    let body = card::card("Messages set aside, oldest first", &messages(list));
+    let body = card::card("Dead messages, oldest first", &messages(list));
     Page::new("Dead Messages", Icon::Parked, body)
         .hint(html! {
             (number(list.total)) " messages that no worker could process. Nothing happens to them until somebody decides."
@@ -48,7 +48,7 @@ fn messages(list: &DeadList) -> Markup {
     if list.messages.is_empty() {
         return empty::empty(
             Icon::Parked,
-            "No message is set aside.",
+            "No message is dead.",
             &html! { "Every message could be processed." },
         );
     }
@@ -169,7 +169,7 @@ fn message_page(context: &PageContext, message: &DeadView, written: &Written) ->
             "Queue it goes back to",
             html! { (message.queue.as_deref().unwrap_or("none: it never was in one")) },
         ),
-        ("Set aside", time::or_never(message.since, "not known")),
+        ("Dead since", time::or_never(message.since, "not known")),
         (
             "Deliveries",
             html! { (number(u64::from(message.deliveries))) },

@@ -30,6 +30,7 @@ mod settings;
 mod sign_in;
 mod stages;
 mod sync_status;
+mod unsent;
 mod users;
 mod words;
 
@@ -42,9 +43,9 @@ use http::{HeaderMap, Method, Uri};
 pub use context::Viewer;
 pub(crate) use fault::{PageFault, refuse};
 pub(crate) use live::{Live, PATH as LIVE, Streams};
-pub(crate) use parts::form::TOKEN as FORM_TOKEN;
 pub(crate) use settings::ROWS;
 pub(crate) use sign_in::ask as ask_to_sign_in;
+pub(crate) use unsent::{Unsent, send_again};
 
 use crate::OpsError;
 use crate::api;

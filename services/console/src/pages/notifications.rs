@@ -216,7 +216,7 @@ fn state(state: DeliveryState) -> Markup {
 const fn matter(matter: Matter) -> &'static str {
     match matter {
         Matter::RecordsParked => "Records are parked",
-        Matter::MessagesSetAside => "Messages are set aside",
+        Matter::DeadMessages => "Messages are dead",
         Matter::Gap => "Changes may be missing",
         Matter::JobFinished => "A job has finished",
         Matter::JobFailed => "A job has failed",

@@ -9,13 +9,13 @@
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::State;
 use axum::response::{IntoResponse as _, Redirect, Response};
 use axum::routing::{get, post};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, Uri};
 use maud::{Markup, html};
 use ports::sign_in::{Identity, Invitation, Return, SignInError};
 use ports::stores::{LogLevel, Session};
@@ -26,6 +26,7 @@ use subtle::ConstantTimeEq as _;
 use super::asked::{Form, Query};
 use super::fault::PageFault;
 use super::parts::{form, notice};
+use super::unsent::{KEEPING_SCRIPT, Unsent};
 use super::{is_page, layout, sync_status};
 use crate::entry::cookie::Cookie;
 use crate::entry::{Console, Peer, Web, check_form_token, same_origin, session_key};
@@ -36,9 +37,6 @@ use crate::{OpsError, token};
 pub(super) const HANDOVER_SCRIPT: &str = "handover.js";
 /// On the page that asks to sign in: opens the window where it is in a frame.
 pub(super) const FRAME_SCRIPT: &str = "frame.js";
-
-/// The scripts of a page that may be in a frame.
-const FRAMED: &[&str] = &[FRAME_SCRIPT];
 
 /// How long a sign-in may take, in seconds.
 const SIGN_IN_LIFE: u32 = 600;
@@ -65,10 +63,16 @@ fn web(console: &Console) -> Result<&Web, OpsError> {
         .ok_or_else(|| OpsError::NotFound("there are no pages here".to_owned()))
 }
 
-/// Asks somebody whom nobody knows to sign in, and brings them back to where they wanted to go.
-pub(crate) fn ask(console: &Console, request: &Request) -> Response {
-    let address = request.uri().path_and_query().map_or("/", |it| it.as_str());
-    match page_that_asks(console, address, request.headers()) {
+/// Asks somebody whom nobody knows to sign in, and brings them back to where they wanted to go. What
+/// they have sent is kept on the page: they sign in beside it.
+pub(crate) fn ask(
+    console: &Console,
+    uri: &Uri,
+    headers: &HeaderMap,
+    unsent: Option<&Unsent>,
+) -> Response {
+    let address = uri.path_and_query().map_or("/", |it| it.as_str());
+    match page_that_asks(console, address, headers, unsent) {
         Ok(response) => response,
         Err(error) => PageFault::bare(error).into_response(),
     }
@@ -78,9 +82,11 @@ fn page_that_asks(
     console: &Console,
     address: &str,
     headers: &HeaderMap,
+    unsent: Option<&Unsent>,
 ) -> Result<Response, OpsError> {
     let web = web(console)?;
-    let to = if is_page(address) {
+    // Beside what is kept, the same page again would look as if that were gone.
+    let to = if is_page(address) && unsent.is_none() {
         address
     } else {
         sync_status::PATH
@@ -95,11 +101,16 @@ fn page_that_asks(
         _ => None,
     };
     let frame = secret.as_deref().map(mark);
+    let beside = unsent.map(|_| "_blank");
     let body = html! {
         section.card #sign-in data-frame=[frame.as_deref()] {
             h1 { "mosync" }
-            p { "Sign in with your Salesforce user to see how the sync with mOS is." }
-            p { a.brand-button href=(begin) { "Sign in with Salesforce" } }
+            @if unsent.is_some() {
+                p { strong { "Your session has ended, so nothing was done." } " What you wrote is kept on this page: sign in in a window of its own, come back to this one, and go on." }
+            } @else {
+                p { "Sign in with your Salesforce user to see how the sync with mOS is." }
+            }
+            p { a.brand-button href=(begin) target=[beside] { "Sign in with Salesforce" } }
             @if framed {
                 form method="post" action="/sign-in/frame" {
                     input type="hidden" name="code";
@@ -107,10 +118,13 @@ fn page_that_asks(
                 }
                 noscript { p.quiet { "Within a Salesforce tab this needs JavaScript. Without it, open the console in a window of its own." } }
             }
+            @if let Some(unsent) = unsent { (unsent.form(None, "Go on")) }
         }
     };
-    let scripts = if framed { FRAMED } else { &[] };
-    let markup = layout::bare_with("Sign in", &body, scripts);
+    let framed = framed.then_some(FRAME_SCRIPT);
+    let scripts = framed.into_iter().chain(unsent.map(|_| KEEPING_SCRIPT));
+    let scripts: Vec<&str> = scripts.collect();
+    let markup = layout::bare_with("Sign in", &body, &scripts);
     let mut response = layout::respond(StatusCode::UNAUTHORIZED, markup);
     if let Some(secret) = secret {
         // Until the browser ends: a page may have been open for long when somebody signs in.

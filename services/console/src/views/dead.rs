@@ -1,11 +1,11 @@
-//! Messages set aside.
+//! Dead messages.
 
 use domain::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::RecordId;
 
-/// A message that was set aside.
+/// A dead message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadView {
     /// Its id.
@@ -31,7 +31,7 @@ pub struct DeadView {
     pub records: Option<Vec<RecordId>>,
 }
 
-/// The first messages set aside, oldest first.
+/// The first dead messages, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadList {
     /// The messages.
@@ -40,7 +40,7 @@ pub struct DeadList {
     pub total: u64,
 }
 
-/// What was done about a message set aside.
+/// What was done about a dead message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadOutcome {
     /// Which message.

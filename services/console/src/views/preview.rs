@@ -75,7 +75,7 @@ pub struct PreviewedView {
     pub owner_name: Option<String>,
 }
 
-/// What the job of a save costs.
+/// What the job of a save costs, without what is asked about rules and fields whenever any are saved.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct CostView {
     /// Records that it reads from Salesforce, what belongs to them apart; absent when Salesforce

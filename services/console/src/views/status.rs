@@ -52,7 +52,7 @@ pub struct StatusView {
     pub queues: Option<BTreeMap<String, u64>>,
     /// Messages waiting to be retried; absent while the broker does not answer.
     pub waiting_to_retry: Option<u64>,
-    /// Messages set aside; absent while the broker does not answer.
+    /// Dead messages; absent while the broker does not answer.
     pub dead: Option<u64>,
     /// Open parked records by reason.
     pub parked: BTreeMap<FailureKind, u64>,
@@ -101,7 +101,7 @@ pub enum TroubleKind {
     Worker,
     /// The event stream.
     Stream,
-    /// Messages set aside.
+    /// Dead messages.
     Messages,
     /// Parked records.
     Parked,

@@ -11,7 +11,7 @@ use crate::exit::{Failure, print};
 /// How many are listed.
 const LISTED: usize = 1000;
 
-/// Lists messages set aside, or does something about one.
+/// Lists dead messages, or does something about one.
 pub(crate) async fn run(command: DeadCommand) -> Result<ExitCode, Failure> {
     match command {
         DeadCommand::List { configured, json } => list(&client(&configured).await?, json).await?,
@@ -67,7 +67,7 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     if list.messages.is_empty() {
-        print("nothing is set aside");
+        print("no message is dead");
     }
     let shown = u64::try_from(list.messages.len()).unwrap_or(u64::MAX);
     if list.total > shown {

@@ -215,7 +215,7 @@ fn queues(status: &StatusView) -> String {
     };
     let depths = queues.iter().map(|(name, depth)| format!("{name} {depth}"));
     let depths = depths.collect::<Vec<_>>().join(", ");
-    format!("queues: {depths}; waiting to be retried {waiting}, set aside {dead}")
+    format!("queues: {depths}; waiting to be retried {waiting}, dead {dead}")
 }
 
 fn windows_line(windows: &WindowsView, now: Timestamp) -> String {

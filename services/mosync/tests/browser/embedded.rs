@@ -48,6 +48,10 @@ impl Site {
     }
 }
 
+/// Ends the session without leaving the page.
+const SIGN_OUT: &str = "const form_token = document.querySelector('[name=form_token]').value;
+  return fetch('/sign-out', { method: 'POST', body: new URLSearchParams({ form_token }) }).then((answer) => answer.ok);";
+
 #[tokio::test(flavor = "multi_thread")]
 async fn settings_are_saved_within_a_tab_of_salesforce_and_of_no_other_site() {
     let front = TlsFront::start().await;
@@ -82,6 +86,19 @@ async fn settings_are_saved_within_a_tab_of_salesforce_and_of_no_other_site() {
     browser.until_shown("is saved and in force").await;
     let saved = settings(&world).await;
     assert_eq!(saved["admin_emails"][0], "anna.berg@acme.example");
+
+    // The session ends while somebody writes; Salesforce still knows them.
+    browser.fill("#emails", "sales-ops@acme.example").await;
+    browser.run(SIGN_OUT, Vec::new()).await.unwrap();
+    browser.press("Save").await;
+    browser.until_shown("kept on this page").await;
+    browser.press("Sign in with Salesforce").await;
+    browser.press("Send it again").await;
+    browser.until_titled("Save these settings?").await;
+    browser.press("Save").await;
+    browser.until_shown("is saved and in force").await;
+    let saved = settings(&world).await;
+    assert_eq!(saved["admin_emails"][0], "sales-ops@acme.example");
 
     // Its session is of that tab alone.
     browser.go(&page).await;

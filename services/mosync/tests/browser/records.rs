@@ -35,7 +35,7 @@ async fn an_error_is_found_in_the_logs_and_followed_to_its_job() {
         entity: "Opportunity".to_owned(),
     });
     world
-        .until("an event is set aside", |status| status["dead"] == 1)
+        .until("an event is dead", |status| status["dead"] == 1)
         .await;
     world.rest().await;
     let browser = signed_in(&world, OTTO).await;

@@ -57,6 +57,34 @@ async fn settings_are_changed_previewed_and_saved_without_scripts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_written_while_the_session_ends_goes_through_the_sign_in() {
+    let world = world(5).await;
+    let browser = signed_in_with(Scripts::Off, &world, ANNA).await;
+    browser.go(&world.page("/settings")).await;
+    browser.fill("#emails", "anna@acme.example").await;
+    browser.click("#run_in_sandbox").await;
+    browser.forget().await;
+    browser.press("Save").await;
+    browser.until_shown("kept on this page").await;
+
+    browser.press("Sign in with Salesforce").await;
+    browser.go_to_window(2).await;
+    browser.sign_in_at_salesforce(ANNA).await;
+    browser.until_titled("Sync Status").await;
+    browser.close_window().await;
+    browser.go_to_window(1).await;
+    browser.press("Go on").await;
+    browser.until_titled("Nothing was done yet").await;
+    browser.press("Send it again").await;
+    browser.until_titled("Save these settings?").await;
+    browser.press("Save").await;
+    browser.until_shown("is saved and in force").await;
+    let saved = settings(&world).await;
+    assert_eq!(saved["admin_emails"], json!(["anna@acme.example"]));
+    assert_eq!(saved["run_in_sandbox"], json!(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn records_jobs_and_tokens_are_seen_to_without_scripts() {
     let world = world(20).await;
     let id = refused(&world).await;

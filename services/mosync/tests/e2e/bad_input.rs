@@ -98,7 +98,7 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_message_that_nobody_can_read_is_set_aside_and_the_next_one_is_processed() {
+async fn a_message_that_nobody_can_read_is_dead_and_the_next_one_is_processed() {
     let world = World::at_rest(Options::default()).await;
     let (connection, channel) = world.channel().await;
     channel
@@ -141,9 +141,7 @@ async fn a_message_that_nobody_can_read_is_set_aside_and_the_next_one_is_process
     connection.close(200, "bye".into()).await.unwrap();
     world.touch_all_deals();
     let status = world
-        .until("they are set aside", |status| {
-            status["dead"] == json!(published)
-        })
+        .until("they are dead", |status| status["dead"] == json!(published))
         .await;
     assert_eq!(status["verdict"], "degraded");
     world.rest().await;
@@ -152,7 +150,7 @@ async fn a_message_that_nobody_can_read_is_set_aside_and_the_next_one_is_process
     assert_eq!(human.code, Some(1));
     let first = human.stdout.lines().next().unwrap();
     assert!(
-        first.starts_with("degraded: ") && first.contains("set aside"),
+        first.starts_with("degraded: ") && first.contains("messages are dead"),
         "{first}"
     );
     dead_messages_are_looked_at_and_dealt_with(&world, published).await;
@@ -187,7 +185,7 @@ async fn dead_messages_are_looked_at_and_dealt_with(world: &World, published: us
         "{replayed:?}"
     );
     world
-        .until("it is set aside again", |status| {
+        .until("it is dead again", |status| {
             status["dead"] == json!(published) && world::ready(status) == 0
         })
         .await;
@@ -206,7 +204,7 @@ async fn dead_messages_are_looked_at_and_dealt_with(world: &World, published: us
     let reasons = log.stdout.matches("nobody can read it").count();
     assert_eq!(reasons, published, "{log:?}");
     let status = world
-        .until("nothing is set aside", |status| status["dead"] == 0)
+        .until("no message is dead", |status| status["dead"] == 0)
         .await;
     assert_eq!(status["verdict"], "healthy", "{status:#}");
 }

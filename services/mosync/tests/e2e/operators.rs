@@ -169,7 +169,7 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     for (arguments, line) in [
         (&["parked", "list"][..], "nothing is parked"),
         (&["parked", "list", "--all"], "nothing is parked"),
-        (&["dead", "list"], "nothing is set aside"),
+        (&["dead", "list"], "no message is dead"),
         (&["logs", "--topic", "nothing"], "no such line"),
     ] {
         let answer = world.mosync(arguments).await;
@@ -233,6 +233,22 @@ async fn what_the_console_asks_of_salesforce_is_counted() {
     assert!(calls.unwrap().values().sum::<u64>() > 0);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_command_asks_of_salesforce_is_counted() {
+    let world = Embedded::prepare().await;
+    let deal = world.salesforce.org.records("Opportunity").remove(0);
+    // Nothing runs, so it opens the stores itself.
+    let explained = world.mosync(&["explain", deal.id()]).await;
+    assert_eq!(explained.code, Some(0), "{explained:?}");
+    let text = std::fs::read_to_string(world.config()).unwrap();
+    let config = Config::read(&text, []).unwrap();
+    let connected = Adapters::connect(&config.transport, Arc::new(SystemClock));
+    let calls = connected.await.unwrap().stores.calls;
+    let counted = calls.calls(Timestamp::default()).await.unwrap();
+    let (counted, asked) = (counted.values().sum::<u64>(), world.salesforce.api_calls());
+    assert!(asked > 0 && counted >= asked, "{counted} of {asked}");
+}
+
 async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
     let status = world.mosync(&["status"]).await;
     assert_eq!(status.code, Some(0), "{status:?}");
@@ -253,7 +269,7 @@ async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
     );
     line("most recent sync: ", &[", over ", ": Salesforce "]);
     line("permissions: ", &[" users, read "]);
-    line("queues: ", &["filter.live ", "load.bulk ", "set aside 0"]);
+    line("queues: ", &["filter.live ", "load.bulk ", "dead 0"]);
     line("workers: ", &["listener runs", "loader runs"]);
 }
 

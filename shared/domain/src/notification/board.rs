@@ -101,7 +101,7 @@ impl Matter {
             | Self::FieldsLost
             | Self::StreamLate
             | Self::Test => 0,
-            Self::RecordsParked | Self::MessagesSetAside => 60,
+            Self::RecordsParked | Self::DeadMessages => 60,
             Self::ServiceSilent => 2 * 60,
             Self::OutOfReach | Self::ServiceFailing | Self::SyncPaused | Self::JobsPaused => 5 * 60,
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::Notice;
+use super::{Matter, Notice};
 use crate::time::Timestamp;
 
 /// How often a way is tried.
@@ -157,9 +157,12 @@ impl Notification {
         self.deliveries.iter().filter_map(|way| way.due).min()
     }
 
-    /// When a way of it last failed for good.
+    /// When a way of it last failed for good. A test never has: whoever ordered it was told the answer.
     #[must_use]
     pub fn failed(&self) -> Option<Timestamp> {
+        if self.notice.matter == Matter::Test {
+            return None;
+        }
         let failed = |way: &&Delivery| way.state == DeliveryState::Failed;
         let failed = self.deliveries.iter().filter(failed);
         failed.filter_map(|way| way.tried).max()
@@ -220,7 +223,7 @@ impl Notification {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::notification::{Event, Matter, notice_id};
+    use crate::notification::{Event, notice_id};
 
     fn at(seconds: i64) -> Timestamp {
         Timestamp::from_micros(seconds * 1_000_000)
@@ -290,5 +293,17 @@ mod tests {
         assert_eq!(letter.deliveries[1].state, DeliveryState::Failed);
         assert_eq!((letter.due(), letter.failed()), (None, Some(now)));
         assert_eq!(letter.step, 3 + 2 * u64::from(MAX_ATTEMPTS));
+    }
+
+    #[test]
+    fn a_test_that_does_not_arrive_is_no_failed_notification() {
+        let failed = |matter| {
+            let mut letter = notification();
+            letter.notice.matter = matter;
+            let refused = Settled::Never("550 nobody here".to_owned());
+            letter.settled(0, refused, at(1)).failed()
+        };
+        assert_eq!(failed(Matter::Gap), Some(at(1)));
+        assert_eq!(failed(Matter::Test), None);
     }
 }

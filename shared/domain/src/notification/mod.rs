@@ -24,7 +24,8 @@ pub enum Matter {
     /// Records that could not be brought to mOS, for one reason.
     RecordsParked,
     /// Messages that no worker could process.
-    MessagesSetAside,
+    #[serde(alias = "messages_set_aside")]
+    DeadMessages,
     /// The event stream has a hole.
     Gap,
     /// A job has brought everything.
@@ -61,7 +62,7 @@ impl Matter {
     /// All of them.
     pub const ALL: [Self; 17] = [
         Self::RecordsParked,
-        Self::MessagesSetAside,
+        Self::DeadMessages,
         Self::Gap,
         Self::JobFinished,
         Self::JobFailed,
@@ -84,7 +85,7 @@ impl Matter {
     pub const fn name(self) -> &'static str {
         match self {
             Self::RecordsParked => "records_parked",
-            Self::MessagesSetAside => "messages_set_aside",
+            Self::DeadMessages => "dead_messages",
             Self::Gap => "gap",
             Self::JobFinished => "job_finished",
             Self::JobFailed => "job_failed",
@@ -165,4 +166,15 @@ pub struct Notice {
 #[must_use]
 pub fn notice_id(incident: &str, event: &str) -> String {
     crate::job::uuid_of(&format!("notification {incident} {event}")).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dead_messages_are_known_by_the_name_that_they_had() {
+        let kept = serde_json::from_str::<Matter>("\"messages_set_aside\"");
+        assert_eq!(kept.unwrap(), Matter::DeadMessages);
+    }
 }

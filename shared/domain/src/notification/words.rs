@@ -15,9 +15,9 @@ impl Notice {
                 let records = counted(count, "record is", "records are");
                 format!("{records} parked ({object})")
             }
-            Matter::MessagesSetAside => {
+            Matter::DeadMessages => {
                 let messages = counted(count, "message is", "messages are");
-                format!("{messages} set aside")
+                format!("{messages} dead")
             }
             Matter::Gap => {
                 let gaps = counted(count, "gap", "gaps");

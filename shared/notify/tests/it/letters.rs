@@ -43,7 +43,7 @@ fn sample(matter: Matter, event: Event) -> Notice {
                 "12 at load: Account 001000000000001AAA",
             ],
         ),
-        Matter::MessagesSetAside => (
+        Matter::DeadMessages => (
             "messages in the dead queue",
             1,
             "no worker could process them",

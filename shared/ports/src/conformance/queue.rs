@@ -136,7 +136,7 @@ pub async fn c1_retries_and_dead_letters_survive_restart(harness: &dyn QueueHarn
         } else {
             soon("dead letter", incoming.delivery.dead_letter("a reason"))
                 .await
-                .expect("it is set aside");
+                .expect("it is dead");
         }
     }
     drop(subscription);
@@ -324,7 +324,7 @@ pub async fn c7_dead_letter_keeps_everything_and_replays(harness: &dyn QueueHarn
     let reason = "nobody can read it; \"quotes\" and ünïcode stay";
     soon("dead letter", incoming.delivery.dead_letter(reason))
         .await
-        .expect("it is set aside");
+        .expect("it is dead");
     until("one dead letter", async || {
         queue.dead_count().await == Ok(1)
     })
@@ -366,7 +366,7 @@ pub async fn c7_dead_letter_is_discarded(harness: &dyn QueueHarness) {
         let incoming = next(&mut subscription).await;
         soon("dead letter", incoming.delivery.dead_letter("a reason"))
             .await
-            .expect("it is set aside");
+            .expect("it is dead");
     }
     until("three dead letters", async || {
         queue.dead_count().await == Ok(3)
@@ -424,7 +424,7 @@ pub async fn c8_settling_after_the_link_died_is_an_error(harness: &dyn QueueHarn
     let retried = soon("retry", two.delivery.retry_at(harness.now(), None)).await;
     assert!(retried.is_err(), "retried over a dead link");
     let buried = soon("dead letter", three.delivery.dead_letter("a reason")).await;
-    assert!(buried.is_err(), "set aside over a dead link");
+    assert!(buried.is_err(), "dead-lettered over a dead link");
     let taken = soon("next delivery", cut.next()).await;
     assert!(taken.is_err(), "delivered over a dead link");
     let queue = harness.queue().await;

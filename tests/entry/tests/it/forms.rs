@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 
-use crate::browser::signed_in;
+use crate::browser::{Browser, Page, between, signed_in};
 use crate::house::{ANNA, House};
 
 const MAKE: &str = "/access/tokens";
@@ -56,6 +56,76 @@ async fn an_order_needs_the_token_of_its_session_and_the_consoles_own_origin() {
     ];
     assert_eq!(browser.post(MAKE, &form).await.status, StatusCode::OK);
     assert_eq!(house.stores.tokens.tokens().await.unwrap().len(), 1);
+}
+
+/// Names and values that a page keeps, to be sent again.
+fn kept(page: &Page) -> Vec<(String, String)> {
+    let form = between(&page.text, "id=\"kept\"", "</form>");
+    let fields = form.split("name=\"").skip(1);
+    let fields = fields.map(|field| {
+        let (name, rest) = field.split_once("\" value=\"").unwrap();
+        let value = rest.split_once('"').unwrap().0.replace("&lt;", "<");
+        (name.to_owned(), value.replace("&gt;", ">"))
+    });
+    fields.collect()
+}
+
+#[tokio::test]
+async fn what_is_sent_when_its_session_has_ended_is_kept_and_sent_again() {
+    const HALF: &str = "ada@acme.example, <b>half a name";
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let settings = [("emails", HALF), ("do", "refresh")];
+    let mapping = [
+        ("object.1", "Opportunity"),
+        ("mos.1", "next_step"),
+        ("field.1", HALF),
+        ("do", "refresh"),
+    ];
+    for (path, written) in [("/settings", &settings[..]), ("/mapping", &mapping)] {
+        let old = browser.get(path).await.form_token();
+        house.pass(30 * 60);
+        let mut form = written.to_vec();
+        form.push(("form_token", old.as_str()));
+        let asked = browser.post(path, &form).await;
+        assert_eq!(asked.status, StatusCode::UNAUTHORIZED, "{}", asked.text);
+        assert!(asked.text.contains("kept on this page"), "{}", asked.text);
+        assert!(asked.text.contains("target=\"_blank\""), "{}", asked.text);
+        let send = async |page: &Page| {
+            let fields = kept(page);
+            let fields = fields.iter().map(|(name, value)| (&**name, &**value));
+            browser.post(path, &fields.collect::<Vec<_>>()).await
+        };
+        // Who has signed in since sees first that nothing was done.
+        browser.sign_in(ANNA).await;
+        let again = send(&asked).await;
+        assert_eq!(again.status, StatusCode::FORBIDDEN, "{}", again.text);
+        assert!(again.text.contains("nothing was done"), "{}", again.text);
+        for page in [&asked, &again] {
+            let fields = kept(page);
+            for (name, value) in written {
+                let field = ((*name).to_owned(), (*value).to_owned());
+                assert!(fields.contains(&field), "{name}: {}", page.text);
+            }
+            assert!(!page.text.contains(&old) && !page.text.contains("<b>"));
+        }
+        let form = send(&again).await;
+        assert_eq!(form.status, StatusCode::OK, "{}", form.text);
+        assert!(form.text.contains("ada@acme.example, &lt;b&gt;half a name"));
+    }
+}
+
+#[tokio::test]
+async fn what_another_site_has_sent_is_kept_for_nobody() {
+    let house = House::open().await;
+    let stranger = Browser::new(&house);
+    let evil = Some("https://evil.example");
+    let form = [("emails", "eve@evil.example"), ("do", "refresh")];
+    let asked = stranger.post_from(evil, "/settings", &form).await;
+    assert_eq!(asked.status, StatusCode::UNAUTHORIZED);
+    assert!(!asked.text.contains("eve@"), "{}", asked.text);
+    let own = stranger.post("/settings", &form).await;
+    assert!(own.text.contains("eve@evil.example"), "{}", own.text);
 }
 
 #[tokio::test]

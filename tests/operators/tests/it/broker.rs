@@ -96,7 +96,7 @@ impl Queue for Mute {
     ) -> Result<Box<dyn Subscription>, LinkLost> {
         self.silence().await
     }
-    async fn set_aside(
+    async fn publish_dead(
         &self,
         _message: &Message,
         _from: &str,

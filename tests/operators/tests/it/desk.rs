@@ -181,7 +181,7 @@ impl Desk {
         unit
     }
 
-    /// A message that a worker has set aside: its id.
+    /// A message that a worker could not process: its id.
     pub(crate) async fn die(&self, id: &str, body: Vec<u8>) -> String {
         let from = QueueName::new(Stage::Load, Lane::Bulk);
         let message = Message {

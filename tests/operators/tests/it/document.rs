@@ -260,7 +260,7 @@ pub(crate) async fn furnished() -> Desk {
         body: Vec::new(),
     };
     desk.queue
-        .set_aside(&event, "the stream", "no schema")
+        .publish_dead(&event, "the stream", "no schema")
         .await
         .unwrap();
     desk
@@ -842,7 +842,7 @@ impl Queue for Gone {
     ) -> Result<Box<dyn Subscription>, LinkLost> {
         Err(gone())
     }
-    async fn set_aside(
+    async fn publish_dead(
         &self,
         _message: &Message,
         _from: &str,

@@ -1,4 +1,4 @@
-//! Messages set aside: sent back, or thrown away with their unit's tally closed.
+//! Dead messages: sent back, or thrown away with their unit's tally closed.
 
 use console::{Caller, OpsError};
 use domain::ObjectKind;
@@ -98,8 +98,8 @@ async fn a_message_is_found_behind_however_many_others() {
             version: 1,
             body: b"?".to_vec(),
         };
-        let aside = desk.queue.set_aside(&message, "the event stream", "odd");
-        aside.await.unwrap();
+        let dead = desk.queue.publish_dead(&message, "the event stream", "odd");
+        dead.await.unwrap();
     }
     let last = "m-1000";
     assert_eq!(desk.ops.dead_message(last).await.unwrap().id, last);
@@ -138,7 +138,7 @@ async fn what_nobody_can_read_can_be_sent_back_or_thrown_away() {
         body: b"?".to_vec(),
     };
     desk.queue
-        .set_aside(&event, "the event stream", "no such schema")
+        .publish_dead(&event, "the event stream", "no such schema")
         .await
         .unwrap();
     let refused = desk.ops.replay_dead("event", BY).await.unwrap_err();

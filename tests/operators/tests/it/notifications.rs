@@ -271,7 +271,7 @@ async fn everything_that_is_to_be_told_is() {
     let told = told.map(|(matter, ..)| matter);
     let expected = [
         Matter::RecordsParked,
-        Matter::MessagesSetAside,
+        Matter::DeadMessages,
         Matter::Gap,
         Matter::FieldsLost,
         Matter::JobsPaused,
@@ -286,7 +286,7 @@ async fn everything_that_is_to_be_told_is() {
     assert_eq!(told.clone().count(), expected.len(), "each once");
     assert_eq!(told.collect::<BTreeSet<_>>(), expected.into());
     let kept = office.kept().await;
-    let of_dead = |told: &&Notification| told.notice.matter == Matter::MessagesSetAside;
+    let of_dead = |told: &&Notification| told.notice.matter == Matter::DeadMessages;
     let page = &kept.iter().find(of_dead).unwrap().notice.page;
     assert_eq!(page, "/parked/dead", "it leads to the messages");
     assert_eq!(office.server.mails().len(), kept.len());
@@ -669,7 +669,7 @@ async fn who_has_left_the_settings_gets_nothing_more_and_nobody_is_an_answer_too
     office.rounds(70).await;
     let kept = office.kept().await;
     let last = kept.last().unwrap();
-    assert_eq!(last.notice.matter, Matter::MessagesSetAside);
+    assert_eq!(last.notice.matter, Matter::DeadMessages);
     assert_eq!((last.deliveries.len(), last.due()), (0, None));
     assert_eq!(office.server.mails(), []);
     assert!(office.ids().is_empty());
@@ -704,4 +704,7 @@ async fn a_test_says_what_each_server_answers() {
         line.message
     );
     assert!(!line.message.contains('@'), "{}", line.message);
+    // Nobody was to be told anything by it.
+    let warnings = ops.status().await.unwrap().warnings;
+    assert!(warnings.is_empty(), "{warnings:?}");
 }

@@ -32,6 +32,7 @@ struct State {
     hidden: BTreeSet<SalesforceId>,
     counts: bool,
     shows_opportunities: bool,
+    asked: u64,
 }
 
 fn field(name: &str, field_type: Option<FieldType>, filterable: bool) -> FieldDescription {
@@ -74,6 +75,7 @@ impl DeskOrg {
             hidden: BTreeSet::new(),
             counts: true,
             shows_opportunities: true,
+            asked: 0,
         };
         Self(Mutex::new(state), salesforce)
     }
@@ -146,7 +148,8 @@ impl DeskOrg {
     }
 
     fn asked(&self) -> Result<MutexGuard<'_, State>, SourceError> {
-        let state = self.state();
+        let mut state = self.state();
+        state.asked += 1;
         if state.answers {
             Ok(state)
         } else {
@@ -227,7 +230,7 @@ impl Source for DeskOrg {
             .collect())
     }
     fn api_calls(&self) -> u64 {
-        0
+        self.state().asked
     }
     async fn user(&self) -> Result<SalesforceId, SourceError> {
         let _answers = self.asked()?;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use console::views::{EffectView, PreviewView};
+use console::Client;
+use console::views::{EffectView, PreviewView, PreviewedSearch};
 use domain::job::{Extracted, Job, JobId, JobKind, JobScope, SalesforceStatus};
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::Count;
-use domain::{ObjectKind, SalesforceId};
+use domain::{ObjectKind, SalesforceId, Timestamp};
+use futures::TryStreamExt as _;
+use ports::source::Source as _;
 use serde_json::{Value, json};
 
 use crate::desk::{Answer, Desk, Door, ORG};
@@ -96,6 +99,20 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     assert_eq!(cost.rate, None);
     let same = preview(&door, &above("10")).await;
     assert!(same.changes.is_empty() && same.job.is_none(), "{same:?}");
+}
+
+#[tokio::test]
+async fn what_the_requests_of_a_job_leave_out_is_said() {
+    let (desk, _) = furnished(&[5]).await;
+    let door = desk.door().await;
+    let is_said = |view: &PreviewView| {
+        let mut words = view.words.iter();
+        words.any(|one| one.contains("each service, ask Salesforce once which fields there are"))
+    };
+    assert!(is_said(&preview(&door, &above("10")).await));
+    // A save without a job makes nobody ask.
+    let document = json!({"admin_emails": ["ada@example.com"]});
+    assert!(!is_said(&preview(&door, &document).await));
 }
 
 /// Keeps a job that has brought so many opportunities in so many seconds.
@@ -298,6 +315,22 @@ async fn the_whole_list_is_read_in_pages_and_as_a_file() {
     let later = door.get(&format!("{PATH}/{id}/export?format=jsonl")).await;
     assert_eq!(later.body.to_vec(), jsonl.into_bytes());
     assert_eq!(door.get(&format!("{PATH}/nobody/export")).await.status, 404);
+}
+
+/// A command that opens the stores itself, as all do with RabbitMQ and Redis.
+#[tokio::test]
+async fn what_a_command_asks_of_salesforce_is_counted_to_the_end_of_its_answer() {
+    let (desk, _) = furnished(&[1, 2, 3]).await;
+    let client = Client::inside(desk.ops.clone());
+    let document = serde_json::value::to_raw_value(&above("2")).unwrap();
+    let view = client.preview_settings(0, &document).await.unwrap();
+    let asked = desk.org.api_calls();
+    let all = PreviewedSearch::default();
+    let list = client.export_previewed(&view.id, &all).await.unwrap();
+    let list: Vec<_> = list.try_collect().await.unwrap();
+    assert!(!list.is_empty() && desk.org.api_calls() > asked);
+    let counted = desk.stores.calls.calls(Timestamp::default()).await.unwrap();
+    assert_eq!(counted.values().sum::<u64>(), desk.org.api_calls());
 }
 
 #[tokio::test]

@@ -290,7 +290,7 @@ async fn each_trouble_has_its_reason() {
     desk.park(1, |_| {}).await;
     assert!(reason(&desk).await.contains("1 record is parked"));
     desk.die("x", b"?".to_vec()).await;
-    assert!(reason(&desk).await.contains("1 message is set aside"));
+    assert!(reason(&desk).await.contains("1 message is dead"));
 
     let desk = at_rest().await;
     let job = desk.job(JobKind::SyncAll, "a").await;

@@ -844,7 +844,7 @@ async fn dead_messages_are_shown_sent_back_and_discarded() {
         discarded.text()
     );
     let verdict = verdict(&discarded.text());
-    assert!(!verdict.contains("set aside"), "{verdict}");
+    assert!(!verdict.contains("is dead"), "{verdict}");
     assert_eq!(desk.queue.dead_count().await.unwrap(), 0);
     assert!(
         desk.log()

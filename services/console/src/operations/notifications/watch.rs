@@ -53,7 +53,7 @@ impl Operations {
         match self.of_broker(self.queue.dead_count()).await {
             Ok(dead) => finding.conditions.extend(of_dead(dead)),
             Err(error) => {
-                finding.unknown.insert(Matter::MessagesSetAside);
+                finding.unknown.insert(Matter::DeadMessages);
                 finding.conditions.push(of_broker(&error.to_string()));
             }
         }
@@ -138,8 +138,8 @@ fn count_of(number: usize) -> u64 {
 
 fn of_dead(dead: u64) -> Option<Condition> {
     (dead > 0).then(|| Condition {
-        key: "messages_set_aside".to_owned(),
-        matter: Matter::MessagesSetAside,
+        key: "dead_messages".to_owned(),
+        matter: Matter::DeadMessages,
         object: "messages in the dead queue".to_owned(),
         count: dead,
         cause: "no worker could process them".to_owned(),

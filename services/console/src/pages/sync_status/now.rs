@@ -120,7 +120,7 @@ pub(super) fn attention(status: &StatusView) -> Markup {
             }
             @if let Some(dead) = status.dead.filter(|dead| *dead > 0) {
                 li {
-                    p { a href=(crate::pages::dead::PATH) { strong { (number(dead)) @if dead == 1 { " message is" } @else { " messages are" } " set aside" } } }
+                    p { a href=(crate::pages::dead::PATH) { strong { (number(dead)) @if dead == 1 { " message is" } @else { " messages are" } " dead" } } }
                     p { "No worker could process them. Look at each, then send it back or discard it." }
                 }
             }

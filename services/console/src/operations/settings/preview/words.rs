@@ -109,6 +109,10 @@ pub(super) fn of_rules(foreseen: &Foreseen, view: &PreviewView) -> Vec<String> {
     if foreseen.after.is_relative() {
         say("the filter has relative dates: what enters as days go by is sent after each midnight");
     }
+    // How many processes there are, nobody here knows.
+    say(
+        "the API requests of the job are not all: the save, and then each service, ask Salesforce once which fields there are, as a rule with five to ten requests each",
+    );
     words
 }
 
