@@ -205,8 +205,12 @@ async fn send_in_parts(
         failures += 1;
         let at_fault = match &error {
             TargetError::TooLarge | TargetError::Unprocessable(_) => true,
+            // A question without an answer says nothing of the records, and mOS knows nothing of
+            // halves that were never sent.
             TargetError::Unreachable(_) => {
-                unit.outages >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
+                sender.repeat.may_be_new()
+                    && unit.outages >= SUSPECT_AFTER
+                    && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
             }
             TargetError::Throttled(_) | TargetError::Forbidden(_) => false,
         };
