@@ -576,6 +576,36 @@ async fn what_mos_had_is_asked_for_as_it_was_sent_until_mos_says_it() {
     }
 }
 
+/// After many silences a unit is sent in parts, and the loader is killed in the third of them. What
+/// mOS has had is found by these parts, also when the rest has grown too old to be sent.
+#[tokio::test(start_paused = true)]
+async fn what_mos_had_in_parts_when_the_loader_was_killed_is_found() {
+    let bench = Bench::new(Killed::AfterMosHasApplied, Mutant::None).await;
+    bench.target.request.store(2, Ordering::SeqCst);
+    let unit = bench.read("as it was").await;
+    bench
+        .publish(&Envelope {
+            outages: 3,
+            step: 1,
+            ..unit
+        })
+        .await;
+    let loader = bench.loader(1);
+    bench.target.reached.notified().await;
+    loader.abort();
+    assert!(loader.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let loader = bench.loader(1);
+    tokio::select! {
+        () = bench.settled() => {}
+        () = bench.read_again_what_is_sent_back() => {}
+    }
+    loader.abort();
+    let (counted, done) = bench.counted_and_done().await;
+    assert_eq!(counted, done);
+    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+}
+
 /// Of a unit that needs two requests, mOS does not take one record of the first, and its answer to
 /// the second is lost: that one is sent again as it was, and mOS says what it did.
 #[tokio::test(start_paused = true)]
