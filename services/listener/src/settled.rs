@@ -11,11 +11,30 @@ use crate::{Active, gaps, in_words, poll};
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reach {
     /// Of what was taken: there is more, or may be.
-    Taken,
+    Taken {
+        /// Up to when everything was heard, as far as what was taken says it.
+        up_to: Option<Timestamp>,
+    },
     /// Of a window, on a stream that goes on.
-    Window,
+    Window {
+        /// When it was opened.
+        opened: Timestamp,
+    },
     /// Of the stream: the server has nothing more for us.
     Stream,
+}
+
+impl Reach {
+    /// Up to when everything has been heard. What is still to come may be much older than the
+    /// server's answer, and a gap in it must begin no later than it.
+    fn heard(self, answered: Timestamp, before: Option<Timestamp>) -> Timestamp {
+        let up_to = match self {
+            Self::Taken { up_to } => up_to.or(before),
+            Self::Window { opened } => Some(opened),
+            Self::Stream => None,
+        };
+        up_to.map_or(answered, |up_to| up_to.min(answered))
+    }
 }
 
 /// The stored state of the stream.
@@ -49,7 +68,7 @@ impl<'a> Settled<'a> {
         &mut self,
         position: ReplayId,
         reach: Reach,
-        heard: Timestamp,
+        answered: Timestamp,
         had_events: bool,
     ) -> Result<(), String> {
         let listener = &self.active.listener;
@@ -59,13 +78,18 @@ impl<'a> Settled<'a> {
             // reader of jobs waits for the position.
             first_load(self.active, &position).await?;
         }
-        let before = self.state.as_ref().and_then(|state| state.last_event);
+        let before = self.state.as_ref();
+        let last_event = before.and_then(|state| state.last_event);
         let state = StreamState {
             position,
             at_end: reach == Reach::Stream,
-            window_over: reach == Reach::Window,
-            heard,
-            last_event: if had_events { Some(heard) } else { before },
+            window_over: matches!(reach, Reach::Window { .. }),
+            heard: reach.heard(answered, before.map(|state| state.heard)),
+            last_event: if had_events {
+                Some(answered)
+            } else {
+                last_event
+            },
         };
         listener
             .stores

@@ -271,6 +271,7 @@ impl Takeover<'_> {
             to_the_end,
         } = self.with_company(first).await;
         let had_events = !events.is_empty();
+        let committed = last_committed(&events);
         let mut last = None;
         if had_events {
             publish::room(self.active, Lane::Live).await?;
@@ -286,7 +287,8 @@ impl Takeover<'_> {
         let reach = if to_the_end && self.receiver.is_empty() {
             Reach::Stream
         } else {
-            Reach::Taken
+            let up_to = if to_the_end { Some(at) } else { committed };
+            Reach::Taken { up_to }
         };
         self.settled.settle(position, reach, at, had_events).await
     }
@@ -342,6 +344,12 @@ impl Takeover<'_> {
         turn.publish(records, &Tally::default(), self.active.listener.clock.now())
             .await
     }
+}
+
+/// When the last of the events was committed that can be read.
+fn last_committed(events: &[StreamEvent]) -> Option<Timestamp> {
+    let mut newest_first = events.iter().rev();
+    newest_first.find_map(|event| Some(event.body.as_ref().ok()?.committed))
 }
 
 /// The records that an event names. What is wrong with it, or too much for it, is a gap.

@@ -39,6 +39,7 @@ pub(crate) async fn take(
         opened: active.listener.clock.now(),
         changes: Changes::default(),
         last: None,
+        committed: None,
         heard: None,
         part_begun: Instant::now(),
         all: (0, 0),
@@ -55,6 +56,8 @@ struct Window<'a> {
     changes: Changes,
     /// The last event that was taken.
     last: Option<ReplayId>,
+    /// When the last event was committed that could be read.
+    committed: Option<Timestamp>,
     /// When the server last answered.
     heard: Option<Timestamp>,
     /// When the part that has not been published was begun.
@@ -81,7 +84,7 @@ impl Window<'_> {
         loop {
             let answer = self.answer(&mut *stream, &mut settled, switches).await?;
             let Some(answer) = answer else {
-                self.publish(&mut settled, Reach::Taken, None).await?;
+                self.publish_part(&mut settled).await?;
                 return Ok(Ended::Done);
             };
             let batch = match answer {
@@ -97,18 +100,19 @@ impl Window<'_> {
             let reach = if is_end {
                 Reach::Stream
             } else if is_over {
-                Reach::Window
-            } else if self.changes.records.len() >= MOST_RECORDS {
-                Reach::Taken
+                Reach::Window {
+                    opened: self.opened,
+                }
             } else {
+                if self.changes.records.len() >= MOST_RECORDS {
+                    self.publish_part(&mut settled).await?;
+                }
                 continue;
             };
             let newest = is_end.then_some(batch.latest);
             self.publish(&mut settled, reach, newest).await?;
-            if reach != Reach::Taken {
-                self.report().await;
-                return Ok(Ended::Done);
-            }
+            self.report().await;
+            return Ok(Ended::Done);
         }
     }
 
@@ -138,7 +142,7 @@ impl Window<'_> {
             };
             match next {
                 Next::Take(answer) => return Ok(Some(answer)),
-                Next::PublishPart => self.publish(settled, Reach::Taken, None).await?,
+                Next::PublishPart => self.publish_part(settled).await?,
                 Next::Leave => return Ok(None),
             }
         }
@@ -152,11 +156,20 @@ impl Window<'_> {
 
     async fn add(&mut self, event: StreamEvent) -> Result<(), String> {
         let replay = event.replay.clone();
+        if let Ok(change) = &event.body {
+            self.committed = Some(change.committed);
+        }
         for record in stream::records_of(self.active, event).await? {
             self.changes.add(record.object, record.id, record.cause);
         }
         self.last = Some(replay);
         Ok(())
+    }
+
+    /// Publishes what has been collected of a window that is not over.
+    async fn publish_part(&mut self, settled: &mut Settled<'_>) -> Result<(), String> {
+        let up_to = self.committed;
+        self.publish(settled, Reach::Taken { up_to }, None).await
     }
 
     /// Publishes what has been collected, and stores the position of the last event or, at the end
@@ -185,12 +198,12 @@ impl Window<'_> {
             turn.confirm().await?;
         }
         self.part_begun = Instant::now();
-        let heard = self
+        let answered = self
             .heard
             .unwrap_or_else(|| self.active.listener.clock.now());
         let had_events = self.last.is_some();
         match newest.or(self.last.take()) {
-            Some(position) => settled.settle(position, reach, heard, had_events).await,
+            Some(position) => settled.settle(position, reach, answered, had_events).await,
             None => Ok(()),
         }
     }
@@ -200,7 +213,7 @@ impl Window<'_> {
         settled: &mut Settled<'_>,
         error: SourceError,
     ) -> Result<Ended, String> {
-        self.publish(settled, Reach::Taken, None).await?;
+        self.publish_part(settled).await?;
         Ok(Ended::Source(error, self.heard.is_some()))
     }
 

@@ -116,12 +116,12 @@ impl Loader {
         self
     }
 
-    /// Sends what is in the unit and sorts the answers.
+    /// Sends what is in the unit and sorts the answers. `begun`: see [`Sender`].
     async fn load(
         &self,
         mut unit: Envelope,
         ticket: Ticket,
-        repeat: Repeat,
+        (repeat, begun): (Repeat, bool),
     ) -> Result<Verdict, Outage> {
         // Always in the same order, so that a request sent anew is the one that was sent.
         unit.records
@@ -133,6 +133,7 @@ impl Loader {
             unit: &unit,
             version: ticket.version,
             repeat,
+            begun,
         };
         let (mut left, mut stopped) = send_all(sender, Round::First, mapped, &mut sorted).await;
         if stopped.is_some_and(|stopped| stopped.unanswered) {
@@ -384,7 +385,8 @@ impl Handler for Loader {
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
-            self.load(unit, ticket, repeat).await?
+            let begun = sending == Sending::Again;
+            self.load(unit, ticket, (repeat, begun)).await?
         };
         verdict.unpark = Void {
             records: void,

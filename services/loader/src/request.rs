@@ -71,6 +71,9 @@ pub(crate) struct Sender<'a> {
     pub(crate) unit: &'a Envelope,
     pub(crate) version: Version,
     pub(crate) repeat: Repeat,
+    /// This very copy was about to be sent before: it may have been, in part, when its loader was
+    /// killed.
+    pub(crate) begun: bool,
 }
 
 /// How a request, or the halves of it, went.
@@ -129,7 +132,7 @@ pub(crate) fn chunks(records: Vec<Mapped>) -> Vec<Vec<Mapped>> {
 }
 
 /// Sends a chunk. What is asked for its answer alone is asked for as it was sent: as a whole at
-/// first, then in the parts of each silence.
+/// first, then in the parts of each silence, and of the sending that did not come to its end.
 pub(crate) async fn send(sender: Sender<'_>, round: Round, chunk: Vec<Mapped>) -> Sent {
     let outages = sender.unit.outages;
     let deadline = Instant::now() + SENDING_LIMIT;
@@ -137,7 +140,7 @@ pub(crate) async fn send(sender: Sender<'_>, round: Round, chunk: Vec<Mapped>) -
         return send_in_parts(sender, round, chunk, outages, deadline).await;
     }
     let mut all = send_in_parts(sender, round, chunk, 0, deadline).await;
-    for earlier in SUSPECT_AFTER + 1..outages {
+    for earlier in SUSPECT_AFTER + 1..outages.saturating_add(u32::from(sender.begun)) {
         if all.unsent.is_empty() || all.stopped || all.trouble.is_some() {
             break;
         }
@@ -205,8 +208,12 @@ async fn send_in_parts(
         failures += 1;
         let at_fault = match &error {
             TargetError::TooLarge | TargetError::Unprocessable(_) => true,
+            // A question without an answer says nothing of the records, and mOS knows nothing of
+            // halves that were never sent.
             TargetError::Unreachable(_) => {
-                unit.outages >= SUSPECT_AFTER && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
+                sender.repeat.may_be_new()
+                    && unit.outages >= SUSPECT_AFTER
+                    && (succeeded || failures < FAILURES_WITHOUT_SUCCESS)
             }
             TargetError::Throttled(_) | TargetError::Forbidden(_) => false,
         };

@@ -64,6 +64,8 @@ struct Stuck {
     goes_on: Notify,
     /// A record that the loader fails over.
     poison: Mutex<Option<SalesforceId>>,
+    /// So many questions for an answer have none themselves.
+    questions_lost: AtomicUsize,
 }
 
 #[async_trait]
@@ -89,6 +91,10 @@ impl Target for Stuck {
     }
 
     async fn has_answered(&self, key: &str) -> Result<bool, TargetError> {
+        if let Some(lost) = self.questions_lost.load(Ordering::SeqCst).checked_sub(1) {
+            self.questions_lost.store(lost, Ordering::SeqCst);
+            return Err(TargetError::Unreachable("simulated".to_owned()));
+        }
         self.inner.has_answered(key).await
     }
 
@@ -182,6 +188,7 @@ impl Bench {
                 reached: Notify::new(),
                 goes_on: Notify::new(),
                 poison: Mutex::default(),
+                questions_lost: AtomicUsize::new(0),
             }),
             source: Arc::new(SimSource::new(org, log, chance)),
             queue: embedded.queue(),
@@ -224,6 +231,33 @@ impl Bench {
         runtime::worker::publish(&*self.queue, LOAD, unit)
             .await
             .unwrap();
+    }
+
+    /// Has the unit applied by mOS as a whole and then come to the load stage again, as after so many
+    /// silences.
+    async fn publish_after_silences(&self, unit: Envelope, outages: u32) {
+        self.publish(&unit).await;
+        let loader = self.loader(1);
+        self.target.reached.notified().await;
+        loader.abort();
+        assert!(loader.await.unwrap_err().is_cancelled());
+        let mut taken = self.queue.subscribe(LOAD, 1).await.unwrap();
+        let first = taken.next().await.unwrap();
+        first.delivery.ack().await.unwrap();
+        drop(taken);
+        self.publish(&Envelope {
+            outages,
+            step: 1,
+            ..unit
+        })
+        .await;
+    }
+
+    async fn cancel(&self) {
+        let (jobs, now) = (&self.stores.jobs, self.clock.now());
+        let cancelled = SalesforceStatus::Cancelled;
+        let moved = jobs.transition(&self.job, cancelled, now, None).await;
+        moved.unwrap();
     }
 
     fn loader(&self, at_a_time: u16) -> JoinHandle<()> {
@@ -505,15 +539,50 @@ async fn what_was_begun_when_its_job_was_cancelled_is_counted_as_mos_did_it() {
 async fn what_mos_had_as_a_whole_is_found_after_many_silences() {
     let bench = Bench::new(Killed::AfterMosHasApplied, Mutant::None).await;
     let unit = bench.read("as it was").await;
-    bench.publish(&unit).await;
+    bench.publish_after_silences(unit, 3).await;
+    bench.cancel().await;
     let loader = bench.loader(1);
-    bench.target.reached.notified().await;
+    bench.settled().await;
     loader.abort();
-    assert!(loader.await.unwrap_err().is_cancelled());
-    let mut taken = bench.queue.subscribe(LOAD, 1).await.unwrap();
-    let first = taken.next().await.unwrap();
-    first.delivery.ack().await.unwrap();
-    drop(taken);
+    let (counted, done) = bench.counted_and_done().await;
+    assert_eq!(counted, done);
+    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+}
+
+/// The question for it has no answer at first either. It is asked again as it was: of halves that
+/// were never sent mOS knows nothing.
+#[tokio::test(start_paused = true)]
+async fn what_mos_had_is_asked_for_as_it_was_sent_until_mos_says_it() {
+    for is_cancelled in [true, false] {
+        let bench = Bench::new(Killed::AfterMosHasApplied, Mutant::None).await;
+        let unit = bench.read("as it was").await;
+        bench.publish_after_silences(unit, 3).await;
+        if is_cancelled {
+            bench.cancel().await;
+        } else {
+            // Too old to be sent as it is.
+            tokio::time::sleep(Duration::from_secs(600)).await;
+        }
+        bench.target.questions_lost.store(1, Ordering::SeqCst);
+        let loader = bench.loader(1);
+        tokio::select! {
+            () = bench.settled() => {}
+            () = bench.read_again_what_is_sent_back() => {}
+        }
+        loader.abort();
+        let (counted, done) = bench.counted_and_done().await;
+        assert_eq!(counted, done, "cancelled: {is_cancelled}");
+        assert_eq!(counted, [RECORDS as u64, 0, 0, 0], "{is_cancelled}");
+    }
+}
+
+/// After many silences a unit is sent in parts, and the loader is killed in the third of them. What
+/// mOS has had is found by these parts, also when the rest has grown too old to be sent.
+#[tokio::test(start_paused = true)]
+async fn what_mos_had_in_parts_when_the_loader_was_killed_is_found() {
+    let bench = Bench::new(Killed::AfterMosHasApplied, Mutant::None).await;
+    bench.target.request.store(2, Ordering::SeqCst);
+    let unit = bench.read("as it was").await;
     bench
         .publish(&Envelope {
             outages: 3,
@@ -521,12 +590,16 @@ async fn what_mos_had_as_a_whole_is_found_after_many_silences() {
             ..unit
         })
         .await;
-    let (jobs, now) = (&bench.stores.jobs, bench.clock.now());
-    let cancelled = SalesforceStatus::Cancelled;
-    let moved = jobs.transition(&bench.job, cancelled, now, None).await;
-    moved.unwrap();
     let loader = bench.loader(1);
-    bench.settled().await;
+    bench.target.reached.notified().await;
+    loader.abort();
+    assert!(loader.await.unwrap_err().is_cancelled());
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    let loader = bench.loader(1);
+    tokio::select! {
+        () = bench.settled() => {}
+        () = bench.read_again_what_is_sent_back() => {}
+    }
     loader.abort();
     let (counted, done) = bench.counted_and_done().await;
     assert_eq!(counted, done);

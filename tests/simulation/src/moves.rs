@@ -295,6 +295,10 @@ async fn a_window_ends_although_the_stream_never_falls_silent() {
         assert!(state.heard.since(window) < Duration::from_secs(10));
         window = window.after(Duration::from_secs(300));
         assert_eq!(next_window(&world).await, window);
+        // What was committed since it was opened may be in the next one, whenever it was over.
+        let state = stream(&world).await.unwrap();
+        assert!(state.window_over);
+        assert!(state.heard < state.last_event.unwrap(), "{state:?}");
         // A listener that is started anew keeps to it.
         world.kill(Service::Listener).await;
         world.start(Service::Listener);

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use fake_salesforce::dml::Dml;
+use ports::Clock;
 use serde_json::json;
 
 use crate::chance::Rates;
@@ -65,4 +66,34 @@ async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
         tokio::time::sleep(LOOK_AGAIN).await;
     }
     assert_eq!(last_event().await, Some(heard));
+}
+
+/// A gap in what is still to come begins no later than it: a deal that has closed there would never
+/// be closed in mOS.
+#[tokio::test(start_paused = true)]
+async fn a_stream_that_is_behind_is_heard_up_to_what_was_taken_of_it() {
+    let mut world = World::new(1, Rates::NONE, Mutant::None);
+    let position = &std::sync::Arc::clone(&world.stores.position);
+    let state = async || position.stream(TOPIC).await.unwrap();
+    world.start(Service::Listener);
+    while state().await.is_none_or(|state| !state.at_end) {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    world.kill(Service::Listener).await;
+    for _ in 0..EVENTS {
+        add_account(&world);
+    }
+    let written = world.clock.now();
+    tokio::time::sleep(Duration::from_secs(5 * 3_600)).await;
+    world.start(Service::Listener);
+    while state().await.unwrap().at_end {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    let behind = state().await.unwrap();
+    assert!(behind.heard <= written, "{behind:?}");
+    assert!(behind.last_event.unwrap() > written, "{behind:?}");
+    while !state().await.unwrap().at_end {
+        tokio::time::sleep(LOOK_AGAIN).await;
+    }
+    assert!(state().await.unwrap().heard > written);
 }

@@ -18,7 +18,8 @@ pub struct StreamState {
     /// Whether a window has come to its end here, although events were still coming.
     #[serde(default)]
     pub window_over: bool,
-    /// When the server last answered.
+    /// Up to when everything has been heard: when the server last answered, or earlier where more is
+    /// still to come.
     pub heard: Timestamp,
     /// When the last event arrived.
     pub last_event: Option<Timestamp>,
