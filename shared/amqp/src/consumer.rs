@@ -1,10 +1,11 @@
 //! Taking from a queue, and settling what was taken.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::Timestamp;
-use domain::unit::QueueName;
+use domain::unit::{QueueName, Stage};
 use futures::{FutureExt, StreamExt};
 use lapin::options::{
     BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicNackOptions, BasicQosOptions,
@@ -14,11 +15,16 @@ use lapin::types::FieldTable;
 use lapin::{Acker, Channel, Consumer};
 use ports::Clock;
 use ports::queue::{Delivery, Incoming, LinkLost, Message, Subscription};
+use tokio::time::Instant;
 
 use crate::envelope::{self, Death, Headers};
 use crate::queue::lost;
 use crate::session::{Fault, Refusal, Session, within_deadline};
 use crate::topology::{DEAD, EXCHANGE, LADDER};
+
+/// How long a delivery is kept for a broker that takes no messages: less than the half hour after
+/// which the broker takes it back.
+const HELD_BACK_LIMIT: Duration = Duration::from_secs(600);
 
 /// A consumer on a channel of its own. Dropping it closes the channel, by which the broker takes
 /// back everything unsettled, whether it was shown or not.
@@ -61,7 +67,7 @@ impl AmqpSubscription {
     /// The next message of the queue, whatever its time.
     async fn take(&mut self) -> Result<Held, LinkLost> {
         match self.consumer.next().await {
-            Some(Ok(delivery)) if self.session.holds_back() => {
+            Some(Ok(delivery)) if self.session.holds_back() && passes_on(self.from) => {
                 give_back(&delivery.acker).await?;
                 Err(lost(&Fault::HeldBack))
             }
@@ -146,6 +152,16 @@ impl Subscription for AmqpSubscription {
     }
 }
 
+/// Whether what is taken from there has to be sent on. While the broker takes nothing it would come
+/// back again and again, until it counts as poison. What the last stage takes is acknowledged, and
+/// makes room.
+pub(crate) fn passes_on(from: QueueName) -> bool {
+    match from.stage {
+        Stage::Filter | Stage::Permission => true,
+        Stage::Load => false,
+    }
+}
+
 /// Gives back what nobody has seen. `nack`, because from 4.3 on that does not count as a delivery.
 async fn give_back(acker: &Acker) -> Result<(), LinkLost> {
     let requeue = BasicNackOptions {
@@ -192,15 +208,23 @@ impl Settler {
         message: &Message,
         headers: &Headers,
     ) -> Result<(), LinkLost> {
-        let published = self
-            .session
-            .publish(
-                exchange,
-                self.from.name(),
-                &message.body,
-                envelope::properties(message, headers),
-            )
-            .await;
+        let until = Instant::now() + HELD_BACK_LIMIT;
+        let published = loop {
+            let properties = envelope::properties(message, headers);
+            let published = self
+                .session
+                .publish(exchange, self.from.name(), &message.body, properties)
+                .await;
+            // Given back, it would come again at once, and be as far.
+            match published {
+                Err(Refusal::Lost(Fault::HeldBack)) if Instant::now() < until => {
+                    self.session.until_it_takes(until).await;
+                }
+                Ok(()) | Err(Refusal::Lost(_) | Refusal::Full | Refusal::Unroutable) => {
+                    break published;
+                }
+            }
+        };
         match published {
             Ok(()) => self.ack().await,
             Err(Refusal::Lost(fault)) => Err(lost(&fault)),

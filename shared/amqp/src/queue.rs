@@ -12,7 +12,7 @@ use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queu
 use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout_at};
 
-use crate::consumer::AmqpSubscription;
+use crate::consumer::{AmqpSubscription, passes_on};
 use crate::dead;
 use crate::envelope::{self, Headers};
 use crate::session::{self, ConnectError, Fault, Refusal, Session};
@@ -138,6 +138,7 @@ impl Queue for Amqp {
             .map_err(|refusal| match refusal {
                 Refusal::Unroutable => PublishError::Unroutable(to.name().to_owned()),
                 Refusal::Full => PublishError::Full(to.name().to_owned()),
+                Refusal::Lost(Fault::HeldBack) => PublishError::HeldBack,
                 Refusal::Lost(fault) => PublishError::Lost(lost(&fault)),
             })
     }
@@ -148,8 +149,7 @@ impl Queue for Amqp {
         prefetch: u16,
     ) -> Result<Box<dyn Subscription>, LinkLost> {
         let session = self.session().await?;
-        if session.holds_back() {
-            // What cannot be sent on would come back again and again, until it counts as poison.
+        if session.holds_back() && passes_on(from) {
             return Err(lost(&Fault::HeldBack));
         }
         let clock = Arc::clone(&self.clock);

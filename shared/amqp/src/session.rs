@@ -17,8 +17,9 @@ use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind,
     ExchangeKind,
 };
+use ports::queue::HELD_BACK;
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::topology;
 
@@ -62,7 +63,7 @@ pub(crate) enum Fault {
     Deadline(Duration),
     #[error("{0}")]
     Lapin(#[from] lapin::Error),
-    #[error("it is short of memory or disk and takes no messages until that has passed")]
+    #[error("it {HELD_BACK}")]
     HeldBack,
     #[error("{0}")]
     Said(String),
@@ -305,6 +306,14 @@ impl Session {
     /// publishes, once.
     pub(crate) fn holds_back(&self) -> bool {
         self.publish.status().blocked()
+    }
+
+    /// Waits until the broker takes messages again, at most until then.
+    pub(crate) async fn until_it_takes(&self, until: Instant) {
+        const LOOK_EVERY: Duration = Duration::from_millis(500);
+        while self.holds_back() && Instant::now() < until {
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
     }
 
     /// Ends the session, unless the broker holds publishers back: that link is sound, a new one

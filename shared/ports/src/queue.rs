@@ -39,7 +39,8 @@ pub trait Queue: Send + Sync {
     async fn publish(&self, to: QueueName, message: &Message) -> Result<(), PublishError>;
 
     /// Starts to take from a queue, at most `prefetch` unsettled deliveries at a time.
-    /// Nothing is taken from a broker that says that it takes nothing.
+    /// While the broker takes nothing, only the last stage takes from it, so that queues can empty:
+    /// what other stages take has to be sent on.
     async fn subscribe(
         &self,
         from: QueueName,
@@ -154,6 +155,10 @@ pub enum DeadAction {
 )]
 pub struct LinkLost(pub String);
 
+/// What is wrong with a broker that takes no messages.
+pub const HELD_BACK: &str =
+    "is short of memory or disk and takes no messages until that has passed";
+
 /// Why a message was not published.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PublishError {
@@ -163,6 +168,9 @@ pub enum PublishError {
     /// The queue is at its limit.
     #[error("the queue `{0}` is full; mosync waits until its consumer catches up")]
     Full(String),
+    /// The broker is short of memory or disk; publish it again.
+    #[error("the message broker {HELD_BACK}")]
+    HeldBack,
     /// Nobody knows whether the broker has it; publish it again.
     #[error(transparent)]
     Lost(#[from] LinkLost),

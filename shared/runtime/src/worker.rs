@@ -39,7 +39,7 @@ const LAST_PAUSE: Duration = Duration::from_secs(30);
 const OUTAGE_RETRY: Duration = Duration::from_secs(5);
 /// How many units of the bulk lane run at a time beside live ones.
 const BESIDE_LIVE: u16 = 2;
-/// How long the loop waits for room in a full queue before it hands the unit back.
+/// How long the loop waits for room, in a full queue or in the broker, before it hands the unit back.
 const FULL_LIMIT: Duration = Duration::from_secs(120);
 
 /// Something the whole stage depends on is out of reach; the unit itself is not at fault.
@@ -436,7 +436,7 @@ fn without_values(error: &serde_json::Error) -> String {
     )
 }
 
-/// Publishes a unit, waiting for room where a queue is full.
+/// Publishes a unit, waiting for room where a queue or the broker is full.
 ///
 /// # Errors
 /// In words, when the link is lost, no queue takes it or there is no room for too long.
@@ -455,12 +455,15 @@ pub async fn publish(queue: &dyn Queue, to: QueueName, unit: &Envelope) -> Resul
     loop {
         match queue.publish(to, &message).await {
             Ok(()) => return Ok(()),
-            Err(PublishError::Full(_)) if tokio::time::Instant::now() + pause < deadline => {
+            Err(PublishError::Full(_) | PublishError::HeldBack)
+                if tokio::time::Instant::now() + pause < deadline =>
+            {
                 tokio::time::sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(2));
             }
             Err(
                 error @ (PublishError::Full(_)
+                | PublishError::HeldBack
                 | PublishError::Unroutable(_)
                 | PublishError::Lost(_)),
             ) => return Err(error.to_string()),

@@ -27,6 +27,7 @@ static BROKER: LazyLock<Arc<Mutex<Rabbit>>> =
     LazyLock::new(|| Arc::new(Mutex::new(Rabbit::start_4().unwrap_or_else(Rabbit::start))));
 
 const LIVE: QueueName = QueueName::new(Stage::Load, Lane::Live);
+const PASSED_ON: QueueName = QueueName::new(Stage::Filter, Lane::Live);
 /// For whatever must come at all: a test that waits for ever keeps all others from the broker.
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -295,24 +296,24 @@ async fn a_consumer_comes_back_after_its_link_was_cut() {
     assert_eq!(*two.message, message("two"));
 }
 
-/// What is taken from a broker that takes nothing cannot be sent on. It would come back again and
+/// What is to be passed on and is taken from a broker that takes nothing cannot be sent on. It would come back again and
 /// again, until it counts as poison.
 #[tokio::test]
-async fn nothing_is_taken_while_the_broker_takes_nothing() {
+async fn nothing_to_pass_on_is_taken_while_the_broker_takes_nothing() {
     let harness = Harness::new().await;
     let queue = Arc::new(harness.amqp().await);
-    queue.publish(LIVE, &message("one")).await.unwrap();
-    let mut running = queue.subscribe(LIVE, 1).await.unwrap();
+    queue.publish(PASSED_ON, &message("one")).await.unwrap();
+    let mut running = queue.subscribe(PASSED_ON, 1).await.unwrap();
     let in_hand = soon("the message", running.next()).await.unwrap();
     harness
         .with_broker(|broker| broker.be_short_of_memory(true))
         .await;
     let mut publishing = JoinSet::new();
     let publisher = Arc::clone(&queue);
-    publishing.spawn(async move { publisher.publish(LIVE, &message("two")).await });
+    publishing.spawn(async move { publisher.publish(PASSED_ON, &message("two")).await });
     let LinkLost(refused) = soon("the refusal", async {
         loop {
-            match queue.subscribe(LIVE, 1).await {
+            match queue.subscribe(PASSED_ON, 1).await {
                 Ok(another) => drop(another),
                 Err(lost) => break lost,
             }
@@ -331,7 +332,7 @@ async fn nothing_is_taken_while_the_broker_takes_nothing() {
         .await;
     let mut again = soon("the subscription", async {
         loop {
-            match queue.subscribe(LIVE, 1).await {
+            match queue.subscribe(PASSED_ON, 1).await {
                 Ok(again) => break again,
                 Err(LinkLost(why)) => assert_eq!(why, refused),
             }
@@ -346,6 +347,50 @@ async fn nothing_is_taken_while_the_broker_takes_nothing() {
             incoming.delivery.ack().await.unwrap();
             if is_it {
                 break;
+            }
+        }
+    })
+    .await;
+}
+
+/// Only then can the queues empty, and a unit that is to wait is not given back again and again.
+#[tokio::test]
+async fn the_last_stage_goes_on_while_the_broker_takes_nothing() {
+    let harness = Harness::new().await;
+    let queue = harness.amqp().await;
+    for body in ["done", "to wait"] {
+        queue.publish(LIVE, &message(body)).await.unwrap();
+    }
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(true))
+        .await;
+    let refused = queue.publish(LIVE, &message("more")).await;
+    assert_eq!(refused, Err(PublishError::HeldBack));
+    let mut subscription = queue.subscribe(LIVE, 1).await.unwrap();
+    let done = soon("the first", subscription.next()).await.unwrap();
+    assert_eq!(*done.message, message("done"));
+    done.delivery.ack().await.unwrap();
+    let to_wait = soon("the second", subscription.next()).await.unwrap();
+    assert_eq!(*to_wait.message, message("to wait"));
+    let now = MachineClock.now();
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { to_wait.delivery.retry_at(now, None).await });
+    // It has been refused at least once by the time that another publisher has.
+    let refused = queue.publish(LIVE, &message("more")).await;
+    assert_eq!(refused, Err(PublishError::HeldBack));
+    assert!(waiting.try_join_next().is_none());
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(false))
+        .await;
+    let sent = soon("room", waiting.join_next()).await;
+    assert_eq!(sent.unwrap().unwrap(), Ok(()));
+    soon("the second again", async {
+        loop {
+            let incoming = subscription.next().await.unwrap();
+            let (is_it, attempt) = (*incoming.message == message("to wait"), incoming.attempt);
+            incoming.delivery.ack().await.unwrap();
+            if is_it {
+                break assert_eq!(attempt, 1);
             }
         }
     })

@@ -317,7 +317,7 @@ async fn the_whole_list_is_read_in_pages_and_as_a_file() {
     assert_eq!(door.get(&format!("{PATH}/nobody/export")).await.status, 404);
 }
 
-/// A command that opens the stores itself, as all do with RabbitMQ and Redis.
+/// A command that opens the stores itself, as all do with `RabbitMQ` and Redis.
 #[tokio::test]
 async fn what_a_command_asks_of_salesforce_is_counted_to_the_end_of_its_answer() {
     let (desk, _) = furnished(&[1, 2, 3]).await;
