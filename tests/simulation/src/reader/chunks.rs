@@ -8,7 +8,7 @@ use domain::{ObjectKind, SalesforceId};
 use fake_salesforce::dml::Dml;
 use serde_json::json;
 
-use super::{Bench, DEALS, started};
+use super::bench::{Bench, DEALS, started};
 
 /// Owners beside the one of the bench.
 const OWNERS: usize = 900;
@@ -72,7 +72,7 @@ async fn until_over(bench: &Bench) -> Job {
 }
 
 async fn statements_of(bench: &Bench, job: &Job, object: ObjectKind) -> u64 {
-    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    let plan = bench.plan(job).await;
     let statements = plan.phases.iter().flatten();
     statements
         .filter(|statement| statement.object == object)

@@ -6,7 +6,7 @@ use domain::tally::Count;
 use fake_salesforce::dml::Dml;
 use serde_json::json;
 
-use super::{Bench, DEALS, started};
+use super::bench::{Bench, DEALS, started};
 
 /// More than a unit may weigh, in fewer rows than a unit may have.
 const TEXT: usize = 30_000;

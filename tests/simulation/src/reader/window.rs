@@ -9,7 +9,7 @@ use fake_salesforce::dml::Dml;
 use ports::Clock;
 use serde_json::json;
 
-use super::{Bench, started};
+use super::bench::{Bench, started};
 use crate::moves::until;
 
 /// Of these, a hundred units.
