@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use console::{Author, Caller, OpsError};
 use fake_mos::RecordType;
-use fake_salesforce::dml::Dml;
 use ports::Clock as _;
 use serde_json::{Value, json};
 
 use crate::chance::Rates;
 use crate::mutants::Mutant;
 use crate::rest;
+use crate::salesforce::{deleting, insert, transact, update};
 use crate::world::{POLL, World};
 
 /// What a poll, the queries behind it and the way to mOS may take beyond the time between polls.
@@ -78,33 +78,16 @@ impl Office {
         }
     }
 
-    pub(crate) fn transact(&self, op: Dml) -> Option<String> {
-        let org = &self.world.org;
-        let results = org.transact(org.admin_id(), "test", vec![op]).unwrap();
-        results.into_iter().next().unwrap().id
-    }
-
     pub(crate) fn insert(&self, entity: &str, fields: &Value) -> String {
-        let op = Dml::Insert {
-            entity: entity.to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
-        };
-        self.transact(op).unwrap()
+        insert(&self.world.org, entity, fields)
     }
 
     pub(crate) fn update(&self, entity: &str, id: &str, fields: &Value) {
-        self.transact(Dml::Update {
-            entity: entity.to_owned(),
-            id: id.to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
-        });
+        update(&self.world.org, entity, id, fields);
     }
 
     pub(crate) fn delete(&self, entity: &str, id: &str) {
-        self.transact(Dml::Delete {
-            entity: entity.to_owned(),
-            id: id.to_owned(),
-        });
+        transact(&self.world.org, [deleting(entity, id)]);
     }
 
     pub(crate) fn user(&self, name: &str) -> String {

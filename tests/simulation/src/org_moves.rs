@@ -20,6 +20,7 @@ use crate::moves::{
     add_accounts, figure, frequency, listening, published, rename_all, save, stream, until, world,
 };
 use crate::office::Office;
+use crate::salesforce::update;
 use crate::world::{Service, World};
 
 /// How soon after a worker met it the listener must have looked.
@@ -28,13 +29,8 @@ const SOON: Duration = Duration::from_secs(6 * 60);
 const RESTORED: Duration = Duration::from_secs(25 * 60);
 
 fn zone(world: &World, zone: &str) {
-    let update = fake_salesforce::dml::Dml::Update {
-        entity: "Organization".to_owned(),
-        id: world.org.org_id().to_owned(),
-        fields: crate::moves::fields(&json!({ "TimeZoneSidKey": zone })),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "org", vec![update]).unwrap();
+    let zone = json!({ "TimeZoneSidKey": zone });
+    update(&world.org, "Organization", world.org.org_id(), &zone);
 }
 
 async fn next_window(world: &World) -> Option<String> {

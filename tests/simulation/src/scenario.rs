@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use console::{Author, Caller, OpsError};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use serde_json::{Value, json};
 
@@ -12,6 +11,7 @@ use crate::chance::Rates;
 use crate::judge::{self, Epoch};
 use crate::mutants::Mutant;
 use crate::rest;
+use crate::salesforce::inserting;
 use crate::script::Outcome;
 use crate::steps::People;
 use crate::turn::{CURRENCIES, Document, Turn};
@@ -282,10 +282,8 @@ impl Scenario {
                     "Name": "To come", "StageName": "Prospecting", "OwnerId": user.id(),
                     "CloseDate": date.split('T').next(),
                 });
-                self.people().transact(vec![Dml::Insert {
-                    entity: "Opportunity".to_owned(),
-                    fields: deal.as_object().cloned().unwrap(),
-                }]);
+                self.people()
+                    .transact(vec![inserting("Opportunity", &deal)]);
             }
         }
     }

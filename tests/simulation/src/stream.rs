@@ -2,27 +2,13 @@
 
 use std::time::Duration;
 
-use fake_salesforce::dml::Dml;
-use serde_json::json;
-
 use crate::chance::Rates;
+use crate::moves::add_accounts;
 use crate::mutants::Mutant;
 use crate::world::{Service, TOPIC, World};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(7);
 const EVENTS: usize = 400;
-
-fn add_account(world: &World) {
-    let insert = Dml::Insert {
-        entity: "Account".to_owned(),
-        fields: json!({ "Name": "one of many" })
-            .as_object()
-            .cloned()
-            .unwrap(),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "stream", vec![insert]).unwrap();
-}
 
 /// Answers of the server that bring events say nothing about how many are still to come.
 #[tokio::test(start_paused = true)]
@@ -44,7 +30,7 @@ async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
     world.kill(Service::Listener).await;
     let first = at_end().await;
     for _ in 0..EVENTS {
-        add_account(&world);
+        add_accounts(&world, 1);
     }
     world.start(Service::Listener);
     let end = loop {

@@ -11,7 +11,6 @@ use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId};
 use embedded::{Embedded, Location};
-use fake_salesforce::dml::Dml;
 use fake_salesforce::org::Org;
 use fake_salesforce::pubsub::EventLog;
 use ports::Clock;
@@ -29,6 +28,7 @@ use crate::clock::SimClock;
 use crate::jobs::SimJobs;
 use crate::mutants::Mutant;
 use crate::queue::{SimQueue, Units};
+use crate::salesforce::{insert_all, inserting, transact};
 use crate::source::SimSource;
 use crate::world::TOPIC;
 
@@ -101,54 +101,34 @@ impl Bench {
 
     /// An owner with permission, an account, a contact, deals with a role each on every tenth.
     async fn fill(&self) {
-        let insert = |entity: &str, fields: serde_json::Value| Dml::Insert {
-            entity: entity.to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
+        let org = &self.org;
+        let user =
+            json!({ "Username": "a@example.com", "LastName": "A", "Email": "a@example.com" });
+        let steps = [
+            inserting("User", &user),
+            inserting("Account", &json!({ "Name": "A" })),
+            inserting("Account", &json!({ "Name": "Nobody's" })),
+            inserting("Contact", &json!({ "LastName": "C" })),
+        ];
+        let [owner, account, _, contact] = &transact(org, steps)[..] else {
+            panic!("four records")
         };
-        let add = |ops: Vec<Dml>| {
-            self.org
-                .transact(self.org.admin_id(), "simulation", ops)
-                .unwrap();
-        };
-        add(vec![
-            insert(
-                "User",
-                json!({ "Username": "a@example.com", "LastName": "A", "Email": "a@example.com" }),
-            ),
-            insert("Account", json!({ "Name": "A" })),
-            insert("Account", json!({ "Name": "Nobody's" })),
-            insert("Contact", json!({ "LastName": "C" })),
-        ]);
-        let first = |entity: &str| {
-            let admin = self.org.admin_id();
-            let found = self.org.records(entity);
-            let found = found.iter().find(|record| record.id() != admin);
-            found.unwrap().id().to_owned()
-        };
-        let (owner, account, contact) = (first("User"), first("Account"), first("Contact"));
         for deals in (0..DEALS).collect::<Vec<_>>().chunks(150) {
             let deals = deals.iter().map(|number| {
-                insert(
-                    "Opportunity",
-                    json!({
-                        "Name": format!("deal {number}"),
-                        "StageName": "Prospecting",
-                        "CloseDate": "2026-12-01",
-                        "OwnerId": owner,
-                        "AccountId": account,
-                    }),
-                )
+                json!({
+                    "Name": format!("deal {number}"),
+                    "StageName": "Prospecting",
+                    "CloseDate": "2026-12-01",
+                    "OwnerId": owner,
+                    "AccountId": account,
+                })
             });
-            add(deals.collect());
+            insert_all(org, "Opportunity", deals);
         }
-        let deals = self.org.records("Opportunity");
-        let roles = deals.iter().step_by(10).map(|deal| {
-            insert(
-                "OpportunityContactRole",
-                json!({ "OpportunityId": deal.id(), "ContactId": contact }),
-            )
-        });
-        add(roles.collect());
+        let deals = org.records("Opportunity");
+        let roles = deals.iter().step_by(10);
+        let roles = roles.map(|deal| json!({ "OpportunityId": deal.id(), "ContactId": contact }));
+        insert_all(org, "OpportunityContactRole", roles);
         let grant = Grant {
             permission_set: "mOS_User".to_owned(),
             group: None,
@@ -157,11 +137,7 @@ impl Bench {
         let snapshot = PermissionSnapshot {
             number: 1,
             taken: self.clock.now(),
-            holders: [(
-                SalesforceId::parse(&owner).unwrap(),
-                BTreeSet::from([grant]),
-            )]
-            .into(),
+            holders: [(SalesforceId::parse(owner).unwrap(), BTreeSet::from([grant]))].into(),
             ..PermissionSnapshot::default()
         };
         let permissions = &self.stores.permissions;

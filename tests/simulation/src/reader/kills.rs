@@ -8,12 +8,12 @@ use std::task::Poll;
 use domain::ObjectKind;
 use domain::job::{MosStatus, SalesforceStatus};
 use domain::tally::Count;
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use tokio::task::JoinHandle;
 
 use super::bench::{Bench, DEALS, started};
 use crate::mutants::Mutant;
+use crate::salesforce::{deleting, transact};
 
 /// Lives until it has been polled so often; whether it was killed by that.
 async fn killed_after(polls: u32, life: impl Future<Output = ()>, over: &JoinHandle<()>) -> bool {
@@ -76,16 +76,8 @@ async fn killed_everywhere(bulk_from: u64, mutant: Mutant, stride: u32) -> Vec<S
             return Vec::new();
         }
         // Meanwhile the org goes on: pages are no longer what they were.
-        let deal = bench.org.records("Opportunity")[7].id().to_owned();
-        let delete = Dml::Delete {
-            entity: "Opportunity".to_owned(),
-            id: deal,
-        };
-        let admin = bench.org.admin_id();
-        bench
-            .org
-            .transact(admin, "simulation", vec![delete])
-            .unwrap();
+        let deals = bench.org.records("Opportunity");
+        transact(&bench.org, [deleting("Opportunity", deals[7].id())]);
         let listener = started(bench.listener());
         let job = bench.until_over().await;
         let faults = bench.units.faults();

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use domain::ObjectKind;
 use domain::job::{MosStatus, SalesforceStatus, Way};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 
 use super::bench::{Bench, DEALS, started};
 use super::breaching::Breach;
 use crate::moves::until;
+use crate::salesforce::{deleting, transact};
 
 #[tokio::test(start_paused = true)]
 async fn a_broken_promise_begins_the_phase_again_and_then_fails_the_job() {
@@ -78,13 +78,8 @@ async fn a_query_with_none_of_the_rows_that_were_counted_is_made_once_more() {
         })
         .await;
     for deals in bench.org.records("Opportunity").chunks(150) {
-        let deletes = deals.iter().map(|deal| Dml::Delete {
-            entity: "Opportunity".to_owned(),
-            id: deal.id().to_owned(),
-        });
-        let admin = bench.org.admin_id();
-        let deletes = deletes.collect();
-        bench.org.transact(admin, "simulation", deletes).unwrap();
+        let deletes = deals.iter().map(|deal| deleting("Opportunity", deal.id()));
+        transact(&bench.org, deletes);
     }
     let _counting = bench.counts_all_but(&[]);
     let job = bench.until_over().await;
