@@ -17,6 +17,7 @@ use runtime::figures;
 use serde_json::{Value, json};
 
 use crate::chance::Rates;
+use crate::clock::in_its_own_time;
 use crate::judge::{self, Epoch};
 use crate::mutants::Mutant;
 use crate::rest;
@@ -656,12 +657,7 @@ async fn play(seed: u64) -> Vec<String> {
 #[test]
 fn scripts_in_windows_and_with_pauses_end_as_the_oracle_says() {
     for seed in 0..12 {
-        let faults = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap()
-            .block_on(play(seed));
+        let faults = in_its_own_time(play(seed));
         assert_eq!(faults, [""; 0], "seed {seed}");
     }
 }

@@ -4,6 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use console::{Author, Caller, OpsError};
+use domain::ObjectKind;
+use domain::tally::Count;
 use fake_mos::RecordType;
 use ports::Clock as _;
 use serde_json::{Value, json};
@@ -38,6 +40,18 @@ impl Office {
         office.world.start_all();
         office.rest().await;
         office
+    }
+
+    /// Everything runs, and somebody holds permission, whom `furnish` is told.
+    pub(crate) async fn with_owner(furnish: impl FnOnce(&mut Self, &str)) -> (Self, String) {
+        let mut owner = String::new();
+        let office = Self::open(|office| {
+            owner = office.user("Ada");
+            office.grant(&owner);
+            furnish(office, &owner);
+        })
+        .await;
+        (office, owner)
     }
 
     /// Nothing runs yet.
@@ -123,6 +137,12 @@ impl Office {
 
     pub(crate) fn has(&self, kind: RecordType, id: &str) -> bool {
         self.in_mos(kind, id, "name").is_some()
+    }
+
+    /// Of how many records of an object this became, in all jobs.
+    pub(crate) async fn counted(&self, object: ObjectKind, count: Count) -> u64 {
+        let jobs = self.world.stores.jobs.list(100).await.unwrap();
+        jobs.iter().map(|job| job.tally.get(object, count)).sum()
     }
 
     /// Waits until it is so; says whether it was within that time.

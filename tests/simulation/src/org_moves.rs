@@ -129,12 +129,7 @@ fn next_step(office: &Office, deal: &str) -> Option<Value> {
 
 /// An office with a deal in mOS.
 async fn with_a_deal(more: &Value) -> (Office, String) {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
-    })
-    .await;
+    let (office, owner) = Office::with_owner(|_, _| {}).await;
     let deal = office.deal(&owner, more);
     office.rest().await;
     (office, deal)
@@ -191,10 +186,7 @@ async fn a_field_that_was_lost_for_a_moment_is_read_again() {
 /// Without it nobody can judge a deal: nothing is sent by half a filter, and nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn a_filtered_field_that_is_lost_holds_up_deals_until_it_is_back() {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
+    let (office, owner) = Office::with_owner(|office, _| {
         let field =
             json!({ "entity": "Opportunity", "name": "Tier__c", "type": "string", "length": 20 });
         let field = serde_json::from_value(field).unwrap();
@@ -261,13 +253,8 @@ async fn a_filter_without_the_lost_field_goes_on() {
 /// that very month.
 #[tokio::test(start_paused = true)]
 async fn another_fiscal_year_moves_what_the_filter_means_by_it() {
-    let mut owner = String::new();
-    let mut office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
-        fiscal_years_begin_in(office, 1);
-    })
-    .await;
+    let (mut office, owner) =
+        Office::with_owner(|office, _| fiscal_years_begin_in(office, 1)).await;
     let year =
         json!({ "field": "CloseDate", "operator": "equals", "values": ["THIS_FISCAL_YEAR"] });
     office

@@ -8,6 +8,7 @@ use ports::Clock;
 use serde_json::{Value, json};
 
 use crate::chance::Rates;
+use crate::clock::in_its_own_time;
 use crate::judge::{self, Epoch};
 use crate::mutants::Mutant;
 use crate::rest;
@@ -26,15 +27,6 @@ pub(crate) fn play(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> O
 /// scope.
 pub(crate) fn play_over_midnight(seed: u64, mutant: Mutant) -> Outcome {
     in_its_own_time(run_over_midnight(seed, mutant))
-}
-
-fn in_its_own_time<T>(played: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(played)
 }
 
 async fn run_over_midnight(seed: u64, mutant: Mutant) -> Outcome {

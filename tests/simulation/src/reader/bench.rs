@@ -6,7 +6,6 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use domain::job::{Job, JobKind, MosStatus, Plan};
-use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId};
@@ -27,6 +26,7 @@ use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
 use crate::mutants::Mutant;
+use crate::permissions::held_by;
 use crate::queue::{SimQueue, Units};
 use crate::salesforce::{insert_all, inserting, transact};
 use crate::source::SimSource;
@@ -129,17 +129,8 @@ impl Bench {
         let roles = deals.iter().step_by(10);
         let roles = roles.map(|deal| json!({ "OpportunityId": deal.id(), "ContactId": contact }));
         insert_all(org, "OpportunityContactRole", roles);
-        let grant = Grant {
-            permission_set: "mOS_User".to_owned(),
-            group: None,
-            expires: None,
-        };
-        let snapshot = PermissionSnapshot {
-            number: 1,
-            taken: self.clock.now(),
-            holders: [(SalesforceId::parse(owner).unwrap(), BTreeSet::from([grant]))].into(),
-            ..PermissionSnapshot::default()
-        };
+        let owner = SalesforceId::parse(owner).unwrap();
+        let snapshot = held_by(owner, self.clock.now());
         let permissions = &self.stores.permissions;
         permissions.store(&snapshot, None).await.unwrap();
     }
