@@ -147,6 +147,13 @@ pub(crate) fn between(text: &str, before: &str, after: &str) -> String {
     found.to_owned()
 }
 
+/// Where the page of a list leads on to, while there is more.
+pub(crate) fn next_page(page: &str) -> Option<String> {
+    let (before, _) = page.split_once("\" rel=\"next\"")?;
+    let (_, path) = before.rsplit_once("href=\"").unwrap();
+    Some(path.replace("&amp;", "&"))
+}
+
 /// As browsers encode a form.
 fn encoded(value: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
