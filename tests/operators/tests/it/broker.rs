@@ -63,7 +63,7 @@ async fn pages_are_shown_and_orders_done_without_a_broker() {
 
     permit(&desk, &[]).await;
     let visitor = Visitor::administrator(&desk).await;
-    let mut form = visitor.get("/settings").await.form("/settings");
+    let mut form = visitor.form("/settings").await;
     crate::visitor::write(&mut form, "disabled", "on");
     let look = visitor.send("/settings", &form).await;
     let saved = look.form("/settings/save");

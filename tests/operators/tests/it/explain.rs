@@ -14,14 +14,13 @@ use domain::permission::{Grant, NearMiss, Obstacle, PermissionSnapshot};
 use domain::settings::Settings;
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use fake_mos::Mos;
-use fake_salesforce::dml::Dml;
 use ports::source::ReplayId;
-use ports::stores::{LogEntry, LogLevel, PollState, Report, StreamState, WorkerState};
+use ports::stores::{PollState, StreamState, WorkerState};
 use ports::target::{Held, Listed, Outcome, Target, TargetError, Upsert};
 use serde_json::{Value, json};
 
 use crate::desk::{Desk, TOPIC};
-use crate::salesforce::{insert, update};
+use crate::salesforce::{delete, id, insert, update, user};
 
 /// mOS as the port, to be read.
 struct DeskMos(Option<Arc<Mos>>);
@@ -64,10 +63,6 @@ struct Case {
     snapshot: PermissionSnapshot,
 }
 
-fn id(text: &str) -> SalesforceId {
-    SalesforceId::parse(text).unwrap()
-}
-
 fn grant(expires: Option<Timestamp>) -> Grant {
     Grant {
         permission_set: "mOS_User".to_owned(),
@@ -83,7 +78,7 @@ impl Case {
         let clock = desk.clock();
         let mos = Mos::new(Arc::new(move || clock.now().as_micros()), "key");
         let ops = operations(&desk, DeskMos(Some(Arc::clone(&mos))));
-        let owner = user(&desk, "Ada");
+        let owner = user(&desk.salesforce, "Ada");
         let account = insert(&desk.salesforce, "Account", &json!({"Name": "Acme"}));
         let mut case = Self {
             desk,
@@ -121,13 +116,8 @@ impl Case {
     }
 
     async fn save(&self, change: impl FnOnce(&mut Settings)) {
-        let settings = &self.desk.stores.settings;
-        let current = settings.current().await.unwrap();
-        let mut next = current.settings.clone();
-        change(&mut next);
         let types = FieldTypes::from([("Amount".to_owned(), FieldType::Currency)]);
-        let next = current.next(next, types, current.org.clone(), "Ada", self.desk.now());
-        settings.save(&next, None).await.unwrap();
+        self.desk.save_as("Ada", types, change).await;
     }
 
     /// The stream was taken to its end at that time.
@@ -191,22 +181,8 @@ fn operations(desk: &Desk, mos: DeskMos) -> Operations {
     .asking(Arc::new(mos))
 }
 
-fn user(desk: &Desk, name: &str) -> String {
-    let username = format!("{name}@example.com");
-    let fields = json!({"LastName": name, "Username": username, "Email": username});
-    insert(&desk.salesforce, "User", &fields)
-}
-
-fn delete(desk: &Desk, entity: &str, id: &str) {
-    let op = Dml::Delete {
-        entity: entity.to_owned(),
-        id: id.to_owned(),
-    };
-    let org = &desk.salesforce;
-    org.transact(org.admin_id(), "test", vec![op]).unwrap();
-}
-
-fn large_ones() -> Filter {
+/// Deals over 100 alone.
+pub(crate) fn large_ones() -> Filter {
     Filter {
         conditions: vec![Condition {
             field: "Amount".to_owned(),
@@ -301,7 +277,7 @@ async fn an_owner_who_does_not_count_is_told_with_every_reason() {
     let mut case = Case::open().await;
     let end = case.desk.now().after(Duration::from_secs(60));
     let names = ["none", "expiring", "inactive", "revoked", "both"];
-    let owners = names.map(|name| user(&case.desk, name));
+    let owners = names.map(|name| user(&case.desk.salesforce, name));
     let deals = owners
         .clone()
         .map(|owner| case.deal(&json!({"OwnerId": owner})));
@@ -370,7 +346,7 @@ async fn what_hangs_on_deals_is_told_through_which() {
     let case = Case::open().await;
     case.save(|settings| settings.filter = large_ones()).await;
     let org = &case.desk.salesforce;
-    let other = user(&case.desk, "Bea");
+    let other = user(org, "Bea");
     let contact = insert(org, "Contact", &json!({"LastName": "Cid"}));
     for (object, id) in [
         ("account", &case.account),
@@ -439,7 +415,7 @@ async fn what_is_gone_hidden_or_was_never_there_is_told_apart() {
     let (deleted, hidden) = (case.deal(&json!({})), case.deal(&json!({})));
     case.bring(ObjectKind::User, &case.owner).await;
     case.bring(ObjectKind::Opportunity, &deleted).await;
-    delete(&case.desk, "Opportunity", &deleted);
+    delete(&case.desk.salesforce, "Opportunity", &deleted);
     case.desk.salesforce.hide_record(&hidden, true).unwrap();
     let view = case.told(&deleted).await;
     assert_eq!(
@@ -513,7 +489,7 @@ async fn what_is_no_id_is_refused_and_an_id_of_another_object_is_told() {
 async fn what_holds_everything_up_is_told_of_what_is_in_scope() {
     let case = Case::open().await;
     let deal = case.deal(&json!({}));
-    let small = case.deal(&json!({"OwnerId": user(&case.desk, "Bea")}));
+    let small = case.deal(&json!({"OwnerId": user(&case.desk.salesforce, "Bea")}));
     case.heard(case.desk.now().before(Duration::from_secs(60)))
         .await;
     case.save(|settings| settings.frequency = "every_15_min".parse().unwrap())
@@ -608,18 +584,15 @@ async fn the_next_daily_window_is_told_by_the_orgs_clock() {
     );
     // Whoever takes the windows knows best: it may not have heard of the new zone yet.
     let said = case.desk.now().after(Duration::from_secs(90));
-    let report = |said: Timestamp| Report {
-        at: case.desk.now(),
-        state: WorkerState::Running,
-        figures: [("next_window".to_owned(), said.as_micros())].into(),
-        out_of_reach: std::collections::BTreeSet::new(),
+    let says = async |next: Timestamp| {
+        let figures = [("next_window", next.as_micros())];
+        let running = WorkerState::Running;
+        case.desk.report("listener", running, &figures).await;
     };
-    let reports = &case.desk.stores.reports;
-    reports.report("listener", &report(said)).await.unwrap();
+    says(said).await;
     assert_eq!(case.told(&deal).await.next_window, Some(said));
     // What it said last before it fell silent is over.
-    let over = case.desk.now();
-    reports.report("listener", &report(over)).await.unwrap();
+    says(case.desk.now()).await;
     assert_eq!(next().await, "2026-09-21T20:00:00Z");
 }
 
@@ -677,18 +650,8 @@ async fn a_parked_record_is_told_with_mos_s_answer_and_who_dismissed_it() {
 async fn silence_of_mos_is_told_and_does_not_stop_the_rest() {
     let case = Case::open().await;
     let deal = case.deal(&json!({}));
-    let report = Report {
-        at: case.desk.now(),
-        state: WorkerState::Paused("mOS does not answer".to_owned()),
-        figures: std::collections::BTreeMap::new(),
-        out_of_reach: std::collections::BTreeSet::new(),
-    };
-    case.desk
-        .stores
-        .reports
-        .report("loader", &report)
-        .await
-        .unwrap();
+    let paused = WorkerState::Paused("mOS does not answer".to_owned());
+    case.desk.report("loader", paused, &[]).await;
     let ops = operations(&case.desk, DeskMos(None));
     let view = ops.explain(&deal).await.unwrap();
     assert_eq!(
@@ -850,11 +813,8 @@ async fn what_was_last_seen_and_which_job_it_was_is_told() {
     };
     stores.position.store_stream(TOPIC, &heard).await.unwrap();
     let early = case.desk.job(JobKind::SyncAll, "early").await;
-    let (to, now) = (SalesforceStatus::Failed, case.desk.now());
-    let failed = stores
-        .jobs
-        .transition(&early.id, to, now, Some("no access"));
-    failed.await.unwrap();
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    case.desk.transition(&early.id, failed, why).await;
     case.desk.pass(10);
     let meanwhile = case.desk.job(JobKind::Backfill, "meanwhile").await;
     case.desk.pass(10);
@@ -888,15 +848,12 @@ async fn the_last_job_that_named_it_is_told() {
     let (deal, other) = (case.deal(&json!({})), case.deal(&json!({})));
     let desk = &case.desk;
     let line = async |record: &str, job: Option<&Job>| {
-        let entry = LogEntry {
-            at: desk.now(),
-            level: LogLevel::Info,
-            topic: "parked".to_owned(),
-            job: job.map(|job| job.id.clone()),
-            record: Some((ObjectKind::Opportunity, id(record))),
-            message: "about a record".to_owned(),
-        };
-        desk.stores.log.append(&entry).await.unwrap();
+        desk.write("about a record", |line| {
+            line.topic = "parked".to_owned();
+            line.job = job.map(|job| job.id.clone());
+            line.record = Some((ObjectKind::Opportunity, id(record)));
+        })
+        .await;
         desk.pass(10);
     };
     let last = async || case.told(&deal).await.last_job;

@@ -11,7 +11,7 @@ use domain::job::{Extracted, Job, JobId, JobKind, SalesforceStatus};
 use domain::parked::Dismissal;
 use domain::tally::{Count, Tally};
 use domain::{ObjectKind, Timestamp};
-use ports::stores::{Gap, GapCause, LogEntry, LogLevel, Report, WorkerState};
+use ports::stores::{GapCause, LogLevel, WorkerState};
 
 use crate::desk::{Desk, record};
 use crate::web::{Browser, INSTANCE, OPERATOR, VIEWER, between};
@@ -22,9 +22,8 @@ const EVIL: &str = "<script>alert('x')</script>\"><img src=x onerror=alert(1)>";
 async fn half_done(desk: &Desk) -> Job {
     let job = desk.job(JobKind::SyncAll, "half").await;
     let jobs = &desk.stores.jobs;
-    jobs.transition(&job.id, SalesforceStatus::Extracting, desk.now(), None)
-        .await
-        .unwrap();
+    desk.transition(&job.id, SalesforceStatus::Extracting, None)
+        .await;
     let mut progress = job.progress.clone();
     (progress.announced, progress.next_index) = (2, 2);
     progress.objects.insert(
@@ -85,25 +84,14 @@ async fn every_page_stands_empty_and_full_and_escapes_what_comes_from_outside() 
     })
     .await;
     desk.die(EVIL, b"no unit at all".to_vec()).await;
-    let line = LogEntry {
-        at: desk.now(),
-        level: LogLevel::Error,
-        topic: EVIL.to_owned(),
-        job: Some(JobId::of(EVIL)),
-        record: Some((ObjectKind::Contact, parked.id)),
-        message: EVIL.to_owned(),
-    };
-    desk.stores.log.append(&line).await.unwrap();
-    let gap = Gap {
-        id: "a".to_owned(),
-        cause: GapCause::Overflow,
-        since: desk.now(),
-        opened: desk.now(),
-        evidence: EVIL.to_owned(),
-        job: job.id.clone(),
-        closed: None,
-    };
-    desk.stores.position.open_gap(&gap, &job).await.unwrap();
+    desk.write(EVIL, |line| {
+        line.level = LogLevel::Error;
+        line.topic = EVIL.to_owned();
+        line.job = Some(JobId::of(EVIL));
+        line.record = Some((ObjectKind::Contact, parked.id));
+    })
+    .await;
+    desk.gap("a", GapCause::Overflow, EVIL, &job).await;
     let dead = browser.page("/parked/dead").await;
     let message = between(
         &dead,
@@ -247,33 +235,11 @@ async fn every_moment_in_a_sentence_is_shown_in_the_zone_of_whoever_looks() {
     let job = half_done(&desk).await;
     let at = desk.now();
     let paused = WorkerState::Paused(format!("mOS answers again at {at}"));
-    let report = Report {
-        at,
-        state: paused,
-        figures: std::collections::BTreeMap::new(),
-        out_of_reach: std::collections::BTreeSet::new(),
-    };
-    let reports = &desk.stores.reports;
-    reports.report("loader", &report).await.unwrap();
-    let gap = Gap {
-        id: "a".to_owned(),
-        cause: GapCause::Overflow,
-        since: at,
-        opened: at,
-        evidence: format!("nothing was heard from {at} on"),
-        job: job.id.clone(),
-        closed: None,
-    };
-    desk.stores.position.open_gap(&gap, &job).await.unwrap();
-    let line = LogEntry {
-        at,
-        level: LogLevel::Info,
-        topic: "job".to_owned(),
-        job: None,
-        record: None,
-        message: format!("the window of {at}, the next one (at {at})"),
-    };
-    desk.stores.log.append(&line).await.unwrap();
+    desk.report("loader", paused, &[]).await;
+    let evidence = format!("nothing was heard from {at} on");
+    desk.gap("a", GapCause::Overflow, &evidence, &job).await;
+    let line = format!("the window of {at}, the next one (at {at})");
+    desk.write(&line, |_| {}).await;
     let browser = Browser::of(&desk, OPERATOR).await;
     for path in ["/sync-status", "/logs", "/jobs", "/settings/sync-all"] {
         let page = browser.page(path).await;

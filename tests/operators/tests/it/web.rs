@@ -19,8 +19,8 @@ pub(crate) const VIEWER: &str = "vera@example.com";
 /// Where the org's own pages are.
 pub(crate) const INSTANCE: &str = "https://org.example.com";
 
-/// Whoever is here has signed in already.
-struct Closed;
+/// Whoever is here has signed in already: sessions are begun in the store.
+pub(crate) struct Closed;
 
 #[async_trait]
 impl SignIn for Closed {
@@ -155,7 +155,7 @@ pub(crate) fn next_page(page: &str) -> Option<String> {
 }
 
 /// As browsers encode a form.
-fn encoded(value: &str) -> String {
+pub(crate) fn encoded(value: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     value
         .bytes()

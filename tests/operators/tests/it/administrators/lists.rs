@@ -157,7 +157,7 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
 
     // What a save would do, from the page that tells it.
     desk.save(|settings| *settings = Settings::default()).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     row(&mut form, 1, "Amount", "greater_than", "15000");
     let look = visitor.send(SETTINGS, &form).await;
     let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");

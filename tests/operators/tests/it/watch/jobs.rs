@@ -86,11 +86,8 @@ async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
     let desk = Desk::open();
     let retry = desk.job(JobKind::Retry, "retry").await;
     let jobs = &desk.stores.jobs;
-    let moved = async |status| {
-        let moved = jobs.transition(&retry.id, status, desk.now(), None).await;
-        moved.unwrap();
-    };
-    moved(SalesforceStatus::Extracting).await;
+    desk.transition(&retry.id, SalesforceStatus::Extracting, None)
+        .await;
     let mut progress = retry.progress.clone();
     // The filter reads them, so the reader never writes down when that was done.
     let named = Extracted {
@@ -105,7 +102,8 @@ async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
     let path = format!("/jobs/{}", retry.id);
     let page = browser.page(&path).await;
     assert!(page.contains("Reading since <time"), "{page}");
-    moved(SalesforceStatus::Sealed).await;
+    desk.transition(&retry.id, SalesforceStatus::Sealed, None)
+        .await;
     let page = browser.page(&path).await;
     assert!(page.contains("Reading began <time"), "{page}");
     assert!(!page.contains("Reading since"), "{page}");
@@ -142,10 +140,8 @@ async fn a_job_says_how_many_of_its_parked_records_still_are_and_leads_to_those(
         "{page}"
     );
 
-    let jobs = &desk.stores.jobs;
     let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
-    let moved = jobs.transition(&job.id, failed, desk.now(), why).await;
-    moved.unwrap();
+    desk.transition(&job.id, failed, why).await;
     let page = browser.page(&path).await;
     let logged = format!("<a href=\"/logs?job={}&amp;level=warning\">", job.id);
     let told = "3 records were parked: 1 still is under this job, 1 is dismissed. 1 no longer is: ";
@@ -179,10 +175,8 @@ async fn jobs_are_filtered_paged_and_exported_and_so_are_the_others() {
         desk.pass(1);
         let job = desk.job(JobKind::Retry, &number.to_string()).await;
         if number % 100 == 0 {
-            let jobs = &desk.stores.jobs;
-            jobs.transition(&job.id, SalesforceStatus::Failed, desk.now(), Some("=why"))
-                .await
-                .unwrap();
+            let (failed, why) = (SalesforceStatus::Failed, Some("=why"));
+            desk.transition(&job.id, failed, why).await;
         }
     }
     let browser = Browser::of(&desk, VIEWER).await;

@@ -1,7 +1,7 @@
 //! The page of the integration log.
 
 use domain::{ObjectKind, Timestamp};
-use ports::stores::{LogEntry, LogLevel};
+use ports::stores::LogLevel;
 use serde_json::Value;
 
 use crate::desk::{Desk, NOW, record};
@@ -13,19 +13,14 @@ async fn the_log_is_searched_paged_and_exported() {
     let contact = record(ObjectKind::Contact, 7);
     for number in 0..250_u32 {
         let is_contact = number % 50 == 0;
-        let line = LogEntry {
-            at: desk.now(),
-            level: if is_contact {
-                LogLevel::Error
-            } else {
-                LogLevel::Info
-            },
-            topic: if is_contact { "mos" } else { "job" }.to_owned(),
-            job: None,
-            record: is_contact.then_some((ObjectKind::Contact, contact)),
-            message: format!("=line {number}"),
-        };
-        desk.stores.log.append(&line).await.unwrap();
+        desk.write(&format!("=line {number}"), |line| {
+            if is_contact {
+                line.level = LogLevel::Error;
+                line.topic = "mos".to_owned();
+                line.record = Some((ObjectKind::Contact, contact));
+            }
+        })
+        .await;
         desk.pass(1);
     }
     let browser = Browser::of(&desk, VIEWER).await;

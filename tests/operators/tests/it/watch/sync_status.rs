@@ -1,14 +1,12 @@
 //! The page Sync Status: its numbers are those of the API.
 
-use std::collections::BTreeSet;
-
 use domain::ObjectKind;
 use domain::failure::FailureKind;
-use domain::job::{Job, JobId, JobKind, SalesforceStatus};
-use domain::tally::{Count, Tally};
+use domain::job::{Job, JobKind, SalesforceStatus};
+use domain::tally::Count;
 use domain::unit::{Lane, QueueName, Stage};
 use ports::queue::Message;
-use ports::stores::{OLDEST, Report, UNSETTLED, WorkerState};
+use ports::stores::{OLDEST, UNSETTLED, WorkerState};
 use runtime::figures;
 use serde_json::Value;
 
@@ -39,34 +37,13 @@ async fn sync_status_shows_the_numbers_of_the_api() {
         (figures::API_USED, 7_123),
         (figures::API_OURS, 2_001),
     ];
-    let report = Report {
-        at: desk.now(),
-        state: WorkerState::Running,
-        figures: told.map(|(name, value)| (name.to_owned(), value)).into(),
-        out_of_reach: BTreeSet::new(),
-    };
-    desk.stores
-        .reports
-        .report("listener", &report)
-        .await
-        .unwrap();
-    let live = JobId::live(desk.now());
-    let index = desk
-        .stores
-        .jobs
-        .open_live_unit(&live, desk.now())
-        .await
-        .unwrap();
-    let mut tally = Tally::default();
-    tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
-    tally.add_many(ObjectKind::Contact, Count::Updated, 321);
-    tally.add_many(ObjectKind::Contact, Count::Skipped, 4_000);
-    desk.pass(10);
-    desk.stores
-        .jobs
-        .count(&live, index, None, &tally, desk.now())
-        .await
-        .unwrap();
+    desk.report("listener", WorkerState::Running, &told).await;
+    let became = [
+        (Count::Read, 4_321),
+        (Count::Updated, 321),
+        (Count::Skipped, 4_000),
+    ];
+    desk.live(ObjectKind::Contact, 10, &became).await;
 
     let browser = Browser::of(&desk, VIEWER).await;
     let page = browser.page("/sync-status").await;
@@ -141,15 +118,8 @@ async fn sync_status_shows_the_numbers_of_the_api() {
 #[tokio::test]
 async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
     let desk = Desk::open();
-    let live = JobId::live(desk.now());
-    let jobs = &desk.stores.jobs;
-    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
-    let mut tally = Tally::default();
-    tally.add_many(ObjectKind::Contact, Count::Read, 4_321);
-    tally.add_many(ObjectKind::Contact, Count::Updated, 4_321);
-    jobs.count(&live, index, None, &tally, desk.now())
-        .await
-        .unwrap();
+    let became = [(Count::Read, 4_321), (Count::Updated, 4_321)];
+    desk.live(ObjectKind::Contact, 0, &became).await;
     let browser = Browser::of(&desk, OPERATOR).await;
     let page = browser.page("/sync-status").await;
     for part in [
@@ -180,32 +150,18 @@ async fn what_changes_by_itself_is_read_aloud_and_the_chart_has_its_numbers() {
 async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() {
     let desk = Desk::open();
     let failed = desk.job(JobKind::Backfill, "failed").await;
-    let jobs = &desk.stores.jobs;
-    jobs.transition(
-        &failed.id,
-        SalesforceStatus::Failed,
-        desk.now(),
-        Some("no <b>rows</b>"),
-    )
-    .await
-    .unwrap();
+    let why = Some("no <b>rows</b>");
+    desk.transition(&failed.id, SalesforceStatus::Failed, why)
+        .await;
     desk.park(1, |_| {}).await;
-    let live = JobId::live(desk.now());
-    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
-    let mut tally = Tally::default();
-    tally.add_many(ObjectKind::Contact, Count::Read, 50);
-    tally.add_many(ObjectKind::Contact, Count::Updated, 50);
-    desk.pass(10);
-    jobs.count(&live, index, None, &tally, desk.now())
-        .await
-        .unwrap();
+    let became = [(Count::Read, 50), (Count::Updated, 50)];
+    desk.live(ObjectKind::Contact, 10, &became).await;
     let running = desk.job(JobKind::Backfill, "running").await;
     for number in 0..25 {
         desk.pass(1);
         let retry = desk.job(JobKind::Retry, &format!("retry {number}")).await;
-        jobs.transition(&retry.id, SalesforceStatus::Cancelled, desk.now(), None)
-            .await
-            .unwrap();
+        desk.transition(&retry.id, SalesforceStatus::Cancelled, None)
+            .await;
     }
     let browser = Browser::of(&desk, VIEWER).await;
     let page = browser.page("/sync-status").await;
@@ -233,9 +189,8 @@ async fn what_is_wrong_stays_named_beside_parked_records_and_behind_many_jobs() 
 async fn the_latest_job_is_the_one_that_ended_last_behind_however_many_newer_ones() {
     let desk = Desk::open();
     let end = async |job: &Job| {
-        let to = SalesforceStatus::Cancelled;
-        let moved = desk.stores.jobs.transition(&job.id, to, desk.now(), None);
-        moved.await.unwrap();
+        desk.transition(&job.id, SalesforceStatus::Cancelled, None)
+            .await;
         desk.pass(1);
     };
     let long = desk.job(JobKind::Backfill, "long").await;
@@ -265,29 +220,14 @@ async fn lag_and_queues_are_those_of_the_api() {
     assert_eq!(lag().await, "none");
     let began = desk.now();
     desk.pass(75);
-    let report = Report {
-        at: desk.now(),
-        state: WorkerState::Running,
-        figures: [
-            (OLDEST.to_owned(), began.as_micros()),
-            (UNSETTLED.to_owned(), 2),
-        ]
-        .into(),
-        out_of_reach: BTreeSet::new(),
+    let tells = async |worker: &str, figures: &[(&str, i64)]| {
+        desk.report(worker, WorkerState::Running, figures).await;
     };
-    let reports = &desk.stores.reports;
-    reports.report("loader", &report).await.unwrap();
+    tells("loader", &[(OLDEST, began.as_micros()), (UNSETTLED, 2)]).await;
     assert_eq!(lag().await, "1 min 15 s");
     // The oldest of all stages.
-    let younger = Report {
-        figures: [
-            (OLDEST.to_owned(), desk.now().as_micros()),
-            (UNSETTLED.to_owned(), 1),
-        ]
-        .into(),
-        ..report.clone()
-    };
-    reports.report("permission", &younger).await.unwrap();
+    let younger = desk.now().as_micros();
+    tells("permission", &[(OLDEST, younger), (UNSETTLED, 1)]).await;
     assert_eq!(lag().await, "1 min 15 s");
     for (number, stage) in [(1, Stage::Load), (2, Stage::Filter), (3, Stage::Load)] {
         let message = Message {
@@ -306,12 +246,8 @@ async fn lag_and_queues_are_those_of_the_api() {
     assert_eq!(api["stages"][2]["oldest_age_s"], 75);
     // Nobody has looked at what is before the filter; and then nobody at anything.
     assert_eq!(lag().await, "1 min 15 s or more");
-    let anew = Report {
-        figures: [].into(),
-        ..report
-    };
-    reports.report("loader", &anew).await.unwrap();
-    reports.report("permission", &anew).await.unwrap();
+    tells("loader", &[]).await;
+    tells("permission", &[]).await;
     assert_eq!(lag().await, "not known");
     let page = browser.page("/sync-status").await;
     let untold = "data-column=\"Oldest\">not known";
