@@ -214,7 +214,7 @@ async fn everything_that_is_to_be_told_is() {
         .store_stream(TOPIC, &stream)
         .await
         .unwrap();
-    crate::document::store_permissions(desk).await;
+    crate::furnished::store_permissions(desk).await;
     let until = now.as_micros();
     for _ in 0..40 {
         desk.pass(10);
