@@ -1,35 +1,10 @@
 //! What is written in the simulated org.
 
-use fake_salesforce::commit::Row;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::org::Org;
 use serde_json::Value;
 
-fn fields(value: &Value) -> Row {
-    value.as_object().cloned().unwrap()
-}
-
-pub(crate) fn inserting(entity: &str, value: &Value) -> Dml {
-    Dml::Insert {
-        entity: entity.to_owned(),
-        fields: fields(value),
-    }
-}
-
-pub(crate) fn updating(entity: &str, id: &str, value: &Value) -> Dml {
-    Dml::Update {
-        entity: entity.to_owned(),
-        id: id.to_owned(),
-        fields: fields(value),
-    }
-}
-
-pub(crate) fn deleting(entity: &str, id: &str) -> Dml {
-    Dml::Delete {
-        entity: entity.to_owned(),
-        id: id.to_owned(),
-    }
-}
+pub(crate) use crate::steps::{deleting, inserting, updating};
 
 /// The administrator writes this in one transaction; answers the records' ids.
 pub(crate) fn transact(org: &Org, steps: impl IntoIterator<Item = Dml>) -> Vec<String> {

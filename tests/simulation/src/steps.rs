@@ -1,13 +1,13 @@
 //! What people do in the org: the beginning, and one random step after the other.
 
+use fake_salesforce::commit::Row;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::org::Org;
 use fake_salesforce::record::Record;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::clock::SimClock;
-use crate::salesforce::{deleting, inserting, updating};
 
 const STAGES: [&str; 10] = [
     "Prospecting",
@@ -29,6 +29,32 @@ pub(crate) struct People<'w> {
     pub(crate) org: &'w Org,
     pub(crate) chance: &'w Chance,
     pub(crate) clock: &'w SimClock,
+}
+
+fn fields(value: &Value) -> Row {
+    value.as_object().cloned().unwrap()
+}
+
+pub(crate) fn inserting(entity: &str, value: &Value) -> Dml {
+    Dml::Insert {
+        entity: entity.to_owned(),
+        fields: fields(value),
+    }
+}
+
+pub(crate) fn updating(entity: &str, id: &str, value: &Value) -> Dml {
+    Dml::Update {
+        entity: entity.to_owned(),
+        id: id.to_owned(),
+        fields: fields(value),
+    }
+}
+
+pub(crate) fn deleting(entity: &str, id: &str) -> Dml {
+    Dml::Delete {
+        entity: entity.to_owned(),
+        id: id.to_owned(),
+    }
 }
 
 impl People<'_> {
