@@ -13,21 +13,6 @@ use crate::office::{Office, WITHIN_A_POLL};
 use crate::source::Slow;
 use crate::world::POLL;
 
-/// As the poll stores it the first time, where this user alone holds the permission set.
-pub(crate) fn held_by(user: SalesforceId, taken: Timestamp) -> PermissionSnapshot {
-    let grant = Grant {
-        permission_set: "mOS_User".to_owned(),
-        group: None,
-        expires: None,
-    };
-    PermissionSnapshot {
-        number: 1,
-        taken,
-        holders: [(user, [grant].into())].into(),
-        ..PermissionSnapshot::default()
-    }
-}
-
 /// A change of a deal in scope waits for no poll.
 const SOON: Duration = Duration::from_secs(15);
 
@@ -114,6 +99,21 @@ fn member(office: &Office, group: &str) -> String {
 fn assign(office: &Office, user: &str, group: &str) -> String {
     let fields = json!({ "AssigneeId": user, "PermissionSetGroupId": group });
     office.insert("PermissionSetAssignment", &fields)
+}
+
+/// As the poll stores it the first time, where this user alone holds the permission set.
+pub(crate) fn held_by(user: SalesforceId, taken: Timestamp) -> PermissionSnapshot {
+    let grant = Grant {
+        permission_set: "mOS_User".to_owned(),
+        group: None,
+        expires: None,
+    };
+    PermissionSnapshot {
+        number: 1,
+        taken,
+        holders: [(user, [grant].into())].into(),
+        ..PermissionSnapshot::default()
+    }
 }
 
 #[tokio::test(start_paused = true)]
