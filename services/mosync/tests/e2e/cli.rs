@@ -1,14 +1,13 @@
 //! What a person at the command line gets: exit codes and sentences.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::{Options, WORKERS, World, mosync};
+use crate::embedded::run_all;
+use crate::world::{Options, World, mosync};
 
 /// A configuration that has everything; nobody listens at its addresses.
 fn configuration(folder: &Path, more: &str) -> PathBuf {
@@ -62,14 +61,7 @@ async fn a_port_that_is_taken_is_named() {
 async fn a_second_process_on_one_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let config = embedded(folder.path(), "");
-    let mut first = Command::new(env!("CARGO_BIN_EXE_mosync"))
-        .args(["all", "--config", config.to_str().unwrap()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
-    assert!(said.any(|line| line.unwrap().contains("mosync runs")));
+    let (mut first, _said) = run_all(&config);
     let second = mosync(&["all", "--config", config.to_str().unwrap()]).await;
     first.kill().unwrap();
     first.wait().unwrap();
@@ -191,9 +183,7 @@ async fn a_filter_narrows_and_widens_what_is_synced() {
         .to_string()
     };
     world.import(&amount("greater_than")).await;
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     world.rest_and_audit("the filter was there first").await;
     let deals = |world: &World| {
         world

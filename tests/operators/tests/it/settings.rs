@@ -13,7 +13,15 @@ use crate::desk::{Answer, Desk, Door, FOLDER_TOKEN, ORG, TOKEN};
 
 const PATH: &str = "/api/v1/settings";
 
-async fn save(door: &Door, base: u64, settings: Value) -> Answer {
+/// mosync writes down by itself which org it works on.
+pub(crate) async fn pin(desk: &Desk, org: &str) {
+    let pinned = desk.save_as(MOSYNC, FieldTypes::new(), |settings| {
+        settings.org = Some(org.parse().unwrap());
+    });
+    pinned.await;
+}
+
+pub(crate) async fn save(door: &Door, base: u64, settings: Value) -> Answer {
     let body = json!({"base": base, "settings": settings});
     door.post(PATH, &body).await
 }
@@ -345,17 +353,7 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
 async fn what_mosync_writes_by_itself_is_in_nobodys_way() {
     let desk = Desk::open();
     let door = desk.door().await;
-    let initial = desk.stores.settings.current().await.unwrap();
-    let mut settings = initial.settings.clone();
-    settings.org = Some(ORG.parse().unwrap());
-    let pinned = initial.next(
-        settings,
-        FieldTypes::new(),
-        initial.org.clone(),
-        MOSYNC,
-        desk.now(),
-    );
-    desk.stores.settings.save(&pinned, None).await.unwrap();
+    pin(&desk, ORG).await;
     let answer = saved(&door, 0, json!({"disabled": true})).await;
     assert_eq!(answer["revision"], 2);
     let now = door.get(PATH).await.json();
@@ -504,17 +502,7 @@ async fn what_is_exported_can_be_imported() {
 async fn only_the_connected_org_can_be_confirmed_and_is_then_read_whole() {
     let desk = Desk::open();
     let door = desk.door().await;
-    let initial = desk.stores.settings.current().await.unwrap();
-    let mut settings = initial.settings.clone();
-    settings.org = Some("00D000000000009".parse().unwrap());
-    let pinned = initial.next(
-        settings,
-        FieldTypes::new(),
-        initial.org.clone(),
-        MOSYNC,
-        desk.now(),
-    );
-    desk.stores.settings.save(&pinned, None).await.unwrap();
+    pin(&desk, "00D000000000009").await;
     let confirm = "/api/v1/settings/confirm-org";
     let other = door.post(confirm, &json!({"org": "00D000000000002"})).await;
     assert!(faults(&other)[0].contains("only that one can be confirmed"));

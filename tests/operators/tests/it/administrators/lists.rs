@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use domain::job::JobKind;
-use domain::notification::{Board, Condition, Finding, Matter, Notification};
+use domain::notification::{Board, Finding, Notification};
 use domain::settings::Settings;
 use http::StatusCode;
 
 use super::{SETTINGS, furnished, row};
+use crate::told::hole;
 
 /// Page and file of each list, what the file begins with, and a part of one of its lines.
 const LISTS: &[(&str, &str, &str, &str)] = &[
@@ -122,18 +123,8 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
     desk.job(JobKind::Backfill, "a").await;
     desk.park(1, |_| {}).await;
     desk.die("m-1", b"x".to_vec()).await;
-    let condition = Condition {
-        key: "gap/test".to_owned(),
-        matter: Matter::Gap,
-        object: "the event stream".to_owned(),
-        count: 7,
-        cause: "a hole".to_owned(),
-        advice: "Wait.".to_owned(),
-        page: "/sync-status".to_owned(),
-        details: Vec::new(),
-    };
     let finding = Finding {
-        conditions: vec![condition],
+        conditions: vec![hole("the event stream")],
         ..Finding::default()
     };
     let (board, told) = Board::new(desk.now()).after(&finding, desk.now());
@@ -157,7 +148,7 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
 
     // What a save would do, from the page that tells it.
     desk.save(|settings| *settings = Settings::default()).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     row(&mut form, 1, "Amount", "greater_than", "15000");
     let look = visitor.send(SETTINGS, &form).await;
     let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");
