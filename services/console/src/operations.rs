@@ -19,6 +19,7 @@ mod users;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Timestamp;
 use domain::job::JobId;
@@ -27,7 +28,7 @@ use futures::Stream;
 use ports::Clock;
 use ports::courier::Courier;
 use ports::queue::Queue;
-use ports::source::Source;
+use ports::source::{Source, SourceError};
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
 use runtime::readback::RulesInForce;
@@ -44,6 +45,8 @@ const PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 /// Rows from which a statement is read by the Bulk API, where nothing is configured.
 const BULK_FROM: u64 = 10_000;
+/// Whoever has opened a page waits no longer for one answer of Salesforce, to which workers give minutes.
+const ONE_ANSWER: Duration = Duration::from_secs(10);
 
 /// Who asks; named in the integration log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -257,6 +260,20 @@ impl Operations {
         };
         Ok(self.stores.log.append(&entry).await?)
     }
+}
+
+/// What Salesforce answers, if it does so soon.
+///
+/// # Errors
+/// [`SourceError`]; also when it does not.
+async fn soon<T>(asked: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {
+    let answered = tokio::time::timeout(ONE_ANSWER, asked).await;
+    answered.unwrap_or_else(|_elapsed| Err(silence()))
+}
+
+/// That Salesforce has said nothing for as long as somebody waits.
+fn silence() -> SourceError {
+    SourceError::Unreachable(format!("no answer within {} s", ONE_ANSWER.as_secs()))
 }
 
 /// What a line of the integration log is about.
