@@ -398,14 +398,27 @@ fn one_of<T>(
 fn reason_of(reason: Option<String>) -> Option<String> {
     /// More is cut off: a line of the log is a sentence.
     const LONGEST: usize = 500;
-    reason
-        .map(|text| text.trim().chars().take(LONGEST).collect::<String>())
-        .filter(|text| !text.is_empty())
+    let line = |text: String| {
+        // Behind a line break there could stand a line that looks like the log's own.
+        let line = text.replace(char::is_control, " ");
+        line.trim().chars().take(LONGEST).collect::<String>()
+    };
+    reason.map(line).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_that_moves_nobody_s_terminal() {
+        let line = |text: &str| reason_of(Some(text.to_owned()));
+        let forged = "done\r\n2026-11-22T15:04:05Z info access: anna signed in \u{1b}[2J";
+        let told = "done  2026-11-22T15:04:05Z info access: anna signed in  [2J";
+        assert_eq!(line(forged).as_deref(), Some(told));
+        assert_eq!(line(" \u{1b}\n "), None);
+        assert_eq!(line(&"ä".repeat(600)).unwrap().chars().count(), 500);
+    }
 
     #[test]
     fn the_process_log_has_neither_names_nor_what_people_type() {

@@ -47,6 +47,21 @@ async fn a_bad_configuration_is_one_message_with_key_fault_and_fix() {
     assert_eq!(mosync(&["--help"]).await.code, Some(0));
 }
 
+/// As `mosync logs | head` does when it has its lines.
+#[test]
+fn whoever_reads_no_further_ends_the_command_without_a_word() {
+    let (reader, result) = std::io::pipe().unwrap();
+    drop(reader);
+    let answer = Command::new(env!("CARGO_BIN_EXE_mosync"))
+        .arg("console-token")
+        .stdout(result)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert_eq!((answer.status.code(), &*said), (Some(1), ""));
+}
+
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let folder = tempfile::tempdir().unwrap();
