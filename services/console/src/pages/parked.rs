@@ -262,7 +262,15 @@ async fn page(
         .operations
         .parked_groups(&GroupSearch::default())
         .await?;
-    let (list, refused) = match desk.operations.parked(search).await {
+    let mut search = search.clone();
+    let mut found = desk.operations.parked(&search).await;
+    let is_past_the_end = found.as_ref().is_ok_and(|list| list.records.is_empty());
+    if is_past_the_end && search.after.take().is_some() {
+        // Whatever stood on this page is gone: what is left begins on the first one.
+        found = desk.operations.parked(&search).await;
+    }
+    let search = &search;
+    let (list, refused) = match found {
         Ok(list) => (list, None),
         Err(error @ OpsError::Invalid(_)) => {
             let none = ParkedList {
@@ -458,16 +466,17 @@ fn records(
             }))
         }
         @else { (list_table) }
-        (pager::pager(next.as_deref(), first.as_deref()))
+        (pager::pages(next.as_deref(), first.as_deref()))
     }
 }
 
-/// The filter, for the page after an order.
+/// The filter, and how far on in the list, for the page after an order.
 fn kept(search: &ParkedSearch) -> Markup {
     html! {
         @for (name, value) in filter(search).into_iter().filter(|(_, value)| !value.is_empty()) {
             input type="hidden" name=(name) value=(value);
         }
+        @if let Some(after) = &search.after { input type="hidden" name="after" value=(after); }
     }
 }
 
