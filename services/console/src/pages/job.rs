@@ -190,6 +190,7 @@ async fn page(
     let may_steer =
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {
+        p.only-read data-live-own="said" aria-live="polite" { (stages::said(&job)) }
         // Says so while nothing of this can be read again.
         div data-live-part="trouble" {}
         (live("stages", &stages::both(&job, Some(&groups))))
@@ -209,7 +210,7 @@ async fn page(
     let hint = html! { span data-live-own="line" { (stages::line(&job)) } " " code { (job.id) } };
     let own = address(&job.id, "");
     let actions = html! {
-        span.live-state #live-state data-own=(own) hidden { }
+        span.live-state #live-state role="status" data-own=(own) hidden { }
         a.button href=(super::jobs::PATH) { "All jobs" }
         a.button href=(own) { "Read again" }
     };

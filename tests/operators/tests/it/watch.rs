@@ -333,6 +333,40 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
 }
 
 #[tokio::test]
+async fn whoever_listens_to_a_job_s_page_hears_of_both_its_states() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    let heard = async || {
+        let page = browser.page(&path).await;
+        between(
+            &page,
+            "data-live-own=\"said\" aria-live=\"polite\">",
+            "</p>",
+        )
+    };
+    let before = heard().await;
+    assert!(
+        before.starts_with("Sync all data: Salesforce Job Status Extracting, mOS Job Status "),
+        "{before}"
+    );
+    let reason = [("reason", "enough")];
+    let cancelled = browser
+        .send(&path, &format!("{path}/cancel"), &reason)
+        .await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text());
+    let after = heard().await;
+    assert!(
+        after.starts_with("Sync all data: Salesforce Job Status Cancelled, mOS Job Status "),
+        "{after}"
+    );
+    // Whether the figures still come is heard, too.
+    let page = browser.page(&path).await;
+    assert!(page.contains("id=\"live-state\" role=\"status\""), "{page}");
+}
+
+#[tokio::test]
 async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
     let desk = Desk::open();
     let retry = desk.job(JobKind::Retry, "retry").await;
