@@ -367,6 +367,27 @@ async fn whoever_listens_to_a_job_s_page_hears_of_both_its_states() {
 }
 
 #[tokio::test]
+async fn why_a_job_was_to_be_paused_is_not_put_down_as_why_it_is_cancelled() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    // While the reason is typed, the last of it is read.
+    let sealed = SalesforceStatus::Sealed;
+    let moved = desk
+        .stores
+        .jobs
+        .transition(&job.id, sealed, desk.now(), None);
+    moved.await.unwrap();
+    let reason = [("reason", "only over lunch")];
+    let refused = browser.send(&path, &format!("{path}/pause"), &reason).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    let text = refused.text();
+    assert!(text.contains("Cancel this job"), "{text}");
+    assert!(!text.contains("only over lunch"), "{text}");
+}
+
+#[tokio::test]
 async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
     let desk = Desk::open();
     let retry = desk.job(JobKind::Retry, "retry").await;
