@@ -287,10 +287,18 @@ async fn page(
     };
     let wrong = faults(search);
     let is_dismissed = search.dismissed == Some(true);
-    let heading = match (&search.group, is_dismissed) {
-        (Some(group), _) => format!("Records of group {group}"),
-        (None, true) => "Dismissed records".to_owned(),
-        (None, false) => "Open records".to_owned(),
+    let which = if is_dismissed {
+        "Dismissed records"
+    } else {
+        "Open records"
+    };
+    let heading = match &search.group {
+        Some(id) => {
+            let group = groups.groups.iter().find(|group| group.id == *id);
+            let cause = group.map_or_else(|| format!("group {id}"), cause_of);
+            format!("{which}: {cause}")
+        }
+        None => which.to_owned(),
     };
     let body = html! {
         (card::with_actions("By cause", &html! {
@@ -327,6 +335,16 @@ async fn page(
         page = page.status(error.status()).notice(notice::failed(&said));
     }
     Ok(page)
+}
+
+/// A cause in words, with what mOS or Salesforce calls it.
+fn cause_of(group: &GroupView) -> String {
+    let words = words::failure(group.kind);
+    if group.cause == group.kind.name() {
+        words.to_owned()
+    } else {
+        format!("{words}: {}", group.cause)
+    }
 }
 
 fn nothing() -> Markup {

@@ -872,6 +872,9 @@ async fn a_job_says_how_many_of_its_parked_records_still_are_and_leads_to_those(
     let of_group = format!("/parked?group={}", group.replace("&amp;", "&"));
     let group = browser.page(&of_group).await;
     assert_eq!(group.matches("name=\"record\"").count(), 1, "{group}");
+    // Its number says nothing to anybody.
+    let heading = "<h2>Open records: A text is too long for mOS</h2>";
+    assert!(group.contains(heading), "{group}");
 
     let records = [of_job.record(), dismissed.record()];
     let parked = &desk.stores.parked;
