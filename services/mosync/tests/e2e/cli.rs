@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
@@ -44,6 +45,21 @@ async fn a_bad_configuration_is_one_message_with_key_fault_and_fix() {
     assert!(answer.stderr.contains("/no/such/file.toml"), "{answer:?}");
     assert_eq!(mosync(&["no-such-command"]).await.code, Some(2));
     assert_eq!(mosync(&["--help"]).await.code, Some(0));
+}
+
+/// As `mosync logs | head` does when it has its lines.
+#[test]
+fn whoever_reads_no_further_ends_the_command_without_a_word() {
+    let (reader, result) = std::io::pipe().unwrap();
+    drop(reader);
+    let answer = Command::new(env!("CARGO_BIN_EXE_mosync"))
+        .arg("console-token")
+        .stdout(result)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert_eq!((answer.status.code(), &*said), (Some(1), ""));
 }
 
 #[tokio::test]

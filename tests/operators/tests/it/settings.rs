@@ -1,13 +1,17 @@
 //! Settings over the API: saved, refused with a sentence for each fault, compared, taken back.
 
-use console::Client;
+use std::time::Duration;
+
 use console::access::Access;
+use console::views::SaveSettings;
+use console::{Author, Caller, Client};
 use domain::filter::FieldTypes;
 use domain::job::{JobId, JobScope};
 use domain::settings::MOSYNC;
 use http::{Method, StatusCode};
 use ports::stores::LogEntry;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::desk::{Answer, Desk, Door, FOLDER_TOKEN, ORG, TOKEN};
 
@@ -584,4 +588,37 @@ async fn whoever_names_a_formula_is_warned_and_nobody_twice() {
     let plain =
         json!({"filter": {"conditions": [condition("StageName", "equals", "Prospecting")]}});
     assert_eq!(saved(&door, 2, plain).await["warnings"], json!([]));
+}
+
+/// Salesforce takes the question and says nothing, for minutes.
+#[tokio::test(start_paused = true)]
+async fn whoever_switches_the_sync_off_does_not_wait_for_an_org_that_says_nothing() {
+    let desk = Desk::open();
+    let held = desk.org.keeps_waiting();
+    let began = Instant::now();
+    // The form's lists, once for all who open it.
+    for object in ["Opportunity", "Account", "Opportunity"] {
+        let refused = desk.ops.fields(object).await.unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("no answer within 10 s"), "{told}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(11));
+    let off = json!({"base": 0, "settings": {"disabled": true}});
+    let off: SaveSettings = serde_json::from_value(off).unwrap();
+    let looked_at = desk.ops.preview_settings(&off).await.unwrap();
+    assert_eq!(looked_at.changes.len(), 1, "{looked_at:?}");
+    let author = Author::of(&Caller::CommandLine, None);
+    let saved = desk.ops.save_settings(&off, &author).await.unwrap();
+    assert!(saved.saved, "{saved:?}");
+    assert!(began.elapsed() < Duration::from_secs(22));
+    let expected = desk.ops.expected_sync_all().await.unwrap();
+    let why = expected.why_not.join("; ");
+    assert!(why.contains("no answer within 10 s"), "{why}");
+    let items = desk.ops.checklist().await.unwrap().items;
+    assert!(items[0].evidence.contains("no answer"), "{items:?}");
+    assert!(began.elapsed() < Duration::from_secs(60));
+    drop(held);
+    // It is asked again before long.
+    desk.pass(31);
+    assert!(desk.ops.fields("Opportunity").await.is_ok());
 }

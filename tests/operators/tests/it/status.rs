@@ -18,6 +18,7 @@ use ports::stores::{
 use runtime::figures;
 
 use crate::desk::{Desk, TOPIC, record};
+use crate::web::{Browser, VIEWER};
 
 /// Everything runs, has been heard, and nothing is to be done.
 async fn at_rest() -> Desk {
@@ -173,6 +174,9 @@ async fn windows_and_the_allowance_are_told() {
         reads_saved: 40,
     };
     assert_eq!(status.windows, Some(windows));
+    let page = Browser::of(&desk, VIEWER).await.page("/sync-status").await;
+    let told = "the last one brought 70 changes of 30 records; 40 reads of a record saved in 24 h";
+    assert!(page.contains(told), "{page}");
     let busy = StreamState {
         position: ReplayId(vec![2]),
         at_end: false,

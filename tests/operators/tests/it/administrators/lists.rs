@@ -132,7 +132,12 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
     let told: Vec<_> = told.map(|one| Notification::new(one, [])).collect();
     desk.stores.outbox.post(&board, &told).await.unwrap();
     for (page, file, head, line) in LISTS {
-        visitor.get(page).await.has(&format!("href=\"{file}"));
+        let shown = visitor.get(page).await;
+        shown.has(&format!("href=\"{file}"));
+        // Whatever is answered to such a link is saved or thrown away, also the page that says what
+        // is wrong: only where the page would ask whether it is to be left.
+        let is_saved = shown.html.contains(" download>");
+        assert!(!is_saved || shown.html.contains(" data-guarded"), "{page}");
         let csv = visitor.get(file).await;
         assert_eq!(
             csv.headers["content-type"], "text/csv; charset=utf-8",
@@ -143,6 +148,8 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
         assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
         assert!(csv.html.contains(line), "{file}: {}", csv.html);
     }
+    let transfer = visitor.get("/settings/transfer").await.html;
+    assert!(!transfer.contains(" download>"), "{transfer}");
     let saves = visitor.get("/settings/history/export").await.html;
     assert_eq!(saves.lines().count(), 3, "{saves}");
 

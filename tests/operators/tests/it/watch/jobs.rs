@@ -82,6 +82,57 @@ async fn a_job_is_paused_resumed_and_cancelled_with_a_reason() {
 }
 
 #[tokio::test]
+async fn whoever_listens_to_a_job_s_page_hears_of_both_its_states() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    let heard = async || {
+        let page = browser.page(&path).await;
+        between(
+            &page,
+            "data-live-own=\"said\" aria-live=\"polite\">",
+            "</p>",
+        )
+    };
+    let before = heard().await;
+    assert!(
+        before.starts_with("Sync all data: Salesforce Job Status Extracting, mOS Job Status "),
+        "{before}"
+    );
+    let reason = [("reason", "enough")];
+    let cancelled = browser
+        .send(&path, &format!("{path}/cancel"), &reason)
+        .await;
+    assert_eq!(cancelled.status, 200, "{}", cancelled.text());
+    let after = heard().await;
+    assert!(
+        after.starts_with("Sync all data: Salesforce Job Status Cancelled, mOS Job Status "),
+        "{after}"
+    );
+    // Whether the figures still come is heard, too.
+    let page = browser.page(&path).await;
+    assert!(page.contains("id=\"live-state\" role=\"status\""), "{page}");
+}
+
+#[tokio::test]
+async fn why_a_job_was_to_be_paused_is_not_put_down_as_why_it_is_cancelled() {
+    let desk = Desk::open();
+    let job = half_done(&desk).await;
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let path = format!("/jobs/{}", job.id);
+    // While the reason is typed, the last of it is read.
+    desk.transition(&job.id, SalesforceStatus::Sealed, None)
+        .await;
+    let reason = [("reason", "only over lunch")];
+    let refused = browser.send(&path, &format!("{path}/pause"), &reason).await;
+    assert_eq!(refused.status, 409, "{}", refused.text());
+    let text = refused.text();
+    assert!(text.contains("Cancel this job"), "{text}");
+    assert!(!text.contains("only over lunch"), "{text}");
+}
+
+#[tokio::test]
 async fn a_job_of_named_records_is_not_shown_as_reading_when_it_is_over() {
     let desk = Desk::open();
     let retry = desk.job(JobKind::Retry, "retry").await;
@@ -152,6 +203,9 @@ async fn a_job_says_how_many_of_its_parked_records_still_are_and_leads_to_those(
     let of_group = format!("/parked?group={}", group.replace("&amp;", "&"));
     let group = browser.page(&of_group).await;
     assert_eq!(group.matches("name=\"record\"").count(), 1, "{group}");
+    // Its number says nothing to anybody.
+    let heading = "<h2>Open records: A text is too long for mOS</h2>";
+    assert!(group.contains(heading), "{group}");
 
     let records = [of_job.record(), dismissed.record()];
     let parked = &desk.stores.parked;

@@ -7,7 +7,7 @@ use domain::unit::Stage;
 
 use super::{half_done, verdict};
 use crate::desk::{Desk, record};
-use crate::web::{Browser, OPERATOR, next_page};
+use crate::web::{Browser, OPERATOR, between, next_page};
 
 #[tokio::test]
 async fn parked_records_are_retried_and_dismissed_one_by_one_by_group_and_all() {
@@ -202,6 +202,59 @@ async fn all_means_all_that_the_filter_shows_and_says_how_many() {
     assert!(retried.text().contains("55 records will be read back"));
     let open = desk.stores.parked.counts().await.unwrap();
     assert_eq!(open.values().sum::<u64>(), 61);
+}
+
+#[tokio::test]
+async fn whoever_orders_on_a_later_page_of_parked_records_stays_on_it() {
+    let desk = Desk::open();
+    let mut ids = Vec::new();
+    for number in 0..52 {
+        ids.push(desk.park(number, |_| {}).await.id.to_string());
+    }
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let first = browser.page("/parked").await;
+    // They are in the order of their ids, not in that of time.
+    assert!(
+        first.contains(">Next page<") && !first.contains(">Older<"),
+        "{first}"
+    );
+    assert!(!first.contains("name=\"after\""), "{first}");
+    let (before, _) = first.split_once("\" rel=\"next\"").unwrap();
+    let (_, next) = before.rsplit_once("href=\"").unwrap();
+    let later = browser.page(next).await;
+    assert!(later.contains(">First page<"), "{later}");
+    let last: Vec<&str> = ids[50..].iter().map(String::as_str).collect();
+    let after = between(&later, "name=\"after\" value=\"", "\"");
+    let ticked = |id: &str| format!("name=\"record\" value=\"{id}\" checked");
+
+    // No reason: the tick is where it was set.
+    let mut sent = vec![("record", last[0]), ("after", after.as_str())];
+    let refused = browser.send(next, "/parked/dismiss", &sent).await;
+    assert_eq!(refused.status, 400);
+    let text = refused.text();
+    assert!(text.contains(&ticked(last[0])), "{text}");
+    assert!(
+        text.contains(&format!("name=\"after\" value=\"{after}\"")),
+        "{text}"
+    );
+
+    // Done: the same page, without the record.
+    sent.push(("reason", "a test"));
+    let dismissed = browser.send(next, "/parked/dismiss", &sent).await;
+    let text = dismissed.text();
+    assert!(text.contains("1 record dismissed"), "{text}");
+    let has = |text: &str, id: &str| text.contains(&format!("name=\"record\" value=\"{id}\""));
+    assert!(!has(&text, last[0]) && has(&text, last[1]), "{text}");
+    assert!(!has(&text, &ids[0]), "{text}");
+
+    // Nothing is left of it: what is left begins on the first page.
+    sent[0].1 = last[1];
+    let dismissed = browser.send(next, "/parked/dismiss", &sent).await;
+    let text = dismissed.text();
+    assert!(text.contains("1 record dismissed"), "{text}");
+    assert!(has(&text, &ids[0]), "{text}");
+    assert!(!text.contains("No record is like that"), "{text}");
+    assert!(!text.contains("name=\"after\""), "{text}");
 }
 
 #[tokio::test]
