@@ -532,11 +532,15 @@ fn rows(rows: impl IntoIterator<Item = impl Iterator<Item = String>>) -> Result<
     Ok(text.into())
 }
 
-/// A spreadsheet takes a cell that begins so for a formula, and what is in the cell may come from
-/// anybody who can write in Salesforce: an apostrophe before it makes it a text.
+/// A spreadsheet takes a cell that begins so for a formula, some of them also with the wide letters
+/// of East Asia, and what is in the cell may come from anybody who can write in Salesforce: an
+/// apostrophe before it makes it a text.
 fn harmless(cell: &str) -> String {
     match cell.chars().next() {
-        Some('=' | '+' | '-' | '@' | '\t' | '\r') => format!("'{cell}"),
+        Some(
+            '=' | '+' | '-' | '@' | '\t' | '\r' | '\n' | '\u{ff1d}' | '\u{ff0b}' | '\u{ff0d}'
+            | '\u{ff20}',
+        ) => format!("'{cell}"),
         _ => cell.to_owned(),
     }
 }
@@ -581,12 +585,14 @@ mod tests {
 
     #[test]
     fn no_cell_is_a_formula() {
-        for first in ["=", "+", "-", "@", "\t"] {
+        for first in ["=", "+", "-", "@", "\t", "＝", "＋", "－", "＠"] {
             let text = written(&format!("{first}cmd|' /C calc'!A0"));
             assert!(text.contains(&format!(",'{first}cmd")), "{text:?}");
         }
-        let quoted = written("\r=1");
-        assert!(quoted.contains("\"'\r=1\""), "{quoted:?}");
+        for first in ["\r", "\n"] {
+            let quoted = written(&format!("{first}=1"));
+            assert!(quoted.contains(&format!("\"'{first}=1\"")), "{quoted:?}");
+        }
         assert!(written("1=1").contains(",1=1\r\n"));
     }
 

@@ -19,6 +19,7 @@ mod users;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use domain::Timestamp;
 use domain::job::JobId;
@@ -27,7 +28,7 @@ use futures::Stream;
 use ports::Clock;
 use ports::courier::Courier;
 use ports::queue::Queue;
-use ports::source::Source;
+use ports::source::{Source, SourceError};
 use ports::stores::{LogEntry, LogLevel, Stores};
 use ports::target::Target;
 use runtime::calls::Counting;
@@ -45,6 +46,8 @@ const PAGE: usize = 100;
 const MAX_PAGE: usize = 1000;
 /// Rows from which a statement is read by the Bulk API, where nothing is configured.
 const BULK_FROM: u64 = 10_000;
+/// Whoever has opened a page waits no longer for one answer of Salesforce, to which workers give minutes.
+const ONE_ANSWER: Duration = Duration::from_secs(10);
 
 /// Who asks; named in the integration log.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -266,6 +269,20 @@ impl Operations {
     }
 }
 
+/// What Salesforce answers, if it does so soon.
+///
+/// # Errors
+/// [`SourceError`]; also when it does not.
+async fn soon<T>(asked: impl Future<Output = Result<T, SourceError>>) -> Result<T, SourceError> {
+    let answered = tokio::time::timeout(ONE_ANSWER, asked).await;
+    answered.unwrap_or_else(|_elapsed| Err(silence()))
+}
+
+/// That Salesforce has said nothing for as long as somebody waits.
+fn silence() -> SourceError {
+    SourceError::Unreachable(format!("no answer within {} s", ONE_ANSWER.as_secs()))
+}
+
 /// What a line of the integration log is about.
 #[derive(Debug, Clone, Copy)]
 struct About<'a> {
@@ -388,14 +405,27 @@ fn one_of<T>(
 fn reason_of(reason: Option<String>) -> Option<String> {
     /// More is cut off: a line of the log is a sentence.
     const LONGEST: usize = 500;
-    reason
-        .map(|text| text.trim().chars().take(LONGEST).collect::<String>())
-        .filter(|text| !text.is_empty())
+    let line = |text: String| {
+        // Behind a line break there could stand a line that looks like the log's own.
+        let line = text.replace(char::is_control, " ");
+        line.trim().chars().take(LONGEST).collect::<String>()
+    };
+    reason.map(line).filter(|text| !text.is_empty())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reason_is_one_line_that_moves_nobody_s_terminal() {
+        let line = |text: &str| reason_of(Some(text.to_owned()));
+        let forged = "done\r\n2026-11-22T15:04:05Z info access: anna signed in \u{1b}[2J";
+        let told = "done  2026-11-22T15:04:05Z info access: anna signed in  [2J";
+        assert_eq!(line(forged).as_deref(), Some(told));
+        assert_eq!(line(" \u{1b}\n "), None);
+        assert_eq!(line(&"ä".repeat(600)).unwrap().chars().count(), 500);
+    }
 
     #[test]
     fn the_process_log_has_neither_names_nor_what_people_type() {

@@ -1,6 +1,8 @@
 //! How the process ends: 0 done, 1 failed or audit not clean, 2 configuration or usage, 3 a
 //! dependency out of reach.
 
+use std::borrow::Cow;
+use std::io::{ErrorKind, Write as _};
 use std::process::ExitCode;
 
 use boot::BootError;
@@ -93,20 +95,71 @@ pub(crate) fn report(failure: &Failure) -> ExitCode {
     ExitCode::from(failure.code)
 }
 
-/// A line for the person at the terminal.
-#[expect(
-    clippy::print_stderr,
-    reason = "the one place where commands talk to a person beside their result"
-)]
+/// A line for the person at the terminal, beside the command's result. Who listens no more is not told.
 pub(crate) fn say(line: &str) {
-    eprintln!("{line}");
+    writeln!(std::io::stderr().lock(), "{}", harmless(line)).unwrap_or_default();
 }
 
 /// A line of the command's result.
-#[expect(
-    clippy::print_stdout,
-    reason = "the one place where commands print their result"
-)]
 pub(crate) fn print(line: &str) {
-    println!("{line}");
+    write_out(&format!("{}\n", harmless(line)));
+}
+
+/// Clears a terminal and goes to its top.
+pub(crate) fn clear_terminal() {
+    write_out("\x1b[2J\x1b[H");
+}
+
+/// Whoever reads the result may have seen enough, as `head` has: then the command ends.
+#[expect(
+    clippy::exit,
+    reason = "a result is printed when its work is done, and nobody is there to be told more"
+)]
+fn write_out(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let Err(error) = written else { return };
+    if error.kind() != ErrorKind::BrokenPipe {
+        say(&format!(
+            "mosync: the result cannot be written out: {error}"
+        ));
+    }
+    std::process::exit(1);
+}
+
+/// What others have written, in Salesforce, in mOS or as a reason, moves nobody's terminal: control
+/// characters are shown as JSON writes them, and in JSON mean the same so.
+fn harmless(text: &str) -> Cow<'_, str> {
+    let moves = |letter: char| letter.is_control() && !matches!(letter, '\n' | '\t');
+    if !text.contains(moves) {
+        return Cow::Borrowed(text);
+    }
+    let shown = text.chars().map(|letter| {
+        if moves(letter) {
+            format!("\\u{:04x}", u32::from(letter))
+        } else {
+            letter.to_string()
+        }
+    });
+    Cow::Owned(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_that_is_printed_moves_a_terminal_and_json_stays_what_it_is() {
+        for text in ["", "all\tis well\nhere, Ünal", "{\"a\": \"\\n\"}"] {
+            assert!(matches!(harmless(text), Cow::Borrowed(same) if same == text));
+        }
+        assert_eq!(
+            harmless("Deal\x1b]0;owned\x07 \x1b[2J\r\u{9b}31m"),
+            "Deal\\u001b]0;owned\\u0007 \\u001b[2J\\u000d\\u009b31m"
+        );
+        let name = "back\\slash \u{85}\x7f \x1b";
+        let json = serde_json::to_string(name).unwrap();
+        let read: String = serde_json::from_str(&harmless(&json)).unwrap();
+        assert_eq!(read, name);
+    }
 }

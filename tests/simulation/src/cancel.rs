@@ -17,15 +17,14 @@ use crate::world::Service;
 const DEALS: usize = 250;
 
 async fn office() -> Office {
-    Office::open(|office| {
-        let owner = office.user("Ada");
-        office.grant(&owner);
+    let (office, _) = Office::with_owner(|office, owner| {
         for number in 0..DEALS {
             let account = office.insert("Account", &json!({ "Name": format!("{number}") }));
-            office.deal(&owner, &json!({ "AccountId": account }));
+            office.deal(owner, &json!({ "AccountId": account }));
         }
     })
-    .await
+    .await;
+    office
 }
 
 async fn job(office: &Office, id: &JobId) -> Job {

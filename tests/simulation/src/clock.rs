@@ -56,3 +56,13 @@ impl Clock for SimClock {
         Timestamp::from_micros(self.micros())
     }
 }
+
+/// Plays this to its end, in paused time of its own.
+pub(crate) fn in_its_own_time<T>(played: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap()
+        .block_on(played)
+}

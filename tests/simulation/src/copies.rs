@@ -9,7 +9,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use domain::failure::FailureKind;
 use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
-use domain::permission::{Grant, PermissionSnapshot};
+use domain::permission::PermissionSnapshot;
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
 use domain::{ObjectKind, Row, SalesforceId};
@@ -33,6 +33,7 @@ use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
 use crate::mutants::Mutant;
+use crate::permissions::held_by;
 use crate::source::SimSource;
 use crate::target::SimTarget;
 
@@ -147,17 +148,7 @@ impl Bench {
         let mut stores = embedded.stores();
         let jobs = SimJobs::new(Arc::clone(&stores.jobs), Arc::clone(&chance), mutant);
         stores.jobs = Arc::new(jobs);
-        let grant = Grant {
-            permission_set: "mOS_User".to_owned(),
-            group: None,
-            expires: None,
-        };
-        let snapshot = PermissionSnapshot {
-            number: 1,
-            taken: clock.now(),
-            holders: [(owner(), BTreeSet::from([grant]))].into(),
-            ..PermissionSnapshot::default()
-        };
+        let snapshot = held_by(owner(), clock.now());
         stores.permissions.store(&snapshot, None).await.unwrap();
         let job = JobId::of("sync_all-copies");
         let scope = JobScope::Everything;
@@ -239,8 +230,7 @@ impl Bench {
         self.publish(&unit).await;
         let loader = self.loader(1);
         self.target.reached.notified().await;
-        loader.abort();
-        assert!(loader.await.unwrap_err().is_cancelled());
+        kill(loader).await;
         let mut taken = self.queue.subscribe(LOAD, 1).await.unwrap();
         let first = taken.next().await.unwrap();
         first.delivery.ack().await.unwrap();
@@ -345,6 +335,11 @@ impl Bench {
     }
 }
 
+async fn kill(loader: JoinHandle<()>) {
+    loader.abort();
+    assert!(loader.await.unwrap_err().is_cancelled());
+}
+
 /// In which order the copies come, how many are taken at a time, where the loader is killed, and
 /// how long nobody is there then.
 type Case = ([usize; 3], u16, Killed, Duration);
@@ -382,8 +377,7 @@ async fn play((order, at_a_time, killed, outage): Case, mutant: Mutant) -> Optio
         loader
     } else {
         bench.target.reached.notified().await;
-        loader.abort();
-        assert!(loader.await.unwrap_err().is_cancelled());
+        kill(loader).await;
         tokio::time::sleep(outage).await;
         bench.loader(at_a_time)
     };
@@ -447,8 +441,7 @@ async fn what_mos_had_before_its_owner_lost_permission_is_counted_as_sent() {
         bench.publish(&unit).await;
         let loader = bench.loader(1);
         bench.target.reached.notified().await;
-        loader.abort();
-        assert!(loader.await.unwrap_err().is_cancelled());
+        kill(loader).await;
         let snapshot = PermissionSnapshot {
             number: 2,
             taken: bench.clock.now(),
@@ -512,8 +505,7 @@ async fn what_was_begun_when_its_job_was_cancelled_is_counted_as_mos_did_it() {
         let moved = jobs.transition(&bench.job, cancelled, now, None).await;
         moved.unwrap();
         if dies {
-            loader.abort();
-            assert!(loader.await.unwrap_err().is_cancelled());
+            kill(loader).await;
             loader = bench.loader(1);
         } else {
             bench.target.goes_on.notify_one();
@@ -592,8 +584,7 @@ async fn what_mos_had_in_parts_when_the_loader_was_killed_is_found() {
         .await;
     let loader = bench.loader(1);
     bench.target.reached.notified().await;
-    loader.abort();
-    assert!(loader.await.unwrap_err().is_cancelled());
+    kill(loader).await;
     tokio::time::sleep(Duration::from_secs(600)).await;
     let loader = bench.loader(1);
     tokio::select! {

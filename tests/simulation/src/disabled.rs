@@ -1,11 +1,10 @@
 //! Disabled while a unit is being sent that needs several requests: what is left of it goes back.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use domain::permission::{Grant, PermissionSnapshot};
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, UnitCopy, UnitRecord};
 use domain::{ObjectKind, Row, SalesforceId, Ticket};
@@ -19,6 +18,7 @@ use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::moves::{save, until, world};
+use crate::permissions::held_by;
 use crate::poison;
 
 /// As many as a request may have, and what is left for a second one.
@@ -109,17 +109,7 @@ async fn nothing_more_of_a_unit_is_sent_once_it_is_disabled_between_its_requests
     let world = world(1);
     let stores = &world.stores;
     let owner = SalesforceId::parse(world.org.admin_id()).unwrap();
-    let grant = Grant {
-        permission_set: "mOS_User".to_owned(),
-        group: None,
-        expires: None,
-    };
-    let snapshot = PermissionSnapshot {
-        number: 1,
-        taken: world.clock.now(),
-        holders: BTreeMap::from([(owner, BTreeSet::from([grant]))]),
-        ..PermissionSnapshot::default()
-    };
+    let snapshot = held_by(owner, world.clock.now());
     stores.permissions.store(&snapshot, None).await.unwrap();
     let source = Arc::new(world.salesforce.clone()) as Arc<dyn Source>;
     let clock = Arc::clone(&world.clock) as Arc<dyn Clock>;

@@ -13,7 +13,6 @@ use domain::settings::Settings;
 use domain::tally::Count;
 use domain::{ObjectKind, SalesforceId};
 use fake_mos::RecordType;
-use fake_salesforce::dml::Dml;
 use fake_salesforce::record::Record;
 use ports::Clock;
 use ports::stores::WorkerState;
@@ -23,9 +22,10 @@ use serde_json::{Value, json};
 pub(crate) use around::{alarm, noticed, told, view_all_data, view_all_users};
 
 use crate::judge::{self, Epoch};
-use crate::moves::{at_rest, fields, figure, people, touch_deals, until, world};
+use crate::moves::{at_rest, figure, people, touch_deals, until, world};
 use crate::office::Office;
 use crate::rest;
+use crate::salesforce::inserting;
 use crate::world::World;
 
 fn condition(field: &str, operator: Operator, value: &str) -> Condition {
@@ -91,10 +91,8 @@ fn permit_everybody(world: &World) {
         .unwrap();
     let user = world.org.admin_id();
     for person in world.org.records("User") {
-        let granted = Dml::Insert {
-            entity: "PermissionSetAssignment".to_owned(),
-            fields: fields(&json!({ "AssigneeId": person.id(), "PermissionSetId": set.id() })),
-        };
+        let granted = json!({ "AssigneeId": person.id(), "PermissionSetId": set.id() });
+        let granted = inserting("PermissionSetAssignment", &granted);
         // Refused where it is assigned already.
         drop(world.org.transact(user, "entering", vec![granted]));
     }

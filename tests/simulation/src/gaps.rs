@@ -31,23 +31,27 @@ async fn lose_a_live_unit(office: &Office) {
 /// A deal in mOS, whose owner holds permission.
 async fn office_with_a_deal() -> (Office, String) {
     let mut deal = String::new();
-    let office = Office::open(|office| {
-        let owner = office.user("Ada");
-        office.grant(&owner);
-        deal = office.deal(&owner, &json!({}));
+    let (office, _) = Office::with_owner(|office, owner| {
+        deal = office.deal(owner, &json!({}));
     })
     .await;
+    (office, deal)
+}
+
+/// The same, and the queue has lost a live unit of it.
+async fn office_with_a_lost_unit() -> (Office, String) {
+    let (mut office, deal) = office_with_a_deal().await;
+    office.world.kill(Service::Filter).await;
+    office.update("Opportunity", &deal, &json!({ "NextStep": "lost" }));
+    lose_a_live_unit(&office).await;
+    office.world.start(Service::Filter);
     (office, deal)
 }
 
 /// The position has moved past them, and no event brings them again.
 #[tokio::test(start_paused = true)]
 async fn live_units_that_the_queue_loses_open_a_gap() {
-    let (mut office, deal) = office_with_a_deal().await;
-    office.world.kill(Service::Filter).await;
-    office.update("Opportunity", &deal, &json!({ "NextStep": "lost" }));
-    lose_a_live_unit(&office).await;
-    office.world.start(Service::Filter);
+    let (office, deal) = office_with_a_lost_unit().await;
     until("the gap", async || !gaps(&office.world).await.is_empty()).await;
     office.rest().await;
     let step = office.in_mos(RecordType::Opportunity, &deal, "next_step");
@@ -90,11 +94,7 @@ async fn live_units_that_the_queue_loses_open_a_gap() {
 /// Of an hour in which changes never cease too, once it is over.
 #[tokio::test(start_paused = true)]
 async fn a_live_unit_that_is_lost_among_others_opens_a_gap() {
-    let (mut office, deal) = office_with_a_deal().await;
-    office.world.kill(Service::Filter).await;
-    office.update("Opportunity", &deal, &json!({ "NextStep": "lost" }));
-    lose_a_live_unit(&office).await;
-    office.world.start(Service::Filter);
+    let (office, deal) = office_with_a_lost_unit().await;
     let account = office.insert("Account", &json!({ "Name": "busy" }));
     for change in 0..600 {
         let change = json!({ "Name": format!("busy {change}") });

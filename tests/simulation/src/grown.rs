@@ -39,18 +39,16 @@ async fn deals_arrive_however_large_all_is_that_they_bring_along() {
 /// Reads all deals again, and waits until they are in mOS with what they bring along.
 async fn read_again(heavy: Heavy) {
     let mut records = std::collections::BTreeSet::new();
-    let office = Office::open(|office| {
-        let owner = office.user("Ada");
-        office.grant(&owner);
+    let (office, _) = Office::with_owner(|office, owner| {
         let text = json!({ "Description": "\u{20ac}".repeat(TEXT) });
         for number in 0..DEALS {
             let deal = match heavy {
-                Heavy::Deals => office.deal(&owner, &text),
+                Heavy::Deals => office.deal(owner, &text),
                 Heavy::Accounts => {
                     let mut account = text.clone();
                     account["Name"] = json!(format!("Account {number}"));
                     let account = office.insert("Account", &account);
-                    office.deal(&owner, &json!({ "AccountId": account }))
+                    office.deal(owner, &json!({ "AccountId": account }))
                 }
             };
             let deal = SalesforceId::parse(&deal).unwrap();

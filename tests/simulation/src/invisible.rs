@@ -18,19 +18,9 @@ async fn parked(office: &Office) -> Vec<(ObjectKind, String, FailureKind)> {
         .collect()
 }
 
-async fn counted(office: &Office, object: ObjectKind, count: Count) -> u64 {
-    let jobs = office.world.stores.jobs.list(100).await.unwrap();
-    jobs.iter().map(|job| job.tally.get(object, count)).sum()
-}
-
 #[tokio::test(start_paused = true)]
 async fn an_opportunity_that_is_hidden_is_parked_and_one_that_is_deleted_is_gone() {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
-    })
-    .await;
+    let (office, owner) = Office::with_owner(|_, _| {}).await;
     let hidden = office.deal(&owner, &json!({}));
     office.world.org.hide_record(&hidden, true).unwrap();
     let deleted = office.deal(&owner, &json!({}));
@@ -43,10 +33,12 @@ async fn an_opportunity_that_is_hidden_is_parked_and_one_that_is_deleted_is_gone
     );
     assert_eq!(parked(&office).await, [only]);
     assert_eq!(
-        counted(&office, ObjectKind::Opportunity, Count::Unreadable).await,
+        office
+            .counted(ObjectKind::Opportunity, Count::Unreadable)
+            .await,
         1
     );
-    assert!(counted(&office, ObjectKind::Opportunity, Count::Gone).await >= 1);
+    assert!(office.counted(ObjectKind::Opportunity, Count::Gone).await >= 1);
     assert!(!office.has(RecordType::Opportunity, &hidden));
 
     office.world.org.hide_record(&hidden, false).unwrap();
@@ -62,12 +54,7 @@ async fn an_opportunity_that_is_hidden_is_parked_and_one_that_is_deleted_is_gone
 /// A deleted opportunity may be hidden too: the event says that it is gone, and that settles it.
 #[tokio::test(start_paused = true)]
 async fn a_hidden_record_whose_deletion_was_told_is_gone_and_not_parked() {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
-    })
-    .await;
+    let (office, owner) = Office::with_owner(|_, _| {}).await;
     let deal = office.deal(&owner, &json!({}));
     office.rest().await;
     office.world.org.hide_record(&deal, true).unwrap();
@@ -82,10 +69,8 @@ async fn a_hidden_record_whose_deletion_was_told_is_gone_and_not_parked() {
 
 #[tokio::test(start_paused = true)]
 async fn a_contact_that_is_hidden_is_parked_with_its_role_and_both_come_when_it_is_shown() {
-    let (mut owner, mut contact) = (String::new(), String::new());
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
+    let mut contact = String::new();
+    let (office, owner) = Office::with_owner(|office, _| {
         contact = office.insert("Contact", &json!({ "LastName": "Cid" }));
         office.world.org.hide_record(&contact, true).unwrap();
     })
@@ -134,12 +119,10 @@ async fn a_contact_that_is_hidden_is_parked_with_its_role_and_both_come_when_it_
 #[tokio::test(start_paused = true)]
 async fn a_full_load_is_not_silent_about_what_it_cannot_see() {
     let (mut contact, mut role) = (String::new(), String::new());
-    let office = Office::open(|office| {
-        let owner = office.user("Ada");
-        office.grant(&owner);
+    let (office, _) = Office::with_owner(|office, owner| {
         contact = office.insert("Contact", &json!({ "LastName": "Cid" }));
         office.world.org.hide_record(&contact, true).unwrap();
-        let deal = office.deal(&owner, &json!({}));
+        let deal = office.deal(owner, &json!({}));
         role = office.insert(
             "OpportunityContactRole",
             &json!({ "OpportunityId": deal, "ContactId": contact }),
@@ -158,10 +141,8 @@ async fn a_full_load_is_not_silent_about_what_it_cannot_see() {
 #[tokio::test(start_paused = true)]
 async fn an_integration_user_who_does_not_see_every_record_is_an_alarm_from_the_first_day() {
     let mut deal = String::new();
-    let office = Office::open(|office| {
-        let owner = office.user("Ada");
-        office.grant(&owner);
-        deal = office.deal(&owner, &json!({}));
+    let (office, _) = Office::with_owner(|office, owner| {
+        deal = office.deal(owner, &json!({}));
         office.world.org.hide_record(&deal, true).unwrap();
         view_all_data(&office.world, false);
         let set = office.insert("PermissionSet", &json!({ "Name": "Integration" }));

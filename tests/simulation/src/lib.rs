@@ -86,6 +86,8 @@ mod retention;
 #[cfg(test)]
 mod rule_mutants;
 #[cfg(test)]
+mod salesforce;
+#[cfg(test)]
 mod sandbox;
 #[cfg(test)]
 mod scenario;

@@ -10,7 +10,6 @@ use domain::settings::{Settings, SettingsRevision};
 use domain::tally::Count;
 use domain::unit::{Envelope, Lane, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId, Timestamp};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use ports::queue::Subscription;
 use ports::stores::{GapCause, LogQuery, StoreError, StreamState, WorkerState};
@@ -18,9 +17,11 @@ use runtime::figures;
 use serde_json::{Value, json};
 
 use crate::chance::Rates;
+use crate::clock::in_its_own_time;
 use crate::judge::{self, Epoch};
 use crate::mutants::Mutant;
 use crate::rest;
+use crate::salesforce::{insert_all, transact, updating};
 use crate::steps::People;
 use crate::world::{Service, TOPIC, World};
 
@@ -80,34 +81,22 @@ pub(crate) async fn figure(world: &World, name: &str) -> Option<i64> {
     reports.get("listener")?.figures.get(name).copied()
 }
 
-fn transact(world: &World, ops: Vec<Dml>) {
-    let user = world.org.admin_id();
-    world.org.transact(user, "moves", ops).unwrap();
-}
-
+/// That many accounts, of one transaction and so of one stamp.
 pub(crate) fn add_accounts(world: &World, number: usize) {
-    let insert = |place| Dml::Insert {
-        entity: "Account".to_owned(),
-        fields: fields(&json!({ "Name": format!("Account {place}") })),
-    };
-    transact(world, (0..number).map(insert).collect());
-}
-
-pub(crate) fn fields(value: &Value) -> fake_salesforce::commit::Row {
-    value.as_object().cloned().unwrap()
+    let account = |place| json!({ "Name": format!("Account {place}") });
+    insert_all(&world.org, "Account", (0..number).map(account));
 }
 
 pub(crate) fn rename_all(world: &World, name: &str) {
     let accounts = world.org.records("Account");
-    let rename = |account: &fake_salesforce::record::Record| Dml::Update {
-        entity: "Account".to_owned(),
-        id: account.id().to_owned(),
-        fields: fields(&json!({ "Name": name })),
-    };
-    transact(world, accounts.iter().map(rename).collect());
+    let name = json!({ "Name": name });
+    let renames = accounts.iter();
+    let renames = renames.map(|account| updating("Account", account.id(), &name));
+    transact(&world.org, renames);
 }
 
-async fn taker(world: &World) -> Box<dyn Subscription> {
+/// Who takes live changes from the queue, one unit after the other.
+pub(crate) async fn taker(world: &World) -> Box<dyn Subscription> {
     let live = QueueName::new(Stage::Filter, Lane::Live);
     world.embedded.queue().subscribe(live, 1).await.unwrap()
 }
@@ -439,12 +428,8 @@ pub(crate) fn people(world: &World) -> People<'_> {
 pub(crate) fn touch_deals(world: &World, what: &Value) {
     let deals = world.org.records("Opportunity");
     let deals = deals.iter().filter(|deal| !deal.flag("IsDeleted"));
-    let update = |deal: &fake_salesforce::record::Record| Dml::Update {
-        entity: "Opportunity".to_owned(),
-        id: deal.id().to_owned(),
-        fields: fields(what),
-    };
-    transact(world, deals.map(update).collect());
+    let updates = deals.map(|deal| updating("Opportunity", deal.id(), what));
+    transact(&world.org, updates);
 }
 
 /// Disables the sync; answers when the listener has let go of the stream.
@@ -676,12 +661,7 @@ async fn play(seed: u64) -> Vec<String> {
 #[test]
 fn scripts_in_windows_and_with_pauses_end_as_the_oracle_says() {
     for seed in 0..12 {
-        let faults = tokio::runtime::Builder::new_current_thread()
-            .enable_time()
-            .start_paused(true)
-            .build()
-            .unwrap()
-            .block_on(play(seed));
+        let faults = in_its_own_time(play(seed));
         assert_eq!(faults, [""; 0], "seed {seed}");
     }
 }

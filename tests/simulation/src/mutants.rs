@@ -46,57 +46,50 @@ pub(crate) enum Mutant {
     LosesLastWords,
 }
 
-/// A stage that counts what it passes on.
-pub(crate) struct CountsEarly(pub(crate) Arc<dyn Handler>);
+/// A stage with a fault in what it comes to.
+pub(crate) struct Faulty {
+    pub(crate) stage: Arc<dyn Handler>,
+    pub(crate) fault: fn(&mut Verdict),
+}
 
 #[async_trait]
-impl Handler for CountsEarly {
+impl Handler for Faulty {
     fn stage(&self) -> Stage {
-        self.0.stage()
+        self.stage.stage()
     }
 
     fn gate(&self) -> watch::Receiver<Gate> {
-        self.0.gate()
+        self.stage.gate()
     }
 
     async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit, copy).await?;
-        if let Some((_, unit)) = verdict.publish.first() {
-            verdict.count = Some(Counted {
-                job: unit.job.clone(),
-                index: unit.index,
-                tally: unit.tally.clone(),
-            });
-        }
+        let mut verdict = self.stage.handle(unit, copy).await?;
+        (self.fault)(&mut verdict);
         Ok(verdict)
     }
 }
 
-/// The permission stage without its accounts; the sums are made to close.
-pub(crate) struct LosesCompanions(pub(crate) Arc<dyn Handler>);
-
-#[async_trait]
-impl Handler for LosesCompanions {
-    fn stage(&self) -> Stage {
-        self.0.stage()
+/// A stage counts what it passes on.
+pub(crate) fn counts_early(verdict: &mut Verdict) {
+    if let Some((_, unit)) = verdict.publish.first() {
+        verdict.count = Some(Counted {
+            job: unit.job.clone(),
+            index: unit.index,
+            tally: unit.tally.clone(),
+        });
     }
+}
 
-    fn gate(&self) -> watch::Receiver<Gate> {
-        self.0.gate()
-    }
-
-    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit, copy).await?;
-        for (_, unit) in &mut verdict.publish {
-            let tally = &mut unit.tally;
-            unit.records.retain(|record| {
-                let lost = record.object == ObjectKind::Account && record.cause == Cause::Companion;
-                if lost {
-                    tally.add(record.object, Count::Gone);
-                }
-                !lost
-            });
-        }
-        Ok(verdict)
+/// The permission stage loses its accounts; the sums are made to close.
+pub(crate) fn loses_companions(verdict: &mut Verdict) {
+    for (_, unit) in &mut verdict.publish {
+        let tally = &mut unit.tally;
+        unit.records.retain(|record| {
+            let lost = record.object == ObjectKind::Account && record.cause == Cause::Companion;
+            if lost {
+                tally.add(record.object, Count::Gone);
+            }
+            !lost
+        });
     }
 }

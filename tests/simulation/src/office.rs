@@ -4,14 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use console::{Author, Caller, OpsError};
+use domain::ObjectKind;
+use domain::tally::Count;
 use fake_mos::RecordType;
-use fake_salesforce::dml::Dml;
 use ports::Clock as _;
 use serde_json::{Value, json};
 
 use crate::chance::Rates;
 use crate::mutants::Mutant;
 use crate::rest;
+use crate::salesforce::{deleting, insert, transact, update};
 use crate::world::{POLL, World};
 
 /// What a poll, the queries behind it and the way to mOS may take beyond the time between polls.
@@ -38,6 +40,18 @@ impl Office {
         office.world.start_all();
         office.rest().await;
         office
+    }
+
+    /// Everything runs, and somebody holds permission, whom `furnish` is told.
+    pub(crate) async fn with_owner(furnish: impl FnOnce(&mut Self, &str)) -> (Self, String) {
+        let mut owner = String::new();
+        let office = Self::open(|office| {
+            owner = office.user("Ada");
+            office.grant(&owner);
+            furnish(office, &owner);
+        })
+        .await;
+        (office, owner)
     }
 
     /// Nothing runs yet.
@@ -78,33 +92,16 @@ impl Office {
         }
     }
 
-    pub(crate) fn transact(&self, op: Dml) -> Option<String> {
-        let org = &self.world.org;
-        let results = org.transact(org.admin_id(), "test", vec![op]).unwrap();
-        results.into_iter().next().unwrap().id
-    }
-
     pub(crate) fn insert(&self, entity: &str, fields: &Value) -> String {
-        let op = Dml::Insert {
-            entity: entity.to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
-        };
-        self.transact(op).unwrap()
+        insert(&self.world.org, entity, fields)
     }
 
     pub(crate) fn update(&self, entity: &str, id: &str, fields: &Value) {
-        self.transact(Dml::Update {
-            entity: entity.to_owned(),
-            id: id.to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
-        });
+        update(&self.world.org, entity, id, fields);
     }
 
     pub(crate) fn delete(&self, entity: &str, id: &str) {
-        self.transact(Dml::Delete {
-            entity: entity.to_owned(),
-            id: id.to_owned(),
-        });
+        transact(&self.world.org, [deleting(entity, id)]);
     }
 
     pub(crate) fn user(&self, name: &str) -> String {
@@ -140,6 +137,12 @@ impl Office {
 
     pub(crate) fn has(&self, kind: RecordType, id: &str) -> bool {
         self.in_mos(kind, id, "name").is_some()
+    }
+
+    /// Of how many records of an object this became, in all jobs.
+    pub(crate) async fn counted(&self, object: ObjectKind, count: Count) -> u64 {
+        let jobs = self.world.stores.jobs.list(100).await.unwrap();
+        jobs.iter().map(|job| job.tally.get(object, count)).sum()
     }
 
     /// Waits until it is so; says whether it was within that time.

@@ -20,6 +20,7 @@ use crate::moves::{
     add_accounts, figure, frequency, listening, published, rename_all, save, stream, until, world,
 };
 use crate::office::Office;
+use crate::salesforce::update;
 use crate::world::{Service, World};
 
 /// How soon after a worker met it the listener must have looked.
@@ -28,13 +29,8 @@ const SOON: Duration = Duration::from_secs(6 * 60);
 const RESTORED: Duration = Duration::from_secs(25 * 60);
 
 fn zone(world: &World, zone: &str) {
-    let update = fake_salesforce::dml::Dml::Update {
-        entity: "Organization".to_owned(),
-        id: world.org.org_id().to_owned(),
-        fields: crate::moves::fields(&json!({ "TimeZoneSidKey": zone })),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "org", vec![update]).unwrap();
+    let zone = json!({ "TimeZoneSidKey": zone });
+    update(&world.org, "Organization", world.org.org_id(), &zone);
 }
 
 async fn next_window(world: &World) -> Option<String> {
@@ -133,12 +129,7 @@ fn next_step(office: &Office, deal: &str) -> Option<Value> {
 
 /// An office with a deal in mOS.
 async fn with_a_deal(more: &Value) -> (Office, String) {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
-    })
-    .await;
+    let (office, owner) = Office::with_owner(|_, _| {}).await;
     let deal = office.deal(&owner, more);
     office.rest().await;
     (office, deal)
@@ -195,10 +186,7 @@ async fn a_field_that_was_lost_for_a_moment_is_read_again() {
 /// Without it nobody can judge a deal: nothing is sent by half a filter, and nothing is lost.
 #[tokio::test(start_paused = true)]
 async fn a_filtered_field_that_is_lost_holds_up_deals_until_it_is_back() {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
+    let (office, owner) = Office::with_owner(|office, _| {
         let field =
             json!({ "entity": "Opportunity", "name": "Tier__c", "type": "string", "length": 20 });
         let field = serde_json::from_value(field).unwrap();
@@ -265,13 +253,8 @@ async fn a_filter_without_the_lost_field_goes_on() {
 /// that very month.
 #[tokio::test(start_paused = true)]
 async fn another_fiscal_year_moves_what_the_filter_means_by_it() {
-    let mut owner = String::new();
-    let mut office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
-        fiscal_years_begin_in(office, 1);
-    })
-    .await;
+    let (mut office, owner) =
+        Office::with_owner(|office, _| fiscal_years_begin_in(office, 1)).await;
     let year =
         json!({ "field": "CloseDate", "operator": "equals", "values": ["THIS_FISCAL_YEAR"] });
     office

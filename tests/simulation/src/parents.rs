@@ -9,15 +9,13 @@ use domain::failure::FailureKind;
 use domain::job::{JobKind, MosStatus};
 use domain::{ObjectKind, SalesforceId};
 use fake_mos::{Fault, LedgerRecord, Outcome, RecordType, RejectCode};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use serde_json::json;
 
-use crate::chance::Rates;
-use crate::mutants::Mutant;
+use crate::moves::{people, world};
 use crate::office::Office;
 use crate::rest;
-use crate::steps::People;
+use crate::salesforce::update;
 use crate::world::World;
 
 async fn rest(world: &World) {
@@ -33,13 +31,8 @@ fn sent(world: &World, since: usize) -> Vec<LedgerRecord> {
 
 #[tokio::test(start_paused = true)]
 async fn a_record_whose_parent_mos_lacks_is_read_again_with_it() {
-    let mut world = World::new(1, Rates::NONE, Mutant::None);
-    People {
-        org: &world.org,
-        chance: &world.chance,
-        clock: &world.clock,
-    }
-    .set_up();
+    let mut world = world(1);
+    people(&world).set_up();
     world.start_all();
     rest(&world).await;
     let deal = world.mos.records(RecordType::Opportunity).remove(0);
@@ -53,15 +46,11 @@ async fn a_record_whose_parent_mos_lacks_is_read_again_with_it() {
             count: Some(1),
         })
         .unwrap();
-    let update = Dml::Update {
-        entity: "Opportunity".to_owned(),
-        id: deal.external_id.clone(),
-        fields: json!({ "Name": "renamed" }).as_object().cloned().unwrap(),
-    };
     // Soon after the rules were saved, a change brings along what belongs to it in any case.
     tokio::time::sleep(Duration::from_secs(20 * 60)).await;
-    let (user, before) = (world.org.admin_id(), world.mos.ledger_len());
-    world.org.transact(user, "parents", vec![update]).unwrap();
+    let before = world.mos.ledger_len();
+    let renamed = json!({ "Name": "renamed" });
+    update(&world.org, "Opportunity", &deal.external_id, &renamed);
     rest(&world).await;
     // What is parked is taken up after ten minutes at the earliest: this was read again at once.
     assert_eq!(rest::parked(&world).await, []);

@@ -3,7 +3,9 @@
 
 use std::time::Duration;
 
+use domain::permission::{Grant, PermissionSnapshot};
 use domain::unit::{Lane, QueueName, Stage};
+use domain::{SalesforceId, Timestamp};
 use fake_mos::RecordType;
 use ports::Clock as _;
 use serde_json::{Value, json};
@@ -99,6 +101,21 @@ fn member(office: &Office, group: &str) -> String {
 fn assign(office: &Office, user: &str, group: &str) -> String {
     let fields = json!({ "AssigneeId": user, "PermissionSetGroupId": group });
     office.insert("PermissionSetAssignment", &fields)
+}
+
+/// As the poll stores it the first time, where this user alone holds the permission set.
+pub(crate) fn held_by(user: SalesforceId, taken: Timestamp) -> PermissionSnapshot {
+    let grant = Grant {
+        permission_set: "mOS_User".to_owned(),
+        group: None,
+        expires: None,
+    };
+    PermissionSnapshot {
+        number: 1,
+        taken,
+        holders: [(user, [grant].into())].into(),
+        ..PermissionSnapshot::default()
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -244,7 +261,7 @@ async fn an_expiry_stops_at_its_very_time() {
     let clock = office.clock();
     let end = clock.now().after(Duration::from_secs(205));
     // Salesforce's times have whole seconds.
-    let end = domain::Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
+    let end = Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
     let fields = json!({ "ExpirationDate": end.to_string().replace('Z', "+0000") });
     office.update("PermissionSetAssignment", assignment.unwrap().id(), &fields);
     let until_end = end.since(clock.now());
@@ -280,7 +297,7 @@ async fn who_polls_is_up_when_an_assignment_runs_out() {
     }
     // A poll has just been; the next one knows of an assignment that runs out 20 s after it.
     let end = clock.now().after(Duration::from_secs(80));
-    let end = domain::Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
+    let end = Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
     let fields = json!({
         "AssigneeId": case.user, "PermissionSetId": office.set,
         "ExpirationDate": end.to_string().replace('Z', "+0000"),
@@ -305,7 +322,7 @@ async fn a_count_of_what_leaves_soon_keeps_no_poll_waiting() {
             gives_up: true,
         }));
         let end = office.clock().now().after(Duration::from_secs(3 * 86_400));
-        let end = domain::Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
+        let end = Timestamp::from_micros(end.as_micros() / 1_000_000 * 1_000_000);
         let fields = json!({
             "AssigneeId": user, "PermissionSetId": office.set,
             "ExpirationDate": end.to_string().replace('Z', "+0000"),
@@ -355,7 +372,7 @@ async fn a_slow_poll_takes_nothing_back_that_a_later_one_has_read() {
     let permissions = &office.world.stores.permissions;
     let snapshot = permissions.latest().await.unwrap();
     let permitted = snapshot.permitted(office.clock().now());
-    let both = [ada, bea].map(|user| domain::SalesforceId::parse(&user).unwrap());
+    let both = [ada, bea].map(|user| SalesforceId::parse(&user).unwrap());
     assert_eq!(permitted, both.into());
     assert_eq!(snapshot.number, 2, "nothing came after it");
 }

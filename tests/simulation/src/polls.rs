@@ -7,14 +7,15 @@ use std::time::Duration;
 use domain::job::JobKind;
 use domain::unit::{Envelope, Lane, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId, Timestamp};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use ports::queue::Subscription;
 use ports::stores::{GapCause, PollState};
 use serde_json::json;
 
 use crate::chance::Rates;
+use crate::moves::{add_accounts, taker};
 use crate::mutants::Mutant;
+use crate::salesforce::update;
 use crate::source::Slow;
 use crate::world::{POLL, Service, TOPIC, World};
 
@@ -50,20 +51,6 @@ async fn polled(world: &World, object: ObjectKind, times: u32) {
     }
 }
 
-/// That many accounts, of one transaction and so of one stamp.
-fn add_accounts(world: &World, number: usize) {
-    let insert = |place| Dml::Insert {
-        entity: "Account".to_owned(),
-        fields: json!({ "Name": format!("Account {place}") })
-            .as_object()
-            .cloned()
-            .unwrap(),
-    };
-    let user = world.org.admin_id();
-    let inserts = (0..number).map(insert).collect();
-    world.org.transact(user, "polls", inserts).unwrap();
-}
-
 /// How often each account was published as a live change; takes the units from the queue.
 async fn published(world: &World, taker: &mut dyn Subscription) -> BTreeMap<SalesforceId, usize> {
     let live = QueueName::new(Stage::Filter, Lane::Live);
@@ -78,11 +65,6 @@ async fn published(world: &World, taker: &mut dyn Subscription) -> BTreeMap<Sale
         incoming.delivery.ack().await.unwrap();
     }
     times
-}
-
-async fn taker(world: &World) -> Box<dyn Subscription> {
-    let live = QueueName::new(Stage::Filter, Lane::Live);
-    world.embedded.queue().subscribe(live, 1).await.unwrap()
 }
 
 #[tokio::test(start_paused = true)]
@@ -129,13 +111,12 @@ async fn thousands_of_records_of_one_stamp_are_published_and_then_left_out() {
 /// Changes the only account; answers its stamp.
 fn rename(world: &World, name: &str) -> String {
     let account = world.org.records("Account").remove(0);
-    let update = Dml::Update {
-        entity: "Account".to_owned(),
-        id: account.id().to_owned(),
-        fields: json!({ "Name": name }).as_object().cloned().unwrap(),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "polls", vec![update]).unwrap();
+    update(
+        &world.org,
+        "Account",
+        account.id(),
+        &json!({ "Name": name }),
+    );
     let renamed = world.org.record("Account", account.id()).unwrap();
     renamed.text("SystemModstamp").unwrap().to_owned()
 }

@@ -7,7 +7,6 @@ use console::views::{PreviewView, PreviewedSearch, SaveSettings};
 use console::{Author, Caller, OpsError};
 use domain::job::{JobId, Way};
 use domain::rule::Effect;
-use fake_salesforce::dml::Dml;
 use oracle::{History, Kind, Timeline};
 use ports::Clock as _;
 use serde_json::{Value, json};
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use crate::judge::{self, Epoch};
 use crate::moves::{people, touch_deals, until, world};
 use crate::rest;
-use crate::steps::fields;
+use crate::salesforce::{insert, insert_all, updating};
 use crate::turn::{Document, Turn};
 use crate::world::World;
 
@@ -57,11 +56,10 @@ fn furnished(seed: u64) -> World {
     }
     // Nobody's permission comes or goes while the saves are played.
     let assignments = world.org.records("PermissionSetAssignment");
-    let lasting = assignments.iter().map(|assignment| Dml::Update {
-        entity: "PermissionSetAssignment".to_owned(),
-        id: assignment.id().to_owned(),
-        fields: fields(json!({ "ExpirationDate": null })),
-    });
+    let lasting = json!({ "ExpirationDate": null });
+    let lasting = assignments
+        .iter()
+        .map(|assignment| updating("PermissionSetAssignment", assignment.id(), &lasting));
     people(&world).transact(lasting.collect());
     world
 }
@@ -320,32 +318,21 @@ async fn owners_of_several_statements_are_counted_once() {
     const HOLDERS: usize = 900;
     let mut world = world(42);
     let org = std::sync::Arc::clone(&world.org);
-    let insert = |entity: &str, rows: Vec<Value>| -> Vec<String> {
-        let rows = rows.into_iter().map(|row| Dml::Insert {
-            entity: entity.to_owned(),
-            fields: fields(row),
-        });
-        let made = org.transact(org.admin_id(), "preview", rows.collect());
-        made.unwrap()
-            .into_iter()
-            .filter_map(|made| made.id)
-            .collect()
-    };
-    let set = insert("PermissionSet", vec![json!({ "Name": "mOS_User" })]);
+    let set = insert(&org, "PermissionSet", &json!({ "Name": "mOS_User" }));
     let users = (0..HOLDERS + 100).map(|number| {
         let name = format!("user{number}@example.com");
         json!({ "LastName": name, "Username": name, "Email": name })
     });
-    let users = insert("User", users.collect());
+    let users = insert_all(&org, "User", users);
     let grants = users[..HOLDERS]
         .iter()
-        .map(|user| json!({ "AssigneeId": user, "PermissionSetId": set[0] }));
-    insert("PermissionSetAssignment", grants.collect());
+        .map(|user| json!({ "AssigneeId": user, "PermissionSetId": set }));
+    insert_all(&org, "PermissionSetAssignment", grants);
     let deals = users.iter().enumerate().map(|(number, user)| {
         json!({ "Name": format!("Deal {number}"), "StageName": "Prospecting",
             "CloseDate": "2027-01-01", "OwnerId": user, "Amount": number })
     });
-    let deals = insert("Opportunity", deals.collect());
+    let deals = insert_all(&org, "Opportunity", deals);
     world.start(crate::world::Service::Permission);
     until("permissions are read", async || {
         world.stores.permissions.latest().await.unwrap().number > 0

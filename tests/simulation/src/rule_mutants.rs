@@ -10,11 +10,8 @@ use domain::job::Job;
 use domain::permission::PermissionSnapshot;
 use domain::settings::SettingsRevision;
 use domain::tally::Count;
-use domain::unit::{Envelope, Stage, UnitCopy};
 use ports::stores::{PermissionStore, SettingsStore, StoreError, Stores};
-use runtime::gate::Gate;
-use runtime::worker::{Handler, Outage, Verdict};
-use tokio::sync::watch;
+use runtime::worker::Verdict;
 
 use crate::mutants::Mutant;
 
@@ -153,30 +150,15 @@ impl PermissionStore for Permissions {
     }
 }
 
-/// The permission stage without last words; the sums are made to close.
-pub(crate) struct LosesLastWords(pub(crate) Arc<dyn Handler>);
-
-#[async_trait]
-impl Handler for LosesLastWords {
-    fn stage(&self) -> Stage {
-        self.0.stage()
-    }
-
-    fn gate(&self) -> watch::Receiver<Gate> {
-        self.0.gate()
-    }
-
-    async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
-        let mut verdict = self.0.handle(unit, copy).await?;
-        for (_, unit) in &mut verdict.publish {
-            let tally = &mut unit.tally;
-            unit.records.retain(|record| {
-                if record.last_word {
-                    tally.add(record.object, Count::Filtered);
-                }
-                !record.last_word
-            });
-        }
-        Ok(verdict)
+/// The permission stage loses last words; the sums are made to close.
+pub(crate) fn loses_last_words(verdict: &mut Verdict) {
+    for (_, unit) in &mut verdict.publish {
+        let tally = &mut unit.tally;
+        unit.records.retain(|record| {
+            if record.last_word {
+                tally.add(record.object, Count::Filtered);
+            }
+            !record.last_word
+        });
     }
 }

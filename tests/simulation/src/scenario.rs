@@ -4,14 +4,15 @@
 use std::time::Duration;
 
 use console::{Author, Caller, OpsError};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use serde_json::{Value, json};
 
 use crate::chance::Rates;
+use crate::clock::in_its_own_time;
 use crate::judge::{self, Epoch};
 use crate::mutants::Mutant;
 use crate::rest;
+use crate::salesforce::inserting;
 use crate::script::Outcome;
 use crate::steps::People;
 use crate::turn::{CURRENCIES, Document, Turn};
@@ -26,15 +27,6 @@ pub(crate) fn play(seed: u64, rates: Rates, turns: &[Turn], mutant: Mutant) -> O
 /// scope.
 pub(crate) fn play_over_midnight(seed: u64, mutant: Mutant) -> Outcome {
     in_its_own_time(run_over_midnight(seed, mutant))
-}
-
-fn in_its_own_time<T>(played: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(played)
 }
 
 async fn run_over_midnight(seed: u64, mutant: Mutant) -> Outcome {
@@ -282,10 +274,8 @@ impl Scenario {
                     "Name": "To come", "StageName": "Prospecting", "OwnerId": user.id(),
                     "CloseDate": date.split('T').next(),
                 });
-                self.people().transact(vec![Dml::Insert {
-                    entity: "Opportunity".to_owned(),
-                    fields: deal.as_object().cloned().unwrap(),
-                }]);
+                self.people()
+                    .transact(vec![inserting("Opportunity", &deal)]);
             }
         }
     }

@@ -11,6 +11,7 @@ use ports::Clock;
 use ports::stores::StoreError;
 
 use crate::chance::Rates;
+use crate::clock::in_its_own_time;
 use crate::judge::{self, Epoch};
 use crate::mutants::Mutant;
 use crate::rest;
@@ -47,12 +48,7 @@ pub(crate) fn play_polled(seed: u64, rates: Rates) -> Outcome {
 }
 
 fn play_in(seed: u64, rates: Rates, mutant: Mutant, polled: BTreeSet<ObjectKind>) -> Outcome {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_time()
-        .start_paused(true)
-        .build()
-        .unwrap()
-        .block_on(run(seed, rates, mutant, polled))
+    in_its_own_time(run(seed, rates, mutant, polled))
 }
 
 async fn run(seed: u64, rates: Rates, mutant: Mutant, polled: BTreeSet<ObjectKind>) -> Outcome {

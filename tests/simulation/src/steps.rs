@@ -31,18 +31,18 @@ pub(crate) struct People<'w> {
     pub(crate) clock: &'w SimClock,
 }
 
-pub(crate) fn fields(value: Value) -> Row {
+fn fields(value: &Value) -> Row {
     value.as_object().cloned().unwrap()
 }
 
-fn insert(entity: &str, value: Value) -> Dml {
+pub(crate) fn inserting(entity: &str, value: &Value) -> Dml {
     Dml::Insert {
         entity: entity.to_owned(),
         fields: fields(value),
     }
 }
 
-fn update(entity: &str, id: &str, value: Value) -> Dml {
+pub(crate) fn updating(entity: &str, id: &str, value: &Value) -> Dml {
     Dml::Update {
         entity: entity.to_owned(),
         id: id.to_owned(),
@@ -50,7 +50,7 @@ fn update(entity: &str, id: &str, value: Value) -> Dml {
     }
 }
 
-fn delete(entity: &str, id: &str) -> Dml {
+pub(crate) fn deleting(entity: &str, id: &str) -> Dml {
     Dml::Delete {
         entity: entity.to_owned(),
         id: id.to_owned(),
@@ -61,14 +61,14 @@ impl People<'_> {
     /// Users with and without permission, accounts, contacts, deals and roles.
     pub(crate) fn set_up(&self) {
         for name in ["mOS_Admin", "mOS_User", "Other"] {
-            self.transact(vec![insert(
+            self.transact(vec![inserting(
                 "PermissionSet",
-                json!({ "Name": name, "Label": name }),
+                &json!({ "Name": name, "Label": name }),
             )]);
         }
-        self.transact(vec![insert(
+        self.transact(vec![inserting(
             "PermissionSetGroup",
-            json!({ "DeveloperName": "Sales", "MasterLabel": "Sales" }),
+            &json!({ "DeveloperName": "Sales", "MasterLabel": "Sales" }),
         )]);
         if self.chance.happens(0.7) {
             self.add_component();
@@ -124,68 +124,68 @@ impl People<'_> {
     fn any_write(&self) -> Option<Dml> {
         match self.chance.below(100) {
             0..8 => self.on("Opportunity", |id| {
-                update("Opportunity", id, json!({ "Amount": self.amount() }))
+                updating("Opportunity", id, &json!({ "Amount": self.amount() }))
             }),
             8..22 => self.on("Opportunity", |id| {
-                update("Opportunity", id, json!({ "StageName": self.stage() }))
+                updating("Opportunity", id, &json!({ "StageName": self.stage() }))
             }),
             22..32 => self.on("Opportunity", |id| {
-                update("Opportunity", id, json!({ "OwnerId": self.user() }))
+                updating("Opportunity", id, &json!({ "OwnerId": self.user() }))
             }),
             32..39 => self.on("Opportunity", |id| {
-                update("Opportunity", id, json!({ "AccountId": self.maybe(self.any("Account")) }))
+                updating("Opportunity", id, &json!({ "AccountId": self.maybe(self.any("Account")) }))
             }),
             39..43 => self.on("Opportunity", |id| {
-                update(
+                updating(
                     "Opportunity",
                     id,
-                    json!({ "Name": self.word(), "NextStep": self.maybe(Some(self.word())), "Type": self.of(&TYPES) }),
+                    &json!({ "Name": self.word(), "NextStep": self.maybe(Some(self.word())), "Type": self.of(&TYPES) }),
                 )
             }),
             43..46 => Some(self.new_opportunity()),
-            46..49 => self.on("Opportunity", |id| delete("Opportunity", id)),
+            46..49 => self.on("Opportunity", |id| deleting("Opportunity", id)),
             49..53 => self.undelete("Opportunity"),
             53..58 => self.on("Account", |id| {
-                update("Account", id, json!({ "Name": self.word(), "BillingCity": self.word() }))
+                updating("Account", id, &json!({ "Name": self.word(), "BillingCity": self.word() }))
             }),
             58..60 => Some(self.new_account()),
-            60..62 => self.on("Account", |id| delete("Account", id)),
+            60..62 => self.on("Account", |id| deleting("Account", id)),
             62..64 => self.undelete("Account"),
             64..66 => self.merge("Account"),
             66..71 => self.on("Contact", |id| {
-                update("Contact", id, json!({ "LastName": self.word(), "MailingCity": self.word() }))
+                updating("Contact", id, &json!({ "LastName": self.word(), "MailingCity": self.word() }))
             }),
             71..72 => self.on("Contact", |id| {
-                update("Contact", id, json!({ "AccountId": self.maybe(self.any("Account")) }))
+                updating("Contact", id, &json!({ "AccountId": self.maybe(self.any("Account")) }))
             }),
             72..74 => Some(self.new_contact()),
-            74..76 => self.on("Contact", |id| delete("Contact", id)),
+            74..76 => self.on("Contact", |id| deleting("Contact", id)),
             76..78 => self.undelete("Contact"),
             78..80 => self.merge("Contact"),
             80..84 => self.new_role(),
             84..86 => self.on("OpportunityContactRole", |id| {
-                update("OpportunityContactRole", id, json!({ "ContactId": self.any("Contact") }))
+                updating("OpportunityContactRole", id, &json!({ "ContactId": self.any("Contact") }))
             }),
             86..88 => self.on("OpportunityContactRole", |id| {
-                update(
+                updating(
                     "OpportunityContactRole",
                     id,
-                    json!({ "Role": self.of(&ROLES), "IsPrimary": self.chance.happens(0.5) }),
+                    &json!({ "Role": self.of(&ROLES), "IsPrimary": self.chance.happens(0.5) }),
                 )
             }),
-            88..90 => self.on("OpportunityContactRole", |id| delete("OpportunityContactRole", id)),
-            90..93 => Some(update("User", &self.user()?, json!({ "Title": self.word() }))),
-            93..95 => Some(update(
+            88..90 => self.on("OpportunityContactRole", |id| deleting("OpportunityContactRole", id)),
+            90..93 => Some(updating("User", &self.user()?, &json!({ "Title": self.word() }))),
+            93..95 => Some(updating(
                 "User",
                 &self.user()?,
-                json!({ "IsActive": self.chance.happens(0.6) }),
+                &json!({ "IsActive": self.chance.happens(0.6) }),
             )),
-            95..98 => self.on("PermissionSetAssignment", |id| delete("PermissionSetAssignment", id)),
+            95..98 => self.on("PermissionSetAssignment", |id| deleting("PermissionSetAssignment", id)),
             _ => self.on("PermissionSetAssignment", |id| {
-                update(
+                updating(
                     "PermissionSetAssignment",
                     id,
-                    json!({ "ExpirationDate": self.maybe(Some(self.expiry())) }),
+                    &json!({ "ExpirationDate": self.maybe(Some(self.expiry())) }),
                 )
             }),
         }
@@ -193,23 +193,23 @@ impl People<'_> {
 
     fn new_user(&self) -> Dml {
         let word = self.word();
-        insert(
+        inserting(
             "User",
-            json!({ "Username": format!("{word}@example.com"), "LastName": word, "Email": format!("{word}@example.com") }),
+            &json!({ "Username": format!("{word}@example.com"), "LastName": word, "Email": format!("{word}@example.com") }),
         )
     }
 
     fn new_account(&self) -> Dml {
-        insert(
+        inserting(
             "Account",
-            json!({ "Name": self.word(), "BillingCity": self.word() }),
+            &json!({ "Name": self.word(), "BillingCity": self.word() }),
         )
     }
 
     fn new_contact(&self) -> Dml {
-        insert(
+        inserting(
             "Contact",
-            json!({ "LastName": self.word(), "AccountId": self.maybe(self.any("Account")) }),
+            &json!({ "LastName": self.word(), "AccountId": self.maybe(self.any("Account")) }),
         )
     }
 
@@ -226,13 +226,13 @@ impl People<'_> {
         if self.org.entity("RecordType").is_some() {
             deal["RecordTypeId"] = json!(self.maybe(self.any("RecordType")));
         }
-        insert("Opportunity", deal)
+        inserting("Opportunity", &deal)
     }
 
     fn new_role(&self) -> Option<Dml> {
-        Some(insert(
+        Some(inserting(
             "OpportunityContactRole",
-            json!({
+            &json!({
                 "OpportunityId": self.any("Opportunity")?,
                 "ContactId": self.any("Contact")?,
                 "Role": self.of(&ROLES),
@@ -253,7 +253,7 @@ impl People<'_> {
         if self.chance.happens(0.3) {
             assignment["ExpirationDate"] = json!(self.expiry());
         }
-        self.transact(vec![insert("PermissionSetAssignment", assignment)]);
+        self.transact(vec![inserting("PermissionSetAssignment", &assignment)]);
     }
 
     pub(crate) fn add_component(&self) {
@@ -262,16 +262,16 @@ impl People<'_> {
             .into_iter()
             .find(|set| set.text("Name") == Some("mOS_User"));
         if let (Some(set), Some(group)) = (set, self.any("PermissionSetGroup")) {
-            self.transact(vec![insert(
+            self.transact(vec![inserting(
                 "PermissionSetGroupComponent",
-                json!({ "PermissionSetGroupId": group, "PermissionSetId": set.id() }),
+                &json!({ "PermissionSetGroupId": group, "PermissionSetId": set.id() }),
             )]);
         }
     }
 
     pub(crate) fn without_component(&self) -> Option<Dml> {
         self.on("PermissionSetGroupComponent", |id| {
-            delete("PermissionSetGroupComponent", id)
+            deleting("PermissionSetGroupComponent", id)
         })
     }
 

@@ -2,28 +2,15 @@
 
 use std::time::Duration;
 
-use fake_salesforce::dml::Dml;
 use ports::Clock;
-use serde_json::json;
 
 use crate::chance::Rates;
+use crate::moves::add_accounts;
 use crate::mutants::Mutant;
 use crate::world::{Service, TOPIC, World};
 
 const LOOK_AGAIN: Duration = Duration::from_millis(7);
 const EVENTS: usize = 400;
-
-fn add_account(world: &World) {
-    let insert = Dml::Insert {
-        entity: "Account".to_owned(),
-        fields: json!({ "Name": "one of many" })
-            .as_object()
-            .cloned()
-            .unwrap(),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "stream", vec![insert]).unwrap();
-}
 
 /// Answers of the server that bring events say nothing about how many are still to come.
 #[tokio::test(start_paused = true)]
@@ -45,7 +32,7 @@ async fn the_end_of_the_stream_is_not_claimed_before_the_last_event() {
     world.kill(Service::Listener).await;
     let first = at_end().await;
     for _ in 0..EVENTS {
-        add_account(&world);
+        add_accounts(&world, 1);
     }
     world.start(Service::Listener);
     let end = loop {
@@ -81,7 +68,7 @@ async fn a_stream_that_is_behind_is_heard_up_to_what_was_taken_of_it() {
     }
     world.kill(Service::Listener).await;
     for _ in 0..EVENTS {
-        add_account(&world);
+        add_accounts(&world, 1);
     }
     let written = world.clock.now();
     tokio::time::sleep(Duration::from_secs(5 * 3_600)).await;

@@ -14,13 +14,16 @@ const SCRIPTS_PLAYED_TWICE: u64 = 10;
 /// Scripts within which a planted fault must show.
 const MUTANT_SCRIPTS: u64 = 200;
 
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a test has no main that could read its environment"
+)]
+fn asked_for(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
 fn setting(name: &str) -> Option<u64> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test has no main that could read its environment"
-    )]
-    let value = std::env::var(name).ok()?;
-    Some(value.parse().unwrap())
+    asked_for(name).map(|value| value.parse().unwrap())
 }
 
 fn report(seed: u64, outcome: &Outcome) -> String {
@@ -90,12 +93,7 @@ fn scripts_end_as_the_oracle_says_4_of_4() {
 
 /// With `MOSYNC_SIM_TURNS=Relative,Midnight`, these; else all.
 fn turns() -> Vec<Turn> {
-    #[expect(
-        clippy::disallowed_methods,
-        reason = "a test has no main that could read its environment"
-    )]
-    let asked = std::env::var("MOSYNC_SIM_TURNS").ok();
-    match asked {
+    match asked_for("MOSYNC_SIM_TURNS") {
         Some(names) => names
             .split(',')
             .map(|name| Turn::named(name.trim()).unwrap())
@@ -141,17 +139,22 @@ fn scenarios_of_changing_rules_are_at_rest_as_the_oracle_says_2_of_2() {
     scenario_half(1);
 }
 
-/// With `MOSYNC_SIM_SCENARIO`, that scenario with its trace; else the first one.
-#[test]
-fn replay_scenario() {
-    let asked = setting("MOSYNC_SIM_SCENARIO");
-    let outcome = play_scenario(asked.unwrap_or(0));
-    if asked.is_some() {
+/// Nothing is wrong with it; what happened is told where it was asked for.
+fn replayed(outcome: &Outcome, was_asked_for: bool) {
+    if was_asked_for {
         for line in &outcome.trace {
             println!("{line}");
         }
     }
     assert!(outcome.faults.is_empty(), "{}", outcome.faults.join("\n"));
+}
+
+/// With `MOSYNC_SIM_SCENARIO`, that scenario with its trace; else the first one.
+#[test]
+fn replay_scenario() {
+    let asked = setting("MOSYNC_SIM_SCENARIO");
+    let outcome = play_scenario(asked.unwrap_or(0));
+    replayed(&outcome, asked.is_some());
 }
 
 #[test]
@@ -184,12 +187,7 @@ fn replay() {
     } else {
         play(seed, rates, Mutant::None)
     };
-    if asked.is_some() {
-        for line in &outcome.trace {
-            println!("{line}");
-        }
-    }
-    assert!(outcome.faults.is_empty(), "{}", outcome.faults.join("\n"));
+    replayed(&outcome, asked.is_some());
 }
 
 #[test]

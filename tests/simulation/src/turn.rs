@@ -3,11 +3,11 @@
 
 use std::time::Duration;
 
-use fake_salesforce::dml::Dml;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
-use crate::steps::{People, fields};
+use crate::salesforce::{deleting, updating};
+use crate::steps::People;
 
 /// One kind of turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -373,10 +373,8 @@ impl People<'_> {
         match turn {
             Turn::Grant => self.grant(),
             Turn::Revoke => {
-                let revoked = self.any("PermissionSetAssignment").map(|id| Dml::Delete {
-                    entity: "PermissionSetAssignment".to_owned(),
-                    id,
-                });
+                let assignment = "PermissionSetAssignment";
+                let revoked = self.any(assignment).map(|id| deleting(assignment, &id));
                 self.transact(revoked.into_iter().collect());
             }
             Turn::Expiry => {
@@ -393,10 +391,9 @@ impl People<'_> {
                 }
             }
             Turn::Deactivate => {
-                let user = self.user().map(|id| Dml::Update {
-                    entity: "User".to_owned(),
-                    id,
-                    fields: fields(json!({ "IsActive": self.chance.happens(0.4) })),
+                let user = self.user().map(|id| {
+                    let active = json!({ "IsActive": self.chance.happens(0.4) });
+                    updating("User", &id, &active)
                 });
                 self.transact(user.into_iter().collect());
             }
@@ -472,11 +469,7 @@ impl People<'_> {
         for _ in 0..self.chance.between(1, most) {
             chosen.extend(self.any(entity));
         }
-        let writes = chosen.into_iter().map(|id| Dml::Update {
-            entity: entity.to_owned(),
-            fields: fields(write(&id)),
-            id,
-        });
+        let writes = chosen.iter().map(|id| updating(entity, id, &write(id)));
         self.transact(writes.collect());
     }
 
@@ -487,16 +480,17 @@ impl People<'_> {
         };
         let closed = !stage.flag("IsClosed");
         let category = if closed { "Closed" } else { "Pipeline" };
-        self.transact(vec![Dml::Update {
-            entity: "OpportunityStage".to_owned(),
-            id: stage.id().to_owned(),
-            fields: fields(json!({
-                "IsClosed": closed,
-                "IsWon": closed && self.chance.happens(0.5),
-                "ForecastCategory": category,
-                "ForecastCategoryName": category,
-            })),
-        }]);
+        let of_other_type = json!({
+            "IsClosed": closed,
+            "IsWon": closed && self.chance.happens(0.5),
+            "ForecastCategory": category,
+            "ForecastCategoryName": category,
+        });
+        self.transact(vec![updating(
+            "OpportunityStage",
+            stage.id(),
+            &of_other_type,
+        )]);
     }
 
     fn recalculate(&self) {

@@ -11,20 +11,9 @@ use serde_json::json;
 use crate::office::Office;
 use crate::rest;
 
-async fn counted(office: &Office, count: Count) -> u64 {
-    let jobs = office.world.stores.jobs.list(100).await.unwrap();
-    let counts = jobs.iter();
-    counts
-        .map(|job| job.tally.get(ObjectKind::Opportunity, count))
-        .sum()
-}
-
 #[tokio::test(start_paused = true)]
 async fn a_record_with_a_value_that_mos_cannot_take_parks_alone() {
-    let mut owner = String::new();
-    let office = Office::open(|office| {
-        owner = office.user("Ada");
-        office.grant(&owner);
+    let (office, owner) = Office::with_owner(|office, _| {
         // A picklist may list numbers, and anything else.
         let field = json!({
             "entity": "Opportunity", "name": "Seats__c", "type": "picklist",
@@ -64,7 +53,8 @@ async fn a_record_with_a_value_that_mos_cannot_take_parks_alone() {
         assert!(parked.message.contains(word), "{}", parked.message);
     }
     assert!(!parked.message.contains("plenty"), "{}", parked.message);
-    assert_eq!(counted(&office, Count::Parked).await, 1);
+    let counted = office.counted(ObjectKind::Opportunity, Count::Parked);
+    assert_eq!(counted.await, 1);
     let jobs = office.world.stores.jobs.list(100).await.unwrap();
     for job in jobs {
         assert!(job.tally.difference().is_empty(), "{job:?}");

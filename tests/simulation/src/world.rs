@@ -19,7 +19,7 @@ use ports::stores::Stores;
 use ports::target::Target;
 use runtime::config::Retention;
 use runtime::gate::Gates;
-use runtime::worker::{Handler, Worker};
+use runtime::worker::{Handler, Verdict, Worker};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,9 +28,9 @@ use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
 use crate::lanes;
-use crate::mutants::{CountsEarly, LosesCompanions, Mutant};
+use crate::mutants::{Faulty, Mutant, counts_early, loses_companions};
 use crate::queue::{SimQueue, SimTickets, Units};
-use crate::rule_mutants::{self, LosesLastWords};
+use crate::rule_mutants::{self, loses_last_words};
 use crate::source::SimSource;
 use crate::target::SimTarget;
 
@@ -326,16 +326,15 @@ impl World {
             self.service_stores.clone(),
             poll.gate.subscribe(),
         );
-        let stage: Arc<dyn Handler> = Arc::new(stage);
-        let stage: Arc<dyn Handler> = if self.mutant == Mutant::LosesCompanions {
-            Arc::new(LosesCompanions(stage))
-        } else if self.mutant == Mutant::CountsEarly {
-            Arc::new(CountsEarly(stage))
-        } else if self.mutant == Mutant::LosesLastWords {
-            Arc::new(LosesLastWords(stage))
-        } else {
-            stage
-        };
+        let mut stage: Arc<dyn Handler> = Arc::new(stage);
+        let faults: [(Mutant, fn(&mut Verdict)); 3] = [
+            (Mutant::LosesCompanions, loses_companions),
+            (Mutant::CountsEarly, counts_early),
+            (Mutant::LosesLastWords, loses_last_words),
+        ];
+        for (_, fault) in faults.into_iter().filter(|(of, _)| *of == self.mutant) {
+            stage = Arc::new(Faulty { stage, fault });
+        }
         let mut tasks = self.workers(stage);
         tasks.push(self.spawn(poll.run(CancellationToken::new())));
         tasks

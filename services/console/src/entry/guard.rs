@@ -20,21 +20,31 @@ const BY_ITSELF_HEADER: &str = "x-mosync-by-itself";
 
 /// Paths of which each request is several to Salesforce: what the org may be asked is not spent by
 /// one who asks without end.
-const ASKED_OF_SALESFORCE: [&str; 13] = [
+const ASKED_OF_SALESFORCE: [&str; 19] = [
+    "/api/v1/checklist",
     "/api/v1/explain/{id}",
     "/api/v1/left",
+    "/api/v1/settings/confirm-org",
+    "/api/v1/settings/import-mapping",
     "/api/v1/settings/preview",
     "/api/v1/settings/preview/{preview}/export",
     "/api/v1/settings/preview/{preview}/opportunities",
+    "/api/v1/settings/revert",
+    "/api/v1/settings/validate",
     "/api/v1/sync-all/expected",
     "/api/v1/users",
     "/api/v1/users/export",
     "/explain",
+    "/settings/checklist",
     "/settings/preview/{preview}/export",
     "/settings/sync-all",
     "/users",
     "/users/csv",
 ];
+
+/// Paths of which the orders are, and not what is read there. A page's orders are counted anyhow, and
+/// as many may be given.
+const ORDERS_ASKED_OF_SALESFORCE: [&str; 1] = ["/api/v1/settings"];
 
 /// How somebody who does not get in is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +62,7 @@ pub(crate) struct Watch {
     needs: Right,
     front: Front,
     asks_salesforce: bool,
+    orders_ask_salesforce: bool,
 }
 
 /// Lets a request pass when whoever sends it may, marked with who that is.
@@ -83,6 +94,7 @@ impl Watch {
             needs,
             front,
             asks_salesforce: ASKED_OF_SALESFORCE.contains(&path),
+            orders_ask_salesforce: ORDERS_ASKED_OF_SALESFORCE.contains(&path),
         }
     }
 
@@ -104,7 +116,7 @@ impl Watch {
         // The commands of this machine are not counted, here as elsewhere.
         if program.caller != Caller::CommandLine {
             let who = token::hash_in_words(&token::hash(token));
-            self.may_ask(&who).map_err(api)?;
+            self.may_ask(&request, &who).map_err(api)?;
         }
         request.extensions_mut().insert(program.caller);
         request.extensions_mut().insert(program.author);
@@ -232,7 +244,7 @@ impl Watch {
                 role.name().to_lowercase(),
             )));
         }
-        self.may_ask(&person.key)?;
+        self.may_ask(&request, &person.key)?;
         let caller = Caller::Person(person.session.username.as_str().into());
         let extensions = request.extensions_mut();
         extensions.insert(Author::of(&caller, None));
@@ -246,8 +258,9 @@ impl Watch {
     ///
     /// # Errors
     /// [`OpsError::TooMany`].
-    fn may_ask(&self, who: &str) -> Result<(), OpsError> {
-        if !self.asks_salesforce {
+    fn may_ask(&self, request: &Request, who: &str) -> Result<(), OpsError> {
+        let is_asked = self.asks_salesforce || (self.orders_ask_salesforce && is_order(request));
+        if !is_asked {
             return Ok(());
         }
         let now = self.console.operations.now();
@@ -289,7 +302,10 @@ mod tests {
 
     #[test]
     fn what_is_asked_of_salesforce_is_there() {
-        for asked in ASKED_OF_SALESFORCE {
+        let all = ASKED_OF_SALESFORCE
+            .into_iter()
+            .chain(ORDERS_ASKED_OF_SALESFORCE);
+        for asked in all {
             let is_operation = crate::api::routes().any(|(path, _)| path == asked);
             let is_page = pages::routes().any(|(path, ..)| path == asked);
             assert!(is_operation || is_page, "{asked}");

@@ -12,7 +12,7 @@ use domain::{ObjectKind, soql};
 use ports::source::SourceError;
 use ports::target::TargetError;
 
-use super::Operations;
+use super::{Operations, soon};
 use crate::OpsError;
 use crate::views::{ChecklistItem, ChecklistState, ChecklistView, DeliveryView, NotificationView};
 
@@ -57,7 +57,7 @@ impl Operations {
 
     async fn org_item(&self, revision: &SettingsRevision) -> ChecklistItem {
         let title = "Salesforce org connected";
-        match self.source.organization().await {
+        match soon(self.source.organization()).await {
             Ok(org) => match runtime::org::refusal(revision, &org) {
                 None => item(
                     "org",
@@ -124,7 +124,7 @@ impl Operations {
     }
 
     async fn permission_items(&self, snapshot: &PermissionSnapshot) -> Vec<ChecklistItem> {
-        let existing = self.existing_sets().await;
+        let existing = soon(self.existing_sets()).await;
         let now = self.now();
         self.permission_sets
             .iter()

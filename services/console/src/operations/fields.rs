@@ -10,16 +10,26 @@ use ports::source::{FieldDescription, SourceError};
 use runtime::fields::PARENTS;
 use tokio::sync::Mutex;
 
-use super::{Operations, object_of};
+use super::{ONE_ANSWER, Operations, object_of, silence};
 use crate::OpsError;
 use crate::views::{FieldList, FieldView};
 
 /// How long an answer is shown before it is asked again: whoever builds a filter asks often.
 const FRESH: Duration = Duration::from_secs(60);
+/// How long Salesforce is left alone after it has said nothing: the forms work without the lists, and
+/// whoever wants to switch the sync off must not wait for them at every step.
+const LEFT_ALONE: Duration = Duration::from_secs(30);
 
 /// What was answered lately.
 #[derive(Clone, Default)]
-pub(super) struct FieldMemory(Arc<Mutex<BTreeMap<ObjectKind, (Timestamp, FieldList)>>>);
+pub(super) struct FieldMemory(Arc<Mutex<Answered>>);
+
+#[derive(Default)]
+struct Answered {
+    lists: BTreeMap<ObjectKind, (Timestamp, FieldList)>,
+    /// Until when Salesforce is left alone.
+    silent_until: Option<Timestamp>,
+}
 
 impl Operations {
     /// The fields of one of the five objects, by their labels. Those of Opportunity are followed by
@@ -35,13 +45,20 @@ impl Operations {
     pub(crate) async fn fields_of(&self, object: ObjectKind) -> Result<FieldList, SourceError> {
         let mut known = self.field_memory.0.lock().await;
         let now = self.now();
-        if let Some((at, list)) = known.get(&object)
+        if let Some((at, list)) = known.lists.get(&object)
             && now.since(*at) < FRESH
         {
             return Ok(list.clone());
         }
-        let list = self.asked_fields(object).await?;
-        known.insert(object, (now, list.clone()));
+        if known.silent_until.is_some_and(|until| now < until) {
+            return Err(silence());
+        }
+        let Ok(asked) = tokio::time::timeout(ONE_ANSWER, self.asked_fields(object)).await else {
+            known.silent_until = Some(self.now().after(LEFT_ALONE));
+            return Err(silence());
+        };
+        let list = asked?;
+        known.lists.insert(object, (now, list.clone()));
         Ok(list)
     }
 

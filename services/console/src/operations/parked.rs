@@ -32,6 +32,9 @@ const BATCH: usize = 500;
 /// Records that can be named in one request; each gets a line of its own in the log.
 const MAX_NAMED: usize = 200;
 
+/// What is said of the rest of a bulk order.
+const THEN_STOPPED: &str = "then it stopped, so give it again for the others";
+
 /// How long many parked records are not counted anew, unless other ones are open: every view of a
 /// page asks for that.
 const FRESH: Duration = Duration::from_secs(10);
@@ -326,14 +329,9 @@ impl Operations {
         };
         let about = About::topic("parked").because(deed.reason());
         let noted = self.note(about, by, format!("{which}: {message}{end}"));
-        let half_done = |error: OpsError, then: &str| {
-            OpsError::OutOfReach(format!(
-                "the order was carried out for {which}; {then}: {error}"
-            ))
-        };
         let noted = noted.await;
-        done.map_err(|error| half_done(error, "then it stopped, so give it again for the others"))?;
-        noted.map_err(|error| half_done(error, "the integration log does not say so"))?;
+        done.map_err(|error| half_done(&which, THEN_STOPPED, &error))?;
+        noted.map_err(|error| half_done(&which, "the integration log does not say so", &error))?;
         Ok(Touched { records: touched })
     }
 
@@ -414,9 +412,33 @@ impl Operations {
         records.sort_unstable();
         records.dedup();
         let mut touched = 0;
+        let done = self
+            .each_one(records, deed, by, message, &mut touched)
+            .await;
+        match (done, touched) {
+            (Ok(()), 0) => Err(OpsError::NotFound(
+                "none of these records is parked; `mosync parked list --all` shows those that are"
+                    .to_owned(),
+            )),
+            (Ok(()), touched) => Ok(Touched { records: touched }),
+            (Err(error), 0) => Err(error),
+            // What was done is told also where not all of it was.
+            (Err(error), touched) => Err(half_done(&records_of(touched), THEN_STOPPED, &error)),
+        }
+    }
+
+    /// One after the other, each with its line in the log.
+    async fn each_one(
+        &self,
+        records: Vec<(ObjectKind, SalesforceId)>,
+        deed: &Deed<'_>,
+        by: &Caller,
+        message: &str,
+        touched: &mut u64,
+    ) -> Result<(), OpsError> {
         for record in records {
             if self.done_about(&[record], deed).await? > 0 {
-                touched += 1;
+                *touched += 1;
                 let about = About {
                     record: Some(record),
                     ..About::topic("parked").because(deed.reason())
@@ -424,13 +446,7 @@ impl Operations {
                 self.note(about, by, message.to_owned()).await?;
             }
         }
-        if touched == 0 {
-            return Err(OpsError::NotFound(
-                "none of these records is parked; `mosync parked list --all` shows those that are"
-                    .to_owned(),
-            ));
-        }
-        Ok(Touched { records: touched })
+        Ok(())
     }
 
     async fn done_about(
@@ -496,6 +512,20 @@ fn count(
             }
         }
     }
+}
+
+fn records_of(touched: u64) -> String {
+    match touched {
+        1 => "1 of these records".to_owned(),
+        many => format!("{many} of these records"),
+    }
+}
+
+/// An order that came to its end before it was carried out for all.
+fn half_done(which: &str, then: &str, error: &OpsError) -> OpsError {
+    OpsError::OutOfReach(format!(
+        "the order was carried out for {which}; {then}: {error}"
+    ))
 }
 
 /// Which records an order was about, for the log.

@@ -125,7 +125,7 @@ async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<P
         }
     };
     Ok(Page::new("Access", Icon::Access, body)
-        .actions(html! { a.button href=(EXPORT) download { "Export CSV" } })
+        .actions(html! { a.button href=(EXPORT) { "Export CSV" } })
         .hint(html! { "Who may see and steer the sync. What was done by whom is in the integration log." }))
 }
 

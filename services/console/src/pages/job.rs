@@ -60,16 +60,20 @@ pub(super) fn address(id: &str, deed: &str) -> String {
     format!("/jobs/{}{deed}", pager::part(id))
 }
 
-/// What was written into the form of orders, and what is wrong with it.
+/// What was written into the forms of orders, and what is wrong with it.
 #[derive(Default)]
 struct Written {
-    reason: String,
+    /// Why it is paused.
+    pause: String,
+    /// Why it is cancelled.
+    cancel: String,
+    /// Beside why it is cancelled.
     error: Option<String>,
 }
 
 impl Written {
     const fn is_empty(&self) -> bool {
-        self.reason.is_empty() && self.error.is_none()
+        self.pause.is_empty() && self.cancel.is_empty() && self.error.is_none()
     }
 }
 
@@ -95,7 +99,11 @@ pub(super) async fn pause(
         .operations
         .pause_job(&id, reason.clone(), context.caller());
     let done = ordered.await.map(|_| "The job is paused. What is on the way is finished; nothing more is read until it is resumed.");
-    ordered_page(&desk, &context, &id, reason, done).await
+    let written = Written {
+        pause: reason.unwrap_or_default(),
+        ..Written::default()
+    };
+    ordered_page(&desk, &context, &id, written, done).await
 }
 
 pub(super) async fn resume(
@@ -105,7 +113,7 @@ pub(super) async fn resume(
 ) -> Response {
     let ordered = desk.operations.resume_job(&id, context.caller()).await;
     let done = ordered.map(|_| "The job goes on.");
-    ordered_page(&desk, &context, &id, None, done).await
+    ordered_page(&desk, &context, &id, Written::default(), done).await
 }
 
 pub(super) async fn cancel(
@@ -127,7 +135,11 @@ pub(super) async fn cancel(
             .cancel_job(&id, reason.clone(), context.caller());
         ordered.await.map(|_| "The job is cancelled. Nothing more is read for it, what is in hand is finished, and nothing is undone in mOS.")
     };
-    ordered_page(&desk, &context, &id, reason, done).await
+    let written = Written {
+        cancel: reason.unwrap_or_default(),
+        ..Written::default()
+    };
+    ordered_page(&desk, &context, &id, written, done).await
 }
 
 /// The page after an order.
@@ -135,7 +147,7 @@ async fn ordered_page(
     desk: &Desk,
     context: &PageContext,
     id: &str,
-    reason: Option<String>,
+    written: Written,
     done: Result<&str, OpsError>,
 ) -> Response {
     let error = match done {
@@ -154,8 +166,8 @@ async fn ordered_page(
         return answer(context, Err(error));
     }
     let written = Written {
-        reason: reason.unwrap_or_default(),
         error: in_place.then(|| said.clone()),
+        ..written
     };
     let page = page(desk, context, id, &written).await;
     answer(
@@ -190,6 +202,7 @@ async fn page(
     let may_steer =
         context.viewer.may(Right::Operate) && job.over.is_none() && job.kind != JobKind::Live;
     let body = html! {
+        p.only-read data-live-own="said" aria-live="polite" { (stages::said(&job)) }
         // Says so while nothing of this can be read again.
         div data-live-part="trouble" {}
         (live("stages", &stages::both(&job, Some(&groups))))
@@ -209,7 +222,7 @@ async fn page(
     let hint = html! { span data-live-own="line" { (stages::line(&job)) } " " code { (job.id) } };
     let own = address(&job.id, "");
     let actions = html! {
-        span.live-state #live-state data-own=(own) hidden { }
+        span.live-state #live-state role="status" data-own=(own) hidden { }
         a.button href=(super::jobs::PATH) { "All jobs" }
         a.button href=(own) { "Read again" }
     };
@@ -246,7 +259,7 @@ fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
                 (Field::new("reason", "Why it is paused")
                     .id("pause-reason")
                     .help("Written to the integration log. It may be left empty.")
-                    .input("text", ""))
+                    .input("text", &written.pause))
                 div.actions { button.button type="submit" { "Pause" } }
             }))
         }
@@ -254,7 +267,7 @@ fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
             (Field::new("reason", "Why it is cancelled")
                 .help("Written to the integration log. A cancellation needs it, and cannot be taken back.")
                 .error(written.error.as_deref())
-                .input("text", &written.reason))
+                .input("text", &written.cancel))
             div.actions { button.bad-button type="submit" { "Cancel this job" } }
         }))
     }

@@ -262,7 +262,15 @@ async fn page(
         .operations
         .parked_groups(&GroupSearch::default())
         .await?;
-    let (list, refused) = match desk.operations.parked(search).await {
+    let mut search = search.clone();
+    let mut found = desk.operations.parked(&search).await;
+    let is_past_the_end = found.as_ref().is_ok_and(|list| list.records.is_empty());
+    if is_past_the_end && search.after.take().is_some() {
+        // Whatever stood on this page is gone: what is left begins on the first one.
+        found = desk.operations.parked(&search).await;
+    }
+    let search = &search;
+    let (list, refused) = match found {
         Ok(list) => (list, None),
         Err(error @ OpsError::Invalid(_)) => {
             let none = ParkedList {
@@ -279,10 +287,18 @@ async fn page(
     };
     let wrong = faults(search);
     let is_dismissed = search.dismissed == Some(true);
-    let heading = match (&search.group, is_dismissed) {
-        (Some(group), _) => format!("Records of group {group}"),
-        (None, true) => "Dismissed records".to_owned(),
-        (None, false) => "Open records".to_owned(),
+    let which = if is_dismissed {
+        "Dismissed records"
+    } else {
+        "Open records"
+    };
+    let heading = match &search.group {
+        Some(id) => {
+            let group = groups.groups.iter().find(|group| group.id == *id);
+            let cause = group.map_or_else(|| format!("group {id}"), cause_of);
+            format!("{which}: {cause}")
+        }
+        None => which.to_owned(),
     };
     let body = html! {
         (card::with_actions("By cause", &html! {
@@ -319,6 +335,16 @@ async fn page(
         page = page.status(error.status()).notice(notice::failed(&said));
     }
     Ok(page)
+}
+
+/// A cause in words, with what mOS or Salesforce calls it.
+fn cause_of(group: &GroupView) -> String {
+    let words = words::failure(group.kind);
+    if group.cause == group.kind.name() {
+        words.to_owned()
+    } else {
+        format!("{words}: {}", group.cause)
+    }
 }
 
 fn nothing() -> Markup {
@@ -458,16 +484,17 @@ fn records(
             }))
         }
         @else { (list_table) }
-        (pager::pager(next.as_deref(), first.as_deref()))
+        (pager::pages(next.as_deref(), first.as_deref()))
     }
 }
 
-/// The filter, for the page after an order.
+/// The filter, and how far on in the list, for the page after an order.
 fn kept(search: &ParkedSearch) -> Markup {
     html! {
         @for (name, value) in filter(search).into_iter().filter(|(_, value)| !value.is_empty()) {
             input type="hidden" name=(name) value=(value);
         }
+        @if let Some(after) = &search.after { input type="hidden" name="after" value=(after); }
     }
 }
 

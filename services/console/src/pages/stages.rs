@@ -240,6 +240,16 @@ fn sum(objects: &std::collections::BTreeMap<ObjectKind, ObjectView>, counts: &[C
         .sum()
 }
 
+/// What is read aloud of a job when it changes: no numbers that grow all the time.
+pub(super) fn said(job: &JobView) -> String {
+    format!(
+        "{}: Salesforce Job Status {}, mOS Job Status {}.",
+        words::job(job.kind),
+        words::state(job.salesforce.name()),
+        words::state(job.mos.name())
+    )
+}
+
 /// The job in a line.
 pub(super) fn line(job: &JobView) -> Markup {
     html! {

@@ -76,7 +76,7 @@ fn page(context: &PageContext, users: &UsersView) -> Page {
             (number(users.holders.len() as u64)) " users hold mOS permission. Permissions were read "
             (time::or_never(users.permissions_polled, "never")) "."
         })
-        .actions(html! { a.button href=(CSV) download { "Export CSV" } })
+        .actions(html! { a.button href=(CSV) { "Export CSV" } })
 }
 
 fn holders(context: &PageContext, users: &UsersView) -> Markup {

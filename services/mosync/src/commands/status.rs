@@ -13,12 +13,10 @@ use runtime::time::SystemClock;
 use serde::Serialize;
 
 use super::words;
-use crate::exit::{Failure, print, say};
+use crate::exit::{Failure, clear_terminal, print, say};
 
 /// How often it looks again.
 const AGAIN: Duration = Duration::from_secs(2);
-/// Clears a terminal and goes to its top.
-const CLEAR: &str = "\x1b[2J\x1b[H";
 
 /// Prints how the sync is, or a job; the first line is the verdict with its reason.
 pub(crate) async fn run(
@@ -99,8 +97,10 @@ impl Output {
             Self::Json => print(&serde_json::to_string_pretty(value).map_err(failed)?),
             Self::JsonLines => print(&serde_json::to_string(value).map_err(failed)?),
             Self::Text { clear } => {
-                let clear = if clear { CLEAR } else { "" };
-                print(&format!("{clear}{}", lines().join("\n")));
+                if clear {
+                    clear_terminal();
+                }
+                print(&lines().join("\n"));
             }
         }
         Ok(())

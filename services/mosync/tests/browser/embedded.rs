@@ -8,7 +8,7 @@ use browser::world::ANNA;
 use browser::{Browser, Scripts, World};
 use testkit::TlsFront;
 
-use crate::settings::settings;
+use crate::settings::{save, settings};
 
 /// A site with one page, which shows an address in a frame.
 struct Site(TcpListener);
@@ -80,10 +80,7 @@ async fn settings_are_saved_within_a_tab_of_salesforce_and_of_no_other_site() {
     browser.until_titled("mOS Settings").await;
 
     browser.fill("#emails", "anna.berg@acme.example").await;
-    browser.press("Save").await;
-    browser.until_titled("Save these settings?").await;
-    browser.press("Save").await;
-    browser.until_shown("is saved and in force").await;
+    save(&browser).await;
     let saved = settings(&world).await;
     assert_eq!(saved["admin_emails"][0], "anna.berg@acme.example");
 

@@ -166,6 +166,11 @@ async fn a_job_s_own_page_goes_with_it_to_its_end() {
         )
         .await;
     until_figure_of(&browser, &job["done"], &job["total"]).await;
+    let heard = browser.text("main [aria-live=polite]").await;
+    assert_eq!(
+        heard,
+        "Sync all data: Salesforce Job Status Completed, mOS Job Status Completed."
+    );
     browser
         .until(
             "nobody can order anything any more",

@@ -25,6 +25,21 @@ pub(crate) async fn figure(browser: &Browser, name: &str) -> String {
     said.as_str().unwrap().to_owned()
 }
 
+/// Adds a condition, and waits until its row is there, which is the one of that number then.
+pub(crate) async fn add_condition(browser: &Browser, number: usize) {
+    browser.press("Add condition").await;
+    let row = format!("document.getElementById('field.{number}')");
+    browser.until("a further row", &row).await;
+}
+
+/// Looks at the save of what is written, and does it.
+pub(crate) async fn save(browser: &Browser) {
+    browser.press("Save").await;
+    browser.until_titled("Save these settings?").await;
+    browser.press("Save").await;
+    browser.until_shown("is saved and in force").await;
+}
+
 /// The values that a list offers.
 async fn offered(browser: &Browser, selector: &str) -> Vec<String> {
     browser.texts(&format!("{selector} option")).await
@@ -52,10 +67,7 @@ async fn a_filter_is_built_previewed_and_saved() {
     browser.until_shown("No condition").await;
 
     // A picklist: its values are the org's.
-    browser.press("Add condition").await;
-    browser
-        .until("a first row", "document.getElementById('field.1')")
-        .await;
+    add_condition(&browser, 1).await;
     let fields = offered(&browser, "[id='field.1']").await;
     assert!(
         fields.contains(&"Stage Name (StageName)".to_owned()),
@@ -73,10 +85,7 @@ async fn a_filter_is_built_previewed_and_saved() {
         .await;
 
     // An amount: operators that fit numbers.
-    browser.press("Add condition").await;
-    browser
-        .until("a second row", "document.getElementById('field.2')")
-        .await;
+    add_condition(&browser, 2).await;
     choose_field(&browser, 2, "Amount").await;
     let operators = offered(&browser, "[id='operator.2']").await;
     assert!(
@@ -91,10 +100,7 @@ async fn a_filter_is_built_previewed_and_saved() {
     browser.fill("[id='text.2']", "400000").await;
 
     // A date: literals are offered.
-    browser.press("Add condition").await;
-    browser
-        .until("a third row", "document.getElementById('field.3')")
-        .await;
+    add_condition(&browser, 3).await;
     choose_field(&browser, 3, "CloseDate").await;
     let listed = browser
         .says("document.getElementById('text.3').list?.options.length ?? 0")
@@ -157,10 +163,7 @@ async fn wrong_values_are_refused_where_they_are_and_stay_to_be_mended() {
     let before = settings(&world).await;
     let browser = signed_in(&world, ANNA).await;
     browser.go(&world.page("/settings")).await;
-    browser.press("Add condition").await;
-    browser
-        .until("a row", "document.getElementById('field.1')")
-        .await;
+    add_condition(&browser, 1).await;
     choose_field(&browser, 1, "Amount").await;
     browser.fill("[id='text.1']", "much").await;
     browser
@@ -218,10 +221,7 @@ async fn unsaved_changes_are_not_left_behind_without_a_word() {
 
     // A row that the server has added is unsaved, too.
     browser.fill("#emails", "").await;
-    browser.press("Add condition").await;
-    browser
-        .until("a row", "document.getElementById('field.1')")
-        .await;
+    add_condition(&browser, 1).await;
     browser.click("nav a[href='/jobs']").await;
     browser.answer(true).await;
     browser.until_titled("Jobs").await;
@@ -229,10 +229,7 @@ async fn unsaved_changes_are_not_left_behind_without_a_word() {
     // The way to the save asks nothing.
     browser.go(&world.page("/settings")).await;
     browser.fill("#emails", "anna@acme.example").await;
-    browser.press("Save").await;
-    browser.until_titled("Save these settings?").await;
-    browser.press("Save").await;
-    browser.until_shown("is saved and in force").await;
+    save(&browser).await;
 }
 
 /// Keeps the answers to the page's own questions back.
@@ -248,9 +245,7 @@ async fn what_is_written_while_an_answer_is_on_the_way_is_kept() {
     let browser = signed_in(&world, ANNA).await;
     browser.go(&world.page("/settings")).await;
     for number in [1, 2] {
-        browser.press("Add condition").await;
-        let row = format!("document.getElementById('field.{number}')");
-        browser.until("a row", &row).await;
+        add_condition(&browser, number).await;
     }
     choose_field(&browser, 1, "Amount").await;
     browser.run(HOLD, Vec::new()).await.unwrap();
@@ -290,10 +285,7 @@ async fn written(world: &World, browser: &Browser) -> &'static str {
     const ADDRESS: &str = "anna.berg@acme.example";
     browser.go(&world.page("/settings")).await;
     browser.fill("#emails", ADDRESS).await;
-    browser.press("Add condition").await;
-    browser
-        .until("a row", "document.getElementById('field.1')")
-        .await;
+    add_condition(&browser, 1).await;
     browser.run(COUNT, Vec::new()).await.unwrap();
     ADDRESS
 }

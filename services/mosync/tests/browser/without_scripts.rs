@@ -6,7 +6,7 @@ use fake_mos::Fault;
 use serde_json::json;
 
 use crate::records::refused;
-use crate::settings::{figure, settings};
+use crate::settings::{add_condition, figure, settings};
 use crate::tokens::status_for;
 use crate::{signed_in_with, world};
 
@@ -27,10 +27,7 @@ async fn settings_are_changed_previewed_and_saved_without_scripts() {
     browser.go(&world.page("/settings")).await;
     assert!(!browser.has(".with-script").await, "no script has run");
     browser.click("#run_in_sandbox").await;
-    browser.press("Add condition").await;
-    browser
-        .until("a row", "document.getElementById('field.1')")
-        .await;
+    add_condition(&browser, 1).await;
     browser.choose("[id='field.1']", "Amount").await;
     browser.press("Show operators and values").await;
     browser

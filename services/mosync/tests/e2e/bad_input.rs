@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::people;
-use crate::world::{self, Options, WORKERS, World};
+use crate::world::{self, Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_hole_in_the_stream_is_shown_and_caught_up() {
@@ -36,9 +36,7 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
         people::work(&world, &chance, 3).await;
         world.salesforce.faults.apply(fault);
         people::work(&world, &chance, 3).await;
-        let status = world
-            .until("the gap is shown", |status| !open_gaps(status).is_empty())
-            .await;
+        let status = the_gap_is_shown(&world).await;
         assert!(
             open_gaps(&status)[0]["evidence"]
                 .as_str()
@@ -46,10 +44,7 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
                 .contains(evidence),
             "{status:#}"
         );
-        world.mos.mos.fault(MosFault::Clear).unwrap();
-        world
-            .until("the gap closes", |status| open_gaps(status).is_empty())
-            .await;
+        the_gap_closes(&world).await;
         world.rest().await;
         world.audit(&format!("{evidence}\n{}", chance.trace()), &[]);
     }
@@ -85,14 +80,9 @@ async fn a_hole_in_the_stream_is_shown_and_caught_up() {
         .fault(MosFault::Down { refuse: true })
         .unwrap();
     world.start("listener");
-    let status = world
-        .until("the gap is shown", |status| !open_gaps(status).is_empty())
-        .await;
+    let status = the_gap_is_shown(&world).await;
     assert_eq!(open_gaps(&status)[0]["cause"], "position_rejected");
-    world.mos.mos.fault(MosFault::Clear).unwrap();
-    world
-        .until("the gap closes", |status| open_gaps(status).is_empty())
-        .await;
+    the_gap_closes(&world).await;
     world.rest().await;
     world.audit(&format!("the position was lost\n{}", chance.trace()), &[]);
 }
@@ -246,9 +236,7 @@ async fn bulk_queries_that_go_wrong_are_read_again_or_fail_the_job_with_their_re
     for fault in faults {
         bulk_fault(&world, fault).await;
     }
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     let load = sync_all(&world, 0).await;
     world.rest_and_audit("the Bulk API answered badly").await;
     let log = world.mosync(&["logs", "--job", &load]).await.stdout;
@@ -292,6 +280,20 @@ async fn sync_all(world: &World, code: i32) -> String {
     let load = world.mosync(&["sync-all", "--wait"]).await;
     assert_eq!(load.code, Some(code), "{load:?}");
     load.stdout.trim().to_owned()
+}
+
+async fn the_gap_is_shown(world: &World) -> Value {
+    world
+        .until("the gap is shown", |status| !open_gaps(status).is_empty())
+        .await
+}
+
+/// As soon as mOS is there again.
+async fn the_gap_closes(world: &World) {
+    world.mos.mos.fault(MosFault::Clear).unwrap();
+    world
+        .until("the gap closes", |status| open_gaps(status).is_empty())
+        .await;
 }
 
 fn open_gaps(status: &Value) -> &Vec<Value> {

@@ -1,14 +1,14 @@
 //! What a person at the command line gets: exit codes and sentences.
 
 use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 
-use crate::world::{Options, WORKERS, World, mosync};
+use crate::embedded::run_all;
+use crate::world::{Options, World, mosync};
 
 /// A configuration that has everything; nobody listens at its addresses.
 fn configuration(folder: &Path, more: &str) -> PathBuf {
@@ -47,6 +47,21 @@ async fn a_bad_configuration_is_one_message_with_key_fault_and_fix() {
     assert_eq!(mosync(&["--help"]).await.code, Some(0));
 }
 
+/// As `mosync logs | head` does when it has its lines.
+#[test]
+fn whoever_reads_no_further_ends_the_command_without_a_word() {
+    let (reader, result) = std::io::pipe().unwrap();
+    drop(reader);
+    let answer = Command::new(env!("CARGO_BIN_EXE_mosync"))
+        .arg("console-token")
+        .stdout(result)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&answer.stderr);
+    assert_eq!((answer.status.code(), &*said), (Some(1), ""));
+}
+
 #[tokio::test]
 async fn a_port_that_is_taken_is_named() {
     let folder = tempfile::tempdir().unwrap();
@@ -62,14 +77,7 @@ async fn a_port_that_is_taken_is_named() {
 async fn a_second_process_on_one_folder_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let config = embedded(folder.path(), "");
-    let mut first = Command::new(env!("CARGO_BIN_EXE_mosync"))
-        .args(["all", "--config", config.to_str().unwrap()])
-        .stdout(Stdio::null())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut said = BufReader::new(first.stderr.take().unwrap()).lines();
-    assert!(said.any(|line| line.unwrap().contains("mosync runs")));
+    let (mut first, _said) = run_all(&config);
     let second = mosync(&["all", "--config", config.to_str().unwrap()]).await;
     first.kill().unwrap();
     first.wait().unwrap();
@@ -191,9 +199,7 @@ async fn a_filter_narrows_and_widens_what_is_synced() {
         .to_string()
     };
     world.import(&amount("greater_than")).await;
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     world.rest_and_audit("the filter was there first").await;
     let deals = |world: &World| {
         world

@@ -97,9 +97,7 @@ async fn a_listener_that_is_killed_while_it_reads_the_org_reads_on() {
         ..Options::default()
     };
     let mut world = World::prepare(options).await;
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     world
         .until("the first load has begun", |status| {
             !status["jobs"].as_array().unwrap().is_empty()

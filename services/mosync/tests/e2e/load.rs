@@ -7,13 +7,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fake_salesforce::dml::Dml;
 use serde_json::Value;
 use tokio::time::Instant;
 
 use crate::author::Author;
 use crate::chance::Chance;
 use crate::judge;
+use crate::steps::updating;
 use crate::world::{Options, WORKERS, World};
 
 /// What mOS answers for a record that it takes, as both ledgers name it.
@@ -68,9 +68,7 @@ async fn prepare(size: &Size) -> World {
 async fn a_full_load_is_exact_and_small() {
     let size = size();
     let mut world = prepare(&size).await;
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     let began = Instant::now();
     let mut memory = Memory::default();
     let job = loaded(&world, &mut memory).await;
@@ -92,9 +90,7 @@ async fn a_full_load_is_exact_and_small() {
 async fn a_full_load_beside_live_changes_is_exact() {
     let size = size();
     let mut world = prepare(&size).await;
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     // The position is stored by then: from here on the stream brings every change.
     world
         .until("the load is counted", |status| total(status).is_some())
@@ -152,17 +148,11 @@ async fn long_texts_take_little_memory() {
     let described = deals.filter(|deal| !deal.flag("IsDeleted")).map(|deal| {
         let text = format!("{} \"so\",\n", deal.id()).repeat(1_100);
         let fields = serde_json::json!({ "Description": text });
-        Dml::Update {
-            entity: "Opportunity".to_owned(),
-            id: deal.id().to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
-        }
+        updating("Opportunity", deal.id(), &fields)
     });
     org.transact(org.admin_id(), "test", described.collect())
         .unwrap();
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     loaded(&world, &mut Memory::default()).await;
     world.rest_and_audit("long texts by pages").await;
     world.touch_all_deals();
@@ -180,9 +170,7 @@ async fn long_texts_take_little_memory() {
 async fn a_full_load_through_kills_is_exact_and_reads_nothing_twice() {
     let size = size();
     let mut world = prepare(&size).await;
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     let chance = Chance::of_seed(u64::try_from(size.rounds).unwrap());
     let total = world
         .until("the load is counted", |status| total(status).is_some())

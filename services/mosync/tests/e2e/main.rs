@@ -16,6 +16,7 @@ mod cli;
 mod clock;
 mod demo;
 mod disabled;
+mod embedded;
 mod judge;
 mod kills;
 mod load;

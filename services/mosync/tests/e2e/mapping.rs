@@ -2,10 +2,10 @@
 //! parent, a formula, and a contract term counted in quarters.
 
 use fake_mos::RecordType;
-use fake_salesforce::dml::Dml;
 use serde_json::{Value, json};
 
-use crate::world::{Options, WORKERS, World};
+use crate::steps::updating;
+use crate::world::{Options, World};
 
 fn install(world: &World) {
     let org = &world.salesforce.org;
@@ -52,11 +52,8 @@ fn terms(world: &World, term: &Value, arr: f64) {
         values,
     })
     .unwrap();
-    let updates = ids.into_iter().map(|id| Dml::Update {
-        entity: "Opportunity".to_owned(),
-        id,
-        fields: json!({"Term__c": term}).as_object().unwrap().clone(),
-    });
+    let term = json!({"Term__c": term});
+    let updates = ids.iter().map(|id| updating("Opportunity", id, &term));
     org.transact(org.admin_id(), "test", updates.collect())
         .unwrap();
 }
@@ -98,9 +95,7 @@ async fn the_orgs_own_mapping_reaches_mos_with_parents_formulas_and_terms() {
         row("description", "Description", false),
     ]})
     .to_string();
-    for worker in WORKERS {
-        world.start(worker);
-    }
+    world.start_all();
     world.rest_and_audit("the mapping was there first").await;
     let held = |world: &World| {
         let records = world.mos.mos.records(RecordType::Opportunity).into_iter();

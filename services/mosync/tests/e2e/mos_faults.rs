@@ -1,11 +1,11 @@
 //! mOS in trouble: out of order, throttling, silent, losing its answers, refusing records.
 
 use fake_mos::{Fault, RecordType, RejectCode};
-use fake_salesforce::dml::Dml;
 use serde_json::{Value, json};
 
 use crate::chance::Chance;
 use crate::people;
+use crate::steps::updating;
 use crate::world::{Options, World};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -20,9 +20,7 @@ async fn what_was_sent_to_an_mos_in_trouble_arrives_when_it_is_well() {
         break_mos(&world, Fault::Down { refuse });
         people::work(&world, &chance, 6).await;
         world.touch_all_deals();
-        let status = world
-            .until("the loader pauses", |status| paused(status).is_some())
-            .await;
+        let status = the_loader_pauses(&world).await;
         assert_eq!(status["verdict"], "out_of_reach");
         assert_eq!(world.mosync(&["status"]).await.code, Some(3));
         assert_eq!(status["parked"], json!({}), "an outage parks nothing");
@@ -78,9 +76,7 @@ async fn what_was_sent_to_an_mos_in_trouble_arrives_when_it_is_well() {
     world.kill9("loader");
     world.start_with("loader", &[("MOSYNC_MOS_API_KEY", "no-such-key")]);
     world.touch_all_deals();
-    let status = world
-        .until("the loader pauses", |status| paused(status).is_some())
-        .await;
+    let status = the_loader_pauses(&world).await;
     assert_eq!(status["parked"], json!({}));
     world.kill9("loader");
     world.start("loader");
@@ -167,14 +163,9 @@ async fn a_record_that_mos_refuses_is_parked_alone_with_its_reason_and_comes_whe
     break_mos(&world, Fault::Clear);
     let (orphan, _) = expected.last().map(|_| expected[5].clone()).unwrap();
     let owner = world.salesforce.org.record("Opportunity", &orphan).unwrap();
-    let owner = owner.text("OwnerId").unwrap().to_owned();
+    let owner = owner.text("OwnerId").unwrap();
     let org = &world.salesforce.org;
-    let title = json!({"Title": "Parent"}).as_object().unwrap().clone();
-    let touch = Dml::Update {
-        entity: "User".to_owned(),
-        id: owner,
-        fields: title,
-    };
+    let touch = updating("User", owner, &json!({"Title": "Parent"}));
     org.transact(org.admin_id(), "test", vec![touch]).unwrap();
     let status = world.rest().await;
     assert_eq!(status["parked"].get("parent_missing"), None, "{status:#}");
@@ -189,6 +180,12 @@ async fn a_record_that_mos_refuses_is_parked_alone_with_its_reason_and_comes_whe
 
 fn break_mos(world: &World, fault: Fault) {
     world.mos.mos.fault(fault).unwrap();
+}
+
+async fn the_loader_pauses(world: &World) -> Value {
+    world
+        .until("the loader pauses", |status| paused(status).is_some())
+        .await
 }
 
 /// Why the loader pauses, if it does.

@@ -3,8 +3,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use boot::Adapters;
@@ -16,107 +15,12 @@ use runtime::health::Readiness;
 use runtime::lifecycle::Lifecycle;
 use runtime::time::SystemClock;
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
-use crate::world::{self, Answer, Options, World, mosync};
-
-/// An org, an mOS, and `mosync all` on a folder.
-pub(crate) struct Embedded {
-    pub(crate) salesforce: fake_salesforce::server::Running,
-    pub(crate) mos: fake_mos::Running,
-    pub(crate) folder: TempDir,
-    running: Option<Child>,
-}
-
-impl Drop for Embedded {
-    fn drop(&mut self) {
-        self.end();
-    }
-}
-
-impl Embedded {
-    pub(crate) async fn prepare() -> Self {
-        let salesforce = fake_salesforce::server::Options {
-            opportunities: Some(40),
-            keepalive_s: 1,
-            ..fake_salesforce::server::Options::default()
-        };
-        let clock = fake_salesforce::server::system_clock();
-        let salesforce = fake_salesforce::server::start(salesforce, clock)
-            .await
-            .unwrap();
-        let mos = fake_mos::Options {
-            http: ([127, 0, 0, 1], 0).into(),
-            api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
-            ..fake_mos::Options::default()
-        };
-        let mos = fake_mos::start(mos, fake_mos::system_clock())
-            .await
-            .unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "allow_plaintext = true\n\
-             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\n\
-             [mos]\nurl = \"http://{}\"\napi_key = {:?}\n[permissions]\npoll_s = 1\n[embedded]\nfolder = {:?}\n",
-            salesforce.http,
-            fake_salesforce::server::DEFAULT_CLIENT_ID,
-            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
-            salesforce.grpc,
-            mos.http,
-            fake_mos::DEFAULT_API_KEY,
-            folder.path().join("data"),
-        );
-        std::fs::write(folder.path().join("mosync.toml"), text).unwrap();
-        Self {
-            salesforce,
-            mos,
-            folder,
-            running: None,
-        }
-    }
-
-    fn config(&self) -> PathBuf {
-        self.folder.path().join("mosync.toml")
-    }
-
-    /// Runs everything until it says that it does.
-    pub(crate) fn start(&mut self) {
-        let mut running = Command::new(env!("CARGO_BIN_EXE_mosync"))
-            .args(["all", "--config", self.config().to_str().unwrap()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let said = BufReader::new(running.stderr.take().unwrap());
-        self.running = Some(running);
-        let mut lines = said.lines();
-        assert!(lines.any(|line| line.unwrap().contains("mosync runs")));
-        // What it says later has to go somewhere.
-        std::thread::spawn(move || lines.count());
-    }
-
-    /// Ends it without warning.
-    pub(crate) fn end(&mut self) {
-        if let Some(mut running) = self.running.take() {
-            // Both fail only when it has ended already.
-            if running.kill().is_ok() && running.wait().is_ok() {}
-        }
-    }
-
-    pub(crate) async fn mosync(&self, arguments: &[&str]) -> Answer {
-        let config = self.config();
-        let mut arguments = arguments.to_vec();
-        arguments.extend(["--config", config.to_str().unwrap()]);
-        mosync(&arguments).await
-    }
-}
-
-fn first_line(answer: &Answer) -> &str {
-    answer.stdout.lines().next().unwrap_or_default()
-}
+use crate::embedded::Embedded;
+use crate::world::{self, Options, World, mosync};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn commands_reach_the_process_that_holds_the_folder() {
@@ -127,9 +31,8 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     assert_eq!(mode & 0o777, 0o600);
 
     // One sync-all at a time: the first load is one, or this is; either way it completes.
-    let load = world.mosync(&["sync-all", "--wait"]).await;
-    assert_eq!(load.code, Some(0), "{load:?}");
-    let id = first_line(&load).to_owned();
+    let load = world.sync_all().await;
+    let id = load.first_line().to_owned();
     assert!(id.starts_with("sync_all-"), "{load:?}");
     assert!(load.stderr.contains("mOS completed"), "{load:?}");
     // No terminal: lines, each with both sides, and no bars.
@@ -145,7 +48,7 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     assert_eq!(job["percent"], 100.0);
     let same = world.mosync(&["status", &id]).await;
     assert_eq!(same.code, Some(0), "{same:?}");
-    assert!(first_line(&same).contains(&id), "{same:?}");
+    assert!(same.first_line().contains(&id), "{same:?}");
     status_tells_how_the_sync_is(&world, &id).await;
     status_is_watched(&world).await;
     bars_are_drawn_on_a_terminal(&world).await;
@@ -173,13 +76,13 @@ async fn commands_reach_the_process_that_holds_the_folder() {
         (&["logs", "--topic", "nothing"], "no such line"),
     ] {
         let answer = world.mosync(arguments).await;
-        assert_eq!((answer.code, first_line(&answer)), (Some(0), line));
+        assert_eq!((answer.code, answer.first_line()), (Some(0), line));
     }
     let log = world.mosync(&["logs", "--job", &id, "--since", "1h"]).await;
     assert!(log.stdout.contains("the command line"), "{log:?}");
     let csv = world.mosync(&["logs", "--format", "csv"]).await;
     assert_eq!(
-        first_line(&csv),
+        csv.first_line(),
         "time,level,topic,job,object,record,message"
     );
 
@@ -192,15 +95,15 @@ async fn commands_reach_the_process_that_holds_the_folder() {
     let asked = world.mosync(&["sync-all"]).await;
     assert_eq!(asked.code, Some(0), "{asked:?}");
     let paused = world
-        .mosync(&["jobs", "pause", first_line(&asked), "--reason", "night"])
+        .mosync(&["jobs", "pause", asked.first_line(), "--reason", "night"])
         .await;
     assert_eq!(paused.code, Some(0), "{paused:?}");
     assert!(paused.stdout.contains("Salesforce paused"), "{paused:?}");
     // A pause is still one after the next start.
     world.start();
-    let status = world.mosync(&["status", first_line(&asked)]).await;
+    let status = world.mosync(&["status", asked.first_line()]).await;
     assert!(status.stdout.contains("night"), "{status:?}");
-    let cancelled = world.mosync(&["jobs", "cancel", first_line(&asked)]).await;
+    let cancelled = world.mosync(&["jobs", "cancel", asked.first_line()]).await;
     assert!(cancelled.stdout.contains("mOS cancelled"), "{cancelled:?}");
     let org = &world.salesforce.org;
     assert!(!org.records("Opportunity").is_empty());
@@ -252,7 +155,7 @@ async fn what_a_command_asks_of_salesforce_is_counted() {
 async fn status_tells_how_the_sync_is(world: &Embedded, sync_all: &str) {
     let status = world.mosync(&["status"]).await;
     assert_eq!(status.code, Some(0), "{status:?}");
-    assert!(first_line(&status).starts_with("healthy: "), "{status:?}");
+    assert!(status.first_line().starts_with("healthy: "), "{status:?}");
     let line = |beginning: &str, words: &[&str]| {
         let line = status
             .stdout
@@ -293,7 +196,7 @@ async fn status_is_watched(world: &Embedded) {
     assert!(read_at(&lines[0]) < read_at(&lines[1]), "{lines:?}");
 
     let asked = world.mosync(&["sync-all"]).await;
-    let job = first_line(&asked);
+    let job = asked.first_line();
     let watched = world.mosync(&["status", job, "--watch"]).await;
     assert_eq!(watched.code, Some(0), "{watched:?}");
     let mut seen = watched.stdout.lines().rev();
@@ -327,8 +230,7 @@ async fn bars_are_drawn_on_a_terminal(world: &Embedded) {
 async fn a_record_is_explained_to_whoever_pastes_its_id_or_address() {
     let mut world = Embedded::prepare().await;
     world.start();
-    let load = world.mosync(&["sync-all", "--wait"]).await;
-    assert_eq!(load.code, Some(0), "{load:?}");
+    let load = world.sync_all().await;
     let held = world.mos.mos.records(RecordType::Opportunity);
     let held = held.first().unwrap();
     let id = held.external_id.as_str();
@@ -337,7 +239,7 @@ async fn a_record_is_explained_to_whoever_pastes_its_id_or_address() {
     for asked in [id, &short, &page] {
         let told = world.mosync(&["explain", asked]).await;
         assert_eq!(told.code, Some(0), "{told:?}");
-        assert_eq!(first_line(&told), format!("Opportunity {id}"));
+        assert_eq!(told.first_line(), format!("Opportunity {id}"));
         for words in [
             "mOS holds it as it is in Salesforce",
             &format!("(version {})", held.version),
@@ -353,7 +255,7 @@ async fn a_record_is_explained_to_whoever_pastes_its_id_or_address() {
     assert_eq!(json["code"], "in_scope_and_current");
     assert_eq!(json["mos"]["fields"]["name"], held.fields["name"]);
     let possible = json["possible_jobs"].as_array().unwrap();
-    let load = first_line(&load);
+    let load = load.first_line();
     assert!(possible.iter().any(|job| job == load), "{json:#}");
 
     let unseen = world.mosync(&["explain", "001zzzzzzzzz001"]).await;
@@ -478,7 +380,7 @@ async fn a_parked_record_is_retried_at_once_or_dismissed_with_a_reason() {
     assert!(log.stdout.contains("too long for ever"), "{log:?}");
     world.mos.mos.fault(Fault::Clear).unwrap();
     let retried = world.mosync(&["parked", "retry", "--all"]).await;
-    assert_eq!(first_line(&retried).split(' ').next(), Some("1"));
+    assert_eq!(retried.first_line().split(' ').next(), Some("1"));
     let status = world
         .until("nothing is open", |status| {
             status["parked"] == serde_json::json!({}) && world::pending(status) == 0

@@ -32,9 +32,7 @@ async fn after_each_random_script_mos_is_as_the_oracle_says() {
             let settings = serde_json::json!({"sync_closed": true}).to_string();
             world.import(&settings).await;
         }
-        for worker in WORKERS {
-            world.start(worker);
-        }
+        world.start_all();
         // The first script steps fall into the first load, or come before it.
         people::work(&world, &chance, 15).await;
         let killed = *chance.pick(&WORKERS).unwrap();

@@ -8,12 +8,8 @@ use fake_mos::{Fault, RecordType};
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use crate::operators::Embedded;
+use crate::embedded::Embedded;
 use crate::world::{self, Answer, Options, World};
-
-fn first_line(answer: &Answer) -> &str {
-    answer.stdout.lines().next().unwrap_or_default()
-}
 
 fn parsed(answer: &Answer) -> Value {
     serde_json::from_str(&answer.stdout).unwrap_or_else(|error| panic!("{error}: {answer:?}"))
@@ -85,7 +81,7 @@ async fn another_org_is_refused_until_an_administrator_confirms_it() {
     let deadline = Instant::now() + Options::default().patience;
     let refused = loop {
         let status = world.mosync(&["status"]).await;
-        let line = first_line(&status).to_owned();
+        let line = status.first_line().to_owned();
         if line.contains("the listener is paused") && line.contains("the loader is paused") {
             break line;
         }
@@ -101,7 +97,7 @@ async fn another_org_is_refused_until_an_administrator_confirms_it() {
         Some(0),
         "it is what was confirmed before: {wrong:?}"
     );
-    assert!(first_line(&wrong).contains("nothing differs"), "{wrong:?}");
+    assert!(wrong.first_line().contains("nothing differs"), "{wrong:?}");
     let wrong = world
         .mosync(&["settings", "confirm-org", "00D000000000yyy"])
         .await;
@@ -111,9 +107,8 @@ async fn another_org_is_refused_until_an_administrator_confirms_it() {
 
     let confirmed = world.mosync(&["settings", "confirm-org", &real]).await;
     assert_eq!(confirmed.code, Some(0), "{confirmed:?}");
-    assert_eq!(first_line(&confirmed), "settings revision 8 saved");
-    let load = world.mosync(&["sync-all", "--wait"]).await;
-    assert_eq!(load.code, Some(0), "{load:?}");
+    assert_eq!(confirmed.first_line(), "settings revision 8 saved");
+    world.sync_all().await;
     assert!(!world.mos.mos.records(RecordType::Opportunity).is_empty());
 }
 
@@ -150,7 +145,7 @@ async fn settings_are_changed_compared_and_taken_back_while_mosync_runs_and_whil
             assert!(answer.stdout.contains(line), "{answer:?}");
         }
         let shown = world.mosync(&["settings", "get"]).await;
-        assert!(first_line(&shown).contains("(command line)"), "{shown:?}");
+        assert!(shown.first_line().contains("(command line)"), "{shown:?}");
         assert!(shown.stdout.contains("sync-closed: on"), "{shown:?}");
         let newest = world.mosync(&["settings", "diff"]).await;
         assert!(

@@ -3,31 +3,24 @@
 use std::time::Duration;
 
 use fake_mos::RecordType;
-use fake_salesforce::dml::Dml;
 use fake_salesforce::org::Org;
 use ports::Clock as _;
 use serde_json::{Value, json};
 
-use crate::operators::Embedded;
+use crate::embedded::Embedded;
+use crate::steps::{inserting, updating};
 
 const DAY: Duration = Duration::from_secs(86_400);
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn update(org: &Org, entity: &str, id: &str, fields: &Value) {
-    let op = Dml::Update {
-        entity: entity.to_owned(),
-        id: id.to_owned(),
-        fields: fields.as_object().cloned().unwrap(),
-    };
-    org.transact(org.admin_id(), "e2e", vec![op]).unwrap();
+    let update = vec![updating(entity, id, fields)];
+    org.transact(org.admin_id(), "e2e", update).unwrap();
 }
 
 fn insert(org: &Org, entity: &str, fields: &Value) -> String {
-    let op = Dml::Insert {
-        entity: entity.to_owned(),
-        fields: fields.as_object().cloned().unwrap(),
-    };
-    let made = org.transact(org.admin_id(), "e2e", vec![op]).unwrap();
+    let insert = vec![inserting(entity, fields)];
+    let made = org.transact(org.admin_id(), "e2e", insert).unwrap();
     made.into_iter().find_map(|made| made.id).unwrap()
 }
 
@@ -64,8 +57,7 @@ async fn users_are_told_and_count_with_the_licence_that_the_configuration_asks_f
         }
     }
     world.start();
-    let load = world.mosync(&["sync-all", "--wait"]).await;
-    assert_eq!(load.code, Some(0), "{load:?}");
+    world.sync_all().await;
 
     let held = world.mos.mos.records(RecordType::Opportunity);
     assert!(!held.is_empty());

@@ -129,12 +129,47 @@ fn put_all_in_scope(org: &Org) {
     }
 }
 
+/// An mOS on a port of its own.
+pub(crate) async fn mos() -> fake_mos::Running {
+    let options = fake_mos::Options {
+        http: ([127, 0, 0, 1], 0).into(),
+        api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+        ..fake_mos::Options::default()
+    };
+    let mos = fake_mos::start(options, fake_mos::system_clock());
+    mos.await.unwrap()
+}
+
+/// What a configuration says of Salesforce, in a table to which more can be added.
+pub(crate) fn way_to_salesforce(salesforce: &fake_salesforce::server::Running) -> String {
+    format!(
+        "allow_plaintext = true\n\
+         [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\n",
+        salesforce.http,
+        fake_salesforce::server::DEFAULT_CLIENT_ID,
+        fake_salesforce::server::DEFAULT_CLIENT_SECRET,
+        salesforce.grpc,
+    )
+}
+
+/// The same of mOS.
+pub(crate) fn way_to_mos(mos: &fake_mos::Running) -> String {
+    let key = fake_mos::DEFAULT_API_KEY;
+    format!("[mos]\nurl = \"http://{}\"\napi_key = {key:?}\n", mos.http)
+}
+
 /// What a command answered.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
+}
+
+impl Answer {
+    pub(crate) fn first_line(&self) -> &str {
+        self.stdout.lines().next().unwrap_or_default()
+    }
 }
 
 impl World {
@@ -171,17 +206,9 @@ impl World {
         if options.all_in_scope {
             put_all_in_scope(&salesforce.org);
         }
-        let mos = fake_mos::Options {
-            http: ([127, 0, 0, 1], 0).into(),
-            api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
-            ..fake_mos::Options::default()
-        };
-        let mos = fake_mos::start(mos, fake_mos::system_clock())
-            .await
-            .unwrap();
         let world = Self {
             salesforce,
-            mos,
+            mos: mos().await,
             folder: tempfile::tempdir().unwrap(),
             settings: "{}".to_owned(),
             rabbitmq: String::new(),
@@ -194,16 +221,9 @@ impl World {
             .bulk_from
             .map_or_else(String::new, |rows| format!("bulk_from = {rows}\n"));
         world.configure(&format!(
-            "allow_plaintext = true\n\
-             [salesforce]\nlogin_url = \"http://{}\"\nclient_id = {:?}\nclient_secret = {:?}\npubsub_endpoint = \"http://{}\"\nwatchdog_s = 30\nrequest_timeout_s = 10\n{bulk_from}\
-             [mos]\nurl = \"http://{}\"\napi_key = {:?}\nrequest_timeout_s = {}\n\
-             [permissions]\npoll_s = {}\n",
-            world.salesforce.http,
-            fake_salesforce::server::DEFAULT_CLIENT_ID,
-            fake_salesforce::server::DEFAULT_CLIENT_SECRET,
-            world.salesforce.grpc,
-            world.mos.http,
-            fake_mos::DEFAULT_API_KEY,
+            "{}request_timeout_s = 10\n{bulk_from}{}request_timeout_s = {}\n[permissions]\npoll_s = {}\n",
+            way_to_salesforce(&world.salesforce),
+            way_to_mos(&world.mos),
             options.mos_request_timeout_s,
             options.permissions_poll_s,
         ));
@@ -223,9 +243,7 @@ impl World {
     /// A world in which all workers run and the first load is done.
     pub(crate) async fn at_rest(options: Options) -> Self {
         let mut world = Self::prepare(options).await;
-        for worker in WORKERS {
-            world.start(worker);
-        }
+        world.start_all();
         world.rest().await;
         world
     }
@@ -236,6 +254,12 @@ impl World {
 
     pub(crate) fn config(&self) -> PathBuf {
         self.folder.path().join("mosync.toml")
+    }
+
+    pub(crate) fn start_all(&mut self) {
+        for worker in WORKERS {
+            self.start(worker);
+        }
     }
 
     pub(crate) fn start(&mut self, worker: &'static str) {

@@ -116,6 +116,43 @@ async fn what_salesforce_has_to_answer_is_counted_apart_by_session_and_token() {
 }
 
 #[tokio::test]
+async fn no_path_that_salesforce_has_to_answer_for_is_asked_more_often_than_the_others() {
+    let house = House::open().await;
+    let program = Browser::new(&house);
+    let ask = async |method: Method, path: &str| {
+        let request = program.request(method, path).bearer_auth(CONFIGURED);
+        program.send(request).await.status
+    };
+    for (method, path) in [
+        (Method::GET, "/api/v1/checklist"),
+        (Method::POST, "/api/v1/settings"),
+        (Method::POST, "/api/v1/settings/validate"),
+        (Method::POST, "/api/v1/settings/revert"),
+        (Method::POST, "/api/v1/settings/import-mapping"),
+        (Method::POST, "/api/v1/settings/confirm-org"),
+    ] {
+        house.pass(60);
+        for _ in 0..60 {
+            // Spent with what asks least.
+            let told = ask(Method::GET, "/api/v1/explain/nothing").await;
+            assert_eq!(told, StatusCode::BAD_REQUEST, "{path}");
+        }
+        let told = ask(method, path).await;
+        assert_eq!(told, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
+    // What is only read there is read from the database.
+    let told = ask(Method::GET, "/api/v1/settings").await;
+    assert_eq!(told, StatusCode::OK);
+
+    let browser = signed_in(&house, ANNA).await;
+    for _ in 0..60 {
+        browser.get("/explain").await;
+    }
+    let told = browser.get("/settings/checklist").await.status;
+    assert_eq!(told, StatusCode::TOO_MANY_REQUESTS);
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_everybody_is_counted_by_their_own_address() {
     let house = House::behind(&["127.0.0.0/8", "10.0.0.0/8"]).await;
     let from = async |forwarded: &str, path: &str| {

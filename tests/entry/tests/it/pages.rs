@@ -50,6 +50,15 @@ async fn every_answer_tells_the_browser_what_it_may() {
             assert_eq!(page.headers["x-content-type-options"], "nosniff", "{place}");
             assert_eq!(page.headers["referrer-policy"], "same-origin", "{place}");
             assert_eq!(page.headers["x-frame-options"], "DENY", "{place}");
+            // What is somebody's own is kept by no browser and no proxy, whatever the answer is.
+            let kept = page.headers["cache-control"].to_str().unwrap();
+            let may = match path.as_str() {
+                "/assets/console.css" => "public, max-age=31536000, immutable",
+                // Let in, it is a stream.
+                "/events" if page.status == StatusCode::OK => "no-cache",
+                _ => "no-store",
+            };
+            assert_eq!(kept, may, "{place}");
         }
     }
 }

@@ -65,7 +65,7 @@ const SCRIPT: &str = "\"><script>alert(1)</script>";
 async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
     for (option, both_emails) in [(0, true), (1, false)] {
         let (desk, visitor) = furnished(&[]).await;
-        let mut mine = visitor.get(SETTINGS).await.form(SETTINGS);
+        let mut mine = visitor.form(SETTINGS).await;
         desk.save(|settings| settings.admin_emails = vec!["theirs@example.com".to_owned()])
             .await;
         write(&mut mine, "disabled", "on");
@@ -92,7 +92,7 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
     }
     // Both changed the same: there is no both.
     let (desk, visitor) = furnished(&[]).await;
-    let mut mine = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut mine = visitor.form(SETTINGS).await;
     desk.save(|settings| settings.sync_closed = true).await;
     desk.save(|settings| settings.api_share = domain::allowance::ApiShare::new(9, 9).unwrap())
         .await;
@@ -138,7 +138,7 @@ async fn what_is_no_number_is_told_on_a_page() {
         refused.has("is no whole number; follow a link of the console");
         refused.has("<nav aria-label=\"mosync\">");
     }
-    let token = visitor.get(SETTINGS).await.form(SETTINGS).remove(0);
+    let token = visitor.form(SETTINGS).await.remove(0);
     for (path, value) in [
         ("/settings/save", "{}"),
         ("/settings/look", "{}"),
@@ -169,10 +169,7 @@ async fn settings_go_out_as_a_file_and_come_in_again() {
     let api = door.get("/api/v1/settings/export").await.json();
     assert_eq!(serde_json::from_str::<Value>(&file.html).unwrap(), api);
     desk.save(|settings| *settings = Settings::default()).await;
-    let mut form = visitor
-        .get("/settings/transfer")
-        .await
-        .form("/settings/transfer");
+    let mut form = visitor.form("/settings/transfer").await;
     for (wrong, word) in [
         ("", "no settings document"),
         ("[1]", "no settings document"),
@@ -196,11 +193,8 @@ async fn brought_before(desk: &Desk) {
     use domain::tally::{Count, Tally};
     let job = desk.job(JobKind::SyncAll, "before").await;
     let jobs = &desk.stores.jobs;
-    let moved = async |status| {
-        let moved = jobs.transition(&job.id, status, desk.now(), None).await;
-        moved.unwrap();
-    };
-    moved(SalesforceStatus::Extracting).await;
+    desk.transition(&job.id, SalesforceStatus::Extracting, None)
+        .await;
     let mut progress = job.progress.clone();
     (progress.announced, progress.next_index) = (1, 1);
     for object in [ObjectKind::Account, ObjectKind::Opportunity] {
@@ -224,7 +218,8 @@ async fn brought_before(desk: &Desk) {
     desk.pass(10);
     let counted = jobs.count(&job.id, 0, None, &tally, desk.now()).await;
     counted.unwrap();
-    moved(SalesforceStatus::Sealed).await;
+    desk.transition(&job.id, SalesforceStatus::Sealed, None)
+        .await;
 }
 
 #[tokio::test]
@@ -256,8 +251,7 @@ async fn the_top_of_every_page_names_the_org_and_the_last_sync_with_its_result()
     // One that has failed is the last; why, the verdict says alone.
     desk.pass(1);
     let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
-    let moved = jobs.transition(&backfill.id, failed, desk.now(), why).await;
-    moved.unwrap();
+    desk.transition(&backfill.id, failed, why).await;
     let page = visitor.get("/logs").await;
     page.has(&format!(
         "Most recent sync: <a href=\"/jobs/{}\">Backfill</a> <span class=\"badge bad\">Failed</span>, over <time datetime=\"{}\">",

@@ -13,9 +13,65 @@ use ports::queue::{DeadAction, DeadLetter, LinkLost, Message, PublishError, Queu
 use tokio::time::Instant;
 
 use crate::desk::{Desk, TOPIC};
-use crate::document::without_broker;
 use crate::visitor::{Visitor, permit};
 use crate::web::{Browser, OPERATOR};
+
+/// The same stores, whose broker is gone.
+pub(crate) fn without_broker(desk: &Desk) -> Operations {
+    Operations::new(
+        desk.stores.clone(),
+        Arc::new(Gone),
+        desk.clock(),
+        desk.source(),
+        TOPIC,
+    )
+}
+
+struct Gone;
+
+fn gone() -> LinkLost {
+    LinkLost("connection refused".to_owned())
+}
+
+#[async_trait]
+impl Queue for Gone {
+    async fn publish(&self, _to: QueueName, _message: &Message) -> Result<(), PublishError> {
+        Err(gone().into())
+    }
+    async fn subscribe(
+        &self,
+        _from: QueueName,
+        _prefetch: u16,
+    ) -> Result<Box<dyn Subscription>, LinkLost> {
+        Err(gone())
+    }
+    async fn publish_dead(
+        &self,
+        _message: &Message,
+        _from: &str,
+        _reason: &str,
+    ) -> Result<(), LinkLost> {
+        Err(gone())
+    }
+    async fn depth(&self, _of: QueueName) -> Result<u64, LinkLost> {
+        Err(gone())
+    }
+    async fn waiting(&self) -> Result<u64, LinkLost> {
+        Err(gone())
+    }
+    async fn dead_letters(&self, _max: usize) -> Result<Vec<DeadLetter>, LinkLost> {
+        Err(gone())
+    }
+    async fn dead_letter(&self, _id: &str) -> Result<Option<DeadLetter>, LinkLost> {
+        Err(gone())
+    }
+    async fn dead_count(&self) -> Result<u64, LinkLost> {
+        Err(gone())
+    }
+    async fn settle_dead(&self, _id: &str, _action: DeadAction) -> Result<bool, LinkLost> {
+        Err(gone())
+    }
+}
 
 #[tokio::test]
 async fn a_broker_out_of_reach_is_a_trouble_and_the_rest_is_told() {
@@ -63,7 +119,7 @@ async fn pages_are_shown_and_orders_done_without_a_broker() {
 
     permit(&desk, &[]).await;
     let visitor = Visitor::administrator(&desk).await;
-    let mut form = visitor.get("/settings").await.form("/settings");
+    let mut form = visitor.form("/settings").await;
     crate::visitor::write(&mut form, "disabled", "on");
     let look = visitor.send("/settings", &form).await;
     let saved = look.form("/settings/save");

@@ -1,4 +1,6 @@
-//! Stores and queues in memory, with what an operator may find there, and the API on a socket.
+//! Stores and queues in memory, and the API on a socket.
+
+mod contents;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,25 +9,18 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use axum::body::{Body, Bytes};
 use console::api::{Keys, Server};
 use console::{Console, Operations, token};
-use domain::failure::FailureKind;
 use domain::filter::FieldTypes;
-use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
-use domain::parked::Parked;
-use domain::settings::Settings;
-use domain::tally::Count;
-use domain::unit::{
-    Cause, Envelope, Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage, UnitRecord,
-};
-use domain::{ObjectKind, SalesforceId, Timestamp, Version};
+use domain::settings::{Settings, SettingsRevision};
+use domain::{ObjectKind, SalesforceId, Timestamp};
 use embedded::{Embedded, Location};
 use fake_salesforce::org::Org;
 use http::{HeaderMap, Method, Request, Response, StatusCode, header};
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use ports::Clock;
-use ports::queue::{Message, Queue};
+use ports::queue::Queue;
 use ports::source::Source;
-use ports::stores::{LogEntry, LogQuery, Stores};
+use ports::stores::Stores;
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -97,119 +92,22 @@ impl Desk {
 
     /// Saves changed settings.
     pub(crate) async fn save(&self, change: impl FnOnce(&mut Settings)) {
+        self.save_as("a test", FieldTypes::new(), change).await;
+    }
+
+    /// The same as this author, where the filtered fields are of these types.
+    pub(crate) async fn save_as(
+        &self,
+        author: &str,
+        types: FieldTypes,
+        change: impl FnOnce(&mut Settings),
+    ) -> SettingsRevision {
         let current = self.stores.settings.current().await.unwrap();
         let mut settings = current.settings.clone();
         change(&mut settings);
-        let next = current.next(
-            settings,
-            FieldTypes::new(),
-            current.org.clone(),
-            "a test",
-            self.now(),
-        );
+        let next = current.next(settings, types, current.org.clone(), author, self.now());
         self.stores.settings.save(&next, None).await.unwrap();
-    }
-
-    /// A job of a kind, queued.
-    pub(crate) async fn job(&self, kind: JobKind, name: &str) -> Job {
-        let id = JobId::new(kind, domain::job::uuid_of(name));
-        let job = Job::queued(id, kind, JobScope::Everything, self.now());
-        self.stores.jobs.create(&job).await.unwrap();
-        job
-    }
-
-    /// More newer jobs, all of them over, than are looked through.
-    pub(crate) async fn many_small_jobs(&self) {
-        self.pass(1);
-        for number in 0..505 {
-            let retry = self.job(JobKind::Retry, &number.to_string()).await;
-            let cancelled = SalesforceStatus::Cancelled;
-            let jobs = &self.stores.jobs;
-            let moved = jobs.transition(&retry.id, cancelled, self.now(), None);
-            moved.await.unwrap();
-        }
-    }
-
-    pub(crate) async fn stored(&self, id: &JobId) -> Job {
-        self.stores.jobs.get(id).await.unwrap().unwrap()
-    }
-
-    /// A parked contact that mOS refuses.
-    pub(crate) async fn park(&self, number: u32, change: impl FnOnce(&mut Parked)) -> Parked {
-        let mut parked = Parked {
-            object: ObjectKind::Contact,
-            id: record(ObjectKind::Contact, number),
-            stage: Stage::Load,
-            kind: FailureKind::ValueTooLong,
-            code: Some("value_too_long".to_owned()),
-            message: "title is too long".to_owned(),
-            parent: None,
-            rule_revision: 0,
-            version: Version::at(self.now()),
-            since: self.now(),
-            retries: 0,
-            retry_at: None,
-            released: None,
-            job: None,
-            dismissed: None,
-        };
-        change(&mut parked);
-        self.stores
-            .parked
-            .park(std::slice::from_ref(&parked))
-            .await
-            .unwrap();
-        parked
-    }
-
-    /// A unit of a job, of so many contacts, with one more that was filtered already.
-    pub(crate) fn unit(&self, job: &JobId, index: u64, contacts: u32) -> Envelope {
-        let contact = |number| UnitRecord {
-            object: ObjectKind::Contact,
-            id: record(ObjectKind::Contact, number),
-            cause: Cause::Snapshot,
-            row: None,
-            owners: std::collections::BTreeSet::new(),
-            last_word: false,
-            entering: false,
-        };
-        let org = SalesforceId::parse("00D000000000001").unwrap();
-        let records = (0..contacts).map(contact).collect();
-        let mut unit = Envelope::new(job.clone(), index, Lane::Bulk, org, self.now(), records);
-        unit.tally.add(ObjectKind::Contact, Count::Read);
-        unit.tally.add(ObjectKind::Contact, Count::Filtered);
-        unit
-    }
-
-    /// A message that a worker could not process: its id.
-    pub(crate) async fn die(&self, id: &str, body: Vec<u8>) -> String {
-        let from = QueueName::new(Stage::Load, Lane::Bulk);
-        let message = Message {
-            id: id.to_owned(),
-            kind: MESSAGE_TYPE.to_owned(),
-            version: MESSAGE_VERSION,
-            body,
-        };
-        self.queue.publish(from, &message).await.unwrap();
-        let mut subscription = self.queue.subscribe(from, 1).await.unwrap();
-        let incoming = subscription.next().await.unwrap();
-        incoming
-            .delivery
-            .dead_letter("nobody can process it")
-            .await
-            .unwrap();
-        id.to_owned()
-    }
-
-    /// The integration log, newest first.
-    pub(crate) async fn log(&self) -> Vec<LogEntry> {
-        let page = self
-            .stores
-            .log
-            .search(&LogQuery::default(), None, 1000)
-            .await
-            .unwrap();
-        page.entries.into_iter().map(|(_, entry)| entry).collect()
+        next
     }
 
     /// The API on a port of its own.

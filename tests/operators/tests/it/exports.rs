@@ -11,16 +11,7 @@ use crate::desk::{Desk, record};
 
 async fn write(desk: &Desk, number: u32, change: impl FnOnce(&mut LogEntry)) {
     desk.pass(1);
-    let mut entry = LogEntry {
-        at: desk.now(),
-        level: LogLevel::Info,
-        topic: "job".to_owned(),
-        job: None,
-        record: None,
-        message: format!("line {number}"),
-    };
-    change(&mut entry);
-    desk.stores.log.append(&entry).await.unwrap();
+    desk.write(&format!("line {number}"), change).await;
 }
 
 async fn found(desk: &Desk, search: LogSearch) -> Vec<String> {

@@ -71,6 +71,20 @@ impl ParkedStore for Tiring {
     }
 }
 
+/// The operations of a desk whose store has enough after so many dismissals.
+fn tired_after(desk: &Desk, times: u32) -> Operations {
+    let tiring = Tiring {
+        real: Arc::clone(&desk.stores.parked),
+        left: AtomicU32::new(times),
+    };
+    let stores = Stores {
+        parked: Arc::new(tiring),
+        ..desk.stores.clone()
+    };
+    let queue = Arc::clone(&desk.queue);
+    Operations::new(stores, queue, desk.clock(), desk.source(), TOPIC)
+}
+
 #[tokio::test]
 async fn a_dismissal_of_all_that_stops_half_way_is_in_the_log() {
     let desk = Desk::open();
@@ -84,16 +98,7 @@ async fn a_dismissal_of_all_that_stops_half_way_is_in_the_log() {
         ..Selection::default()
     };
     for (times, lines) in [(0, 0), (1, 1)] {
-        let tiring = Tiring {
-            real: Arc::clone(&desk.stores.parked),
-            left: AtomicU32::new(times),
-        };
-        let stores = Stores {
-            parked: Arc::new(tiring),
-            ..desk.stores.clone()
-        };
-        let queue = Arc::clone(&desk.queue);
-        let ops = Operations::new(stores, queue, desk.clock(), desk.source(), TOPIC);
+        let ops = tired_after(&desk, times);
         let done = ops.dismiss_parked(&all, Caller::CommandLine).await;
         let error = done.unwrap_err();
         assert_eq!(error.code(), "out_of_reach");
@@ -112,5 +117,34 @@ async fn a_dismissal_of_all_that_stops_half_way_is_in_the_log() {
         "connection reset",
     ] {
         assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[tokio::test]
+async fn a_dismissal_of_named_records_that_stops_half_way_says_how_far_it_came() {
+    let desk = Desk::open();
+    let mut records = Vec::new();
+    for number in 0..3 {
+        records.push(desk.park(number, |_| {}).await.id.to_string());
+    }
+    let named = Selection {
+        records,
+        reason: Some("not wanted".to_owned()),
+        ..Selection::default()
+    };
+    // Those that were dismissed before are dismissed once more.
+    for (times, told) in [
+        (0, None),
+        (1, Some("for 1 of these records; then it stopped")),
+        (2, Some("for 2 of these records; then it stopped")),
+    ] {
+        let ops = tired_after(&desk, times);
+        let done = ops.dismiss_parked(&named, Caller::CommandLine).await;
+        let error = done.unwrap_err();
+        assert_eq!(error.code(), "out_of_reach");
+        let said = error.to_string();
+        assert!(said.contains("connection reset"), "{said}");
+        assert_eq!(said.contains("was carried out"), told.is_some(), "{said}");
+        assert!(said.contains(told.unwrap_or_default()), "{said}");
     }
 }

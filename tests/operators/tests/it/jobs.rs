@@ -94,10 +94,7 @@ async fn what_is_done_is_not_cancelled_and_what_is_live_is_not_steered() {
     let desk = Desk::open();
     let job = desk.job(JobKind::Backfill, "a").await;
     for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
-        let jobs = &desk.stores.jobs;
-        jobs.transition(&job.id, to, desk.now(), None)
-            .await
-            .unwrap();
+        desk.transition(&job.id, to, None).await;
     }
     let refused = desk.ops.cancel_job(job.id.as_str(), None, BY).await;
     let refused = refused.unwrap_err().to_string();
@@ -130,9 +127,7 @@ async fn what_is_read_already_is_not_paused() {
     let mut progress = job.progress.clone();
     (progress.announced, progress.next_index) = (2, 2);
     for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
-        jobs.transition(&job.id, to, desk.now(), None)
-            .await
-            .unwrap();
+        desk.transition(&job.id, to, None).await;
         jobs.advance(&job.id, &progress, None, desk.now())
             .await
             .unwrap();
@@ -141,8 +136,7 @@ async fn what_is_read_already_is_not_paused() {
         (SalesforceStatus::Sealed, "is read and published already"),
         (SalesforceStatus::Cancelled, "is cancelled"),
     ] {
-        let moved = jobs.transition(&job.id, to, desk.now(), None).await;
-        moved.unwrap();
+        desk.transition(&job.id, to, None).await;
         let refused = desk.ops.pause_job(id, None, BY).await.unwrap_err();
         assert!(matches!(refused, OpsError::Conflict(_)), "{refused:?}");
         assert!(refused.to_string().contains(why), "{refused}");
@@ -211,10 +205,8 @@ async fn both_sides_are_shown_object_by_object() {
     let desk = Desk::open();
     let job = desk.job(JobKind::SyncAll, "a").await;
     let jobs = &desk.stores.jobs;
-    let extracting = SalesforceStatus::Extracting;
-    jobs.transition(&job.id, extracting, desk.now(), None)
-        .await
-        .unwrap();
+    desk.transition(&job.id, SalesforceStatus::Extracting, None)
+        .await;
     let mut progress = job.progress.clone();
     progress.next_index = 2;
     progress.announced = 2;

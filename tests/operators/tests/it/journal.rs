@@ -19,7 +19,8 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::Notify;
 
-use crate::desk::{Answer, Desk, Door, TOPIC};
+use crate::desk::{Desk, TOPIC};
+use crate::settings::{pin, save};
 
 struct Kept {
     folder: TempDir,
@@ -59,11 +60,6 @@ impl Kept {
             .map(|line| serde_json::from_str(line).unwrap())
             .collect()
     }
-}
-
-async fn save(door: &Door, base: u64, settings: Value) -> Answer {
-    let body = json!({"base": base, "settings": settings});
-    door.post("/api/v1/settings", &body).await
 }
 
 /// Saves what was made from revision 2.
@@ -116,17 +112,7 @@ async fn what_mosync_wrote_into_a_lost_store_gives_way() {
     let kept = Kept::new();
     let desk = two_saved(&kept).await;
     let anew = Desk::open();
-    let initial = current(&anew).await;
-    let mut settings = initial.settings.clone();
-    settings.org = Some("00D000000000001".parse().unwrap());
-    let pinned = initial.next(
-        settings,
-        FieldTypes::new(),
-        initial.org.clone(),
-        MOSYNC,
-        anew.now(),
-    );
-    anew.stores.settings.save(&pinned, None).await.unwrap();
+    pin(&anew, "00D000000000001").await;
     kept.ops(&anew).reconcile_settings().await.unwrap();
     assert_eq!(current(&anew).await, current(&desk).await);
 }
@@ -138,17 +124,10 @@ async fn what_is_saved_elsewhere_is_written_down() {
     // By a process without the journal, and by mosync itself.
     let elsewhere = desk.door().await;
     save(&elsewhere, 2, json!({"disabled": true})).await;
-    let third = current(&desk).await;
-    let mut settings = third.settings.clone();
-    settings.run_in_sandbox = true;
-    let fourth = third.next(
-        settings,
-        FieldTypes::new(),
-        third.org.clone(),
-        MOSYNC,
-        desk.now(),
-    );
-    desk.stores.settings.save(&fourth, None).await.unwrap();
+    let fourth = desk.save_as(MOSYNC, FieldTypes::new(), |settings| {
+        settings.run_in_sandbox = true;
+    });
+    let fourth = fourth.await;
     kept.ops(&desk).reconcile_settings().await.unwrap();
     assert_eq!(kept.lines().len(), 4);
     let anew = Desk::open();

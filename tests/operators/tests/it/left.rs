@@ -6,8 +6,7 @@ use std::time::Duration;
 
 use console::OpsError;
 use console::views::{LeftView, LeftWhy};
-use domain::filter::{Condition, FieldType, FieldTypes, Filter, Operator};
-use domain::settings::Settings;
+use domain::filter::{FieldType, FieldTypes};
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
 use fake_mos::{Fault, RecordType};
 use ports::target::{Target, Upsert};
@@ -15,7 +14,8 @@ use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::desk::NOW;
-use crate::salesforce::update;
+use crate::explain::large_ones;
+use crate::salesforce::{delete, update};
 use crate::users::Office;
 
 /// An org with holders and deals, and an mOS that has been told of the deals.
@@ -65,24 +65,11 @@ impl Town {
 
     /// Deals over 100 alone.
     async fn filter(&self) {
-        let condition = Condition {
-            field: "Amount".to_owned(),
-            operator: Operator::GreaterThan,
-            values: vec!["100".to_owned()],
-        };
-        let settings = Settings {
-            filter: Filter {
-                conditions: vec![condition],
-                logic: None,
-            },
-            ..Settings::default()
-        };
         let types = FieldTypes::from([("Amount".to_owned(), FieldType::Currency)]);
-        let store = &self.office.desk.stores.settings;
-        let current = store.current().await.unwrap();
-        let now = self.office.desk.now();
-        let next = current.next(settings, types, current.org.clone(), "a test", now);
-        store.save(&next, None).await.unwrap();
+        let saved = self.office.desk.save_as("a test", types, |settings| {
+            settings.filter = large_ones();
+        });
+        saved.await;
     }
 
     async fn left(&self) -> LeftView {
@@ -142,11 +129,7 @@ async fn what_does_not_qualify_is_named_with_its_reason_and_what_does_is_not() {
     town.change(closed, &json!({"StageName": "Closed Won"}));
     town.change(handed_over, &json!({"OwnerId": bea}));
     let org = &town.office.desk.salesforce;
-    let delete = fake_salesforce::dml::Dml::Delete {
-        entity: "Opportunity".to_owned(),
-        id: deleted.clone(),
-    };
-    org.transact(org.admin_id(), "test", vec![delete]).unwrap();
+    delete(org, "Opportunity", deleted);
     org.hide_record(hidden, true).unwrap();
     // Never was in mOS, so it is not among what is still there.
     let never = json!({"Name": "Small", "StageName": "Prospecting", "CloseDate": "2027-01-01",

@@ -14,6 +14,7 @@ mod document;
 mod doors;
 mod explain;
 mod exports;
+mod furnished;
 mod half_way;
 mod import_mapping;
 mod jobs;

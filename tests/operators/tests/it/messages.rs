@@ -22,15 +22,13 @@ async fn a_discarded_unit_is_counted_as_cancelled_and_its_records_are_named() {
     let jobs = &desk.stores.jobs;
     let mut progress = job.progress.clone();
     (progress.announced, progress.next_index) = (1, 1);
-    jobs.transition(&job.id, SalesforceStatus::Extracting, desk.now(), None)
-        .await
-        .unwrap();
+    desk.transition(&job.id, SalesforceStatus::Extracting, None)
+        .await;
     jobs.advance(&job.id, &progress, None, desk.now())
         .await
         .unwrap();
-    jobs.transition(&job.id, SalesforceStatus::Sealed, desk.now(), None)
-        .await
-        .unwrap();
+    desk.transition(&job.id, SalesforceStatus::Sealed, None)
+        .await;
     let unit = desk.unit(&job.id, 0, 3);
     let id = desk.die(&unit.id.to_string(), unit.encode().unwrap()).await;
 

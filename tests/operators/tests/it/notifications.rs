@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use console::{Caller, Notifier, OpsError};
 use domain::ObjectKind;
 use domain::failure::FailureKind;
-use domain::job::{Job, JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::job::{Job, JobKind, PausedBy, SalesforceStatus};
 use domain::notification::{
     Board, DeliveryState, Event, Matter, Notice, Notification, SENDING_FOR, Settled, Way,
 };
@@ -19,7 +19,7 @@ use domain::tally::{Count, Tally};
 use notify::{Config, Notify, Smtp, Tls};
 use ports::courier::{Courier, KeptMail};
 use ports::source::ReplayId;
-use ports::stores::{Gap, GapCause, LOST_FIELDS, Report, StreamState, WorkerState};
+use ports::stores::{GapCause, LOST_FIELDS, StreamState, WorkerState};
 use runtime::figures;
 use testkit::MailServer;
 use testkit::mail::{Encryption, Fault};
@@ -57,31 +57,10 @@ impl Office {
             server,
             courier: Arc::new(courier),
         };
-        office.workers_run().await;
+        office.desk.workers_run().await;
         office.round().await;
         assert_eq!(office.told().await, []);
         office
-    }
-
-    /// All workers have just said that they run.
-    async fn workers_run(&self) {
-        for worker in ["listener", "filter", "permission", "loader"] {
-            self.worker(worker, WorkerState::Running, &[]).await;
-        }
-    }
-
-    async fn worker(&self, worker: &str, state: WorkerState, figures: &[(&str, i64)]) {
-        let figures = figures
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), *value));
-        let report = Report {
-            at: self.desk.now(),
-            state,
-            figures: figures.collect(),
-            out_of_reach: BTreeSet::new(),
-        };
-        let reports = &self.desk.stores.reports;
-        reports.report(worker, &report).await.unwrap();
     }
 
     fn notifier(&self, holder: &str, courier: &Arc<dyn Courier>) -> Notifier {
@@ -100,7 +79,7 @@ impl Office {
     async fn rounds(&self, seconds: i64) {
         for _ in 0..seconds / 10 {
             self.desk.pass(10);
-            self.workers_run().await;
+            self.desk.workers_run().await;
             self.round().await;
         }
     }
@@ -132,17 +111,8 @@ impl Office {
 
     async fn gap(&self, id: &str) {
         let job = self.desk.job(JobKind::CatchUp, id).await;
-        let gap = Gap {
-            id: id.to_owned(),
-            cause: GapCause::Overflow,
-            since: self.desk.now(),
-            opened: self.desk.now(),
-            evidence: "seen by a test".to_owned(),
-            job: job.id.clone(),
-            closed: None,
-        };
-        let position = &self.desk.stores.position;
-        position.open_gap(&gap, &job).await.unwrap();
+        let evidence = "seen by a test";
+        self.desk.gap(id, GapCause::Overflow, evidence, &job).await;
     }
 
     /// A load of one contact, of which this has become, to its end.
@@ -150,7 +120,7 @@ impl Office {
         let load = self.desk.job(JobKind::SyncAll, name).await;
         let (jobs, now) = (&self.desk.stores.jobs, self.desk.now());
         for to in [SalesforceStatus::Counting, SalesforceStatus::Extracting] {
-            jobs.transition(&load.id, to, now, None).await.unwrap();
+            self.desk.transition(&load.id, to, None).await;
         }
         let mut progress = load.progress.clone();
         (progress.announced, progress.next_index) = (1, 1);
@@ -159,9 +129,9 @@ impl Office {
         tally.add(ObjectKind::Contact, Count::Read);
         tally.add(ObjectKind::Contact, became);
         jobs.count(&load.id, 0, None, &tally, now).await.unwrap();
-        jobs.transition(&load.id, SalesforceStatus::Sealed, now, None)
-            .await
-            .unwrap();
+        self.desk
+            .transition(&load.id, SalesforceStatus::Sealed, None)
+            .await;
         load
     }
 }
@@ -231,13 +201,7 @@ async fn everything_that_is_to_be_told_is() {
         .await
         .unwrap();
     let held = desk.job(JobKind::Backfill, "held").await;
-    let pause = Pause {
-        since: now,
-        by: PausedBy::Person,
-        why: "wait".to_owned(),
-        until: None,
-    };
-    desk.stores.jobs.pause(&held.id, &pause).await.unwrap();
+    desk.pause(&held.id, PausedBy::Person, "wait", None).await;
     let stream = StreamState {
         position: ReplayId(vec![7]),
         at_end: true,
@@ -250,16 +214,16 @@ async fn everything_that_is_to_be_told_is() {
         .store_stream(TOPIC, &stream)
         .await
         .unwrap();
-    crate::document::store_permissions(desk).await;
+    crate::furnished::store_permissions(desk).await;
     let until = now.as_micros();
     for _ in 0..40 {
         desk.pass(10);
         let failing = WorkerState::Failing("Salesforce says: Name = 'Geheim GmbH'".to_owned());
         let quota = [(figures::API_LIVE_HELD_UNTIL, until)];
-        office.worker("listener", failing, &quota).await;
+        desk.report("listener", failing, &quota).await;
         let paused = WorkerState::Paused("mOS answers 503".to_owned());
-        office.worker("loader", paused, &[]).await;
-        office.worker("permission", WorkerState::Running, &[]).await;
+        desk.report("loader", paused, &[]).await;
+        desk.report("permission", WorkerState::Running, &[]).await;
         // The filter is not heard of any more.
         office.round().await;
     }
@@ -354,18 +318,15 @@ async fn whose_permission_runs_out_is_told_also_when_they_come_within_sight_as_a
 async fn a_job_that_ends_is_told_once_with_its_summary() {
     let office = Office::open().await;
     let desk = &office.desk;
-    let jobs = &desk.stores.jobs;
     office.load("load", Count::Filtered).await;
     let failed = desk.job(JobKind::Backfill, "failed").await;
     let why = Some("INVALID_FIELD at Amount > 4711 near 'Geheim'");
-    jobs.transition(&failed.id, SalesforceStatus::Failed, desk.now(), why)
-        .await
-        .unwrap();
+    desk.transition(&failed.id, SalesforceStatus::Failed, why)
+        .await;
     // Small and many: nobody wants to hear of each.
     let small = desk.job(JobKind::Retry, "small").await;
-    jobs.transition(&small.id, SalesforceStatus::Cancelled, desk.now(), None)
-        .await
-        .unwrap();
+    desk.transition(&small.id, SalesforceStatus::Cancelled, None)
+        .await;
     office.rounds(60).await;
     let told = office.told().await.into_iter().map(|(matter, ..)| matter);
     let told = told.collect::<Vec<_>>();
@@ -388,20 +349,12 @@ async fn a_job_that_ends_is_told_once_with_its_summary() {
 async fn a_load_that_fails_and_a_job_that_is_held_are_told_behind_however_many_other_jobs() {
     let office = Office::open().await;
     let desk = &office.desk;
-    let jobs = &desk.stores.jobs;
     let load = desk.job(JobKind::SyncAll, "load").await;
     let held = desk.job(JobKind::Backfill, "held").await;
     desk.many_small_jobs().await;
-    let pause = Pause {
-        since: desk.now(),
-        by: PausedBy::Person,
-        why: "lunch".to_owned(),
-        until: None,
-    };
-    jobs.pause(&held.id, &pause).await.unwrap();
-    let failed = SalesforceStatus::Failed;
-    let moved = jobs.transition(&load.id, failed, desk.now(), Some("no access"));
-    moved.await.unwrap();
+    desk.pause(&held.id, PausedBy::Person, "lunch", None).await;
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    desk.transition(&load.id, failed, why).await;
     office.rounds(360).await;
     let told = office.told().await.into_iter();
     let told = told.map(|(matter, event, _)| (matter, event));
@@ -454,7 +407,7 @@ async fn reading_in_bulk_that_waits_for_the_allowance_is_told_whoever_says_so() 
     };
     // The listener, of whatever it reads.
     let held = [(figures::API_BULK_HELD_UNTIL, until.as_micros())];
-    office.worker("listener", WorkerState::Running, &held).await;
+    desk.report("listener", WorkerState::Running, &held).await;
     office.round().await;
     assert_eq!(office.told().await, [quota(Event::Opened)]);
     is_told().await;
@@ -465,19 +418,14 @@ async fn reading_in_bulk_that_waits_for_the_allowance_is_told_whoever_says_so() 
     assert_eq!(office.told().await, once);
     // A job.
     let job = desk.job(JobKind::SyncAll, "held").await;
-    let pause = Pause {
-        since: desk.now(),
-        by: PausedBy::Quota,
-        why: "the allowance is used up".to_owned(),
-        until: Some(until),
-    };
-    let jobs = &desk.stores.jobs;
-    assert!(jobs.pause(&job.id, &pause).await.unwrap());
+    let why = "the allowance is used up";
+    desk.pause(&job.id, PausedBy::Quota, why, Some(until)).await;
     office.round().await;
     assert_eq!(office.told().await[2..], [quota(Event::Opened)]);
     is_told().await;
     desk.pass(5);
     office.round().await;
+    let jobs = &desk.stores.jobs;
     let resumed = jobs.resume(&job.id, PausedBy::Quota, desk.now()).await;
     assert!(resumed.unwrap());
     office.rounds(120).await;
@@ -507,10 +455,8 @@ async fn what_happened_before_the_first_look_is_not_told() {
     let office = Office::open().await;
     let desk = &office.desk;
     let old = desk.job(JobKind::Backfill, "old").await;
-    let jobs = &desk.stores.jobs;
-    jobs.transition(&old.id, SalesforceStatus::Failed, desk.now(), Some("x"))
-        .await
-        .unwrap();
+    desk.transition(&old.id, SalesforceStatus::Failed, Some("x"))
+        .await;
     desk.pass(DAY);
     // As if mosync of a version with notifications were started now.
     let board = Board {
@@ -576,7 +522,7 @@ async fn a_mail_whose_sender_is_killed_is_sent_again_as_the_same() {
     office
         .desk
         .pass(i64::try_from(SENDING_FOR.as_secs()).unwrap());
-    office.workers_run().await;
+    office.desk.workers_run().await;
     other.round(&stop).await.unwrap();
     other.round(&stop).await.unwrap();
     let mails = office.server.mails();
@@ -628,7 +574,7 @@ async fn a_server_that_is_away_is_tried_with_growing_pauses_and_failure_is_shown
         let wait = due.since(office.desk.now()).as_secs();
         tries.push(wait);
         office.desk.pass(i64::try_from(wait).unwrap());
-        office.workers_run().await;
+        office.desk.workers_run().await;
         office.round().await;
     }
     assert_eq!(tries, [30, 120, 600, 1_800, 3_600, 10_800, 21_600, 43_200]);
@@ -660,7 +606,7 @@ async fn who_has_left_the_settings_gets_nothing_more_and_nobody_is_an_answer_too
         .save(|settings| settings.admin_emails.clear())
         .await;
     office.desk.pass(30);
-    office.workers_run().await;
+    office.desk.workers_run().await;
     office.round().await;
     let kept = office.kept().await;
     assert_eq!(kept[0].deliveries[0].state, DeliveryState::Dropped);

@@ -26,7 +26,7 @@ struct State {
     fields: Vec<FieldDescription>,
     answers: bool,
     is_sandbox: bool,
-    /// Held: nobody is told yet what the org is.
+    /// Held: nobody is told yet what the org is, or which fields it has.
     held: Arc<tokio::sync::Mutex<()>>,
     time_zone: &'static str,
     hidden: BTreeSet<SalesforceId>,
@@ -104,7 +104,7 @@ impl DeskOrg {
         self.state().is_sandbox = true;
     }
 
-    /// Whoever asks what it is waits until this is dropped.
+    /// Whoever asks what it is, or which fields it has, waits until this is dropped.
     pub(crate) fn keeps_waiting(&self) -> tokio::sync::OwnedMutexGuard<()> {
         let held = Arc::clone(&self.state().held);
         held.try_lock_owned().unwrap()
@@ -204,6 +204,8 @@ impl Source for DeskOrg {
         })
     }
     async fn describe(&self, object: &str) -> Result<Vec<FieldDescription>, SourceError> {
+        let held = Arc::clone(&self.state().held);
+        drop(held.lock().await);
         if object == "Opportunity" {
             return Ok(self.asked_for_opportunities()?.fields.clone());
         }

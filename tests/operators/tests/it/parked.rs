@@ -1,6 +1,6 @@
 //! Parked records: grouped by cause, tried again, dismissed with a reason.
 
-use console::views::{GroupSearch, ParkedSearch, Selection};
+use console::views::{GroupSearch, Groups, ParkedSearch, Selection};
 use console::{Caller, OpsError};
 use domain::ObjectKind;
 use domain::failure::FailureKind;
@@ -31,6 +31,11 @@ fn because(selection: Selection, reason: &str) -> Selection {
     }
 }
 
+async fn grouped(desk: &Desk) -> Groups {
+    let all = GroupSearch::default();
+    desk.ops.parked_groups(&all).await.unwrap()
+}
+
 #[tokio::test]
 async fn a_group_began_with_the_first_of_its_records_whichever_job_parked_it() {
     let desk = Desk::open();
@@ -42,8 +47,7 @@ async fn a_group_began_with_the_first_of_its_records_whichever_job_parked_it() {
         })
         .await;
     }
-    let all = GroupSearch::default();
-    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let groups = grouped(&desk).await;
     let [group] = &groups.groups[..] else {
         panic!("{groups:?}")
     };
@@ -66,11 +70,7 @@ async fn a_thousand_records_of_one_cause_are_one_group() {
         })
         .await;
     }
-    let groups = desk
-        .ops
-        .parked_groups(&GroupSearch::default())
-        .await
-        .unwrap();
+    let groups = grouped(&desk).await;
     assert_eq!((groups.open, groups.dismissed), (1103, 0));
     let [many, children] = &groups.groups[..] else {
         panic!("{groups:?}")
@@ -85,11 +85,7 @@ async fn a_thousand_records_of_one_cause_are_one_group() {
     let dismiss = because(group(&many.id), "an old import");
     let touched = desk.ops.dismiss_parked(&dismiss, BY).await.unwrap();
     assert_eq!(touched.records, 1100);
-    let after = desk
-        .ops
-        .parked_groups(&GroupSearch::default())
-        .await
-        .unwrap();
+    let after = grouped(&desk).await;
     assert_eq!((after.open, after.dismissed), (3, 1100));
     assert_eq!(after.groups[1].id, many.id);
     assert!(after.groups[1].dismissed);
@@ -143,8 +139,7 @@ async fn a_chain_of_waiting_records_is_one_group_named_by_its_beginning() {
         .await;
     }
     let waiting = u64::from(3 * DEALS);
-    let all = GroupSearch::default();
-    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let groups = grouped(&desk).await;
     let [children, refused] = &groups.groups[..] else {
         panic!("{groups:?}")
     };
@@ -174,8 +169,7 @@ async fn an_order_for_as_many_as_were_seen_does_nothing_where_there_are_more_by_
     for number in 0..501 {
         desk.park(number, |_| {}).await;
     }
-    let all = GroupSearch::default();
-    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let groups = grouped(&desk).await;
     let everything = Selection {
         all: true,
         ..Selection::default()
@@ -194,7 +188,7 @@ async fn an_order_for_as_many_as_were_seen_does_nothing_where_there_are_more_by_
             assert!(told.contains("501 of these records"), "{told}");
         }
     }
-    let groups = desk.ops.parked_groups(&all).await.unwrap();
+    let groups = grouped(&desk).await;
     assert_eq!((groups.open, groups.dismissed), (501, 0));
     assert!(desk.log().await.is_empty());
     let seen = Selection {
@@ -232,11 +226,7 @@ async fn named_records_get_a_line_each_and_a_dismissal_can_be_taken_back() {
         .retry_parked(&named(&[id.get(..15).unwrap()]), BY)
         .await
         .unwrap();
-    let open = desk
-        .ops
-        .parked_groups(&GroupSearch::default())
-        .await
-        .unwrap();
+    let open = grouped(&desk).await;
     assert_eq!((open.open, open.dismissed), (2, 0));
     let all = Selection {
         all: true,
@@ -300,14 +290,7 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
         let refused = desk.ops.dismiss_parked(&selection, BY).await.unwrap_err();
         assert!(refused.to_string().contains("reason"), "{refused}");
     }
-    assert_eq!(
-        desk.ops
-            .parked_groups(&GroupSearch::default())
-            .await
-            .unwrap()
-            .open,
-        1
-    );
+    assert_eq!(grouped(&desk).await.open, 1);
     assert!(desk.log().await.is_empty());
     let search = |kind: &str| ParkedSearch {
         kind: Some(kind.to_owned()),
@@ -328,11 +311,7 @@ async fn many_records_are_counted_once_for_all_who_look_and_anew_when_others_are
     for number in 0..600 {
         records.push(desk.park(number, |_| {}).await.record());
     }
-    let open = async || {
-        let groups = desk.ops.parked_groups(&GroupSearch::default()).await;
-        groups.unwrap().open
-    };
-    assert_eq!(open().await, 600);
+    assert_eq!(grouped(&desk).await.open, 600);
     // What a reading would find now, and an answer from memory does not.
     let dismissal = domain::parked::Dismissal {
         at: desk.now(),
@@ -341,24 +320,16 @@ async fn many_records_are_counted_once_for_all_who_look_and_anew_when_others_are
     };
     let (gone, come) = (&records[..1], 700);
     desk.stores.parked.dismiss(gone, &dismissal).await.unwrap();
-    assert_eq!(open().await, 599, "other ones are open");
+    assert_eq!(grouped(&desk).await.open, 599, "other ones are open");
     desk.park(come, |_| {}).await;
     desk.stores
         .parked
         .dismiss(&records[1..2], &dismissal)
         .await
         .unwrap();
-    let groups = desk
-        .ops
-        .parked_groups(&GroupSearch::default())
-        .await
-        .unwrap();
+    let groups = grouped(&desk).await;
     assert_eq!((groups.open, groups.dismissed), (599, 1), "from memory");
     desk.pass(10);
-    let groups = desk
-        .ops
-        .parked_groups(&GroupSearch::default())
-        .await
-        .unwrap();
+    let groups = grouped(&desk).await;
     assert_eq!((groups.open, groups.dismissed), (599, 2), "counted anew");
 }

@@ -1,7 +1,6 @@
 //! Which org may be worked on: written down at the first contact, refused when it is another. And what
 //! pages call it.
 
-use domain::filter::FieldTypes;
 use domain::settings::MOSYNC;
 use ports::source::Organization;
 use runtime::org::settle;
@@ -52,13 +51,7 @@ async fn another_org_is_refused_with_what_to_do_and_a_sandbox_without_its_switch
     let sandbox = org(ORG, true);
     let refused = settle(&desk.stores, &sandbox, desk.now()).await.unwrap();
     assert!(refused.refused.unwrap().contains("Run In Sandbox is off"));
-    let mut settings = refused.revision.settings.clone();
-    settings.run_in_sandbox = true;
-    let profile = refused.revision.org.clone();
-    let next = refused
-        .revision
-        .next(settings, FieldTypes::new(), profile, "ada", desk.now());
-    desk.stores.settings.save(&next, None).await.unwrap();
+    desk.save(|settings| settings.run_in_sandbox = true).await;
     let settled = settle(&desk.stores, &sandbox, desk.now()).await.unwrap();
     assert_eq!(settled.refused, None);
 }

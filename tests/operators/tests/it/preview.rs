@@ -12,24 +12,21 @@ use futures::TryStreamExt as _;
 use ports::source::Source as _;
 use serde_json::{Value, json};
 
-use crate::desk::{Answer, Desk, Door, ORG};
-use crate::salesforce::{insert, insert_all};
+use crate::desk::{Desk, Door, ORG};
+use crate::salesforce::{insert, insert_all, user};
+use crate::settings::save;
 
 const PATH: &str = "/api/v1/settings/preview";
 
 /// Somebody with permission has deals of these amounts, and somebody without has some too.
 async fn furnished(amounts: &[u32]) -> (Desk, Vec<String>) {
     let desk = Desk::open();
-    let user = |name: &str| {
-        let username = format!("{name}@example.com");
-        let fields = json!({"LastName": name, "Username": username, "Email": username});
-        insert(&desk.salesforce, "User", &fields)
-    };
-    let (ada, bea) = (user("Ada"), user("Bea"));
+    let org = &desk.salesforce;
+    let (ada, bea) = (user(org, "Ada"), user(org, "Bea"));
     let deal = |owner: &str, amount: &u32| {
         let fields = json!({"Name": format!("=Deal of {amount}"), "StageName": "Prospecting",
             "CloseDate": "2027-01-01", "OwnerId": owner, "Amount": amount});
-        insert(&desk.salesforce, "Opportunity", &fields)
+        insert(org, "Opportunity", &fields)
     };
     let deals = amounts.iter().map(|amount| deal(&ada, amount)).collect();
     for amount in amounts {
@@ -63,11 +60,6 @@ async fn preview(door: &Door, settings: &Value) -> PreviewView {
     serde_json::from_value(answer.json()).unwrap()
 }
 
-async fn save(door: &Door, base: u64, settings: &Value) -> Answer {
-    let body = json!({"base": base, "settings": settings});
-    door.post("/api/v1/settings", &body).await
-}
-
 #[tokio::test]
 async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     let (desk, deals) = furnished(&[5, 10, 15, 20]).await;
@@ -87,7 +79,7 @@ async fn what_leaves_and_what_enters_is_told_and_nothing_is_saved() {
     assert!(view.words.iter().any(|one| one.contains("stays in mOS")));
     assert_eq!(desk.ops.settings().await.unwrap().revision, 0);
 
-    save(&door, 0, &above("10")).await;
+    save(&door, 0, above("10")).await;
     let view = preview(&door, &json!({})).await;
     assert_eq!((view.enters.count, view.leaves.count), (Some(2), Some(0)));
     assert_eq!(view.sent_again.count, Some(0));
@@ -145,7 +137,7 @@ async fn the_time_needed_follows_from_how_fast_the_last_job_was() {
     let (desk, _) = furnished(&amounts).await;
     let door = desk.door().await;
     let job = brought(&desk, 1_000, 10).await;
-    save(&door, 0, &above("300")).await;
+    save(&door, 0, above("300")).await;
     let cost = preview(&door, &json!({})).await.job.unwrap();
     assert_eq!(cost.rate.unwrap().jobs, [job.id.to_string()]);
     assert_eq!((cost.records, cost.seconds), (Some(300), Some(3)));
@@ -237,7 +229,7 @@ fn sampled(effect: &EffectView) -> Vec<&str> {
 async fn where_a_filtered_field_is_hidden_all_in_scope_enters_and_nobody_knows_what_leaves() {
     let (desk, deals) = furnished(&[5, 10, 15, 20]).await;
     let door = desk.door().await;
-    assert_eq!(save(&door, 0, &above("10")).await.status, 200);
+    assert_eq!(save(&door, 0, above("10")).await.status, 200);
     desk.org.hides("Amount");
     // SOQL orders texts by the locale of whoever asks, so that each is judged here.
     let document = json!({"filter": {"conditions": [
@@ -311,7 +303,7 @@ async fn the_whole_list_is_read_in_pages_and_as_a_file() {
     let jsonl = String::from_utf8(jsonl.body.to_vec()).unwrap();
     assert_eq!(jsonl.lines().count(), 4);
     // The list is of the moment at which it was asked, by the rules of that time.
-    save(&door, 0, &above("1000")).await;
+    save(&door, 0, above("1000")).await;
     let later = door.get(&format!("{PATH}/{id}/export?format=jsonl")).await;
     assert_eq!(later.body.to_vec(), jsonl.into_bytes());
     assert_eq!(door.get(&format!("{PATH}/nobody/export")).await.status, 404);
@@ -344,18 +336,18 @@ async fn a_bad_document_is_refused_as_a_save_is() {
             {"field": "Amuont", "operator": "equals", "values": ["1"]},
         ], "logic": "1 AND 2 OR 3"}}),
     ] {
-        let saved = save(&door, 0, &document).await;
+        let saved = save(&door, 0, document.clone()).await;
         let body = json!({"base": 0, "settings": document});
         let foreseen = door.post(PATH, &body).await;
         assert_eq!(foreseen.status, 422);
         assert_eq!(foreseen.json(), saved.json());
     }
     // And so is one that was made from another revision than the one in force.
-    save(&door, 0, &json!({"sync_closed": true})).await;
+    save(&door, 0, json!({"sync_closed": true})).await;
     let body = json!({"base": 0, "settings": {"disabled": true}});
     let foreseen = door.post(PATH, &body).await;
     assert_eq!(foreseen.status, 409);
-    let saved = save(&door, 0, &json!({"disabled": true})).await;
+    let saved = save(&door, 0, json!({"disabled": true})).await;
     assert_eq!(foreseen.json(), saved.json());
 }
 

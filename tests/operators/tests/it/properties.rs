@@ -71,7 +71,7 @@ struct Office {
 
 impl Office {
     async fn open(document: &Arc<Description>) -> Self {
-        let mut desk = crate::document::furnished().await;
+        let mut desk = crate::furnished::furnished().await;
         for number in 0..6 {
             let name = format!("more {number}");
             let job = desk.job(domain::job::JobKind::Backfill, &name).await;
@@ -80,7 +80,7 @@ impl Office {
                 .await;
             desk.park(20 + number, |_| {}).await;
         }
-        crate::document::store_permissions(&desk).await;
+        crate::furnished::store_permissions(&desk).await;
         let mapped = json!({
             "developer_name": "Contract_Term", "object": "Opportunity", "mos_field": "Contract Term",
             "salesforce_field": "Amount", "is_active": true, "contract_term_type": "Monthly",
@@ -88,7 +88,7 @@ impl Office {
         let mapped = [serde_json::from_value(mapped).unwrap()];
         desk.salesforce.deploy_field_mapping(&mapped).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        desk.ops = crate::document::telling(&desk, folder.path()).await;
+        desk.ops = crate::furnished::telling(&desk, folder.path()).await;
         let door = desk.door().await;
         let line = Line::to(door.address).await;
         let mut office = Self {

@@ -1,8 +1,9 @@
 //! What happens in the stand-in org behind the desk's.
 
+use domain::SalesforceId;
 use fake_salesforce::dml::Dml;
 use fake_salesforce::org::Org;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Inserts a record, and answers its id.
 pub(crate) fn insert(org: &Org, entity: &str, fields: &Value) -> String {
@@ -40,4 +41,24 @@ pub(crate) fn update(org: &Org, entity: &str, id: &str, fields: &Value) {
         fields: fields.as_object().cloned().unwrap(),
     };
     org.transact(org.admin_id(), "test", vec![op]).unwrap();
+}
+
+/// Deletes a record.
+pub(crate) fn delete(org: &Org, entity: &str, id: &str) {
+    let op = Dml::Delete {
+        entity: entity.to_owned(),
+        id: id.to_owned(),
+    };
+    org.transact(org.admin_id(), "test", vec![op]).unwrap();
+}
+
+/// Inserts a user of that name, and answers the id.
+pub(crate) fn user(org: &Org, name: &str) -> String {
+    let username = format!("{name}@example.com");
+    let fields = json!({"LastName": name, "Username": username, "Email": username});
+    insert(org, "User", &fields)
+}
+
+pub(crate) fn id(text: &str) -> SalesforceId {
+    SalesforceId::parse(text).unwrap()
 }

@@ -1,19 +1,31 @@
 //! Settings over the API: saved, refused with a sentence for each fault, compared, taken back.
 
-use console::Client;
+use std::time::Duration;
+
 use console::access::Access;
+use console::views::SaveSettings;
+use console::{Author, Caller, Client};
 use domain::filter::FieldTypes;
 use domain::job::{JobId, JobScope};
 use domain::settings::MOSYNC;
 use http::{Method, StatusCode};
 use ports::stores::LogEntry;
 use serde_json::{Value, json};
+use tokio::time::Instant;
 
 use crate::desk::{Answer, Desk, Door, FOLDER_TOKEN, ORG, TOKEN};
 
 const PATH: &str = "/api/v1/settings";
 
-async fn save(door: &Door, base: u64, settings: Value) -> Answer {
+/// mosync writes down by itself which org it works on.
+pub(crate) async fn pin(desk: &Desk, org: &str) {
+    let pinned = desk.save_as(MOSYNC, FieldTypes::new(), |settings| {
+        settings.org = Some(org.parse().unwrap());
+    });
+    pinned.await;
+}
+
+pub(crate) async fn save(door: &Door, base: u64, settings: Value) -> Answer {
     let body = json!({"base": base, "settings": settings});
     door.post(PATH, &body).await
 }
@@ -345,17 +357,7 @@ async fn the_second_of_two_administrators_sees_both_changes_and_chooses() {
 async fn what_mosync_writes_by_itself_is_in_nobodys_way() {
     let desk = Desk::open();
     let door = desk.door().await;
-    let initial = desk.stores.settings.current().await.unwrap();
-    let mut settings = initial.settings.clone();
-    settings.org = Some(ORG.parse().unwrap());
-    let pinned = initial.next(
-        settings,
-        FieldTypes::new(),
-        initial.org.clone(),
-        MOSYNC,
-        desk.now(),
-    );
-    desk.stores.settings.save(&pinned, None).await.unwrap();
+    pin(&desk, ORG).await;
     let answer = saved(&door, 0, json!({"disabled": true})).await;
     assert_eq!(answer["revision"], 2);
     let now = door.get(PATH).await.json();
@@ -504,17 +506,7 @@ async fn what_is_exported_can_be_imported() {
 async fn only_the_connected_org_can_be_confirmed_and_is_then_read_whole() {
     let desk = Desk::open();
     let door = desk.door().await;
-    let initial = desk.stores.settings.current().await.unwrap();
-    let mut settings = initial.settings.clone();
-    settings.org = Some("00D000000000009".parse().unwrap());
-    let pinned = initial.next(
-        settings,
-        FieldTypes::new(),
-        initial.org.clone(),
-        MOSYNC,
-        desk.now(),
-    );
-    desk.stores.settings.save(&pinned, None).await.unwrap();
+    pin(&desk, "00D000000000009").await;
     let confirm = "/api/v1/settings/confirm-org";
     let other = door.post(confirm, &json!({"org": "00D000000000002"})).await;
     assert!(faults(&other)[0].contains("only that one can be confirmed"));
@@ -596,4 +588,37 @@ async fn whoever_names_a_formula_is_warned_and_nobody_twice() {
     let plain =
         json!({"filter": {"conditions": [condition("StageName", "equals", "Prospecting")]}});
     assert_eq!(saved(&door, 2, plain).await["warnings"], json!([]));
+}
+
+/// Salesforce takes the question and says nothing, for minutes.
+#[tokio::test(start_paused = true)]
+async fn whoever_switches_the_sync_off_does_not_wait_for_an_org_that_says_nothing() {
+    let desk = Desk::open();
+    let held = desk.org.keeps_waiting();
+    let began = Instant::now();
+    // The form's lists, once for all who open it.
+    for object in ["Opportunity", "Account", "Opportunity"] {
+        let refused = desk.ops.fields(object).await.unwrap_err();
+        let told = refused.to_string();
+        assert!(told.contains("no answer within 10 s"), "{told}");
+    }
+    assert!(began.elapsed() < Duration::from_secs(11));
+    let off = json!({"base": 0, "settings": {"disabled": true}});
+    let off: SaveSettings = serde_json::from_value(off).unwrap();
+    let looked_at = desk.ops.preview_settings(&off).await.unwrap();
+    assert_eq!(looked_at.changes.len(), 1, "{looked_at:?}");
+    let author = Author::of(&Caller::CommandLine, None);
+    let saved = desk.ops.save_settings(&off, &author).await.unwrap();
+    assert!(saved.saved, "{saved:?}");
+    assert!(began.elapsed() < Duration::from_secs(22));
+    let expected = desk.ops.expected_sync_all().await.unwrap();
+    let why = expected.why_not.join("; ");
+    assert!(why.contains("no answer within 10 s"), "{why}");
+    let items = desk.ops.checklist().await.unwrap().items;
+    assert!(items[0].evidence.contains("no answer"), "{items:?}");
+    assert!(began.elapsed() < Duration::from_secs(60));
+    drop(held);
+    // It is asked again before long.
+    desk.pass(31);
+    assert!(desk.ops.fields("Opportunity").await.is_ok());
 }

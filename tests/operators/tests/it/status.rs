@@ -6,7 +6,7 @@ use std::time::Duration;
 use console::views::{ApiView, PollView, TroubleKind, Verdict, WindowsView};
 use domain::allowance::ApiShare;
 use domain::failure::FailureKind;
-use domain::job::{JobId, JobKind, Pause, PausedBy, SalesforceStatus};
+use domain::job::{JobId, JobKind, PausedBy, SalesforceStatus};
 use domain::tally::{Count, Tally};
 use domain::unit::{Lane, MESSAGE_TYPE, MESSAGE_VERSION, QueueName, Stage};
 use domain::{ObjectKind, Timestamp};
@@ -18,23 +18,12 @@ use ports::stores::{
 use runtime::figures;
 
 use crate::desk::{Desk, TOPIC, record};
-
-async fn report(desk: &Desk, worker: &str, state: WorkerState, figures: BTreeMap<String, i64>) {
-    let report = Report {
-        at: desk.now(),
-        state,
-        figures,
-        out_of_reach: std::collections::BTreeSet::new(),
-    };
-    desk.stores.reports.report(worker, &report).await.unwrap();
-}
+use crate::web::{Browser, VIEWER};
 
 /// Everything runs, has been heard, and nothing is to be done.
 async fn at_rest() -> Desk {
     let desk = Desk::open();
-    for worker in ["listener", "filter", "permission", "loader"] {
-        report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
-    }
+    desk.workers_run().await;
     let stream = StreamState {
         position: ReplayId(vec![1, 255]),
         at_end: true,
@@ -99,11 +88,7 @@ async fn what_does_not_answer_is_out_of_reach_while_its_worker_says_so() {
 async fn the_last_sync_all_is_told_behind_however_many_other_jobs() {
     let desk = at_rest().await;
     let failed = desk.job(JobKind::Backfill, "failed").await;
-    let jobs = &desk.stores.jobs;
-    let end = async |job: &JobId, to| {
-        let moved = jobs.transition(job, to, desk.now(), Some("why")).await;
-        moved.unwrap();
-    };
+    let end = async |job: &JobId, to| desk.transition(job, to, Some("why")).await;
     end(&failed.id, SalesforceStatus::Failed).await;
     assert!(reason(&desk).await.contains("has failed: why"));
     desk.pass(1);
@@ -120,25 +105,13 @@ async fn the_last_sync_all_is_told_behind_however_many_other_jobs() {
 #[tokio::test]
 async fn troubles_and_hours_are_told_behind_however_many_other_jobs() {
     let desk = at_rest().await;
-    let jobs = &desk.stores.jobs;
-    let (live, now) = (JobId::live(desk.now()), desk.now());
-    let index = jobs.open_live_unit(&live, now).await.unwrap();
-    let mut tally = Tally::default();
-    tally.add_many(ObjectKind::Account, Count::Read, 7);
-    tally.add_many(ObjectKind::Account, Count::Updated, 7);
-    jobs.count(&live, index, None, &tally, now).await.unwrap();
+    let became = [(Count::Read, 7), (Count::Updated, 7)];
+    desk.live(ObjectKind::Account, 0, &became).await;
     let held = desk.job(JobKind::Backfill, "held").await;
-    let pause = Pause {
-        since: now,
-        by: PausedBy::Person,
-        why: "lunch".to_owned(),
-        until: None,
-    };
-    jobs.pause(&held.id, &pause).await.unwrap();
+    desk.pause(&held.id, PausedBy::Person, "lunch", None).await;
     let load = desk.job(JobKind::SyncAll, "all").await;
-    let failed = SalesforceStatus::Failed;
-    let moved = jobs.transition(&load.id, failed, now, Some("no access"));
-    moved.await.unwrap();
+    let (failed, why) = (SalesforceStatus::Failed, Some("no access"));
+    desk.transition(&load.id, failed, why).await;
 
     desk.many_small_jobs().await;
     let status = desk.ops.status().await.unwrap();
@@ -172,8 +145,7 @@ async fn windows_and_the_allowance_are_told() {
         (figures::API_OURS, 2_000),
         (figures::API_BULK_HELD_UNTIL, next.as_micros()),
     ];
-    let told = told.map(|(name, value)| (name.to_owned(), value));
-    report(&desk, "listener", WorkerState::Running, told.into()).await;
+    desk.report("listener", WorkerState::Running, &told).await;
     // Of the last day, and of the day before.
     for (hours_ago, collapsed) in [(1, 40), (30, 1_000)] {
         let at = desk.now().before(Duration::from_secs(3_600 * hours_ago));
@@ -202,6 +174,9 @@ async fn windows_and_the_allowance_are_told() {
         reads_saved: 40,
     };
     assert_eq!(status.windows, Some(windows));
+    let page = Browser::of(&desk, VIEWER).await.page("/sync-status").await;
+    let told = "the last one brought 70 changes of 30 records; 40 reads of a record saved in 24 h";
+    assert!(page.contains(told), "{page}");
     let busy = StreamState {
         position: ReplayId(vec![2]),
         at_end: false,
@@ -266,7 +241,7 @@ async fn each_trouble_has_its_reason() {
 
     let desk = at_rest().await;
     let paused = WorkerState::Paused("mOS is down".to_owned());
-    report(&desk, "loader", paused, BTreeMap::new()).await;
+    desk.report("loader", paused, &[]).await;
     assert_eq!(reason(&desk).await, "the loader is paused: mOS is down");
 
     // Whatever it said last, one that is gone is told as gone.
@@ -275,10 +250,10 @@ async fn each_trouble_has_its_reason() {
         WorkerState::Failing("no such field".to_owned()),
     ] {
         let desk = at_rest().await;
-        report(&desk, "loader", last, BTreeMap::new()).await;
+        desk.report("loader", last, &[]).await;
         desk.pass(16);
         for worker in ["listener", "filter", "permission"] {
-            report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
+            desk.report(worker, WorkerState::Running, &[]).await;
         }
         assert_eq!(
             reason(&desk).await,
@@ -294,44 +269,32 @@ async fn each_trouble_has_its_reason() {
 
     let desk = at_rest().await;
     let job = desk.job(JobKind::SyncAll, "a").await;
-    let pause = Pause {
-        since: desk.now(),
-        by: PausedBy::Quota,
-        why: "the org's allowance is used up".to_owned(),
-        until: None,
-    };
-    desk.stores.jobs.pause(&job.id, &pause).await.unwrap();
+    let why = "the org's allowance is used up";
+    desk.pause(&job.id, PausedBy::Quota, why, None).await;
     let told = reason(&desk).await;
-    assert_eq!(told, format!("{} is paused: {}", job.id, pause.why));
+    assert_eq!(told, format!("{} is paused: {why}", job.id));
 }
 
 #[tokio::test]
 async fn a_job_that_stands_still_is_stalled_and_one_that_failed_is_made_good_by_a_later_load() {
     let desk = at_rest().await;
     let failed = desk.job(JobKind::Backfill, "a").await;
-    let jobs = &desk.stores.jobs;
-    let to = SalesforceStatus::Failed;
-    jobs.transition(&failed.id, to, desk.now(), Some("no access"))
-        .await
-        .unwrap();
+    let (to, why) = (SalesforceStatus::Failed, Some("no access"));
+    desk.transition(&failed.id, to, why).await;
     let told = reason(&desk).await;
     assert_eq!(told, format!("{} has failed: no access", failed.id));
 
     desk.pass(1);
     let load = desk.job(JobKind::SyncAll, "b").await;
     for to in [SalesforceStatus::Extracting, SalesforceStatus::Sealed] {
-        jobs.transition(&load.id, to, desk.now(), None)
-            .await
-            .unwrap();
+        desk.transition(&load.id, to, None).await;
     }
     let status = desk.ops.status().await.unwrap();
     assert_eq!(status.verdict, Verdict::Healthy, "{}", status.reason);
 
     let stuck = desk.job(JobKind::Backfill, "c").await;
     desk.pass(300);
-    for worker in ["listener", "filter", "permission", "loader"] {
-        report(&desk, worker, WorkerState::Running, BTreeMap::new()).await;
-    }
+    desk.workers_run().await;
     let told = reason(&desk).await;
     assert!(
         told.starts_with(&format!("{} is stalled", stuck.id)),
@@ -344,11 +307,8 @@ async fn the_age_of_the_oldest_is_what_the_worker_has_taken_and_not_settled() {
     let desk = at_rest().await;
     let published = desk.now();
     desk.pass(41);
-    let figures = BTreeMap::from([
-        (UNSETTLED.to_owned(), 3),
-        (OLDEST.to_owned(), published.as_micros()),
-    ]);
-    report(&desk, "loader", WorkerState::Running, figures).await;
+    let figures = [(UNSETTLED, 3), (OLDEST, published.as_micros())];
+    desk.report("loader", WorkerState::Running, &figures).await;
     let message = Message {
         id: "m".to_owned(),
         kind: MESSAGE_TYPE.to_owned(),
@@ -499,13 +459,8 @@ async fn records_that_cannot_be_seen_are_counted_by_object() {
 async fn troubles_are_a_list_of_their_own() {
     let desk = at_rest().await;
     desk.park(1, |_| {}).await;
-    report(
-        &desk,
-        "loader",
-        WorkerState::Paused("disabled".to_owned()),
-        BTreeMap::new(),
-    )
-    .await;
+    let paused = WorkerState::Paused("disabled".to_owned());
+    desk.report("loader", paused, &[]).await;
     desk.die("one", b"?".to_vec()).await;
     let status = desk.ops.status().await.unwrap();
     let about: Vec<_> = status
@@ -529,22 +484,14 @@ async fn troubles_are_a_list_of_their_own() {
 #[tokio::test]
 async fn what_runs_is_told_behind_however_many_other_jobs() {
     let desk = at_rest().await;
-    let live = JobId::live(desk.now());
-    let jobs = &desk.stores.jobs;
-    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
-    let mut tally = Tally::default();
-    tally.add_many(ObjectKind::Account, Count::Read, 7);
-    tally.add_many(ObjectKind::Account, Count::Filtered, 7);
-    jobs.count(&live, index, None, &tally, desk.now())
-        .await
-        .unwrap();
+    let became = [(Count::Read, 7), (Count::Filtered, 7)];
+    let live = desk.live(ObjectKind::Account, 0, &became).await;
     let backfill = desk.job(JobKind::Backfill, "long").await;
     for number in 0..30 {
         desk.pass(1);
         let retry = desk.job(JobKind::Retry, &number.to_string()).await;
-        jobs.transition(&retry.id, SalesforceStatus::Cancelled, desk.now(), None)
-            .await
-            .unwrap();
+        desk.transition(&retry.id, SalesforceStatus::Cancelled, None)
+            .await;
     }
     let running = desk.job(JobKind::Retry, "the last").await;
     let status = desk.ops.status().await.unwrap();

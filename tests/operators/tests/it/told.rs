@@ -5,8 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use console::Notifier;
 use console::views::{ChecklistItem, ChecklistState, MakeToken};
+use console::{Notifier, Operations};
 use domain::notification::{
     Board, Condition, Event, Finding, Matter, Notice, Notification, Settled, Way, notice_id,
 };
@@ -17,14 +17,15 @@ use tokio_util::sync::CancellationToken;
 
 use crate::desk::Desk;
 use crate::visitor::Visitor;
-use crate::web::{Browser, OPERATOR, VIEWER};
+use crate::web::{Browser, OPERATOR, VIEWER, next_page};
 
 const EMAIL: &str = "ada@acme.example";
 /// What somebody writes who wants to run a script in an administrator's browser.
 const SCRIPT: &str = "<script>alert('x')</script>";
 const IMAGE: &str = "\"><img src=x onerror=alert(1)>";
 
-fn courier(desk: &Desk, folder: Option<&Path>) -> Arc<dyn Courier> {
+/// Takes mails into the folder, if there is one.
+pub(crate) fn courier(desk: &Desk, folder: Option<&Path>) -> Arc<dyn Courier> {
     let config = Config {
         from: "mosync@acme.example".to_owned(),
         public_url: None,
@@ -99,23 +100,27 @@ fn notice(desk: &Desk, name: &str, object: &str) -> Notice {
     }
 }
 
-/// A desk that tells this way, and has told these.
-async fn telling(courier: &Arc<dyn Courier>, mut desk: Desk, notices: &[Notice]) -> Desk {
-    desk.save(|settings| settings.admin_emails = vec![EMAIL.to_owned()])
-        .await;
-    desk.ops = desk.ops.telling(Arc::clone(courier));
-    let condition = Condition {
+/// Something was not heard of it.
+pub(crate) fn hole(object: &str) -> Condition {
+    Condition {
         key: "gap/test".to_owned(),
         matter: Matter::Gap,
-        object: format!("the stream {SCRIPT}"),
+        object: object.to_owned(),
         count: 7,
         cause: "a hole".to_owned(),
         advice: "Wait.".to_owned(),
         page: "/sync-status".to_owned(),
         details: Vec::new(),
-    };
+    }
+}
+
+/// A desk that tells this way, and has told these.
+async fn telling(courier: &Arc<dyn Courier>, mut desk: Desk, notices: &[Notice]) -> Desk {
+    desk.save(|settings| settings.admin_emails = vec![EMAIL.to_owned()])
+        .await;
+    desk.ops = desk.ops.telling(Arc::clone(courier));
     let finding = Finding {
-        conditions: vec![condition],
+        conditions: vec![hole(&format!("the stream {SCRIPT}"))],
         happened: notices.to_vec(),
         ..Finding::default()
     };
@@ -131,14 +136,10 @@ async fn telling(courier: &Arc<dyn Courier>, mut desk: Desk, notices: &[Notice])
 }
 
 /// Looks and sends once.
-async fn round(desk: &Desk, courier: &Arc<dyn Courier>) {
+pub(crate) async fn round(ops: &Operations, courier: &Arc<dyn Courier>) {
     let keep = std::time::Duration::from_secs(30 * 86_400);
-    let mut notifier = Notifier::new(
-        desk.ops.clone(),
-        Arc::clone(courier),
-        "a test".to_owned(),
-        keep,
-    );
+    let (ops, courier) = (ops.clone(), Arc::clone(courier));
+    let mut notifier = Notifier::new(ops, courier, "a test".to_owned(), keep);
     notifier.round(&CancellationToken::new()).await.unwrap();
 }
 
@@ -163,7 +164,7 @@ async fn what_was_told_is_listed_and_a_mail_in_the_folder_can_be_read() {
     waiting.has("&lt;script&gt;alert");
     harmless(&waiting.html);
 
-    round(&desk, &courier).await;
+    round(&desk.ops, &courier).await;
     let list = visitor.get("/notifications").await;
     list.has("Sent");
     list.has(&format!("File in the folder of mails to {EMAIL}"));
@@ -247,7 +248,7 @@ async fn operators_see_what_was_told_and_no_address_and_viewers_see_nothing() {
     let courier: Arc<dyn Courier> = Arc::new(Refused);
     let one = notice(&desk, "one", "job one");
     let desk = telling(&courier, desk, std::slice::from_ref(&one)).await;
-    round(&desk, &courier).await;
+    round(&desk.ops, &courier).await;
     let kept = desk.stores.outbox.list(None, 10).await.unwrap();
     let said = kept[0].deliveries[0].said.clone().unwrap();
     assert!(said.contains(EMAIL), "{said}");
@@ -310,17 +311,14 @@ async fn old_notifications_are_on_further_pages() {
         .collect();
     let desk = telling(&courier, desk, &notices).await;
     let operator = Browser::of(&desk, OPERATOR).await;
-    let (mut path, mut seen) = ("/notifications".to_owned(), 0);
-    loop {
+    let (mut next, mut seen) = (Some("/notifications".to_owned()), 0);
+    while let Some(path) = next {
         let page = operator.page(&path).await;
         assert!(page.contains("Nobody to tell"));
         seen += page.matches("data-column=\"Told\"").count();
         // The incident's own column has that name too, on every page.
         seen -= 1;
-        let Some((before, _)) = page.split_once("\" rel=\"next\"") else {
-            break;
-        };
-        path = before.rsplit("href=\"").next().unwrap().to_owned();
+        next = next_page(&page);
     }
     assert_eq!(seen, 120);
     let wrong = operator.get("/notifications?before=nobody").await;
@@ -342,7 +340,7 @@ async fn checked(courier: Server, was_told: bool) -> [ChecklistItem; 2] {
     let courier: Arc<dyn Courier> = Arc::new(courier);
     let mut desk = telling(&courier, desk, &[]).await;
     if was_told {
-        round(&desk, &courier).await;
+        round(&desk.ops, &courier).await;
     }
     desk.save(|settings| settings.admin_emails.push("bo@acme.example".to_owned()))
         .await;
@@ -393,7 +391,7 @@ async fn a_test_is_settled_at_once_and_stands_first() {
         "whoever ordered it has seen the answer"
     );
     // Who watches goes on where the board is.
-    round(&desk, &courier).await;
+    round(&desk.ops, &courier).await;
     let kept = desk.stores.outbox.notification(&test.id).await.unwrap();
     assert_eq!(kept.unwrap().deliveries[0].attempts, 1);
 }

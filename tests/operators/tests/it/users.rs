@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use console::OpsError;
 use console::views::{UsersView, Verdict};
+use domain::Timestamp;
 use domain::filter::{Condition, FieldType, Filter, Operator};
 use domain::permission::Obstacle;
-use domain::settings::Settings;
-use domain::{SalesforceId, Timestamp};
 use permission::poll::{Poll, closed_gate};
 use ports::stores::{Report, WorkerState};
 use runtime::holders::Requirements;
@@ -16,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 
 use crate::desk::Desk;
-use crate::salesforce::{insert, insert_all, update};
+use crate::salesforce::{id, insert, insert_all, update, user};
 
 const DAY: u64 = 86_400;
 
@@ -56,11 +55,7 @@ impl Office {
     }
 
     pub(crate) fn user(&self, name: &str) -> String {
-        let username = format!("{name}@example.com");
-        self.insert(
-            "User",
-            &json!({"LastName": name, "Username": username, "Email": username}),
-        )
+        user(&self.desk.salesforce, name)
     }
 
     pub(crate) fn grant(&self, user: &str, more: &Value) {
@@ -106,10 +101,6 @@ impl Office {
         let reports = &self.desk.stores.reports;
         reports.report("permission", &report).await.unwrap();
     }
-}
-
-fn id(text: &str) -> SalesforceId {
-    SalesforceId::parse(text).unwrap()
 }
 
 #[tokio::test]
@@ -287,19 +278,15 @@ async fn a_filter_that_soql_cannot_say_is_said() {
         operator: Operator::Equals,
         values: vec!["Straße".to_owned()],
     };
-    let settings = Settings {
-        filter: Filter {
-            conditions: vec![condition],
-            logic: None,
-        },
-        ..Settings::default()
+    let filter = Filter {
+        conditions: vec![condition],
+        logic: None,
     };
     let types = [("Name".to_owned(), FieldType::Text)].into();
-    let store = &office.desk.stores.settings;
-    let current = store.current().await.unwrap();
-    let org = current.org.clone();
-    let next = current.next(settings, types, org, "a test", office.desk.now());
-    store.save(&next, None).await.unwrap();
+    let saved = office.desk.save_as("a test", types, |settings| {
+        settings.filter = filter;
+    });
+    saved.await;
     let users = office.users().await;
     assert_eq!(users.why_not_exact.len(), 1, "{:?}", users.why_not_exact);
 }
@@ -364,16 +351,7 @@ async fn a_warning_comes_a_week_before_and_goes_when_it_is_renewed() {
 #[tokio::test]
 async fn a_warning_leaves_the_verdict_as_it_is() {
     let office = Office::open();
-    for worker in ["listener", "filter", "permission", "loader"] {
-        let report = Report {
-            at: office.desk.now(),
-            state: WorkerState::Running,
-            figures: [].into(),
-            out_of_reach: std::collections::BTreeSet::new(),
-        };
-        let reports = &office.desk.stores.reports;
-        reports.report(worker, &report).await.unwrap();
-    }
+    office.desk.workers_run().await;
     let ada = office.user("Ada");
     office.grant(&ada, &office.later(60).1);
     office.poll.once().await.unwrap();

@@ -3,34 +3,20 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use async_trait::async_trait;
 use console::api::Keys;
 use console::people::People;
 use console::{Console, Web, token};
 use domain::permission::{Grant, PermissionSnapshot};
 use domain::{ObjectKind, SalesforceId};
 use http::{HeaderMap, Method, StatusCode};
-use ports::sign_in::{Identity, Invitation, Return, SignIn, SignInError};
 use ports::stores::Session;
 
 use crate::desk::{Desk, Door, record};
+use crate::web::{Closed, encoded};
 
 const OWN: &str = "http://console.test";
 /// The administrator's username.
 pub(crate) const ADA: &str = "ada@example.com";
-
-/// Nobody signs in here: sessions are begun in the store.
-struct NoSignIn;
-
-#[async_trait]
-impl SignIn for NoSignIn {
-    fn address(&self, _invitation: Invitation<'_>) -> String {
-        "http://salesforce.test/".to_owned()
-    }
-    async fn identify(&self, _back: Return<'_>) -> Result<Identity, SignInError> {
-        Err(SignInError::Refused("nobody signs in here".to_owned()))
-    }
-}
 
 pub(crate) struct Visitor {
     door: Door,
@@ -89,7 +75,7 @@ impl Visitor {
     pub(crate) async fn named(desk: &Desk, name: &str, user: u32) -> Self {
         let sets = ["mOS_Admin", "mOS_User"].map(str::to_owned);
         let web = Web {
-            sign_in: std::sync::Arc::new(NoSignIn),
+            sign_in: std::sync::Arc::new(Closed),
             url: OWN.parse().unwrap(),
             people: People {
                 admin_permission_set: "mOS_Admin".to_owned(),
@@ -120,18 +106,15 @@ impl Visitor {
         self.ask(Method::GET, path, "", &[]).await
     }
 
+    /// What a browser would send of the form of a page to that page itself.
+    pub(crate) async fn form(&self, path: &str) -> Fields {
+        self.get(path).await.form(path)
+    }
+
     /// Sends a form.
     pub(crate) async fn send(&self, path: &str, fields: &Fields) -> Shown {
-        let pairs = fields.iter().map(|(name, value)| {
-            let encoded = |text: &str| {
-                let bytes = text.bytes().map(|byte| match byte {
-                    b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' => char::from(byte).to_string(),
-                    byte => format!("%{byte:02X}"),
-                });
-                bytes.collect::<String>()
-            };
-            format!("{}={}", encoded(name), encoded(value))
-        });
+        let pairs = fields.iter();
+        let pairs = pairs.map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
         let body = pairs.collect::<Vec<_>>().join("&");
         let headers = [("origin", OWN)];
         self.ask(Method::POST, path, &body, &headers).await

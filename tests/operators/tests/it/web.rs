@@ -19,8 +19,8 @@ pub(crate) const VIEWER: &str = "vera@example.com";
 /// Where the org's own pages are.
 pub(crate) const INSTANCE: &str = "https://org.example.com";
 
-/// Whoever is here has signed in already.
-struct Closed;
+/// Whoever is here has signed in already: sessions are begun in the store.
+pub(crate) struct Closed;
 
 #[async_trait]
 impl SignIn for Closed {
@@ -147,8 +147,15 @@ pub(crate) fn between(text: &str, before: &str, after: &str) -> String {
     found.to_owned()
 }
 
+/// Where the page of a list leads on to, while there is more.
+pub(crate) fn next_page(page: &str) -> Option<String> {
+    let (before, _) = page.split_once("\" rel=\"next\"")?;
+    let (_, path) = before.rsplit_once("href=\"").unwrap();
+    Some(path.replace("&amp;", "&"))
+}
+
 /// As browsers encode a form.
-fn encoded(value: &str) -> String {
+pub(crate) fn encoded(value: &str) -> String {
     let plain = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
     value
         .bytes()

@@ -5,6 +5,7 @@ use domain::settings::MOSYNC;
 use ports::stores::LogQuery;
 
 use super::*;
+use crate::salesforce::{insert, transact, update, updating};
 use crate::world::Service;
 
 /// Gives a stage another meaning.
@@ -14,13 +15,7 @@ fn retype(world: &World, stage: &str, what: &Value) {
         .iter()
         .find(|row| row.text("ApiName") == Some(stage))
         .unwrap();
-    let retype = Dml::Update {
-        entity: "OpportunityStage".to_owned(),
-        id: stage.id().to_owned(),
-        fields: fields(what),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "entering", vec![retype]).unwrap();
+    update(&world.org, "OpportunityStage", stage.id(), what);
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,23 +295,7 @@ async fn other_values_of_a_mapped_picklist_begin_a_refresh_and_are_told() {
 fn update_one(world: &World, entity: &str, name: &str, what: &Value) {
     let rows = world.org.records(entity);
     let row = rows.iter().find(|row| row.text("Name") == Some(name));
-    let update = Dml::Update {
-        entity: entity.to_owned(),
-        id: row.unwrap().id().to_owned(),
-        fields: fields(what),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "entering", vec![update]).unwrap();
-}
-
-fn insert_one(world: &World, entity: &str, what: &Value) -> String {
-    let insert = Dml::Insert {
-        entity: entity.to_owned(),
-        fields: fields(what),
-    };
-    let user = world.org.admin_id();
-    let made = world.org.transact(user, "entering", vec![insert]).unwrap();
-    made.into_iter().find_map(|made| made.id).unwrap()
+    update(&world.org, entity, row.unwrap().id(), what);
 }
 
 #[tokio::test(start_paused = true)]
@@ -352,13 +331,13 @@ async fn a_group_that_takes_a_permission_set_in_is_told() {
     at_rest(&mut world).await;
     let sets = world.org.records("PermissionSet");
     let set = sets.iter().find(|set| set.text("Name") == Some("mOS_User"));
-    let group = insert_one(
-        &world,
+    let group = insert(
+        &world.org,
         "PermissionSetGroup",
         &json!({ "DeveloperName": "Late" }),
     );
-    insert_one(
-        &world,
+    insert(
+        &world.org,
         "PermissionSetGroupComponent",
         &json!({ "PermissionSetGroupId": group, "PermissionSetId": set.unwrap().id() }),
     );
@@ -397,23 +376,22 @@ fn update_profile(world: &World, permissions: &Value) {
 async fn what_the_integration_user_may_read_is_watched() {
     let mut world = world(44);
     view_all_data(&world, false);
-    let set = insert_one(&world, "PermissionSet", &json!({ "Name": "Integration" }));
-    let rights = insert_one(
-        &world,
+    let set = insert(
+        &world.org,
+        "PermissionSet",
+        &json!({ "Name": "Integration" }),
+    );
+    let rights = insert(
+        &world.org,
         "ObjectPermissions",
         &json!({ "ParentId": set, "SobjectType": "Account", "PermissionsRead": true, "PermissionsViewAllRecords": true }),
     );
     let assigned = json!({ "AssigneeId": world.org.admin_id(), "PermissionSetId": set });
-    insert_one(&world, "PermissionSetAssignment", &assigned);
+    insert(&world.org, "PermissionSetAssignment", &assigned);
     at_rest(&mut world).await;
     let change = |world: &World, view_all: bool| {
-        let update = Dml::Update {
-            entity: "ObjectPermissions".to_owned(),
-            id: rights.clone(),
-            fields: fields(&json!({ "PermissionsViewAllRecords": view_all })),
-        };
-        let user = world.org.admin_id();
-        world.org.transact(user, "entering", vec![update]).unwrap();
+        let seen = json!({ "PermissionsViewAllRecords": view_all });
+        update(&world.org, "ObjectPermissions", &rights, &seen);
     };
     change(&world, false);
     noticed(&mut world, "no longer has View All Records of Account").await;
@@ -460,16 +438,10 @@ async fn an_object_that_cannot_be_seen_alarms_and_everything_is_read_when_it_can
 
 fn industries(world: &World, industry: &str) {
     let accounts = world.org.records("Account");
-    let update = accounts.iter().map(|account| Dml::Update {
-        entity: "Account".to_owned(),
-        id: account.id().to_owned(),
-        fields: fields(&json!({ "Industry": industry })),
-    });
-    let user = world.org.admin_id();
-    world
-        .org
-        .transact(user, "entering", update.collect())
-        .unwrap();
+    let industry = json!({ "Industry": industry });
+    let updates = accounts.iter();
+    let updates = updates.map(|account| updating("Account", account.id(), &industry));
+    transact(&world.org, updates);
 }
 
 /// A field of a parent is looked up by its path, and lost with the field.
@@ -580,13 +552,8 @@ async fn a_filtered_field_of_another_type_alarms_and_nothing_stops() {
 fn another_rate(world: &World, rate: f64) {
     let types = world.org.records("CurrencyType");
     let euro = types.iter().find(|one| one.text("IsoCode") == Some("EUR"));
-    let update = Dml::Update {
-        entity: "CurrencyType".to_owned(),
-        id: euro.unwrap().id().to_owned(),
-        fields: fields(&json!({ "ConversionRate": rate })),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "entering", vec![update]).unwrap();
+    let rate = json!({ "ConversionRate": rate });
+    update(&world.org, "CurrencyType", euro.unwrap().id(), &rate);
 }
 
 /// Amounts are read in the currency of their record, which no rate changes.

@@ -5,17 +5,13 @@ use domain::org::OrgProfile;
 use domain::settings::MOSYNC;
 
 use super::*;
+use crate::salesforce::{transact, update, updating};
 use crate::world::Service;
 
 /// Sets the org's zone; one hour before midnight it is there when the world begins.
 fn an_hour_before_midnight(world: &World) {
-    let update = Dml::Update {
-        entity: "Organization".to_owned(),
-        id: world.org.org_id().to_owned(),
-        fields: fields(&json!({ "TimeZoneSidKey": "Pacific/Guadalcanal" })),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "entering", vec![update]).unwrap();
+    let zone = json!({ "TimeZoneSidKey": "Pacific/Guadalcanal" });
+    update(&world.org, "Organization", world.org.org_id(), &zone);
 }
 
 /// Closes the deals on these days from the 16th on, the day that begins after an hour.
@@ -25,19 +21,14 @@ fn close_on(world: &World, days: &[u32]) {
         .iter()
         .filter(|deal| !deal.flag("IsDeleted"))
         .zip(days.iter().cycle())
-        .map(|(deal, day)| Dml::Update {
-            entity: "Opportunity".to_owned(),
-            id: deal.id().to_owned(),
-            fields: fields(&json!({
+        .map(|(deal, day)| {
+            let closes = json!({
                 "CloseDate": format!("2026-06-{:02}", 15 + day),
                 "StageName": "Prospecting",
-            })),
+            });
+            updating("Opportunity", deal.id(), &closes)
         });
-    let user = world.org.admin_id();
-    world
-        .org
-        .transact(user, "entering", updates.collect())
-        .unwrap();
+    transact(&world.org, updates);
 }
 
 async fn open_on(world: &World, day: u32) -> BTreeSet<String> {
@@ -175,14 +166,9 @@ async fn a_midnight_while_it_is_disabled_brings_a_sync_all() {
 #[tokio::test(start_paused = true)]
 async fn an_org_in_another_zone_moves_rules_that_depend_on_it() {
     let (mut world, _) = today_only(34).await;
-    let update = Dml::Update {
-        entity: "Organization".to_owned(),
-        id: world.org.org_id().to_owned(),
-        // Two hours further east, where the 16th has begun.
-        fields: fields(&json!({ "TimeZoneSidKey": "Pacific/Tongatapu" })),
-    };
-    let user = world.org.admin_id();
-    world.org.transact(user, "entering", vec![update]).unwrap();
+    // Two hours further east, where the 16th has begun.
+    let zone = json!({ "TimeZoneSidKey": "Pacific/Tongatapu" });
+    update(&world.org, "Organization", world.org.org_id(), &zone);
     let before = world.stores.settings.current().await.unwrap();
     world.kill(Service::Listener).await;
     world.start(Service::Listener);

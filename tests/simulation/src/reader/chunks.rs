@@ -5,10 +5,10 @@ use std::sync::atomic::Ordering;
 use domain::job::{Job, MosStatus};
 use domain::tally::Count;
 use domain::{ObjectKind, SalesforceId};
-use fake_salesforce::dml::Dml;
 use serde_json::json;
 
-use super::{Bench, DEALS, started};
+use super::bench::{Bench, DEALS, started};
+use crate::salesforce::{insert, insert_all};
 
 /// Owners beside the one of the bench.
 const OWNERS: usize = 900;
@@ -18,30 +18,21 @@ const OWNERS: usize = 900;
 async fn crowded(bulk_from: u64) -> Bench {
     let bench = Bench::new(21, bulk_from).await;
     let org = &bench.org;
-    let insert = |entity: &str, rows: Vec<serde_json::Value>| -> Vec<String> {
-        let rows = rows.into_iter().map(|fields| Dml::Insert {
-            entity: entity.to_owned(),
-            fields: fields.as_object().cloned().unwrap(),
-        });
-        let made = org.transact(org.admin_id(), "simulation", rows.collect());
-        let made = made.unwrap().into_iter();
-        made.filter_map(|made| made.id).collect()
-    };
     let account = org.records("Account")[0].id().to_owned();
     let contact = org.records("Contact")[0].id().to_owned();
     let users = (0..OWNERS).map(|number| {
         let name = format!("owner{number}@example.com");
         json!({ "LastName": name, "Username": name, "Email": name })
     });
-    let users = insert("User", users.collect());
+    let users = insert_all(org, "User", users);
     let deals = users.iter().map(|owner| {
         json!({ "Name": "one of many", "StageName": "Prospecting", "CloseDate": "2026-12-01",
             "OwnerId": owner, "AccountId": account })
     });
-    let deals = insert("Opportunity", deals.collect());
+    let deals = insert_all(org, "Opportunity", deals);
     let last = deals.last().unwrap();
     let role = json!({ "OpportunityId": last, "ContactId": contact });
-    insert("OpportunityContactRole", vec![role]);
+    insert(org, "OpportunityContactRole", &role);
     let permissions = &bench.stores.permissions;
     let mut snapshot = permissions.latest().await.unwrap();
     let grants = snapshot.holders.values().next().cloned().unwrap();
@@ -72,7 +63,7 @@ async fn until_over(bench: &Bench) -> Job {
 }
 
 async fn statements_of(bench: &Bench, job: &Job, object: ObjectKind) -> u64 {
-    let plan = bench.stores.jobs.plan(&job.id).await.unwrap().unwrap();
+    let plan = bench.plan(job).await;
     let statements = plan.phases.iter().flatten();
     statements
         .filter(|statement| statement.object == object)

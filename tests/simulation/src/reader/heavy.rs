@@ -3,10 +3,10 @@
 use domain::ObjectKind;
 use domain::job::MosStatus;
 use domain::tally::Count;
-use fake_salesforce::dml::Dml;
 use serde_json::json;
 
-use super::{Bench, DEALS, started};
+use super::bench::{Bench, DEALS, started};
+use crate::salesforce::insert_all;
 
 /// More than a unit may weigh, in fewer rows than a unit may have.
 const TEXT: usize = 30_000;
@@ -23,15 +23,10 @@ async fn long_texts_are_read_and_published_few_at_a_time() {
             .unwrap()
             .to_owned();
         let deals = (0..HEAVY_DEALS).map(|number| {
-            let fields = json!({ "Name": format!("heavy {number}"), "StageName": "Prospecting",
-                "CloseDate": "2026-12-01", "OwnerId": owner, "Description": "x".repeat(TEXT) });
-            Dml::Insert {
-                entity: "Opportunity".to_owned(),
-                fields: fields.as_object().cloned().unwrap(),
-            }
+            json!({ "Name": format!("heavy {number}"), "StageName": "Prospecting",
+                "CloseDate": "2026-12-01", "OwnerId": owner, "Description": "x".repeat(TEXT) })
         });
-        let admin = org.admin_id();
-        org.transact(admin, "simulation", deals.collect()).unwrap();
+        insert_all(org, "Opportunity", deals);
         let _counting = bench.counts_all_but(&[]);
         let listener = started(bench.listener());
         let job = bench.until_over().await;

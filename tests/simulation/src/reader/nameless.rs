@@ -6,7 +6,7 @@ use std::time::Duration;
 use ports::Clock as _;
 use ports::stores::{SILENT, WorkerState};
 
-use super::{Bench, started};
+use super::bench::{Bench, started};
 
 /// Nobody takes it for one that is gone, and no other takes its place.
 #[tokio::test(start_paused = true)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use domain::job::{Job, JobId, JobKind, JobScope, SalesforceStatus};
 use ports::Clock as _;
 
-use super::{Bench, started};
+use super::bench::{Bench, started};
 
 #[tokio::test(start_paused = true)]
 async fn nothing_is_read_before_a_position_of_the_stream_is_stored() {

@@ -9,8 +9,8 @@ use domain::unit::Stage;
 use ports::Clock;
 use ports::stores::ParkedFilter;
 
+use super::bench::{Bench, started};
 use super::window::{WAITING, deal, long_job, waiting};
-use super::{Bench, started};
 use crate::moves::until;
 
 /// A parked record that is due now.

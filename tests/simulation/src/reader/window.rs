@@ -5,12 +5,12 @@ use std::time::Duration;
 use domain::job::{Job, JobId, JobKind, JobScope, MosStatus};
 use domain::unit::{Lane, QueueName, Stage};
 use domain::{ObjectKind, SalesforceId};
-use fake_salesforce::dml::Dml;
 use ports::Clock;
 use serde_json::json;
 
-use super::{Bench, started};
+use super::bench::{Bench, started};
 use crate::moves::until;
+use crate::salesforce::insert_all;
 
 /// Of these, a hundred units.
 const RECORDS: usize = 20_000;
@@ -87,15 +87,10 @@ fn add_deals(bench: &Bench) {
     let owner = deals[0].text("OwnerId").unwrap().to_owned();
     for numbers in (0..RECORDS).collect::<Vec<_>>().chunks(200) {
         let deals = numbers.iter().map(|number| {
-            let fields = json!({ "Name": format!("one of many {number}"),
-                "StageName": "Prospecting", "CloseDate": "2026-12-01", "OwnerId": owner });
-            Dml::Insert {
-                entity: "Opportunity".to_owned(),
-                fields: fields.as_object().cloned().unwrap(),
-            }
+            json!({ "Name": format!("one of many {number}"),
+                "StageName": "Prospecting", "CloseDate": "2026-12-01", "OwnerId": owner })
         });
-        let admin = org.admin_id();
-        org.transact(admin, "simulation", deals.collect()).unwrap();
+        insert_all(org, "Opportunity", deals);
     }
 }
 

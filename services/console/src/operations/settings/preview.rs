@@ -20,7 +20,7 @@ use ports::source::Source;
 use super::checks::Checked;
 use super::save::{self, Ready};
 use crate::OpsError;
-use crate::operations::Operations;
+use crate::operations::{Operations, soon};
 use crate::views::{EffectView, PreviewView, SaveSettings};
 
 pub(crate) use kept::Previews;
@@ -172,7 +172,7 @@ impl Operations {
         if switch(current) && switch(next) {
             return None;
         }
-        let org = self.source.organization().await;
+        let org = soon(self.source.organization()).await;
         org.ok().map(|org| org.is_sandbox)
     }
 }

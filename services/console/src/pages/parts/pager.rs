@@ -1,14 +1,24 @@
-//! From page to page of a list: on to older entries, and back to the newest.
+//! From page to page of a list, and back to its first page.
 
 use maud::{Markup, html};
 
-/// `next` is the address of the following page, `first` that of the first one where this is not it.
+/// Of a list that begins with the newest. `next` is the address of the following page, `first` that
+/// of the first one where this is not it.
 pub fn pager(next: Option<&str>, first: Option<&str>) -> Markup {
+    ways(next, first, ("Older", "Newest"))
+}
+
+/// The same of a list that is in another order than that of time.
+pub fn pages(next: Option<&str>, first: Option<&str>) -> Markup {
+    ways(next, first, ("Next page", "First page"))
+}
+
+fn ways(next: Option<&str>, first: Option<&str>, (on, back): (&str, &str)) -> Markup {
     html! {
         @if next.is_some() || first.is_some() {
             nav.pager aria-label="Pages" {
-                @if let Some(first) = first { a.button href=(first) { "Newest" } }
-                @if let Some(next) = next { a.button href=(next) rel="next" { "Older" } }
+                @if let Some(first) = first { a.button href=(first) { (back) } }
+                @if let Some(next) = next { a.button href=(next) rel="next" { (on) } }
             }
         }
     }

@@ -52,7 +52,7 @@ pub(in crate::pages) async fn show(
             .hint(html! { "Every save makes a revision. Going back makes a new one, too; its effect is shown first." })
             .actions(html! {
                 a.button href=(PATH) { "mOS Settings" }
-                a.button href=(HISTORY_EXPORT) download { "Export CSV" }
+                a.button href=(HISTORY_EXPORT) { "Export CSV" }
             }))
     };
     answer(&context, page.await)

@@ -31,7 +31,7 @@ fn page(context: &PageContext, base: u64, document: &str, faults: &[String]) -> 
     let body = html! {
         (card::card("Export", &html! {
             p { "The settings in force as a file, with the Field Mapping, and without the org's id: it can be taken to another org." }
-            p.spaced { a.button href=(EXPORT) download { "Export as a file" } }
+            p.spaced { a.button href=(EXPORT) { "Export as a file" } }
         }))
         (card::card("Import", &import_form(context, base, document, faults)))
     };

@@ -11,7 +11,7 @@ use super::layout::{self, Page};
 use super::live::Parts;
 use super::parts::icon::Icon;
 use super::parts::{card, empty, notice, table};
-use super::{assets, fault, job, settings, stages, words};
+use super::{assets, fault, job, settings, stages};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{JobView, StatusView, Verdict};
@@ -164,12 +164,7 @@ fn said(status: &StatusView) -> String {
         Verdict::OutOfReach => "Out of reach",
     };
     match main_of(status) {
-        Some(job) => format!(
-            "{verdict}. {}: Salesforce Job Status {}, mOS Job Status {}.",
-            words::job(job.kind),
-            words::state(job.salesforce.name()),
-            words::state(job.mos.name())
-        ),
+        Some(job) => format!("{verdict}. {}", stages::said(job)),
         None => format!("{verdict}."),
     }
 }

@@ -178,7 +178,8 @@ pub(super) fn sources(status: &StatusView) -> Markup {
         html! {
             (words::state(&windows.frequency)) ", next "
             (time::or_never(windows.next, "while one is being taken"))
-            "; the last one brought " (number(windows.changes)) " changes of " (number(windows.records)) " records"
+            "; the last one brought " (number(windows.changes)) " changes of " (number(windows.records)) " records; "
+            (number(windows.reads_saved)) " reads of a record saved in 24 h"
         }
     });
     let polls = status.polls.iter().map(|(object, poll)| {

@@ -2,7 +2,7 @@
 
 use console::Operations;
 use console::views::ChecklistState;
-use domain::tally::{Count, Tally};
+use domain::tally::Count;
 use domain::{ObjectKind, SalesforceId};
 use ports::target::TargetError;
 use serde_json::json;
@@ -108,14 +108,8 @@ async fn the_checklist_ticks_what_is_done_and_says_what_to_do_about_the_rest() {
     let ops = desk.ops.clone();
     let ops = ops.polling([ObjectKind::OpportunityContactRole].into());
     let ops = ops.counting(vec!["mOS_Admin".to_owned()]);
-    let live = domain::job::JobId::live(desk.now());
-    let jobs = &desk.stores.jobs;
-    let index = jobs.open_live_unit(&live, desk.now()).await.unwrap();
-    let mut tally = Tally::default();
-    tally.add(ObjectKind::Account, Count::Read);
-    tally.add(ObjectKind::Account, Count::Filtered);
-    let counted = jobs.count(&live, index, None, &tally, desk.now()).await;
-    counted.unwrap();
+    let became = [(Count::Read, 1), (Count::Filtered, 1)];
+    desk.live(ObjectKind::Account, 0, &became).await;
     for (id, state, evidence, fix) in [
         ("org", Done, "answers", None),
         ("change_capture.Account", Done, "were heard", None),

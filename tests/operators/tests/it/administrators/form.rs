@@ -10,7 +10,7 @@ use crate::visitor::{ADA, Fields, Shown, Visitor, write};
 #[tokio::test]
 async fn what_the_form_saves_is_what_the_api_answers() {
     let (desk, visitor) = furnished(&[10_000, 60_000]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     write(&mut form, "emails", "ada@example.com, bo@example.com");
     write(&mut form, "run_in_sandbox", "on");
     write(&mut form, "sync_closed", "on");
@@ -94,7 +94,7 @@ async fn the_page_uses_the_words_of_the_guide() {
 /// A form in which this was written, sent: refused, with a sentence at that field and nothing changed.
 async fn refused_at(field: &str, word: &str, wrong: impl FnOnce(&mut Fields)) {
     let (desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     wrong(&mut form);
     let refused = visitor.send(SETTINGS, &form).await;
     assert_eq!(refused.status, 422, "{field}: {}", refused.html);
@@ -137,13 +137,13 @@ async fn wrong_addresses_and_numbers_are_refused_at_their_fields() {
 async fn what_no_list_offers_is_refused_at_its_field() {
     let (desk, visitor) = furnished(&[]).await;
     for field in ["frequency", "blanks", "zone"] {
-        let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+        let mut form = visitor.form(SETTINGS).await;
         write(&mut form, field, "nonsense");
         let refused = visitor.send(SETTINGS, &form).await;
         assert_eq!(refused.status, 422, "{field}");
         assert!(refused.error_at(field).starts_with("Choose one"), "{field}");
     }
-    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let mut form = visitor.form("/mapping").await;
     let term = form
         .iter()
         .find(|(name, value)| name.starts_with("mos.") && value == "contract_term");
@@ -190,7 +190,7 @@ async fn wrong_conditions_are_refused_at_their_fields() {
 #[tokio::test]
 async fn an_eleventh_condition_is_refused_above_the_rows_and_all_of_them_stay() {
     let (desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     for number in 1..=11 {
         row(&mut form, number, "Amount", "greater_than", "1");
     }
@@ -211,7 +211,7 @@ async fn an_eleventh_condition_is_refused_above_the_rows_and_all_of_them_stay() 
 #[tokio::test]
 async fn a_value_that_the_org_does_not_list_any_more_stays_with_the_next_save() {
     let (desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     for (name, value) in [
         ("field.1", "StageName"),
         ("was.1", "StageName"),
@@ -238,7 +238,7 @@ async fn a_value_that_the_org_does_not_list_any_more_stays_with_the_next_save() 
 #[tokio::test]
 async fn everything_that_is_wrong_is_told_at_once() {
     let (_desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     write(&mut form, "emails", "bob");
     write(&mut form, "percent", "x");
     row(&mut form, 1, "Amount", "equals", "much");
@@ -258,7 +258,7 @@ async fn pressed(visitor: &Visitor, form: &Fields, deed: &str) -> Shown {
 #[tokio::test]
 async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
     let (desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     write(&mut form, "emails", "not yet right");
     for _ in 0..9 {
         form = pressed(&visitor, &form, "add").await.form(SETTINGS);
@@ -298,7 +298,7 @@ async fn rows_come_and_go_without_a_script_and_fit_their_fields() {
 #[tokio::test]
 async fn what_is_typed_for_a_field_that_was_just_chosen_stays() {
     let (_desk, visitor) = furnished(&[]).await;
-    let form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let form = visitor.form(SETTINGS).await;
     let mut form = pressed(&visitor, &form, "add").await.form(SETTINGS);
     write(&mut form, "field.1", "Amount");
     write(&mut form, "operator.1", "greater_than");
@@ -326,7 +326,7 @@ fn content(form: &Fields) -> Fields {
 #[tokio::test]
 async fn back_from_the_preview_is_the_form_with_what_was_written() {
     let (desk, visitor) = furnished(&[10_000]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     write(&mut form, "emails", "ada@example.com, bo@example.com");
     write(&mut form, "sync_closed", "on");
     write(&mut form, "percent", "40");
@@ -353,7 +353,7 @@ async fn back_from_the_preview_is_the_form_with_what_was_written() {
     assert_eq!(settings.filter.conditions.len(), 1);
 
     // Field Mapping.
-    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let mut form = visitor.form("/mapping").await;
     let arr = form
         .iter()
         .find(|(name, value)| name.starts_with("mos.") && value == "arr");
@@ -365,10 +365,7 @@ async fn back_from_the_preview_is_the_form_with_what_was_written() {
         .await;
     assert_eq!(content(&back.form("/mapping")), content(&form));
     // A file.
-    let mut form = visitor
-        .get("/settings/transfer")
-        .await
-        .form("/settings/transfer");
+    let mut form = visitor.form("/settings/transfer").await;
     write(&mut form, "document", "{\"disabled\": true}");
     let look = visitor.send("/settings/transfer", &form).await;
     let back = visitor
@@ -385,7 +382,7 @@ async fn back_from_the_preview_is_the_form_with_what_was_written() {
 #[tokio::test]
 async fn a_save_that_salesforce_does_not_answer_is_kept_on_the_page() {
     let (desk, visitor) = furnished(&[10_000]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     row(&mut form, 1, "Amount", "greater_than", "5000");
     let look = visitor.send(SETTINGS, &form).await;
     desk.org.answers(false);
@@ -413,7 +410,7 @@ async fn a_save_that_salesforce_does_not_answer_is_kept_on_the_page() {
 #[tokio::test]
 async fn what_salesforce_refuses_takes_nothing_away_that_was_written() {
     let (desk, visitor) = furnished(&[10_000]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     write(&mut form, "emails", "ada@example.com");
     row(&mut form, 1, "Weighted__c", "greater_than", "1");
     let kept = visitor.send(SETTINGS, &form).await;
@@ -425,7 +422,7 @@ async fn what_salesforce_refuses_takes_nothing_away_that_was_written() {
     }
     // A file.
     let path = "/settings/transfer";
-    let mut file = visitor.get(path).await.form(path);
+    let mut file = visitor.form(path).await;
     let condition = json!({"field": "Weighted__c", "operator": "greater_than", "values": ["1"]});
     let document = json!({"filter": {"conditions": [condition]}}).to_string();
     write(&mut file, "document", &document);
@@ -449,7 +446,7 @@ async fn what_salesforce_refuses_takes_nothing_away_that_was_written() {
     assert_eq!((revision, settings.sync_closed), (2, true));
     assert_eq!(settings.admin_emails, ["ada@example.com"]);
     // Field Mapping, whose preview counts by the same filter.
-    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let mut form = visitor.form("/mapping").await;
     let arr = form
         .iter()
         .find(|(name, value)| name.starts_with("mos.") && value == "arr");
@@ -464,7 +461,7 @@ async fn what_salesforce_refuses_takes_nothing_away_that_was_written() {
 #[tokio::test]
 async fn a_choice_that_is_refused_is_the_form_again_with_what_is_wrong() {
     let (desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     row(&mut form, 1, "Amount", "greater_than", "5000");
     desk.save(|settings| settings.sync_closed = true).await;
     let choice = visitor.send(SETTINGS, &form).await;
@@ -486,7 +483,7 @@ async fn a_choice_that_is_refused_is_the_form_again_with_what_is_wrong() {
 #[tokio::test]
 async fn a_formula_in_the_filter_is_warned_of() {
     let (desk, visitor) = furnished(&[]).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     row(&mut form, 1, "Amount", "greater_than", "1");
     pressed(&visitor, &form, "refresh")
         .await
@@ -507,7 +504,7 @@ async fn a_formula_in_the_filter_is_warned_of() {
 async fn what_is_written_comes_out_as_text() {
     let (desk, visitor) = furnished(&[]).await;
     desk.org.has_labelled("Evil__c", SCRIPT);
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     for name in [
         "emails",
         "frequency",
@@ -525,15 +522,12 @@ async fn what_is_written_comes_out_as_text() {
     for deed in ["preview", "add", "refresh", SCRIPT] {
         pressed(&visitor, &form, deed).await.lacks("<script>");
     }
-    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let mut form = visitor.form("/mapping").await;
     for name in ["field.1", "object.1", "mos.1", "term.1"] {
         write(&mut form, name, SCRIPT);
     }
     visitor.send("/mapping", &form).await.lacks("<script>");
-    let mut form = visitor
-        .get("/settings/transfer")
-        .await
-        .form("/settings/transfer");
+    let mut form = visitor.form("/settings/transfer").await;
     for document in [SCRIPT.to_owned(), json!({SCRIPT: SCRIPT}).to_string()] {
         write(&mut form, "document", &document);
         visitor

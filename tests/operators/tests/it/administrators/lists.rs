@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use domain::job::JobKind;
-use domain::notification::{Board, Condition, Finding, Matter, Notification};
+use domain::notification::{Board, Finding, Notification};
 use domain::settings::Settings;
 use http::StatusCode;
 
 use super::{SETTINGS, furnished, row};
+use crate::told::hole;
 
 /// Page and file of each list, what the file begins with, and a part of one of its lines.
 const LISTS: &[(&str, &str, &str, &str)] = &[
@@ -122,18 +123,8 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
     desk.job(JobKind::Backfill, "a").await;
     desk.park(1, |_| {}).await;
     desk.die("m-1", b"x".to_vec()).await;
-    let condition = Condition {
-        key: "gap/test".to_owned(),
-        matter: Matter::Gap,
-        object: "the event stream".to_owned(),
-        count: 7,
-        cause: "a hole".to_owned(),
-        advice: "Wait.".to_owned(),
-        page: "/sync-status".to_owned(),
-        details: Vec::new(),
-    };
     let finding = Finding {
-        conditions: vec![condition],
+        conditions: vec![hole("the event stream")],
         ..Finding::default()
     };
     let (board, told) = Board::new(desk.now()).after(&finding, desk.now());
@@ -141,7 +132,12 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
     let told: Vec<_> = told.map(|one| Notification::new(one, [])).collect();
     desk.stores.outbox.post(&board, &told).await.unwrap();
     for (page, file, head, line) in LISTS {
-        visitor.get(page).await.has(&format!("href=\"{file}"));
+        let shown = visitor.get(page).await;
+        shown.has(&format!("href=\"{file}"));
+        // Whatever is answered to such a link is saved or thrown away, also the page that says what
+        // is wrong: only where the page would ask whether it is to be left.
+        let is_saved = shown.html.contains(" download>");
+        assert!(!is_saved || shown.html.contains(" data-guarded"), "{page}");
         let csv = visitor.get(file).await;
         assert_eq!(
             csv.headers["content-type"], "text/csv; charset=utf-8",
@@ -152,12 +148,14 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
         assert!(csv.html.starts_with(head), "{file}: {}", csv.html);
         assert!(csv.html.contains(line), "{file}: {}", csv.html);
     }
+    let transfer = visitor.get("/settings/transfer").await.html;
+    assert!(!transfer.contains(" download>"), "{transfer}");
     let saves = visitor.get("/settings/history/export").await.html;
     assert_eq!(saves.lines().count(), 3, "{saves}");
 
     // What a save would do, from the page that tells it.
     desk.save(|settings| *settings = Settings::default()).await;
-    let mut form = visitor.get(SETTINGS).await.form(SETTINGS);
+    let mut form = visitor.form(SETTINGS).await;
     row(&mut form, 1, "Amount", "greater_than", "15000");
     let look = visitor.send(SETTINGS, &form).await;
     let file = crate::web::between(&look.html, "href=\"/settings/preview/", "\"");

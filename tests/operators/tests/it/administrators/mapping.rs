@@ -69,7 +69,7 @@ async fn a_mapping_is_changed_refused_in_place_and_taken_back() {
         assert!(csv.lines().any(|one| one == line), "{line}: {csv}");
     }
     // Back to the standard, row by row.
-    let mut form = visitor.get("/mapping").await.form("/mapping");
+    let mut form = visitor.form("/mapping").await;
     for number in [&arr, &term, &stage] {
         let mut sent = form.clone();
         sent.push(("do".to_owned(), format!("remove.{number}")));

@@ -75,22 +75,12 @@ async fn sync_all_says_what_it_takes_as_the_api_does() {
 
 #[tokio::test]
 async fn sync_all_says_why_it_would_wait() {
-    use ports::stores::{Report, WorkerState};
+    use ports::stores::WorkerState;
     use runtime::figures;
     let (desk, visitor) = furnished(&[1]).await;
     let works = async |figures: &[(&str, i64)]| {
         for worker in ["listener", "filter", "permission", "loader"] {
-            let report = Report {
-                at: desk.now(),
-                state: WorkerState::Running,
-                figures: figures
-                    .iter()
-                    .map(|(name, value)| ((*name).to_owned(), *value))
-                    .collect(),
-                out_of_reach: std::collections::BTreeSet::new(),
-            };
-            let reports = &desk.stores.reports;
-            reports.report(worker, &report).await.unwrap();
+            desk.report(worker, WorkerState::Running, figures).await;
         }
     };
     let ask = visitor.get("/settings/sync-all").await;
@@ -140,10 +130,7 @@ async fn sync_all_is_refused_while_nothing_may_run() {
         ),
     ] {
         let (desk, visitor) = furnished(&[1]).await;
-        let ask = visitor
-            .get("/settings/sync-all")
-            .await
-            .form("/settings/sync-all");
+        let ask = visitor.form("/settings/sync-all").await;
         desk.save(change).await;
         let refused = visitor.send("/settings/sync-all", &ask).await;
         assert_eq!(refused.status, StatusCode::CONFLICT);

@@ -9,7 +9,7 @@ use ports::source::SourceError;
 
 use super::{Compared, Foreseen, cost, rules, sets, visible};
 use crate::OpsError;
-use crate::operations::{Operations, status};
+use crate::operations::{Operations, soon, status};
 use crate::views::{ExpectedSyncAll, JobView};
 
 impl Operations {
@@ -41,7 +41,7 @@ impl Operations {
                 "mOS Sync is disabled in mOS Settings, so nothing is read or sent; switch Disable mOS Sync off first".to_owned(),
             );
         }
-        match self.source.organization().await {
+        match soon(self.source.organization()).await {
             Ok(org) => {
                 let refused = runtime::org::refusal(&current, &org);
                 expected.why_not.extend(refused);
