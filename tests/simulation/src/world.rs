@@ -326,15 +326,29 @@ impl World {
             self.service_stores.clone(),
             poll.gate.subscribe(),
         );
-        let mut stage: Arc<dyn Handler> = Arc::new(stage);
-        let faults: [(Mutant, fn(&mut Verdict)); 3] = [
-            (Mutant::LosesCompanions, loses_companions),
-            (Mutant::CountsEarly, counts_early),
-            (Mutant::LosesLastWords, loses_last_words),
-        ];
-        for (_, fault) in faults.into_iter().filter(|(of, _)| *of == self.mutant) {
-            stage = Arc::new(Faulty { stage, fault });
-        }
+        let stage: Arc<dyn Handler> = Arc::new(stage);
+        let fault: Option<fn(&mut Verdict)> = match self.mutant {
+            Mutant::LosesCompanions => Some(loses_companions),
+            Mutant::CountsEarly => Some(counts_early),
+            Mutant::LosesLastWords => Some(loses_last_words),
+            Mutant::None
+            | Mutant::AcksFirst
+            | Mutant::NoVersionGuard
+            | Mutant::CountsTwice
+            | Mutant::SendsEveryCopy
+            | Mutant::ForgetsAnnounced
+            | Mutant::SavesWithoutBackfill
+            | Mutant::KeepsOldFilter
+            | Mutant::IgnoresDisabled
+            | Mutant::GrantsWithoutBackfill
+            | Mutant::RevokesUnheard
+            | Mutant::NeverSweeps
+            | Mutant::NeverRefreshes => None,
+        };
+        let stage = match fault {
+            Some(fault) => Arc::new(Faulty { stage, fault }),
+            None => stage,
+        };
         let mut tasks = self.workers(stage);
         tasks.push(self.spawn(poll.run(CancellationToken::new())));
         tasks
