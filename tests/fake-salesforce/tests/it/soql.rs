@@ -402,6 +402,30 @@ fn errors_carry_the_codes_that_salesforce_uses() {
 }
 
 #[test]
+fn what_a_semi_join_can_not_be_is_refused() {
+    let fixture = fixture();
+    for soql in [
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity GROUP BY AccountId)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity GROUP BY AccountId HAVING COUNT(Id) > 1)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity ORDER BY Amount)",
+        "SELECT Id FROM Account WHERE Id NOT IN (SELECT AccountId FROM Opportunity LIMIT 1)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT ParentId FROM Account)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT Opportunity.AccountId FROM OpportunityContactRole)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT OwnerId FROM Opportunity)",
+        "SELECT Id FROM Opportunity WHERE Account.OwnerId IN (SELECT Id FROM User)",
+    ] {
+        assert_eq!(fixture.error(soql), "MALFORMED_QUERY", "{soql}");
+    }
+    // By the object's name or alias a field is none of a parent.
+    for id in ["Account.Id", "a.Id"] {
+        let soql = format!(
+            "SELECT Name FROM Account a WHERE {id} IN (SELECT AccountId FROM Opportunity WHERE Amount = 100)"
+        );
+        assert_eq!(fixture.names(&soql), ["Acme"]);
+    }
+}
+
+#[test]
 fn deleted_records_show_in_query_all_only() {
     let fixture = fixture();
     one(
