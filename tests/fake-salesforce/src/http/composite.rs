@@ -65,8 +65,12 @@ pub(crate) fn composite(
     let mut responses = Vec::new();
     for part in asked.composite_request {
         let url = with_references(&part.url, &answers);
-        let body = referenced(part.body, &answers);
-        let (status, answer) = run(app, caller, &part.method, &url, &body).into_parts();
+        let known = url.and_then(|url| Ok((url, referenced(part.body, &answers)?)));
+        let reply = match known {
+            Ok((url, body)) => run(app, caller, &part.method, &url, &body),
+            Err(error) => Reply::from(error),
+        };
+        let (status, answer) = reply.into_parts();
         responses.push(json!({
             "body": answer,
             "httpHeaders": {},
@@ -97,8 +101,13 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
             let known = known_so_far(parts, writes, answers, done);
             let part = parts.get(*place);
             let part = part.ok_or_else(|| ApiError::new("UNKNOWN_EXCEPTION", "no such part"))?;
-            let body = referenced(part.body.clone(), &known);
-            as_dml(app, &part.method, &with_references(&part.url, &known), body)
+            let body = referenced(part.body.clone(), &known)?;
+            as_dml(
+                app,
+                &part.method,
+                &with_references(&part.url, &known)?,
+                body,
+            )
         }
     });
     let (results, failed) = app.org.write_in_turn(&caller.user, &caller.origin, steps);
@@ -120,10 +129,7 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
             Some((status, _)) if failed && status < 400 => halted(),
             Some(answer) => answer,
             None if failed => halted(),
-            None => {
-                let url = with_references(&part.url, &known);
-                run(app, caller, "GET", &url, &Value::Null).into_parts()
-            }
+            None => read_late(app, caller, &part.url, &known).into_parts(),
         };
         json!({
             "body": body,
@@ -134,6 +140,14 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
     });
     let responses: Vec<Value> = responses.collect();
     Reply::json(200, &json!({"compositeResponse": responses}))
+}
+
+/// A read that may refer to what was written.
+fn read_late(app: &App, caller: &Caller, url: &str, known: &[(String, Value)]) -> Reply {
+    match with_references(url, known) {
+        Ok(url) => run(app, caller, "GET", &url, &Value::Null),
+        Err(error) => Reply::from(error),
+    }
 }
 
 /// What later parts may refer to.
@@ -288,23 +302,40 @@ fn run(app: &App, caller: &Caller, method: &str, url: &str, body: &Value) -> Rep
     data::route(app, &incoming, caller, rest).unwrap_or_else(Reply::from)
 }
 
-fn referenced(value: Value, answers: &[(String, Value)]) -> Value {
-    match value {
-        Value::String(text) => Value::String(with_references(&text, answers)),
-        Value::Array(list) => list
-            .into_iter()
-            .map(|value| referenced(value, answers))
-            .collect(),
-        Value::Object(map) => map
-            .into_iter()
-            .map(|(name, value)| (name, referenced(value, answers)))
-            .collect(),
+/// A body with its references replaced. One that stands alone may lead to null.
+fn referenced(value: Value, answers: &[(String, Value)]) -> Result<Value, ApiError> {
+    Ok(match value {
+        Value::String(text) => {
+            let alone = text
+                .strip_prefix("@{")
+                .and_then(|name| name.strip_suffix('}'));
+            let found = alone.and_then(|name| looked_up(name, answers));
+            if found.is_some_and(Value::is_null) {
+                Value::Null
+            } else {
+                Value::String(with_references(&text, answers)?)
+            }
+        }
+        Value::Array(list) => {
+            let list = list.into_iter().map(|value| referenced(value, answers));
+            Value::Array(list.collect::<Result<_, ApiError>>()?)
+        }
+        Value::Object(map) => {
+            let map = map.into_iter().map(|(name, value)| {
+                let value = referenced(value, answers)?;
+                Ok::<_, ApiError>((name, value))
+            });
+            Value::Object(map.collect::<Result<_, ApiError>>()?)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
+    })
 }
 
 /// A text with every `@{referenceId.path}` replaced by what the earlier answer says there.
-fn with_references(text: &str, answers: &[(String, Value)]) -> String {
+///
+/// # Errors
+/// A reference that leads to nothing.
+fn with_references(text: &str, answers: &[(String, Value)]) -> Result<String, ApiError> {
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, from)) = rest.split_once("@{") {
@@ -315,26 +346,29 @@ fn with_references(text: &str, answers: &[(String, Value)]) -> String {
             continue;
         };
         match looked_up(name, answers) {
-            Some(found) => done.push_str(&found),
-            None => {
-                done.push_str("@{");
-                done.push_str(name);
-                done.push('}');
-            }
+            Some(Value::String(found)) => done.push_str(found),
+            Some(found) if !found.is_null() => done.push_str(&found.to_string()),
+            Some(_) | None => return Err(no_value(name)),
         }
         rest = after;
     }
-    done + rest
+    Ok(done + rest)
 }
 
-fn looked_up(name: &str, answers: &[(String, Value)]) -> Option<String> {
-    let (reference, path) = name.split_once('.')?;
+/// What an earlier answer says at `referenceId.path`, where the answer is a list at
+/// `referenceId[0].path`.
+fn looked_up<'a>(name: &str, answers: &'a [(String, Value)]) -> Option<&'a Value> {
+    let (reference, path) = name.split_at_checked(name.find(['.', '['])?)?;
     let (_, answer) = answers.iter().find(|(id, _)| id == reference)?;
-    let pointer = path.replace('[', ".").replace(']', "").replace('.', "/");
-    let found = answer.pointer(&format!("/{pointer}"))?;
-    Some(
-        found
-            .as_str()
-            .map_or_else(|| found.to_string(), str::to_owned),
+    answer.pointer(&path.replace('[', ".").replace(']', "").replace('.', "/"))
+}
+
+fn no_value(name: &str) -> ApiError {
+    let reference = name.split(['.', '[']).next().unwrap_or_default();
+    ApiError::new(
+        "PROCESSING_HALTED",
+        format!(
+            "Invalid reference specified. No value for {name} found in {reference}. Provided referenceId ('{name}') must start with a letter or a number, and it can contain only letters, numbers and underscores ('_')."
+        ),
     )
 }

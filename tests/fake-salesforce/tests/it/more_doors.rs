@@ -211,6 +211,53 @@ async fn a_composite_of_all_or_none_leaves_all_or_none() {
 }
 
 #[tokio::test]
+async fn a_part_that_refers_to_nothing_is_halted_and_one_that_refers_to_null_is_not() {
+    let door = open(Options::default()).await;
+    let old = insert(&door.running.org, "Account", json!({"Name": "Old"}));
+    let make = |reference: &str, fields: Value| json!({"method": "POST", "url": format!("{V}/sobjects/Account"), "referenceId": reference, "body": fields});
+    let read = |reference: &str, url: String| json!({"method": "GET", "url": url, "referenceId": reference});
+    let body = json!({"compositeRequest": [
+        read("none", format!("{V}/query?q=SELECT+Id+FROM+Contact")),
+        make("halted", json!({"Name": "Of @{none.records[0].Id}"})),
+        read("halted_too", format!("{V}/sobjects/Account/@{{halted.id}}")),
+        read("old", format!("{V}/sobjects/Account/{old}?fields=Name,Phone")),
+        make("copy", json!({"Name": "@{old.Name} too", "Phone": "@{old.Phone}"})),
+        {"method": "POST", "url": format!("{V}/composite/sobjects"), "referenceId": "list",
+         "body": {"records": [{"attributes": {"type": "Account"}, "Name": "Listed"}]}},
+        make("child", json!({"Name": "Child", "ParentId": "@{list[0].id}"})),
+    ]});
+    let (status, answer) = door
+        .send(Method::POST, &format!("{V}/composite"), body)
+        .await;
+    assert_eq!(status, StatusCode::OK);
+    let parts = answer["compositeResponse"].as_array().unwrap();
+    let statuses: Vec<&Value> = parts.iter().map(|part| &part["httpStatusCode"]).collect();
+    assert_eq!(statuses, [200, 400, 400, 200, 201, 200, 201]);
+    let error = &parts[1]["body"][0];
+    assert_eq!(error["errorCode"], "PROCESSING_HALTED");
+    let message = error["message"].as_str().unwrap();
+    let expected = "Invalid reference specified. No value for none.records[0].Id found in none.";
+    assert!(message.starts_with(expected), "{message}");
+    let (_, found) = door
+        .query("SELECT Name, Phone, Parent.Name FROM Account ORDER BY Id")
+        .await;
+    let rows = found["records"].as_array().unwrap().iter();
+    let rows: Vec<_> = rows
+        .map(|row| (&row["Name"], &row["Phone"], &row["Parent"]["Name"]))
+        .collect();
+    let null = &Value::Null;
+    assert_eq!(
+        rows,
+        [
+            (&json!("Old"), null, null),
+            (&json!("Old too"), null, null),
+            (&json!("Listed"), null, null),
+            (&json!("Child"), null, &json!("Listed")),
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_tree_is_made_whole_or_not_at_all() {
     let door = open(Options::default()).await;
     let tree = |last: Value| {
