@@ -49,6 +49,8 @@ struct BatchPart {
 }
 
 /// Runs the parts one after the other; later ones may use `@{referenceId.field}` of earlier ones.
+/// With `allOrNone`, a part that fails undoes the others; a read that fails after the last write
+/// comes too late for that here.
 pub(crate) fn composite(
     app: &App,
     incoming: &Incoming,
@@ -62,24 +64,46 @@ pub(crate) fn composite(
         return Ok(all_or_none(app, caller, asked.composite_request));
     }
     let mut answers: Vec<(String, Value)> = Vec::new();
-    let mut responses = Vec::new();
+    let mut statuses = Vec::new();
+    let (mut failed, mut wrote) = (false, false);
     for part in asked.composite_request {
-        let url = with_references(&part.url, &answers);
-        let known = url.and_then(|url| Ok((url, referenced(part.body, &answers)?)));
-        let reply = match known {
-            Ok((url, body)) => run(app, caller, &part.method, &url, &body),
-            Err(error) => Reply::from(error),
+        let (status, answer) = if failed && asked.all_or_none {
+            halted()
+        } else {
+            let url = with_references(&part.url, &answers);
+            let known = url.and_then(|url| Ok((url, referenced(part.body, &answers)?)));
+            let reply = match known {
+                Ok((url, body)) => run(app, caller, &part.method, &url, &body),
+                Err(error) => Reply::from(error),
+            };
+            reply.into_parts()
         };
-        let (status, answer) = reply.into_parts();
-        responses.push(json!({
-            "body": answer,
-            "httpHeaders": {},
-            "httpStatusCode": status,
-            "referenceId": part.reference_id,
-        }));
+        failed |= status >= 400;
+        wrote |= status < 400 && part.method != "GET";
+        statuses.push(status);
         answers.push((part.reference_id, answer));
     }
+    let undone = failed && asked.all_or_none && !wrote;
+    let responses = answers.into_iter().zip(statuses);
+    let responses = responses.map(|((reference_id, body), status)| {
+        if undone && status < 400 {
+            let (status, body) = halted();
+            return response(status, &body, &reference_id);
+        }
+        response(status, &body, &reference_id)
+    });
+    let responses: Vec<Value> = responses.collect();
     Ok(Reply::json(200, &json!({"compositeResponse": responses})))
+}
+
+/// A part's answer in that of the whole.
+fn response(status: u16, body: &Value, reference_id: &str) -> Value {
+    json!({
+        "body": body,
+        "httpHeaders": {},
+        "httpStatusCode": status,
+        "referenceId": reference_id,
+    })
 }
 
 /// All writes of the parts in one transaction. Reads before the last write see the org as it was
@@ -90,11 +114,16 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
     let mut answers: Vec<Option<(u16, Value)>> = Vec::new();
     for (place, part) in parts.iter().enumerate() {
         let early = part.method == "GET" && place < last_write;
-        answers.push(early.then(|| run(app, caller, "GET", &part.url, &Value::Null).into_parts()));
+        let known = known_so_far(&parts, &[], &answers, &[]);
+        // What refers to a write is read after all of them.
+        let url = with_references(&part.url, &known).ok();
+        let url = url.filter(|_| early);
+        answers.push(url.map(|url| run(app, caller, "GET", &url, &Value::Null).into_parts()));
     }
-    let writes: Vec<usize> = (0..parts.len())
-        .filter(|place| parts.get(*place).is_some_and(|part| part.method != "GET"))
-        .collect();
+    let unread = answers.iter().flatten().any(|(status, _)| *status >= 400);
+    let is_write = |place: &usize| parts.get(*place).is_some_and(|part| part.method != "GET");
+    let writes = (0..parts.len()).filter(|place| !unread && is_write(place));
+    let writes: Vec<usize> = writes.collect();
     let steps = writes.iter().map(|place| {
         let (parts, writes, answers) = (&parts, &writes, &answers);
         move |done: &[DmlResult]| {
@@ -111,6 +140,7 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
         }
     });
     let (results, failed) = app.org.write_in_turn(&caller.user, &caller.origin, steps);
+    let failed = failed || unread;
     let known = known_so_far(&parts, &writes, &answers, &results);
     for (order, place) in writes.iter().enumerate() {
         let answer = match results.get(order) {
@@ -131,12 +161,7 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
             None if failed => halted(),
             None => read_late(app, caller, &part.url, &known).into_parts(),
         };
-        json!({
-            "body": body,
-            "httpHeaders": {},
-            "httpStatusCode": status,
-            "referenceId": part.reference_id,
-        })
+        response(status, &body, &part.reference_id)
     });
     let responses: Vec<Value> = responses.collect();
     Reply::json(200, &json!({"compositeResponse": responses}))

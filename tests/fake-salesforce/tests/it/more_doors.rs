@@ -211,6 +211,52 @@ async fn a_composite_of_all_or_none_leaves_all_or_none() {
 }
 
 #[tokio::test]
+async fn a_read_that_fails_undoes_the_writes_of_all_or_none_too() {
+    let door = open(Options::default()).await;
+    let old = insert(&door.running.org, "Account", json!({"Name": "Old"}));
+    let commits = door.running.org.commits();
+    let get = |reference: &str, url: &str| json!({"method": "GET", "url": format!("{V}/{url}"), "referenceId": reference});
+    let make = |reference: &str, name: &str| json!({"method": "POST", "url": format!("{V}/sobjects/Account"), "referenceId": reference, "body": {"Name": name}});
+    let missing = || get("missing", "sobjects/Account/001000000000001AAA");
+    let all = get("all", "query?q=SELECT+Id+FROM+Account");
+    for (parts, expected) in [
+        (vec![missing(), make("a", "A")], vec![404, 400]),
+        (
+            vec![all.clone(), missing(), make("a", "A")],
+            vec![400, 404, 400],
+        ),
+        (
+            vec![all.clone(), missing(), make("a", "A"), make("b", "B")],
+            vec![400, 404, 400, 400],
+        ),
+    ] {
+        let body = json!({"compositeRequest": parts, "allOrNone": true});
+        let (_, answer) = door
+            .send(Method::POST, &format!("{V}/composite"), body)
+            .await;
+        let parts = answer["compositeResponse"].as_array().unwrap().iter();
+        let statuses: Vec<_> = parts.map(|part| part["httpStatusCode"].clone()).collect();
+        assert_eq!(statuses, expected);
+    }
+    assert_eq!(door.running.org.commits(), commits);
+    // Reads may refer to each other, also before the writes.
+    let body = json!({"compositeRequest": [
+        all,
+        get("old", "sobjects/Account/@{all.records[0].Id}"),
+        make("a", "@{old.Name} A"),
+        make("b", "@{old.Name} B"),
+    ], "allOrNone": true});
+    let (_, answer) = door
+        .send(Method::POST, &format!("{V}/composite"), body)
+        .await;
+    assert_eq!(answer["compositeResponse"][1]["body"]["Id"], json!(old));
+    let (_, found) = door.query("SELECT Name FROM Account ORDER BY Id").await;
+    let rows = found["records"].as_array().unwrap().iter();
+    let names: Vec<_> = rows.map(|row| row["Name"].clone()).collect();
+    assert_eq!(names, ["Old", "Old A", "Old B"]);
+}
+
+#[tokio::test]
 async fn a_part_that_refers_to_nothing_is_halted_and_one_that_refers_to_null_is_not() {
     let door = open(Options::default()).await;
     let old = insert(&door.running.org, "Account", json!({"Name": "Old"}));
