@@ -232,16 +232,21 @@ fn as_dml(app: &App, method: &str, url: &str, body: Value) -> Result<Dml, ApiErr
             entity: name(entity)?,
             fields,
         }),
-        ("PATCH", ["sobjects", entity, id]) => Ok(Dml::Update {
-            entity: name(entity)?,
-            id: (*id).to_owned(),
-            fields,
-        }),
+        ("PATCH", ["sobjects", entity, id]) => {
+            data::refuse_key(&fields, "Id")?;
+            Ok(Dml::Update {
+                entity: name(entity)?,
+                id: (*id).to_owned(),
+                fields,
+            })
+        }
         ("DELETE", ["sobjects", entity, id]) => Ok(Dml::Delete {
             entity: name(entity)?,
             id: (*id).to_owned(),
         }),
         ("PATCH", ["sobjects", entity, field, key]) if data::is_external(app, entity, field) => {
+            data::refuse_key(&fields, "Id")?;
+            data::refuse_key(&fields, field)?;
             Ok(Dml::Upsert {
                 entity: name(entity)?,
                 field: (*field).to_owned(),

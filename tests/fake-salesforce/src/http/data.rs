@@ -11,7 +11,7 @@ use crate::bulk::MAX_QUERY_JOBS;
 use crate::commit::Row;
 use crate::dml::Dml;
 use crate::error::ApiError;
-use crate::{describe, id, schema};
+use crate::{describe, id, schema, value};
 
 /// The oldest and the newest version answered.
 const VERSIONS: std::ops::RangeInclusive<u32> = 40..=68;
@@ -22,6 +22,14 @@ pub(crate) struct Caller {
     pub(crate) origin: String,
     /// For example `67.0`.
     pub(crate) version: String,
+}
+
+impl Caller {
+    /// For example 67.
+    pub(crate) fn major(&self) -> u32 {
+        let major = self.version.split('.').next().unwrap_or_default();
+        major.parse().unwrap_or_default()
+    }
 }
 
 /// Answers a request below `/services/data`.
@@ -116,8 +124,11 @@ pub(crate) fn route(
             upsert(app, incoming, caller, found(entity)?, field, key)
         }
         (method, ["sobjects", entity, field, key]) => {
-            let key = by_field(app, found(entity)?, field, key)?;
-            record(app, incoming, caller, method, entity, &key)
+            match by_field(app, found(entity)?, field, key)?.as_slice() {
+                [one] => record(app, incoming, caller, method, entity, one),
+                [] => Ok(Reply::not_found()),
+                several => Ok(choices(caller, several)),
+            }
         }
         (&Method::POST, ["composite"]) => composite::composite(app, incoming, caller),
         (&Method::POST, ["composite", "batch"]) => composite::batch(app, incoming, caller),
@@ -203,13 +214,7 @@ fn record(
         }
         Method::PATCH => {
             let fields = body_object(incoming)?;
-            if fields.keys().any(|key| key.eq_ignore_ascii_case("Id")) {
-                return Err(ApiError::on_field(
-                    "INVALID_FIELD",
-                    "The Id field should not be specified in the sobject data.",
-                    "Id",
-                ));
-            }
+            refuse_key(&fields, "Id")?;
             Dml::Update {
                 entity: name,
                 id: record_id,
@@ -266,6 +271,9 @@ pub(crate) fn is_external(app: &App, entity: &str, field: &str) -> bool {
         .is_some_and(|(_, field)| field.external_id)
 }
 
+/// The first version that has a body for a record that was there before.
+const FIRST_UPSERT_BODY: u32 = 46;
+
 /// Updates the record with this external id, or makes one.
 fn upsert(
     app: &App,
@@ -275,15 +283,25 @@ fn upsert(
     field: &str,
     key: &str,
 ) -> Result<Reply, ApiError> {
+    let fields = body_object(incoming)?;
+    refuse_key(&fields, "Id")?;
+    refuse_key(&fields, field)?;
+    let there = by_field(app, entity, field, key)?;
+    if there.len() > 1 {
+        return Ok(choices(caller, &there));
+    }
     let op = Dml::Upsert {
         entity: entity.name.to_owned(),
         field: field.to_owned(),
         value: key.into(),
-        fields: body_object(incoming)?,
+        fields,
     };
     let results = app.org.transact(&caller.user, &caller.origin, vec![op])?;
     let done = results.into_iter().next();
     let created = done.as_ref().is_some_and(|done| done.created);
+    if !created && caller.major() < FIRST_UPSERT_BODY {
+        return Ok(Reply::status(204));
+    }
     let answer = json!({
         "id": done.and_then(|done| done.id),
         "success": true,
@@ -293,38 +311,53 @@ fn upsert(
     Ok(Reply::json(if created { 201 } else { 200 }, &answer))
 }
 
-/// The id behind a value of a unique field.
+/// The key of a record stands in the URL, and nowhere else.
+pub(crate) fn refuse_key(fields: &Row, key: &str) -> Result<(), ApiError> {
+    let named = fields.keys().find(|name| name.eq_ignore_ascii_case(key));
+    named.map_or(Ok(()), |name| {
+        Err(ApiError::new(
+            "INVALID_FIELD",
+            format!("The {name} field should not be specified in the sobject data."),
+        ))
+    })
+}
+
+/// The ids behind a value of a unique field or external id.
 fn by_field(
     app: &App,
-    entity: &'static schema::Entity,
+    entity: &schema::Entity,
     field: &str,
     key: &str,
-) -> Result<String, ApiError> {
+) -> Result<Vec<String>, ApiError> {
     if field.eq_ignore_ascii_case("Id") {
-        return Ok(key.to_owned());
+        return Ok(vec![key.to_owned()]);
     }
     let state = app.org.state();
     let described = state.entity(entity.name).unwrap_or(entity);
-    let position = described
+    let (position, field) = described
         .visible(field)
         .filter(|(_, field)| field.external_id || field.name == "Username")
-        .map(|(position, _)| position)
         .ok_or_else(|| collections::no_external_id(field))?;
-    let found = state
-        .table(entity.name)
-        .map(|table| table.external(position, key))
+    let value = value::key(described, field, key);
+    let found = value
+        .zip(state.table(entity.name))
+        .map(|(value, table)| table.external(position, &value))
         .unwrap_or_default();
-    let alive: Vec<_> = found
-        .into_iter()
-        .filter(|record| !record.flag("IsDeleted"))
-        .collect();
-    match alive.as_slice() {
-        [one] => Ok(one.id().to_owned()),
-        _ => Err(ApiError::new(
-            "NOT_FOUND",
-            "The requested resource does not exist",
-        )),
-    }
+    let alive = found.iter().filter(|record| !record.flag("IsDeleted"));
+    Ok(alive.map(|record| record.id().to_owned()).collect())
+}
+
+/// The answer where an external id is that of several records: where each is.
+fn choices(caller: &Caller, ids: &[String]) -> Reply {
+    let places: Vec<String> = ids.iter().map(|id| place(caller, id)).collect();
+    Reply::json(300, &places)
+}
+
+/// Where a record is.
+fn place(caller: &Caller, record_id: &str) -> String {
+    let entity = id::entity_of(record_id).map_or("", |entity| entity.name);
+    let version = &caller.version;
+    format!("/services/data/v{version}/sobjects/{entity}/{record_id}")
 }
 
 /// An object named in a path: unknown ones are not found.

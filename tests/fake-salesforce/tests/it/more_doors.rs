@@ -171,6 +171,52 @@ async fn records_are_upserted_by_external_id_alone_and_in_collections() {
 }
 
 #[tokio::test]
+async fn the_key_of_an_upsert_stands_in_its_url_alone_and_is_that_of_one_record() {
+    let door = open(Options::default()).await;
+    for (name, kind) in [("Erp__c", "string"), ("Number__c", "double")] {
+        let field = json!({"entity": "Account", "name": name, "type": kind, "external_id": true});
+        let status = admin(&door, Method::POST, "/admin/fields", field).await;
+        assert_eq!(status, StatusCode::NO_CONTENT);
+    }
+    let org = &door.running.org;
+    let path = format!("{V}/sobjects/Account/erp__c/A-1");
+    let body = json!({"Name": "One", "Number__c": 12});
+    let (status, made) = door.send(Method::PATCH, &path, body).await;
+    assert_eq!(status, StatusCode::CREATED);
+    for (key, value) in [("Erp__c", json!("A-1")), ("Id", made["id"].clone())] {
+        let (status, refused) = door
+            .send(Method::PATCH, &path, json!({"Name": "Two", key: value}))
+            .await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        let message = format!("The {key} field should not be specified in the sobject data.");
+        let expected = json!([{"errorCode": "INVALID_FIELD", "message": message}]);
+        assert_eq!(refused, expected);
+    }
+    // Versions before 46.0 say nothing of a record that was there.
+    let old = path.replace("/v67.0/", "/v45.0/");
+    let (status, nothing) = door.send(Method::PATCH, &old, json!({"Name": "Two"})).await;
+    assert_eq!((status, nothing), (StatusCode::NO_CONTENT, Value::Null));
+    let by_number = format!("{V}/sobjects/Account/Number__c/12");
+    let (status, found) = door.get(&by_number).await;
+    assert_eq!((status, &found["Name"]), (StatusCode::OK, &json!("Two")));
+    let twin = insert(org, "Account", json!({"Name": "Twin", "Erp__c": "a-1"}));
+    let both = [made["id"].as_str().unwrap(), twin.as_str()];
+    let both = both.map(|id| format!("{V}/sobjects/Account/{id}"));
+    let commits = org.commits();
+    let (status, choices) = door.get(&path).await;
+    assert_eq!(
+        (status, choices),
+        (StatusCode::MULTIPLE_CHOICES, json!(both))
+    );
+    let (status, choices) = door.send(Method::PATCH, &path, json!({"Name": "X"})).await;
+    assert_eq!(
+        (status, choices),
+        (StatusCode::MULTIPLE_CHOICES, json!(both))
+    );
+    assert_eq!(org.commits(), commits);
+}
+
+#[tokio::test]
 async fn a_composite_of_all_or_none_leaves_all_or_none() {
     let door = open(Options::default()).await;
     let deal = |stage: Value| {
