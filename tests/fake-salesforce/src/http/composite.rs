@@ -88,19 +88,24 @@ pub(crate) fn composite(
     let responses = responses.map(|((reference_id, body), status)| {
         if undone && status < 400 {
             let (status, body) = halted();
-            return response(status, &body, &reference_id);
+            return response(caller, status, &body, &reference_id);
         }
-        response(status, &body, &reference_id)
+        response(caller, status, &body, &reference_id)
     });
     let responses: Vec<Value> = responses.collect();
     Ok(Reply::json(200, &json!({"compositeResponse": responses})))
 }
 
 /// A part's answer in that of the whole.
-fn response(status: u16, body: &Value, reference_id: &str) -> Value {
+fn response(caller: &Caller, status: u16, body: &Value, reference_id: &str) -> Value {
+    let made = body.get("id").and_then(Value::as_str);
+    let headers = match made.filter(|_| status == 201) {
+        Some(record_id) => json!({"Location": data::place(caller, record_id)}),
+        None => json!({}),
+    };
     json!({
         "body": body,
-        "httpHeaders": {},
+        "httpHeaders": headers,
         "httpStatusCode": status,
         "referenceId": reference_id,
     })
@@ -161,7 +166,7 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
             None if failed => halted(),
             None => read_late(app, caller, &part.url, &known).into_parts(),
         };
-        response(status, &body, &part.reference_id)
+        response(caller, status, &body, &part.reference_id)
     });
     let responses: Vec<Value> = responses.collect();
     Reply::json(200, &json!({"compositeResponse": responses}))

@@ -160,7 +160,8 @@ fn create(
     let results = app.org.transact(&caller.user, &caller.origin, vec![op])?;
     let record_id = results.into_iter().next().and_then(|result| result.id);
     let created = json!({"id": record_id, "success": true, "errors": []});
-    Ok(Reply::json(201, &created))
+    let place = place(caller, &record_id.unwrap_or_default());
+    Ok(Reply::json(201, &created).header("location", &place))
 }
 
 fn record(
@@ -302,13 +303,13 @@ fn upsert(
     if !created && caller.major() < FIRST_UPSERT_BODY {
         return Ok(Reply::status(204));
     }
-    let answer = json!({
-        "id": done.and_then(|done| done.id),
-        "success": true,
-        "errors": [],
-        "created": created,
-    });
-    Ok(Reply::json(if created { 201 } else { 200 }, &answer))
+    let record_id = done.and_then(|done| done.id);
+    let answer = json!({"id": record_id, "success": true, "errors": [], "created": created});
+    if !created {
+        return Ok(Reply::json(200, &answer));
+    }
+    let place = place(caller, &record_id.unwrap_or_default());
+    Ok(Reply::json(201, &answer).header("location", &place))
 }
 
 /// The key of a record stands in the URL, and nowhere else.
@@ -354,7 +355,7 @@ fn choices(caller: &Caller, ids: &[String]) -> Reply {
 }
 
 /// Where a record is.
-fn place(caller: &Caller, record_id: &str) -> String {
+pub(crate) fn place(caller: &Caller, record_id: &str) -> String {
     let entity = id::entity_of(record_id).map_or("", |entity| entity.name);
     let version = &caller.version;
     format!("/services/data/v{version}/sobjects/{entity}/{record_id}")

@@ -430,19 +430,18 @@ async fn queries_come_in_pages_that_can_be_read_again() {
 async fn single_records_are_made_changed_and_deleted() {
     let door = open(Options::default()).await;
     let path = format!("{V}/sobjects/Account/");
-    let (status, made) = door
-        .send(
-            Method::POST,
-            &path,
-            json!({"Name": "Acme", "BillingCity": "Oslo"}),
-        )
-        .await;
+    let fields = json!({"Name": "Acme", "BillingCity": "Oslo"});
+    let response = door.ask(Method::POST, &path).json(&fields).send().await;
+    let response = response.unwrap();
+    let place = response.headers()["location"].to_str().unwrap().to_owned();
+    let (status, made) = read(response).await;
     assert_eq!(
         (status, &made["success"], &made["errors"]),
         (StatusCode::CREATED, &json!(true), &json!([]))
     );
     let id = made["id"].as_str().unwrap();
     let one = format!("{V}/sobjects/Account/{id}");
+    assert_eq!(place, one);
     let request = door
         .ask(Method::PATCH, &one)
         .header("Sforce-Call-Options", "client=their-app")
@@ -574,6 +573,10 @@ async fn several_requests_in_one_call() {
     assert_eq!(status, StatusCode::OK);
     let parts = &answer["compositeResponse"];
     assert_eq!(parts[0]["httpStatusCode"], 201);
+    let id = parts[0]["body"]["id"].as_str().unwrap();
+    let place = json!({"Location": format!("{V}/sobjects/Account/{id}")});
+    assert_eq!(parts[0]["httpHeaders"], place);
+    assert_eq!(parts[2]["httpHeaders"], json!({}));
     assert_eq!(parts[2]["body"]["records"][0]["Account"]["Name"], "A & B");
     assert_eq!(
         (&parts[3]["httpStatusCode"], &parts[3]["referenceId"]),
