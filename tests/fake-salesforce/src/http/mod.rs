@@ -170,7 +170,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     }
     let (path, query) = split_url(target);
     let incoming = Incoming {
-        method: parts.method,
+        method: method(parts.method, &query),
         path,
         query,
         headers: parts.headers,
@@ -181,6 +181,18 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         ["healthz"] => Reply::json(200, &serde_json::json!({"status": "ok"})).into_response(),
         ["admin", rest @ ..] => admin::answer(&app, &incoming, rest).into_response(),
         path => public(&app, &incoming, path).await,
+    }
+}
+
+/// What a client wants: `POST` with `_HttpMethod=PATCH` stands for what not every HTTP library can
+/// send, and `HEAD` for a `GET` of which the server sends the head.
+fn method(sent: Method, query: &[(String, String)]) -> Method {
+    let wanted = query.iter().find(|(name, _)| name == "_HttpMethod");
+    let wanted = wanted.and_then(|(_, wanted)| Method::from_bytes(wanted.as_bytes()).ok());
+    match wanted {
+        Some(wanted) if sent == Method::POST => wanted,
+        Some(_) | None if sent == Method::HEAD => Method::GET,
+        Some(_) | None => sent,
     }
 }
 

@@ -462,6 +462,27 @@ async fn a_used_up_quota_refuses_every_call_until_it_is_there_again() {
 }
 
 #[tokio::test]
+async fn a_client_that_can_only_get_and_post_names_the_method_in_the_url() {
+    let door = open(Options::default()).await;
+    let account = insert(&door.running.org, "Account", json!({"Name": "Old"}));
+    let path = format!("{V}/sobjects/Account/{account}");
+    let head = door.ask(Method::HEAD, &path).send().await.unwrap();
+    assert_eq!(head.status(), StatusCode::OK);
+    assert_eq!(head.text().await.unwrap(), "");
+    let post = async |method: &str, body: Value| {
+        let path = format!("{path}?_HttpMethod={method}");
+        door.send(Method::POST, &path, body).await.0
+    };
+    let patched = post("PATCH", json!({"Name": "New"})).await;
+    assert_eq!(patched, StatusCode::NO_CONTENT);
+    assert_eq!(door.get(&path).await.1["Name"], "New");
+    let (status, _) = door.send(Method::POST, &path, json!({})).await;
+    assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+    assert_eq!(post("DELETE", json!({})).await, StatusCode::NO_CONTENT);
+    assert_eq!(door.get(&path).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
 async fn changed_and_deleted_ids_are_told_by_span() {
     let door = open(Options::default()).await;
     let kept = insert(&door.running.org, "Account", json!({"Name": "Kept"}));
