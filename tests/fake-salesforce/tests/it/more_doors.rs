@@ -1,4 +1,8 @@
 //! Doors that fewer clients use: SOAP sign-in, external ids, trees, replication, Setup.
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -480,6 +484,24 @@ async fn a_client_that_can_only_get_and_post_names_the_method_in_the_url() {
     assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
     assert_eq!(post("DELETE", json!({})).await, StatusCode::NO_CONTENT);
     assert_eq!(door.get(&path).await.0, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test]
+async fn a_client_may_compress_what_it_sends() {
+    let door = open(Options::default()).await;
+    let send = async |body: Vec<u8>| {
+        let request = door.ask(Method::POST, &format!("{V}/sobjects/Account"));
+        let request = request.header("content-type", "application/json");
+        let request = request.header("content-encoding", "gzip").body(body);
+        request.send().await.unwrap().status()
+    };
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(br#"{"Name": "Packed"}"#).unwrap();
+    let packed = encoder.finish().unwrap();
+    assert_eq!(send(packed).await, StatusCode::CREATED);
+    let records = door.running.org.records("Account");
+    assert_eq!(records[0].text("Name"), Some("Packed"));
+    assert_eq!(send(b"no gzip".to_vec()).await, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

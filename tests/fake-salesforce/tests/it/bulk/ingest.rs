@@ -1,6 +1,10 @@
 //! Ingest jobs.
+use std::io::Write;
+
 use fake_salesforce::dml::Dml;
 use fake_salesforce::server::Options;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -480,6 +484,25 @@ async fn data_that_does_not_fit_the_job_fails_it_whole() {
         );
     }
     assert_eq!(door.running.org.commits_since(0).len(), before);
+}
+
+#[tokio::test]
+async fn an_upload_may_come_compressed() {
+    let door = open(Options::default()).await;
+    let job = json!({"object": "Account", "operation": "insert"});
+    let id = door.ingest(job).await;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(b"Name\nPacked\n").unwrap();
+    let path = format!("{V}/jobs/ingest/{id}/batches");
+    let request = door
+        .ask(Method::PUT, &path)
+        .header("content-type", "text/csv");
+    let request = request.header("content-encoding", "gzip");
+    let response = request.body(encoder.finish().unwrap()).send().await;
+    assert_eq!(response.unwrap().status(), StatusCode::CREATED);
+    door.set(&id, "UploadComplete").await;
+    door.reach("ingest", &id, "JobComplete").await;
+    assert!(door.account("Packed").is_some());
 }
 
 #[tokio::test]
