@@ -70,7 +70,25 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         origin: origin(incoming, &version),
         version,
     };
-    route(app, incoming, &caller, rest).unwrap_or_else(Reply::from)
+    let readable = check_media_type(incoming);
+    let reply = readable.and_then(|()| route(app, incoming, &caller, rest));
+    reply.unwrap_or_else(Reply::from)
+}
+
+/// Bodies are JSON, which a form's are not, whatever is in them: `curl -d` says form where nothing
+/// else is said. What comes by `PUT` is CSV and looked at by its reader.
+fn check_media_type(incoming: &Incoming) -> Result<(), ApiError> {
+    let is_read = matches!(incoming.method, Method::POST | Method::PATCH);
+    let kind = incoming.header("content-type").filter(|_| is_read);
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    let kind = kind.map_or("application/json", str::trim);
+    if incoming.body.is_empty() || kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "UNSUPPORTED_MEDIA_TYPE",
+        format!("MediaType of '{kind}' is not supported by this resource"),
+    ))
 }
 
 /// Answers a signed-in request below the version.

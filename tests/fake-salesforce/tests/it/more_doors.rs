@@ -487,6 +487,28 @@ async fn a_client_that_can_only_get_and_post_names_the_method_in_the_url() {
 }
 
 #[tokio::test]
+async fn json_that_is_sent_as_a_form_is_not_read() {
+    let door = open(Options::default()).await;
+    let send = async |kind: &str| {
+        let request = door.ask(Method::POST, &format!("{V}/sobjects/Account"));
+        let request = request.header("content-type", kind);
+        let response = request.body(r#"{"Name": "Acme"}"#).send().await.unwrap();
+        let status = response.status();
+        (status, response.json::<Value>().await.unwrap())
+    };
+    let (status, refused) = send("application/x-www-form-urlencoded").await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    let expected = json!([{
+        "errorCode": "UNSUPPORTED_MEDIA_TYPE",
+        "message": "MediaType of 'application/x-www-form-urlencoded' is not supported by this resource",
+    }]);
+    assert_eq!(refused, expected);
+    assert!(door.running.org.records("Account").is_empty());
+    let (status, _) = send("Application/JSON; charset=UTF-8").await;
+    assert_eq!(status, StatusCode::CREATED);
+}
+
+#[tokio::test]
 async fn a_client_may_compress_what_it_sends() {
     let door = open(Options::default()).await;
     let send = async |body: Vec<u8>| {
