@@ -193,6 +193,10 @@ fn record(
     let entity = found(entity)?;
     let whole = id::to_18(key).filter(|whole| whole.starts_with(entity.prefix));
     let Some(record_id) = whole else {
+        // What is not as long as an id is taken for the name of a key field.
+        if !matches!(key.len(), 15 | 18) {
+            return Err(collections::no_external_id(key));
+        }
         return Err(ApiError::on_field(
             "MALFORMED_ID",
             format!("{} ID: id value of incorrect type: {key}", entity.name),

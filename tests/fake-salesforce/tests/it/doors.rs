@@ -478,6 +478,15 @@ async fn single_records_are_made_changed_and_deleted() {
     assert_eq!(door.get(&one).await.0, StatusCode::OK);
     let (status, _) = door.get(&format!("{V}/sobjects/Nope/{id}")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    // A client that has lost the id says so in the path.
+    let lost = format!("{V}/sobjects/Account/undefined");
+    for method in [Method::GET, Method::PATCH, Method::DELETE] {
+        let (status, error) = door.send(method, &lost, json!({})).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        let message = "Provided external ID field does not exist or is not accessible: undefined";
+        let expected = json!([{"errorCode": "NOT_FOUND", "message": message}]);
+        assert_eq!(error, expected);
+    }
     let commits = door.running.org.commits_since(0);
     let origins: Vec<&str> = commits
         .iter()
