@@ -375,7 +375,7 @@ async fn queries_come_in_pages_that_can_be_read_again() {
         opportunities: Some(450),
         ..Options::default()
     };
-    let door = open(options).await;
+    let mut door = open(options).await;
     let soql = "SELECT Id, Account.Name FROM Opportunity ORDER BY Id";
     let request = door.ask(Method::GET, &format!("{V}/query"));
     let request = request.header("Sforce-Query-Options", "batchSize=200");
@@ -423,6 +423,16 @@ async fn queries_come_in_pages_that_can_be_read_again() {
         (status, &error[0]["errorCode"]),
         (StatusCode::BAD_REQUEST, &json!("INVALID_FIELD"))
     );
+    // For two days.
+    for (seconds, expected) in [
+        (2 * 24 * 3600 - 1, StatusCode::OK),
+        (1, StatusCode::BAD_REQUEST),
+    ] {
+        door.hands.forward_s(seconds);
+        let answer = door.sign_in().await;
+        door.token = answer["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(door.get(next).await.0, expected);
+    }
     door.running.stop().await;
 }
 
