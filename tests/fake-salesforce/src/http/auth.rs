@@ -406,7 +406,7 @@ pub(crate) fn discovery(app: &App) -> Reply {
 
 // ---- who it is
 
-fn identity_url(app: &App, user: &str) -> String {
+pub(super) fn identity_url(app: &App, user: &str) -> String {
     format!("{}/id/{}/{user}", app.instance_url, app.org.org_id())
 }
 

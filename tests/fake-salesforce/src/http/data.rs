@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
 use super::{
-    App, DAILY_API_REQUESTS, Incoming, bulk, collections, composite, query, replication, schemas,
-    tree,
+    App, DAILY_API_REQUESTS, Incoming, auth, bulk, collections, composite, query, replication,
+    schemas, tree,
 };
 use crate::bulk::MAX_QUERY_JOBS;
 use crate::commit::Row;
@@ -39,12 +39,14 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         return versions();
     };
     let Some(version) = known_version(version) else {
-        return match version.strip_prefix('v') {
-            Some(_) => Reply::from(ApiError::new(
+        // A version that is still to come is as unknown as what is none.
+        return if major(version).is_some_and(|major| major < *VERSIONS.start()) {
+            Reply::from(ApiError::new(
                 "UNSUPPORTED_API_VERSION",
                 "The requested API version is not available here; use v40.0 to v68.0",
-            )),
-            None => Reply::not_found(),
+            ))
+        } else {
+            Reply::not_found()
         };
     };
     let session = incoming
@@ -100,7 +102,15 @@ pub(crate) fn route(
 ) -> Result<Reply, ApiError> {
     let version = &caller.version;
     match (&incoming.method, path) {
-        (&Method::GET, []) => Ok(resources(version)),
+        (&Method::GET, []) => Ok(resources(app, caller)),
+        (&Method::GET, ["composite"]) => {
+            let names = ["batch", "sobjects", "tree"];
+            Ok(Reply::json(200, &below(caller, "composite/", &names)))
+        }
+        (&Method::GET, ["jobs"]) => {
+            let names = ["ingest", "query"];
+            Ok(Reply::json(200, &below(caller, "jobs/", &names)))
+        }
         (&Method::GET, ["query"]) => Ok(query::first_page(app, incoming, version, false)),
         (&Method::GET, ["queryAll" | "queryall"]) => {
             Ok(query::first_page(app, incoming, version, true))
@@ -157,7 +167,13 @@ pub(crate) fn route(
         (_, ["composite", "sobjects", rest @ ..]) => {
             collections::answer(app, incoming, caller, rest)
         }
-        (_, []) | (_, ["query" | "queryAll" | "limits" | "sobjects", ..]) => Err(ApiError::new(
+        (
+            _,
+            []
+            | ["query" | "queryAll" | "limits" | "sobjects", ..]
+            | ["composite"]
+            | ["composite", "batch" | "tree", ..],
+        ) => Err(ApiError::new(
             "METHOD_NOT_ALLOWED",
             format!("HTTP Method '{}' not allowed", incoming.method),
         )),
@@ -409,9 +425,14 @@ fn origin(incoming: &Incoming, version: &str) -> String {
 
 fn known_version(part: &str) -> Option<String> {
     let number = part.strip_prefix('v')?;
-    let (major, minor) = number.split_once('.')?;
-    let major: u32 = major.parse().ok()?;
-    (VERSIONS.contains(&major) && minor == "0").then(|| number.to_owned())
+    VERSIONS.contains(&major(part)?).then(|| number.to_owned())
+}
+
+/// `v67.0` to 67.
+fn major(part: &str) -> Option<u32> {
+    let (major, minor) = part.strip_prefix('v')?.split_once('.')?;
+    let major = major.parse().ok()?;
+    (minor == "0").then_some(major)
 }
 
 fn versions() -> Reply {
@@ -433,7 +454,7 @@ fn versions() -> Reply {
     Reply::json(200, &list)
 }
 
-fn resources(version: &str) -> Reply {
+fn resources(app: &App, caller: &Caller) -> Reply {
     let names = [
         "sobjects",
         "query",
@@ -442,11 +463,20 @@ fn resources(version: &str) -> Reply {
         "composite",
         "jobs",
     ];
+    let mut entries = below(caller, "", &names);
+    let identity = auth::identity_url(app, &caller.user);
+    entries.insert("identity".to_owned(), identity.into());
+    Reply::json(200, &entries)
+}
+
+/// Resources by name, below a path with a slash at its end.
+fn below(caller: &Caller, path: &str, names: &[&str]) -> Map<String, Value> {
+    let version = &caller.version;
     let entries = names.iter().map(|name| {
-        let url = format!("/services/data/v{version}/{name}");
+        let url = format!("/services/data/v{version}/{path}{name}");
         ((*name).to_owned(), Value::from(url))
     });
-    Reply::json(200, &entries.collect::<Map<_, _>>())
+    entries.collect()
 }
 
 fn limits(app: &App) -> Reply {

@@ -682,6 +682,30 @@ async fn doors_that_clients_look_for_before_their_work_are_there() {
     let (status, error) = door.get("/services/data/v39.0/limits/").await;
     assert_eq!(status, StatusCode::GONE);
     assert_eq!(error[0]["errorCode"], "UNSUPPORTED_API_VERSION");
+    for none in ["v69.0", "v67", "v67.1", "latest"] {
+        let (status, error) = door.get(&format!("/services/data/{none}/limits")).await;
+        assert_eq!(status, StatusCode::NOT_FOUND, "{none}");
+        assert_eq!(error[0]["errorCode"], "NOT_FOUND");
+    }
+    // jsforce finds out by the list of resources who has signed in.
+    let (_, resources) = door.get(&format!("{V}/")).await;
+    let identity = resources["identity"].as_str().unwrap();
+    let identity = identity.strip_prefix(&door.url("")).unwrap();
+    let address = format!("{identity}?format=json&oauth_token={}", door.token);
+    let (status, identity) = door.get(&address).await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(identity["username"], DEFAULT_USERNAME);
+    for list in ["composite", "jobs"] {
+        let (status, below) = door.get(resources[list].as_str().unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{list}");
+        assert!(below.as_object().is_some_and(|below| below.len() > 1));
+    }
+    for (method, path) in [(Method::DELETE, ""), (Method::GET, "/batch")] {
+        let path = format!("{V}/composite{path}");
+        let (status, error) = door.send(method, &path, json!({})).await;
+        assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
+        assert_eq!(error[0]["errorCode"], "METHOD_NOT_ALLOWED");
+    }
 
     let (status, bulk_1) = door.get("/services/async/59.0/job").await;
     assert_eq!(status, StatusCode::NOT_FOUND);
