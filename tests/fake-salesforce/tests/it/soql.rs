@@ -323,6 +323,27 @@ fn counts_and_groups() {
         json!([{"Name": "Acme", "expr0": 2}, {"Name": "Ünder", "expr0": 1}])
     );
     assert_eq!(ask("SELECT COUNT(Id) FROM Contact"), json!([{"expr0": 0}]));
+    // A text that reads like an empty value is none.
+    update(
+        &fixture.org,
+        "Opportunity",
+        &fixture.alpha,
+        json!({"NextStep": "Null"}),
+    );
+    assert_eq!(
+        ask("SELECT NextStep, COUNT(Id) c FROM Opportunity GROUP BY NextStep ORDER BY NextStep"),
+        json!([
+            {"NextStep": null, "c": 2},
+            {"NextStep": "CALL back", "c": 1},
+            {"NextStep": "Null", "c": 1},
+        ])
+    );
+    for soql in [
+        "SELECT Account.Name, Account.Owner.Name, COUNT(Id) FROM Opportunity GROUP BY Account.Name, Account.Owner.Name",
+        "SELECT SUM(Amount) a, MAX(Amount) A FROM Opportunity",
+    ] {
+        assert_eq!(fixture.error(soql), "MALFORMED_QUERY", "{soql}");
+    }
 }
 
 #[test]
