@@ -446,6 +446,44 @@ async fn hidden_and_removed_fields_are_gone_from_every_door() {
     );
 }
 
+/// What clients read a field into (facts of the wire, describe): strict ones want every key.
+const FIELD_KEYS: &str = "aggregatable autoNumber byteLength calculated calculatedFormula cascadeDelete caseSensitive compoundFieldName controllerName createable custom defaultValue defaultValueFormula defaultedOnCreate dependentPicklist deprecatedAndHidden digits displayLocationInDecimal encrypted externalId extraTypeInfo filterable filteredLookupInfo groupable highScaleNumber htmlFormatted idLookup inlineHelpText label length mask maskType name nameField namePointing nillable permissionable picklistValues precision queryByDistance referenceTargetField referenceTo relationshipName relationshipOrder restrictedDelete restrictedPicklist scale soapType sortable type unique updateable writeRequiresMasterRead";
+
+#[tokio::test]
+async fn every_field_of_every_object_is_described_by_the_same_keys() {
+    let door = open(Options::default()).await;
+    let field = json!({"entity": "Account", "name": "Regions__c", "type": "multipicklist", "values": ["EMEA"]});
+    admin(&door, Method::POST, "/admin/fields", field).await;
+    let kind = json!({"entity": "Account", "developer_name": "Partner", "name": "Our partners"});
+    admin(&door, Method::POST, "/admin/record-types", kind).await;
+    let (_, all) = door.get(&format!("{V}/sobjects")).await;
+    for object in all["sobjects"].as_array().unwrap() {
+        let name = object["name"].as_str().unwrap();
+        let described = door.running.org.describe(name).unwrap();
+        for field in described["fields"].as_array().unwrap() {
+            for key in FIELD_KEYS.split(' ') {
+                assert!(field.get(key).is_some(), "{name}.{}: {key}", field["name"]);
+            }
+        }
+        let span = "start=2026-06-15T11:00:00Z&end=2026-06-15T12:00:00Z";
+        let path = format!("{V}/sobjects/{name}/updated?{span}");
+        let replicated = door.get(&path).await.0 == StatusCode::OK;
+        assert_eq!(object["replicateable"], replicated, "{name}");
+    }
+    let account = door.running.org.describe("Account").unwrap();
+    let fields = account["fields"].as_array().unwrap();
+    let regions = fields.iter().find(|field| field["name"] == "Regions__c");
+    for ability in ["aggregatable", "groupable", "sortable"] {
+        assert_eq!(regions.unwrap()[ability], false, "{ability}");
+    }
+    let kinds = account["recordTypeInfos"].as_array().unwrap().iter();
+    let told: Value = kinds
+        .map(|kind| json!([kind["developerName"], kind["name"], kind["master"]]))
+        .collect();
+    let partner = json!(["Partner", "Our partners", false]);
+    assert_eq!(told, json!([partner, ["Master", "Master", true]]));
+}
+
 #[tokio::test]
 async fn a_used_up_quota_refuses_every_call_until_it_is_there_again() {
     let door = open(Options::default()).await;
