@@ -277,6 +277,7 @@ async fn the_browser_flow_with_pkce_gives_a_refresh_token() {
     };
     let (status, answer) = redeem(verifier).await;
     assert_eq!(status, StatusCode::OK);
+    let first = answer["access_token"].as_str().unwrap();
     let refresh = answer["refresh_token"].as_str().unwrap();
     let (status, answer) = redeem(verifier).await;
     assert_eq!(
@@ -291,11 +292,27 @@ async fn the_browser_flow_with_pkce_gives_a_refresh_token() {
         ])
         .await;
     assert_eq!(status, StatusCode::OK);
-    assert!(
-        door.running
-            .tokens
-            .check(answer["access_token"].as_str().unwrap())
+    let session = answer["access_token"].as_str().unwrap();
+    let tokens = &door.running.tokens;
+    assert!(tokens.check(session));
+    let (status, answer) = door
+        .token_request(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", DEFAULT_CLIENT_ID),
+            ("client_secret", "wrong"),
+            ("refresh_token", refresh),
+        ])
+        .await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
     );
+    // With a refresh token end the sessions that came of it, and no others.
+    let revoke = door.client.post(door.url("/services/oauth2/revoke"));
+    let revoked = revoke.form(&[("token", refresh)]).send().await.unwrap();
+    assert_eq!(revoked.status(), StatusCode::OK);
+    assert!(!tokens.check(first) && !tokens.check(session));
+    assert!(tokens.check(&door.token));
     door.running.stop().await;
 }
 
