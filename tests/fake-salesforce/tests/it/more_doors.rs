@@ -175,6 +175,33 @@ async fn records_are_upserted_by_external_id_alone_and_in_collections() {
 }
 
 #[tokio::test]
+async fn a_record_refers_to_another_by_its_external_id() {
+    let door = open(Options::default()).await;
+    external_key(&door).await;
+    let org = &door.running.org;
+    let account = json!({"Name": "Acme", "Erp__c": "A-1"});
+    let account = insert(org, "Account", account);
+    let path = format!("{V}/sobjects/Contact");
+    let contact = |key: &str| json!({"LastName": "Cid", "Account": {"attributes": {"type": "Account"}, "Erp__c": key}, "Owner": {"Username": DEFAULT_USERNAME}});
+    let (status, made) = door.send(Method::POST, &path, contact("a-1")).await;
+    assert_eq!(status, StatusCode::CREATED, "{made}");
+    let made = format!("{path}/{}", made["id"].as_str().unwrap());
+    assert_eq!(door.get(&made).await.1["AccountId"], json!(account));
+    let (status, refused) = door.send(Method::POST, &path, contact("B-2")).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    let message = "Foreign key external ID: b-2 not found for field Erp__c in entity Account";
+    assert_eq!(
+        refused,
+        json!([{"errorCode": "INVALID_FIELD", "message": message}])
+    );
+    let other = insert(org, "Account", json!({"Name": "Other", "Erp__c": "B-2"}));
+    let moved = json!({"Account": {"Erp__c": "b-2"}});
+    let (status, _) = door.send(Method::PATCH, &made, moved).await;
+    assert_eq!(status, StatusCode::NO_CONTENT);
+    assert_eq!(door.get(&made).await.1["AccountId"], json!(other));
+}
+
+#[tokio::test]
 async fn the_key_of_an_upsert_stands_in_its_url_alone_and_is_that_of_one_record() {
     let door = open(Options::default()).await;
     for (name, kind) in [("Erp__c", "string"), ("Number__c", "double")] {
