@@ -144,6 +144,7 @@ async fn records_are_upserted_by_external_id_alone_and_in_collections() {
         {"attributes": {"type": "Account"}, "Erp__c": "a-1", "Name": "Eins"},
         {"attributes": {"type": "Account"}, "Erp__c": "B-2", "Name": "Two"},
         {"attributes": {"type": "Account"}, "Name": "None"},
+        {"attributes": {"type": "Account"}, "Erp__c": "b-2", "Name": "Twice"},
     ]});
     let (_, answers) = door
         .send(
@@ -156,6 +157,7 @@ async fn records_are_upserted_by_external_id_alone_and_in_collections() {
     assert_eq!(answers[0]["id"], made["id"]);
     assert_eq!(answers[1]["created"], true);
     assert_eq!(answers[2]["errors"][0]["statusCode"], "MISSING_ARGUMENT");
+    assert_eq!(answers[3]["errors"][0]["statusCode"], "DUPLICATE_VALUE");
     let twin = json!({"Name": "Twin", "Erp__c": "b-2"});
     let (status, refused) = door
         .send(Method::POST, &format!("{V}/sobjects/Account"), twin)
