@@ -230,6 +230,28 @@ async fn sign_in_by_jwt_checks_signature_audience_time_and_user() {
         attempt(claims(&|c| c["sub"] = json!("x@y"))).await,
         "user hasn't approved this consumer"
     );
+    // As recorded from clients: no `typ`, the org's own domain, colons that are not escaped.
+    let mut bare = header.clone();
+    bare.typ = None;
+    let own_domain = claims(&|c| c["aud"] = json!("https://acme.my.salesforce.com"));
+    let assertion = jsonwebtoken::encode(&bare, &own_domain, &key).unwrap();
+    let raw =
+        format!("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion={assertion}");
+    let request = door.client.post(door.url("/services/oauth2/token"));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let (status, answer) = read(request.body(raw).send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    for key in [
+        "access_token",
+        "instance_url",
+        "id",
+        "issued_at",
+        "signature",
+        "token_type",
+        "scope",
+    ] {
+        assert!(answer[key].is_string(), "{key}: {answer}");
+    }
     let (status, answer) = door
         .token_request(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
@@ -495,6 +517,13 @@ async fn single_records_are_made_changed_and_deleted() {
         (status, &error[0]["errorCode"]),
         (StatusCode::NOT_FOUND, &json!("ENTITY_IS_DELETED"))
     );
+    let soql = format!("SELECT IsDeleted FROM Account WHERE Id = '{id}'");
+    for (resource, found) in [("query", 0), ("queryAll", 1), ("queryall", 1)] {
+        let request = door.ask(Method::GET, &format!("{V}/{resource}/"));
+        let request = request.query(&[("q", soql.as_str())]);
+        let (_, rows) = read(request.send().await.unwrap()).await;
+        assert_eq!(rows["totalSize"], found, "{resource}");
+    }
     let admin = door.client.post(door.url("/admin/undelete"));
     let restored = admin
         .json(&json!({"entity": "Account", "ids": [id]}))
@@ -629,6 +658,19 @@ async fn several_requests_in_one_call() {
     assert_eq!(answer["results"][0]["statusCode"], 200);
     assert_eq!(answer["results"][1]["statusCode"], 404);
     assert_eq!(door.running.api_calls(), calls + 2);
+    let body = json!({"haltOnError": true, "batchRequests": [
+        {"method": "POST", "url": "v67.0/sobjects/Account", "richInput": {}},
+        {"method": "POST", "url": "v67.0/sobjects/Account", "richInput": {"Name": "Halted"}},
+    ]});
+    let (_, answer) = door
+        .send(Method::POST, &format!("{V}/composite/batch"), body)
+        .await;
+    let results = &answer["results"];
+    assert_eq!(results[0]["statusCode"], 400);
+    assert_eq!(results[1]["statusCode"], 412);
+    let code = &results[1]["result"][0]["errorCode"];
+    assert_eq!(code, "BATCH_PROCESSING_HALTED");
+    assert_eq!(door.running.org.records("Account").len(), 1);
     door.running.stop().await;
 }
 
