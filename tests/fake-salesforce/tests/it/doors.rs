@@ -8,10 +8,12 @@ use fake_salesforce::server::{
 };
 use fake_salesforce::setup::DEFAULT_USERNAME;
 use pubsub_proto::pub_sub_client::PubSubClient;
-use pubsub_proto::{FetchRequest, ReplayPreset};
+use pubsub_proto::{FetchRequest, FetchResponse, ReplayPreset};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio_stream::StreamExt;
+use tonic::Streaming;
+use tonic::transport::Channel;
 
 use crate::common::{Hands, NOW, insert, standing_clock};
 
@@ -123,6 +125,34 @@ impl Door {
     pub(crate) async fn query(&self, soql: &str) -> (StatusCode, Value) {
         let request = self.ask(Method::GET, &format!("{V}/query/"));
         read(request.query(&[("q", soql)]).send().await.unwrap()).await
+    }
+
+    /// The first hundred events of a topic, from the beginning on, as long as its client is held.
+    pub(crate) async fn events(
+        &self,
+        topic: &str,
+    ) -> (PubSubClient<Channel>, Streaming<FetchResponse>) {
+        let address = format!("http://{}", self.running.grpc);
+        let mut client = PubSubClient::connect(address).await.unwrap();
+        let fetch = FetchRequest {
+            topic_name: topic.to_owned(),
+            replay_preset: ReplayPreset::Earliest.into(),
+            num_requested: 100,
+            ..FetchRequest::default()
+        };
+        // The call stays open while its request stream does.
+        let demand = tokio_stream::once(fetch).chain(tokio_stream::pending());
+        let mut request = tonic::Request::new(demand);
+        let metadata = [
+            ("accesstoken", self.token.as_str()),
+            ("instanceurl", "https://acme.my.salesforce.com"),
+            ("tenantid", self.running.org.org_id()),
+        ];
+        for (key, value) in metadata {
+            request.metadata_mut().insert(key, value.parse().unwrap());
+        }
+        let stream = client.subscribe(request).await.unwrap().into_inner();
+        (client, stream)
     }
 
     pub(crate) async fn fault(&self, fault: Value) {
@@ -849,26 +879,7 @@ async fn a_write_by_rest_is_an_event_on_the_other_server_under_the_same_token() 
     let (_, made) = door
         .send(Method::POST, &path, json!({"Name": "Acme"}))
         .await;
-    let address = format!("http://{}", door.running.grpc);
-    let mut client = PubSubClient::connect(address).await.unwrap();
-    let fetch = FetchRequest {
-        topic_name: "/data/AccountChangeEvent".to_owned(),
-        replay_preset: ReplayPreset::Earliest.into(),
-        num_requested: 1,
-        ..FetchRequest::default()
-    };
-    // The call stays open while its request stream does.
-    let demand = tokio_stream::once(fetch).chain(tokio_stream::pending());
-    let mut request = tonic::Request::new(demand);
-    let metadata = [
-        ("accesstoken", door.token.as_str()),
-        ("instanceurl", "https://acme.my.salesforce.com"),
-        ("tenantid", door.running.org.org_id()),
-    ];
-    for (key, value) in metadata {
-        request.metadata_mut().insert(key, value.parse().unwrap());
-    }
-    let mut stream = client.subscribe(request).await.unwrap().into_inner();
+    let (_client, mut stream) = door.events("/data/AccountChangeEvent").await;
     let event = loop {
         let response = stream.message().await.unwrap().unwrap();
         if let Some(event) = response.events.into_iter().next() {
