@@ -566,8 +566,10 @@ impl<'a> Transaction<'a> {
         name: &str,
         value: &Value,
     ) -> Result<Option<(&'static str, Value)>, ApiError> {
-        let reference = entity.relationship(name);
-        let (Some(given), Some((reference, target))) = (value.as_object(), reference) else {
+        let Some(given) = value.as_object() else {
+            return Ok(None);
+        };
+        let Some((reference, target)) = entity.relationship(name) else {
             return Ok(None);
         };
         let mut keys = given.iter().filter(|(key, _)| *key != "attributes");
