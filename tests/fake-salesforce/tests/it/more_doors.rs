@@ -7,7 +7,7 @@ use flate2::write::GzEncoder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::common::insert;
+use crate::common::{insert, update};
 use crate::doors::{Door, V, open};
 use fake_salesforce::server::{DEFAULT_PASSWORD, DEFAULT_SECURITY_TOKEN, Options};
 use fake_salesforce::setup::DEFAULT_USERNAME;
@@ -65,6 +65,7 @@ async fn soap_signs_in_with_password_and_token_and_brings_back_deleted_records()
     assert!(places.is_sorted());
     let org_id = door.running.org.org_id().to_owned();
     assert_eq!(inside(&text, "organizationId"), org_id);
+    assert_eq!(inside(&text, "sandbox"), "false");
     assert!(inside(&text, "serverUrl").ends_with(&format!(
         "/services/Soap/u/59.0/{}",
         org_id.get(..15).unwrap()
@@ -103,6 +104,11 @@ async fn soap_signs_in_with_password_and_token_and_brings_back_deleted_records()
         assert_eq!(inside(&text, "sf:exceptionCode"), code);
         assert_eq!(inside(&text, "faultcode"), format!("sf:{code}"));
     }
+    let sandbox = json!({"IsSandbox": true});
+    update(&door.running.org, "Organization", &org_id, sandbox);
+    let whole = format!("{DEFAULT_PASSWORD}{DEFAULT_SECURITY_TOKEN}");
+    let (_, text) = soap(&door, &login(&whole)).await;
+    assert_eq!(inside(&text, "sandbox"), "true");
     let (_, text) = soap(&door, "<logout/>").await;
     assert_eq!(inside(&text, "sf:exceptionCode"), "INVALID_SESSION_ID");
 }
