@@ -28,12 +28,10 @@ impl Org {
         if let Value::Object(described) = &mut described {
             described.insert("fields".to_owned(), Value::Array(fields));
             described.insert("childRelationships".to_owned(), children(&state, entity));
-            described.insert("recordTypeInfos".to_owned(), json!([{
-                "active": true, "available": true, "defaultRecordTypeMapping": true,
-                "developerName": "Master", "master": true, "name": "Master",
-                "recordTypeId": "012000000000000AAA",
-                "urls": {"layout": format!("/services/data/v{version}/sobjects/{}/describe/layouts/012000000000000AAA", entity.name)},
-            }]));
+            described.insert(
+                "recordTypeInfos".to_owned(),
+                record_types(&state, entity, version),
+            );
             for empty in ["actionOverrides", "namedLayoutInfos"] {
                 described.insert(empty.to_owned(), json!([]));
             }
@@ -57,10 +55,9 @@ impl Org {
             None => (None, Vec::new()),
         };
         let name_field = field.name == name_field(entity);
-        let text = field.length > 0 && !field.kind.is_id();
         let picklist = matches!(field.kind, FieldType::Picklist | FieldType::MultiPicklist);
         json!({
-            "aggregatable": field.kind != FieldType::TextArea && field.kind != FieldType::Boolean,
+            "aggregatable": !matches!(field.kind, FieldType::TextArea | FieldType::Boolean | FieldType::MultiPicklist),
             "aiPredictionField": false,
             "autoNumber": false,
             "byteLength": field.length * 3,
@@ -85,7 +82,7 @@ impl Org {
             "filterable": field.filterable,
             "filteredLookupInfo": null,
             "formulaTreatNullNumberAsZero": false,
-            "groupable": !matches!(field.kind, FieldType::TextArea | FieldType::DateTime | FieldType::Currency | FieldType::Double | FieldType::Percent),
+            "groupable": !matches!(field.kind, FieldType::TextArea | FieldType::MultiPicklist | FieldType::DateTime | FieldType::Currency | FieldType::Double | FieldType::Percent),
             "highScaleNumber": false,
             "htmlFormatted": false,
             "idLookup": field.kind == FieldType::Id || field.name == "Username" || field.external_id,
@@ -112,7 +109,7 @@ impl Org {
             "scale": field.scale,
             "searchPrefilterable": false,
             "soapType": soap_type(field.kind),
-            "sortable": field.kind != FieldType::TextArea || !text,
+            "sortable": !matches!(field.kind, FieldType::TextArea | FieldType::MultiPicklist),
             "type": field.kind.name(),
             "unique": field.unique,
             "updateable": field.updateable && entity.can.update,
@@ -175,7 +172,7 @@ fn summary(entity: &Entity, version: &str) -> Value {
         "mruEnabled": can.recycle_bin,
         "name": entity.name,
         "queryable": true,
-        "replicateable": can.recycle_bin,
+        "replicateable": entity.is_replicated(),
         "retrieveable": true,
         "searchable": can.recycle_bin,
         "triggerable": can.recycle_bin,
@@ -220,18 +217,51 @@ fn children(state: &State, entity: &Entity) -> Value {
     children.collect()
 }
 
+/// The object's record types, and the master that every object has.
+fn record_types(state: &State, entity: &Entity, version: &str) -> Value {
+    let path = format!(
+        "/services/data/v{version}/sobjects/{}/describe/layouts",
+        entity.name
+    );
+    let entry = |id: &str, name: &str, developer_name: &str, active: bool| {
+        let master = developer_name == "Master";
+        json!({
+            "active": active, "available": active, "defaultRecordTypeMapping": master,
+            "developerName": developer_name, "master": master, "name": name, "recordTypeId": id,
+            "urls": {"layout": format!("{path}/{id}")},
+        })
+    };
+    let own = state.table("RecordType").into_iter();
+    let own = own.flat_map(|table| table.all());
+    let own = own.filter(|record| record.text("SobjectType") == Some(entity.name));
+    let own = own.map(|record| {
+        let text = |field: &str| record.text(field).unwrap_or_default();
+        let (name, developer_name) = (text("Name"), text("DeveloperName"));
+        entry(record.id(), name, developer_name, record.flag("IsActive"))
+    });
+    let master = entry("012000000000000AAA", "Master", "Master", true);
+    own.chain([master]).collect()
+}
+
 /// A compound address field: selectable, never writable.
 fn address(name: &str) -> Value {
     json!({
-        "aggregatable": false, "autoNumber": false, "byteLength": 0, "calculated": false,
-        "compoundFieldName": null, "createable": false, "custom": false,
-        "defaultedOnCreate": false, "deprecatedAndHidden": false, "digits": 0,
-        "externalId": false, "filterable": true, "groupable": false, "idLookup": false,
-        "label": label(name), "length": 0, "name": name, "nameField": false,
+        "aggregatable": false, "aiPredictionField": false, "autoNumber": false, "byteLength": 0,
+        "calculated": false, "calculatedFormula": null, "cascadeDelete": false,
+        "caseSensitive": false, "compoundFieldName": null, "controllerName": null,
+        "createable": false, "custom": false, "defaultValue": null, "defaultValueFormula": null,
+        "defaultedOnCreate": false, "dependentPicklist": false, "deprecatedAndHidden": false,
+        "digits": 0, "displayLocationInDecimal": false, "encrypted": false, "externalId": false,
+        "extraTypeInfo": null, "filterable": true, "filteredLookupInfo": null,
+        "formulaTreatNullNumberAsZero": false, "groupable": false, "highScaleNumber": false,
+        "htmlFormatted": false, "idLookup": false, "inlineHelpText": null, "label": label(name),
+        "length": 0, "mask": null, "maskType": null, "name": name, "nameField": false,
         "namePointing": false, "nillable": true, "permissionable": false, "picklistValues": [],
-        "precision": 0, "queryByDistance": true, "referenceTo": [], "relationshipName": null,
-        "restrictedPicklist": false, "scale": 0, "soapType": "urn:address", "sortable": false,
-        "type": "address", "unique": false, "updateable": false,
+        "polymorphicForeignKey": false, "precision": 0, "queryByDistance": true,
+        "referenceTargetField": null, "referenceTo": [], "relationshipName": null,
+        "relationshipOrder": null, "restrictedDelete": false, "restrictedPicklist": false,
+        "scale": 0, "searchPrefilterable": false, "soapType": "urn:address", "sortable": false,
+        "type": "address", "unique": false, "updateable": false, "writeRequiresMasterRead": false,
     })
 }
 

@@ -218,6 +218,11 @@ impl Entity {
         (!field.hidden).then_some((position, field))
     }
 
+    /// Whether it can be asked which records changed or went in a span of time.
+    pub(crate) fn is_replicated(&self) -> bool {
+        self.can.recycle_bin || self.name == "User"
+    }
+
     /// The number of this description, for [`by_version`].
     pub(crate) fn version(&self) -> usize {
         self.version

@@ -29,6 +29,8 @@ struct Grant {
     user: String,
     last_used: i64,
     epoch: u64,
+    /// The refresh token that it came with or of.
+    refresh: Option<String>,
 }
 
 /// What is known of a valid access token.
@@ -63,6 +65,11 @@ impl Tokens {
 
     /// A new access token for a user.
     pub fn issue(&self, user: &str) -> String {
+        self.issue_with(user, None)
+    }
+
+    /// The same, which ends with this refresh token.
+    pub(crate) fn issue_with(&self, user: &str, refresh: Option<&str>) -> String {
         let mut inner = self.inner();
         let body = random_text(&mut inner.random, 96);
         let token = format!("{}!{body}", self.org_id.get(..15).unwrap_or(&self.org_id));
@@ -70,6 +77,7 @@ impl Tokens {
             user: user.to_owned(),
             last_used: (self.clock)(),
             epoch: self.faults.token_epoch(),
+            refresh: refresh.map(str::to_owned),
         };
         inner.access.insert(token.clone(), grant);
         token
@@ -112,10 +120,21 @@ impl Tokens {
         })
     }
 
-    /// Ends a token, access or refresh; whether there was one.
+    /// Ends a token, access or refresh; whether there was one. With a refresh token end the access
+    /// tokens that came of it.
     pub fn revoke(&self, token: &str) -> bool {
-        let mut inner = self.inner();
-        inner.access.remove(token).is_some() || inner.refresh.remove(token).is_some()
+        if self.use_up(token) {
+            let mut inner = self.inner();
+            let access = &mut inner.access;
+            access.retain(|_, grant| grant.refresh.as_deref() != Some(token));
+            return true;
+        }
+        self.inner().access.remove(token).is_some()
+    }
+
+    /// Ends a refresh token alone; whether there was one.
+    pub(crate) fn use_up(&self, refresh: &str) -> bool {
+        self.inner().refresh.remove(refresh).is_some()
     }
 
     fn inner(&self) -> std::sync::MutexGuard<'_, Inner> {

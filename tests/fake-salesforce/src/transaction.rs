@@ -405,6 +405,20 @@ fn text_of(cell: CellRef<'_>) -> String {
     }
 }
 
+/// Nobody knows which of the records with this external id is meant.
+fn ambiguous(external: &Field, several: &[Record]) -> ApiError {
+    let ids: Vec<&str> = several.iter().map(Record::id).collect();
+    ApiError::on_field(
+        "DUPLICATE_EXTERNAL_ID",
+        format!(
+            "{}: more than one record found for external id field: [{}]",
+            external.name,
+            ids.join(", ")
+        ),
+        external.name,
+    )
+}
+
 fn not_supported(entity: &Entity, what: &str) -> ApiError {
     ApiError::new(
         "INVALID_TYPE_FOR_OPERATION",

@@ -45,6 +45,17 @@ pub(crate) fn cell(entity: &Entity, field: &Field, value: &Value) -> Result<Cell
     }
 }
 
+/// The text that a key field's value is looked up by: of a number, `12` and `12.0` are one value.
+/// `None` where the field can not hold it.
+pub(crate) fn key(entity: &Entity, field: &Field, given: &str) -> Option<String> {
+    let stored = cell(entity, field, &Value::from(given)).ok()?;
+    if stored.is_null() {
+        return None;
+    }
+    let text = stored.text().map(str::to_owned);
+    Some(text.unwrap_or_else(|| stored.json().to_string()))
+}
+
 fn boolean(value: &Value) -> Option<Cell> {
     match value {
         Value::Bool(flag) => Some(Cell::Bool(*flag)),

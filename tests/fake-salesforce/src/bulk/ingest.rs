@@ -462,12 +462,22 @@ impl IngestJob {
                                     key,
                                 ));
                             }
-                            match by_key(&state, self.head.entity, key, &value) {
-                                Some(id) => {
-                                    fields.shift_remove(key);
-                                    Dml::Update { entity, id, fields }
+                            // A user's name is a key without being an external id.
+                            if key == "Username" {
+                                match by_key(&state, self.head.entity, key, &value) {
+                                    Some(id) => {
+                                        fields.shift_remove(key);
+                                        Dml::Update { entity, id, fields }
+                                    }
+                                    None => Dml::Insert { entity, fields },
                                 }
-                                None => Dml::Insert { entity, fields },
+                            } else {
+                                Dml::Upsert {
+                                    entity,
+                                    field: key.to_owned(),
+                                    value: fields.shift_remove(key).unwrap_or_default(),
+                                    fields,
+                                }
                             }
                         }
                     })
@@ -482,15 +492,16 @@ impl IngestJob {
         let (mut outcomes, mut ops, mut places) = (Vec::new(), Vec::new(), Vec::new());
         for (place, Step { values, op }) in steps.into_iter().enumerate() {
             let (mut id, mut error) = (String::new(), None);
-            let mut created = false;
             match op {
                 Ok(op) => {
                     match &op {
                         Dml::Update { id: given, .. } | Dml::Delete { id: given, .. } => {
                             id.clone_from(given);
                         }
-                        Dml::Insert { .. } => created = true,
-                        Dml::Upsert { .. } | Dml::Undelete { .. } | Dml::Merge { .. } => {}
+                        Dml::Insert { .. }
+                        | Dml::Upsert { .. }
+                        | Dml::Undelete { .. }
+                        | Dml::Merge { .. } => {}
                     }
                     ops.push(op);
                     places.push(place);
@@ -500,14 +511,14 @@ impl IngestJob {
             outcomes.push(Outcome {
                 values,
                 id,
-                created,
+                created: false,
                 error,
             });
         }
         let results = jobs.org.write(&self.head.user, &self.origin, ops, false);
         for (place, result) in places.into_iter().zip(results) {
             if let Some(outcome) = outcomes.get_mut(place) {
-                outcome.error = result.error;
+                (outcome.error, outcome.created) = (result.error, result.created);
                 if let Some(id) = result.id {
                     outcome.id = id;
                 }

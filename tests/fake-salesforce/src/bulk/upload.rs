@@ -5,9 +5,9 @@ use serde_json::Value;
 use super::{Format, LineEnding, Operation};
 use crate::commit::Row;
 use crate::error::ApiError;
-use crate::id;
 use crate::org::State;
 use crate::schema::Entity;
+use crate::{id, value};
 
 /// What stands for null; an empty value means: leave the field alone.
 const NULL: &str = "#N/A";
@@ -181,7 +181,8 @@ pub(crate) fn by_key(state: &State, entity: &Entity, field: &str, value: &str) -
     let found = if field == "Id" {
         table.get(&id::to_18(value)?)
     } else if known.external_id {
-        table.external(position, value).into_iter().next()
+        let found = table.external(position, &value::key(entity, known, value)?);
+        found.into_iter().find(|record| !record.flag("IsDeleted"))
     } else {
         table.all().find(|record| {
             record

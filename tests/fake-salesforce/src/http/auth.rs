@@ -137,6 +137,14 @@ fn check_client(app: &App, client: &(String, String)) -> Result<(), Refused> {
     Ok(())
 }
 
+/// A client that needs no secret, and may give no wrong one.
+fn check_public_client(app: &App, client: &(String, String)) -> Result<(), Refused> {
+    if client.0 == app.client.id && client.1.is_empty() {
+        return Ok(());
+    }
+    check_client(app, client)
+}
+
 /// The user who signs in, when active.
 pub(super) fn active(app: &App, username: &str) -> Result<String, Refused> {
     let users = app.org.records("User");
@@ -159,6 +167,8 @@ pub(super) fn active(app: &App, username: &str) -> Result<String, Refused> {
 struct Grant {
     user: String,
     refresh_token: Option<String>,
+    /// The refresh token with which the access token ends.
+    held: Option<String>,
     /// An id token, with the nonce asked for.
     openid: Option<Option<String>>,
 }
@@ -240,19 +250,21 @@ fn known_audience(app: &App, audience: &str) -> bool {
 }
 
 fn refresh(app: &App, form: &Form, client: &(String, String)) -> Granted {
-    if client.0 != app.client.id {
-        return Err(refused("invalid_client_id", "client identifier invalid"));
-    }
+    check_public_client(app, client)?;
     let given = form.get("refresh_token").map(String::as_str);
     let user = given.and_then(|token| app.tokens.refresh_user(token));
     match user {
-        Some(user) => Ok(Grant {
-            refresh_token: app.client.rotates_refresh_tokens.then(|| {
-                app.tokens.revoke(given.unwrap_or_default());
+        Some(user) => {
+            let next = app.client.rotates_refresh_tokens.then(|| {
+                app.tokens.use_up(given.unwrap_or_default());
                 app.tokens.issue_refresh(&user)
-            }),
-            ..plain(user)
-        }),
+            });
+            Ok(Grant {
+                held: next.clone().or_else(|| given.map(str::to_owned)),
+                refresh_token: next,
+                ..plain(user)
+            })
+        }
         None => Err(refused("invalid_grant", "expired access/refresh token")),
     }
 }
@@ -282,15 +294,14 @@ fn redeem(app: &App, form: &Form, client: &(String, String)) -> Granted {
             if &URL_SAFE_NO_PAD.encode(digest) != challenge {
                 return Err(refused("invalid_grant", "invalid code verifier"));
             }
-            if client.0 != app.client.id {
-                return Err(refused("invalid_client_id", "client identifier invalid"));
-            }
+            check_public_client(app, client)?;
         }
         None => check_client(app, client)?,
     }
     let refresh = app.tokens.issue_refresh(&code.user);
     Ok(Grant {
         user: code.user,
+        held: Some(refresh.clone()),
         refresh_token: Some(refresh),
         openid: code.openid,
     })
@@ -306,7 +317,7 @@ fn session(app: &App, granted: Grant) -> Reply {
         .map(|mac| STANDARD.encode(mac.into_bytes()))
         .unwrap_or_default();
     let mut answer = json!({
-        "access_token": app.tokens.issue(user),
+        "access_token": app.tokens.issue_with(user, granted.held.as_deref()),
         "signature": signature,
         "scope": "api refresh_token",
         "instance_url": app.instance_url,
@@ -406,7 +417,7 @@ pub(crate) fn discovery(app: &App) -> Reply {
 
 // ---- who it is
 
-fn identity_url(app: &App, user: &str) -> String {
+pub(super) fn identity_url(app: &App, user: &str) -> String {
     format!("{}/id/{}/{user}", app.instance_url, app.org.org_id())
 }
 

@@ -1,4 +1,6 @@
 //! `/composite/sobjects`: up to 200 writes, or 2,000 reads, in one call.
+use std::collections::BTreeSet;
+
 use axum::http::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -51,10 +53,12 @@ pub(crate) fn answer(
                 return Err(no_external_id(field));
             }
             let writes = writes(incoming)?;
+            let mut keys = BTreeSet::new();
             let ops = writes.records.into_iter().map(|record| {
                 let has_id = record.keys().any(|key| key.eq_ignore_ascii_case("Id"));
                 if !by_id {
-                    upsert(entity.name, field, record)
+                    let op = upsert(entity.name, field, record)?;
+                    once(&mut keys, field, &op).map(|()| op)
                 } else if has_id {
                     update(record)
                 } else {
@@ -170,6 +174,21 @@ fn upsert(entity: &str, field: &str, mut record: Row) -> Result<Dml, ApiError> {
             field,
         )),
     }
+}
+
+/// Refuses a record whose key an earlier one of the call has.
+fn once(keys: &mut BTreeSet<String>, field: &str, op: &Dml) -> Result<(), ApiError> {
+    let Dml::Upsert { value, .. } = op else {
+        return Ok(());
+    };
+    let key = value.as_str().map(str::to_lowercase);
+    let key = key.unwrap_or_else(|| value.to_string());
+    if keys.contains(&key) {
+        let message = format!("Duplicate external id specified: {key}");
+        return Err(ApiError::on_field("DUPLICATE_VALUE", message, field));
+    }
+    keys.insert(key);
+    Ok(())
 }
 
 fn insert(record: Row) -> Result<Dml, ApiError> {

@@ -49,6 +49,8 @@ struct BatchPart {
 }
 
 /// Runs the parts one after the other; later ones may use `@{referenceId.field}` of earlier ones.
+/// With `allOrNone`, a part that fails undoes the others; a read that fails after the last write
+/// comes too late for that here.
 pub(crate) fn composite(
     app: &App,
     incoming: &Incoming,
@@ -62,20 +64,51 @@ pub(crate) fn composite(
         return Ok(all_or_none(app, caller, asked.composite_request));
     }
     let mut answers: Vec<(String, Value)> = Vec::new();
-    let mut responses = Vec::new();
+    let mut statuses = Vec::new();
+    let (mut failed, mut wrote) = (false, false);
     for part in asked.composite_request {
-        let url = with_references(&part.url, &answers);
-        let body = referenced(part.body, &answers);
-        let (status, answer) = run(app, caller, &part.method, &url, &body).into_parts();
-        responses.push(json!({
-            "body": answer,
-            "httpHeaders": {},
-            "httpStatusCode": status,
-            "referenceId": part.reference_id,
-        }));
+        let (status, answer) = if failed && asked.all_or_none {
+            halted()
+        } else {
+            let url = with_references(&part.url, &answers);
+            let known = url.and_then(|url| Ok((url, referenced(part.body, &answers)?)));
+            let reply = match known {
+                Ok((url, body)) => run(app, caller, &part.method, &url, &body),
+                Err(error) => Reply::from(error),
+            };
+            reply.into_parts()
+        };
+        failed |= status >= 400;
+        wrote |= status < 400 && part.method != "GET";
+        statuses.push(status);
         answers.push((part.reference_id, answer));
     }
+    let undone = failed && asked.all_or_none && !wrote;
+    let responses = answers.into_iter().zip(statuses);
+    let responses = responses.map(|((reference_id, body), status)| {
+        if undone && status < 400 {
+            let (status, body) = halted();
+            return response(caller, status, &body, &reference_id);
+        }
+        response(caller, status, &body, &reference_id)
+    });
+    let responses: Vec<Value> = responses.collect();
     Ok(Reply::json(200, &json!({"compositeResponse": responses})))
+}
+
+/// A part's answer in that of the whole.
+fn response(caller: &Caller, status: u16, body: &Value, reference_id: &str) -> Value {
+    let made = body.get("id").and_then(Value::as_str);
+    let headers = match made.filter(|_| status == 201) {
+        Some(record_id) => json!({"Location": data::place(caller, record_id)}),
+        None => json!({}),
+    };
+    json!({
+        "body": body,
+        "httpHeaders": headers,
+        "httpStatusCode": status,
+        "referenceId": reference_id,
+    })
 }
 
 /// All writes of the parts in one transaction. Reads before the last write see the org as it was
@@ -86,22 +119,33 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
     let mut answers: Vec<Option<(u16, Value)>> = Vec::new();
     for (place, part) in parts.iter().enumerate() {
         let early = part.method == "GET" && place < last_write;
-        answers.push(early.then(|| run(app, caller, "GET", &part.url, &Value::Null).into_parts()));
+        let known = known_so_far(&parts, &[], &answers, &[]);
+        // What refers to a write is read after all of them.
+        let url = with_references(&part.url, &known).ok();
+        let url = url.filter(|_| early);
+        answers.push(url.map(|url| run(app, caller, "GET", &url, &Value::Null).into_parts()));
     }
-    let writes: Vec<usize> = (0..parts.len())
-        .filter(|place| parts.get(*place).is_some_and(|part| part.method != "GET"))
-        .collect();
+    let unread = answers.iter().flatten().any(|(status, _)| *status >= 400);
+    let is_write = |place: &usize| parts.get(*place).is_some_and(|part| part.method != "GET");
+    let writes = (0..parts.len()).filter(|place| !unread && is_write(place));
+    let writes: Vec<usize> = writes.collect();
     let steps = writes.iter().map(|place| {
         let (parts, writes, answers) = (&parts, &writes, &answers);
         move |done: &[DmlResult]| {
             let known = known_so_far(parts, writes, answers, done);
             let part = parts.get(*place);
             let part = part.ok_or_else(|| ApiError::new("UNKNOWN_EXCEPTION", "no such part"))?;
-            let body = referenced(part.body.clone(), &known);
-            as_dml(app, &part.method, &with_references(&part.url, &known), body)
+            let body = referenced(part.body.clone(), &known)?;
+            as_dml(
+                app,
+                &part.method,
+                &with_references(&part.url, &known)?,
+                body,
+            )
         }
     });
     let (results, failed) = app.org.write_in_turn(&caller.user, &caller.origin, steps);
+    let failed = failed || unread;
     let known = known_so_far(&parts, &writes, &answers, &results);
     for (order, place) in writes.iter().enumerate() {
         let answer = match results.get(order) {
@@ -120,20 +164,20 @@ fn all_or_none(app: &App, caller: &Caller, parts: Vec<Part>) -> Reply {
             Some((status, _)) if failed && status < 400 => halted(),
             Some(answer) => answer,
             None if failed => halted(),
-            None => {
-                let url = with_references(&part.url, &known);
-                run(app, caller, "GET", &url, &Value::Null).into_parts()
-            }
+            None => read_late(app, caller, &part.url, &known).into_parts(),
         };
-        json!({
-            "body": body,
-            "httpHeaders": {},
-            "httpStatusCode": status,
-            "referenceId": part.reference_id,
-        })
+        response(caller, status, &body, &part.reference_id)
     });
     let responses: Vec<Value> = responses.collect();
     Reply::json(200, &json!({"compositeResponse": responses}))
+}
+
+/// A read that may refer to what was written.
+fn read_late(app: &App, caller: &Caller, url: &str, known: &[(String, Value)]) -> Reply {
+    match with_references(url, known) {
+        Ok(url) => run(app, caller, "GET", &url, &Value::Null),
+        Err(error) => Reply::from(error),
+    }
 }
 
 /// What later parts may refer to.
@@ -193,16 +237,21 @@ fn as_dml(app: &App, method: &str, url: &str, body: Value) -> Result<Dml, ApiErr
             entity: name(entity)?,
             fields,
         }),
-        ("PATCH", ["sobjects", entity, id]) => Ok(Dml::Update {
-            entity: name(entity)?,
-            id: (*id).to_owned(),
-            fields,
-        }),
+        ("PATCH", ["sobjects", entity, id]) => {
+            data::refuse_key(&fields, "Id")?;
+            Ok(Dml::Update {
+                entity: name(entity)?,
+                id: (*id).to_owned(),
+                fields,
+            })
+        }
         ("DELETE", ["sobjects", entity, id]) => Ok(Dml::Delete {
             entity: name(entity)?,
             id: (*id).to_owned(),
         }),
         ("PATCH", ["sobjects", entity, field, key]) if data::is_external(app, entity, field) => {
+            data::refuse_key(&fields, "Id")?;
+            data::refuse_key(&fields, field)?;
             Ok(Dml::Upsert {
                 entity: name(entity)?,
                 field: (*field).to_owned(),
@@ -288,23 +337,40 @@ fn run(app: &App, caller: &Caller, method: &str, url: &str, body: &Value) -> Rep
     data::route(app, &incoming, caller, rest).unwrap_or_else(Reply::from)
 }
 
-fn referenced(value: Value, answers: &[(String, Value)]) -> Value {
-    match value {
-        Value::String(text) => Value::String(with_references(&text, answers)),
-        Value::Array(list) => list
-            .into_iter()
-            .map(|value| referenced(value, answers))
-            .collect(),
-        Value::Object(map) => map
-            .into_iter()
-            .map(|(name, value)| (name, referenced(value, answers)))
-            .collect(),
+/// A body with its references replaced. One that stands alone may lead to null.
+fn referenced(value: Value, answers: &[(String, Value)]) -> Result<Value, ApiError> {
+    Ok(match value {
+        Value::String(text) => {
+            let alone = text
+                .strip_prefix("@{")
+                .and_then(|name| name.strip_suffix('}'));
+            let found = alone.and_then(|name| looked_up(name, answers));
+            if found.is_some_and(Value::is_null) {
+                Value::Null
+            } else {
+                Value::String(with_references(&text, answers)?)
+            }
+        }
+        Value::Array(list) => {
+            let list = list.into_iter().map(|value| referenced(value, answers));
+            Value::Array(list.collect::<Result<_, ApiError>>()?)
+        }
+        Value::Object(map) => {
+            let map = map.into_iter().map(|(name, value)| {
+                let value = referenced(value, answers)?;
+                Ok::<_, ApiError>((name, value))
+            });
+            Value::Object(map.collect::<Result<_, ApiError>>()?)
+        }
         Value::Null | Value::Bool(_) | Value::Number(_) => value,
-    }
+    })
 }
 
 /// A text with every `@{referenceId.path}` replaced by what the earlier answer says there.
-fn with_references(text: &str, answers: &[(String, Value)]) -> String {
+///
+/// # Errors
+/// A reference that leads to nothing.
+fn with_references(text: &str, answers: &[(String, Value)]) -> Result<String, ApiError> {
     let mut done = String::new();
     let mut rest = text;
     while let Some((before, from)) = rest.split_once("@{") {
@@ -315,26 +381,29 @@ fn with_references(text: &str, answers: &[(String, Value)]) -> String {
             continue;
         };
         match looked_up(name, answers) {
-            Some(found) => done.push_str(&found),
-            None => {
-                done.push_str("@{");
-                done.push_str(name);
-                done.push('}');
-            }
+            Some(Value::String(found)) => done.push_str(found),
+            Some(found) if !found.is_null() => done.push_str(&found.to_string()),
+            Some(_) | None => return Err(no_value(name)),
         }
         rest = after;
     }
-    done + rest
+    Ok(done + rest)
 }
 
-fn looked_up(name: &str, answers: &[(String, Value)]) -> Option<String> {
-    let (reference, path) = name.split_once('.')?;
+/// What an earlier answer says at `referenceId.path`, where the answer is a list at
+/// `referenceId[0].path`.
+fn looked_up<'a>(name: &str, answers: &'a [(String, Value)]) -> Option<&'a Value> {
+    let (reference, path) = name.split_at_checked(name.find(['.', '['])?)?;
     let (_, answer) = answers.iter().find(|(id, _)| id == reference)?;
-    let pointer = path.replace('[', ".").replace(']', "").replace('.', "/");
-    let found = answer.pointer(&format!("/{pointer}"))?;
-    Some(
-        found
-            .as_str()
-            .map_or_else(|| found.to_string(), str::to_owned),
+    answer.pointer(&path.replace('[', ".").replace(']', "").replace('.', "/"))
+}
+
+fn no_value(name: &str) -> ApiError {
+    let reference = name.split(['.', '[']).next().unwrap_or_default();
+    ApiError::new(
+        "PROCESSING_HALTED",
+        format!(
+            "Invalid reference specified. No value for {name} found in {reference}. Provided referenceId ('{name}') must start with a letter or a number, and it can contain only letters, numbers and underscores ('_')."
+        ),
     )
 }

@@ -4,14 +4,14 @@ use serde_json::{Map, Value, json};
 
 use super::reply::Reply;
 use super::{
-    App, DAILY_API_REQUESTS, Incoming, bulk, collections, composite, query, replication, schemas,
-    tree,
+    App, DAILY_API_REQUESTS, Incoming, auth, bulk, collections, composite, query, replication,
+    schemas, tree,
 };
 use crate::bulk::MAX_QUERY_JOBS;
 use crate::commit::Row;
 use crate::dml::Dml;
 use crate::error::ApiError;
-use crate::{describe, id, schema};
+use crate::{describe, id, schema, value};
 
 /// The oldest and the newest version answered.
 const VERSIONS: std::ops::RangeInclusive<u32> = 40..=68;
@@ -24,6 +24,14 @@ pub(crate) struct Caller {
     pub(crate) version: String,
 }
 
+impl Caller {
+    /// For example 67.
+    pub(crate) fn major(&self) -> u32 {
+        let major = self.version.split('.').next().unwrap_or_default();
+        major.parse().unwrap_or_default()
+    }
+}
+
 /// Answers a request below `/services/data`.
 pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
     let Some((version, rest)) = path.split_first() else {
@@ -31,12 +39,14 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         return versions();
     };
     let Some(version) = known_version(version) else {
-        return match version.strip_prefix('v') {
-            Some(_) => Reply::from(ApiError::new(
+        // A version that is still to come is as unknown as what is none.
+        return if major(version).is_some_and(|major| major < *VERSIONS.start()) {
+            Reply::from(ApiError::new(
                 "UNSUPPORTED_API_VERSION",
                 "The requested API version is not available here; use v40.0 to v68.0",
-            )),
-            None => Reply::not_found(),
+            ))
+        } else {
+            Reply::not_found()
         };
     };
     let session = incoming
@@ -62,7 +72,25 @@ pub(crate) fn answer(app: &App, incoming: &Incoming, path: &[&str]) -> Reply {
         origin: origin(incoming, &version),
         version,
     };
-    route(app, incoming, &caller, rest).unwrap_or_else(Reply::from)
+    let readable = check_media_type(incoming);
+    let reply = readable.and_then(|()| route(app, incoming, &caller, rest));
+    reply.unwrap_or_else(Reply::from)
+}
+
+/// Bodies are JSON, which a form's are not, whatever is in them: `curl -d` says form where nothing
+/// else is said. What comes by `PUT` is CSV and looked at by its reader.
+fn check_media_type(incoming: &Incoming) -> Result<(), ApiError> {
+    let is_read = matches!(incoming.method, Method::POST | Method::PATCH);
+    let kind = incoming.header("content-type").filter(|_| is_read);
+    let kind = kind.and_then(|kind| kind.split(';').next());
+    let kind = kind.map_or("application/json", str::trim);
+    if incoming.body.is_empty() || kind.eq_ignore_ascii_case("application/json") {
+        return Ok(());
+    }
+    Err(ApiError::new(
+        "UNSUPPORTED_MEDIA_TYPE",
+        format!("MediaType of '{kind}' is not supported by this resource"),
+    ))
 }
 
 /// Answers a signed-in request below the version.
@@ -74,7 +102,15 @@ pub(crate) fn route(
 ) -> Result<Reply, ApiError> {
     let version = &caller.version;
     match (&incoming.method, path) {
-        (&Method::GET, []) => Ok(resources(version)),
+        (&Method::GET, []) => Ok(resources(app, caller)),
+        (&Method::GET, ["composite"]) => {
+            let names = ["batch", "sobjects", "tree"];
+            Ok(Reply::json(200, &below(caller, "composite/", &names)))
+        }
+        (&Method::GET, ["jobs"]) => {
+            let names = ["ingest", "query"];
+            Ok(Reply::json(200, &below(caller, "jobs/", &names)))
+        }
         (&Method::GET, ["query"]) => Ok(query::first_page(app, incoming, version, false)),
         (&Method::GET, ["queryAll" | "queryall"]) => {
             Ok(query::first_page(app, incoming, version, true))
@@ -116,8 +152,11 @@ pub(crate) fn route(
             upsert(app, incoming, caller, found(entity)?, field, key)
         }
         (method, ["sobjects", entity, field, key]) => {
-            let key = by_field(app, found(entity)?, field, key)?;
-            record(app, incoming, caller, method, entity, &key)
+            match by_field(app, found(entity)?, field, key)?.as_slice() {
+                [one] => record(app, incoming, caller, method, entity, one),
+                [] => Ok(Reply::not_found()),
+                several => Ok(choices(caller, several)),
+            }
         }
         (&Method::POST, ["composite"]) => composite::composite(app, incoming, caller),
         (&Method::POST, ["composite", "batch"]) => composite::batch(app, incoming, caller),
@@ -128,7 +167,13 @@ pub(crate) fn route(
         (_, ["composite", "sobjects", rest @ ..]) => {
             collections::answer(app, incoming, caller, rest)
         }
-        (_, []) | (_, ["query" | "queryAll" | "limits" | "sobjects", ..]) => Err(ApiError::new(
+        (
+            _,
+            []
+            | ["query" | "queryAll" | "limits" | "sobjects", ..]
+            | ["composite"]
+            | ["composite", "batch" | "tree", ..],
+        ) => Err(ApiError::new(
             "METHOD_NOT_ALLOWED",
             format!("HTTP Method '{}' not allowed", incoming.method),
         )),
@@ -149,7 +194,8 @@ fn create(
     let results = app.org.transact(&caller.user, &caller.origin, vec![op])?;
     let record_id = results.into_iter().next().and_then(|result| result.id);
     let created = json!({"id": record_id, "success": true, "errors": []});
-    Ok(Reply::json(201, &created))
+    let place = place(caller, &record_id.unwrap_or_default());
+    Ok(Reply::json(201, &created).header("location", &place))
 }
 
 fn record(
@@ -163,6 +209,10 @@ fn record(
     let entity = found(entity)?;
     let whole = id::to_18(key).filter(|whole| whole.starts_with(entity.prefix));
     let Some(record_id) = whole else {
+        // What is not as long as an id is taken for the name of a key field.
+        if !matches!(key.len(), 15 | 18) {
+            return Err(collections::no_external_id(key));
+        }
         return Err(ApiError::on_field(
             "MALFORMED_ID",
             format!("{} ID: id value of incorrect type: {key}", entity.name),
@@ -203,13 +253,7 @@ fn record(
         }
         Method::PATCH => {
             let fields = body_object(incoming)?;
-            if fields.keys().any(|key| key.eq_ignore_ascii_case("Id")) {
-                return Err(ApiError::on_field(
-                    "INVALID_FIELD",
-                    "The Id field should not be specified in the sobject data.",
-                    "Id",
-                ));
-            }
+            refuse_key(&fields, "Id")?;
             Dml::Update {
                 entity: name,
                 id: record_id,
@@ -266,6 +310,9 @@ pub(crate) fn is_external(app: &App, entity: &str, field: &str) -> bool {
         .is_some_and(|(_, field)| field.external_id)
 }
 
+/// The first version that has a body for a record that was there before.
+const FIRST_UPSERT_BODY: u32 = 46;
+
 /// Updates the record with this external id, or makes one.
 fn upsert(
     app: &App,
@@ -275,56 +322,81 @@ fn upsert(
     field: &str,
     key: &str,
 ) -> Result<Reply, ApiError> {
+    let fields = body_object(incoming)?;
+    refuse_key(&fields, "Id")?;
+    refuse_key(&fields, field)?;
+    let there = by_field(app, entity, field, key)?;
+    if there.len() > 1 {
+        return Ok(choices(caller, &there));
+    }
     let op = Dml::Upsert {
         entity: entity.name.to_owned(),
         field: field.to_owned(),
         value: key.into(),
-        fields: body_object(incoming)?,
+        fields,
     };
     let results = app.org.transact(&caller.user, &caller.origin, vec![op])?;
     let done = results.into_iter().next();
     let created = done.as_ref().is_some_and(|done| done.created);
-    let answer = json!({
-        "id": done.and_then(|done| done.id),
-        "success": true,
-        "errors": [],
-        "created": created,
-    });
-    Ok(Reply::json(if created { 201 } else { 200 }, &answer))
+    if !created && caller.major() < FIRST_UPSERT_BODY {
+        return Ok(Reply::status(204));
+    }
+    let record_id = done.and_then(|done| done.id);
+    let answer = json!({"id": record_id, "success": true, "errors": [], "created": created});
+    if !created {
+        return Ok(Reply::json(200, &answer));
+    }
+    let place = place(caller, &record_id.unwrap_or_default());
+    Ok(Reply::json(201, &answer).header("location", &place))
 }
 
-/// The id behind a value of a unique field.
+/// The key of a record stands in the URL, and nowhere else.
+pub(crate) fn refuse_key(fields: &Row, key: &str) -> Result<(), ApiError> {
+    let named = fields.keys().find(|name| name.eq_ignore_ascii_case(key));
+    named.map_or(Ok(()), |name| {
+        Err(ApiError::new(
+            "INVALID_FIELD",
+            format!("The {name} field should not be specified in the sobject data."),
+        ))
+    })
+}
+
+/// The ids behind a value of a unique field or external id.
 fn by_field(
     app: &App,
-    entity: &'static schema::Entity,
+    entity: &schema::Entity,
     field: &str,
     key: &str,
-) -> Result<String, ApiError> {
+) -> Result<Vec<String>, ApiError> {
     if field.eq_ignore_ascii_case("Id") {
-        return Ok(key.to_owned());
+        return Ok(vec![key.to_owned()]);
     }
     let state = app.org.state();
     let described = state.entity(entity.name).unwrap_or(entity);
-    let position = described
+    let (position, field) = described
         .visible(field)
         .filter(|(_, field)| field.external_id || field.name == "Username")
-        .map(|(position, _)| position)
         .ok_or_else(|| collections::no_external_id(field))?;
-    let found = state
-        .table(entity.name)
-        .map(|table| table.external(position, key))
+    let value = value::key(described, field, key);
+    let found = value
+        .zip(state.table(entity.name))
+        .map(|(value, table)| table.external(position, &value))
         .unwrap_or_default();
-    let alive: Vec<_> = found
-        .into_iter()
-        .filter(|record| !record.flag("IsDeleted"))
-        .collect();
-    match alive.as_slice() {
-        [one] => Ok(one.id().to_owned()),
-        _ => Err(ApiError::new(
-            "NOT_FOUND",
-            "The requested resource does not exist",
-        )),
-    }
+    let alive = found.iter().filter(|record| !record.flag("IsDeleted"));
+    Ok(alive.map(|record| record.id().to_owned()).collect())
+}
+
+/// The answer where an external id is that of several records: where each is.
+fn choices(caller: &Caller, ids: &[String]) -> Reply {
+    let places: Vec<String> = ids.iter().map(|id| place(caller, id)).collect();
+    Reply::json(300, &places)
+}
+
+/// Where a record is.
+pub(crate) fn place(caller: &Caller, record_id: &str) -> String {
+    let entity = id::entity_of(record_id).map_or("", |entity| entity.name);
+    let version = &caller.version;
+    format!("/services/data/v{version}/sobjects/{entity}/{record_id}")
 }
 
 /// An object named in a path: unknown ones are not found.
@@ -353,9 +425,14 @@ fn origin(incoming: &Incoming, version: &str) -> String {
 
 fn known_version(part: &str) -> Option<String> {
     let number = part.strip_prefix('v')?;
-    let (major, minor) = number.split_once('.')?;
-    let major: u32 = major.parse().ok()?;
-    (VERSIONS.contains(&major) && minor == "0").then(|| number.to_owned())
+    VERSIONS.contains(&major(part)?).then(|| number.to_owned())
+}
+
+/// `v67.0` to 67.
+fn major(part: &str) -> Option<u32> {
+    let (major, minor) = part.strip_prefix('v')?.split_once('.')?;
+    let major = major.parse().ok()?;
+    (minor == "0").then_some(major)
 }
 
 fn versions() -> Reply {
@@ -377,7 +454,7 @@ fn versions() -> Reply {
     Reply::json(200, &list)
 }
 
-fn resources(version: &str) -> Reply {
+fn resources(app: &App, caller: &Caller) -> Reply {
     let names = [
         "sobjects",
         "query",
@@ -386,11 +463,20 @@ fn resources(version: &str) -> Reply {
         "composite",
         "jobs",
     ];
+    let mut entries = below(caller, "", &names);
+    let identity = auth::identity_url(app, &caller.user);
+    entries.insert("identity".to_owned(), identity.into());
+    Reply::json(200, &entries)
+}
+
+/// Resources by name, below a path with a slash at its end.
+fn below(caller: &Caller, path: &str, names: &[&str]) -> Map<String, Value> {
+    let version = &caller.version;
     let entries = names.iter().map(|name| {
-        let url = format!("/services/data/v{version}/{name}");
+        let url = format!("/services/data/v{version}/{path}{name}");
         ((*name).to_owned(), Value::from(url))
     });
-    Reply::json(200, &entries.collect::<Map<_, _>>())
+    entries.collect()
 }
 
 fn limits(app: &App) -> Reply {

@@ -14,6 +14,7 @@ mod soap;
 mod tree;
 
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use axum::body::Bytes;
@@ -21,6 +22,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use axum::response::Response;
 use axum::{Router, body};
+use flate2::read::{GzDecoder, ZlibDecoder};
 
 use crate::bulk::Jobs;
 use crate::faults::{Faults, HttpFault};
@@ -160,6 +162,9 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     let Ok(body) = body::to_bytes(body, most).await else {
         return Reply::status(413).into_response();
     };
+    let Some(body) = unpacked(&parts.headers, body, most) else {
+        return Reply::status(413).into_response();
+    };
     let target = parts
         .uri
         .path_and_query()
@@ -170,7 +175,7 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
     }
     let (path, query) = split_url(target);
     let incoming = Incoming {
-        method: parts.method,
+        method: method(parts.method, &query),
         path,
         query,
         headers: parts.headers,
@@ -181,6 +186,41 @@ async fn handle(State(app): State<Arc<App>>, request: Request) -> Response {
         ["healthz"] => Reply::json(200, &serde_json::json!({"status": "ok"})).into_response(),
         ["admin", rest @ ..] => admin::answer(&app, &incoming, rest).into_response(),
         path => public(&app, &incoming, path).await,
+    }
+}
+
+/// A body as it was before its client compressed it; `None` where that is too large. What cannot be
+/// unpacked stays as it is, for its reader to complain of.
+fn unpacked(headers: &HeaderMap, body: Bytes, most: usize) -> Option<Bytes> {
+    let encoding = headers.get(header::CONTENT_ENCODING);
+    let encoding = encoding.and_then(|encoding| encoding.to_str().ok());
+    let limit = u64::try_from(most).unwrap_or(u64::MAX).saturating_add(1);
+    let mut plain = Vec::new();
+    let read = match encoding.map(str::trim) {
+        Some("gzip") => GzDecoder::new(body.as_ref())
+            .take(limit)
+            .read_to_end(&mut plain),
+        Some("deflate") => ZlibDecoder::new(body.as_ref())
+            .take(limit)
+            .read_to_end(&mut plain),
+        Some(_) | None => return Some(body),
+    };
+    match read {
+        Ok(bytes) if bytes > most => None,
+        Ok(_) => Some(Bytes::from(plain)),
+        Err(_) => Some(body),
+    }
+}
+
+/// What a client wants: `POST` with `_HttpMethod=PATCH` stands for what not every HTTP library can
+/// send, and `HEAD` for a `GET` of which the server sends the head.
+fn method(sent: Method, query: &[(String, String)]) -> Method {
+    let wanted = query.iter().find(|(name, _)| name == "_HttpMethod");
+    let wanted = wanted.and_then(|(_, wanted)| Method::from_bytes(wanted.as_bytes()).ok());
+    match wanted {
+        Some(wanted) if sent == Method::POST => wanted,
+        Some(_) | None if sent == Method::HEAD => Method::GET,
+        Some(_) | None => sent,
     }
 }
 

@@ -16,6 +16,9 @@ const PAGE: usize = 2000;
 /// How many open results are kept; the oldest goes first.
 const MAX_OPEN: usize = 50;
 
+/// How long a result stays open: two days.
+const OPEN_MICROS: i64 = 2 * 24 * 3600 * 1_000_000;
+
 /// Results of which pages are left. Rows are kept as written, so that a page can be read again.
 #[derive(Default)]
 pub(crate) struct Cursors(Mutex<Open>);
@@ -29,6 +32,8 @@ struct Open {
 struct Result {
     rows: Vec<Box<str>>,
     page: usize,
+    /// By the org's clock, in microseconds since the epoch.
+    opened: i64,
 }
 
 impl Cursors {
@@ -43,9 +48,11 @@ impl Cursors {
         locator
     }
 
-    fn get(&self, locator: &str) -> Option<Arc<Result>> {
+    fn get(&self, locator: &str, now: i64) -> Option<Arc<Result>> {
         let open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        open.results.get(locator).cloned()
+        let result = open.results.get(locator);
+        let result = result.filter(|result| now - result.opened < OPEN_MICROS);
+        result.cloned()
     }
 }
 
@@ -74,7 +81,8 @@ pub(crate) fn first_page(app: &App, incoming: &Incoming, version: &str, all_rows
         ),
         Ok(Answer::Rows) => {
             let page = page.unwrap_or(PAGE);
-            let result = Arc::new(Result { rows, page });
+            let opened = app.org.now_micros();
+            let result = Arc::new(Result { rows, page, opened });
             let locator = if result.rows.len() > page {
                 app.cursors.keep(Arc::clone(&result))
             } else {
@@ -98,7 +106,8 @@ fn cut_children(app: &App, value: &mut Value, page: usize, version: &str) {
     let rows = records.iter();
     let rows = rows.map(|row| row.to_string().into_boxed_str()).collect();
     records.truncate(page);
-    let locator = app.cursors.keep(Arc::new(Result { rows, page }));
+    let opened = app.org.now_micros();
+    let locator = app.cursors.keep(Arc::new(Result { rows, page, opened }));
     nested.insert("done".to_owned(), false.into());
     let next = format!("/services/data/v{version}/query/{locator}-{page}");
     nested.insert("nextRecordsUrl".to_owned(), next.into());
@@ -107,7 +116,7 @@ fn cut_children(app: &App, value: &mut Value, page: usize, version: &str) {
 /// `GET /query/<locator>-<offset>`.
 pub(crate) fn next_page(app: &App, cursor: &str, version: &str) -> Reply {
     let found = cursor.rsplit_once('-').and_then(|(locator, offset)| {
-        let result = app.cursors.get(locator)?;
+        let result = app.cursors.get(locator, app.org.now_micros())?;
         let offset: usize = offset.parse().ok()?;
         (offset <= result.rows.len()).then_some((result, locator, offset))
     });

@@ -82,7 +82,7 @@ pub(crate) fn deleted(
 }
 
 fn replicated(entity: &Entity) -> Result<(), ApiError> {
-    if entity.can.recycle_bin || entity.name == "User" {
+    if entity.is_replicated() {
         return Ok(());
     }
     Err(ApiError::new(

@@ -79,6 +79,8 @@ fn login(app: &App, body: &str, version: &str) -> Reply {
         return refused("INVALID_LOGIN", WRONG);
     }
     let org_15 = app.org.org_id().get(..15).unwrap_or_default();
+    let org = app.org.record("Organization", app.org.org_id());
+    let sandbox = org.is_some_and(|org| org.flag("IsSandbox"));
     let url = |kind: &str| {
         escaped(&format!(
             "{}/services/Soap/{kind}/{version}/{org_15}",
@@ -89,7 +91,7 @@ fn login(app: &App, body: &str, version: &str) -> Reply {
         "<loginResponse><result>\
          <metadataServerUrl>{}</metadataServerUrl>\
          <passwordExpired>false</passwordExpired>\
-         <sandbox>false</sandbox>\
+         <sandbox>{sandbox}</sandbox>\
          <serverUrl>{}</serverUrl>\
          <sessionId>{}</sessionId>\
          <userId>{}</userId>\

@@ -152,13 +152,14 @@ impl Compiler<'_, '_> {
                     return Err(malformed("Maximum 2 semi join sub-selects are allowed"));
                 }
                 let path = self.filterable_field(names)?;
-                if !path.field.kind.is_id() {
+                if !path.field.kind.is_id() || !path.is_own() {
                     return Err(malformed(format!(
                         "The left operand field in the where expression for outer query should be an id field, cannot use: '{}'",
-                        path.field.name
+                        names.parts.join(".")
                     )));
                 }
-                Test::Joined(path, *negated, Join::new(self.scope, query)?)
+                let join = Join::new(self.scope, self.root, &path, query)?;
+                Test::Joined(path, *negated, join)
             }
         })
     }

@@ -97,6 +97,10 @@ impl<'q> Groups<'q> {
                 unnamed += 1;
                 format!("expr{}", unnamed - 1)
             });
+            let mut known = groups.columns.iter();
+            if known.any(|column| column.name.eq_ignore_ascii_case(&name)) {
+                return Err(malformed(format!("duplicate alias: {name}")));
+            }
             groups.columns.push(Column { name, source });
         }
         if let Some(condition) = &query.having {
@@ -355,7 +359,8 @@ fn key(cells: &[Cell], over: usize) -> String {
         if over >> place & 1 == 0 {
             match cell.text() {
                 Some(text) => key.push_str(text),
-                None => key.push_str(&format!("{cell:?}")),
+                // No text begins so: an empty value is another than the text `Null`.
+                None => key.push_str(&format!("\u{1}{cell:?}")),
             }
         }
         key.push('\0');

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::error::ApiError;
 use crate::record::Cell;
+use crate::schema::Entity;
 use crate::soql::lexer::malformed;
 use crate::soql::parser::{Item, Query};
 use crate::soql::path::{Path, Scope};
@@ -31,27 +32,54 @@ pub(crate) struct Asked {
 }
 
 impl Join {
-    pub(crate) fn new(scope: &Scope<'_>, query: &Query) -> Result<Self, ApiError> {
+    /// What the sub-select finds of what `left`, a field of `outer`, refers to.
+    ///
+    /// # Errors
+    /// What is wrong with any query, and a sub-select that only other query languages have.
+    pub(crate) fn new(
+        scope: &Scope<'_>,
+        outer: &Entity,
+        left: &Path,
+        query: &Query,
+    ) -> Result<Self, ApiError> {
+        let bare = query.group_by.is_empty()
+            && query.order_by.is_empty()
+            && query.limit.is_none()
+            && query.offset == 0;
+        if !bare {
+            return Err(malformed(
+                "semi join sub-selects have no GROUP BY, ORDER BY, LIMIT and OFFSET",
+            ));
+        }
         let plan = Plan::new(scope, query, true)?;
+        if plan.root == outer {
+            return Err(malformed(
+                "The inner and outer selects should not be on the same object type",
+            ));
+        }
         let [(Item::Field(names), None)] = query.select.as_slice() else {
             return Err(malformed(
                 "semi join sub-selects can only query one id field",
             ));
         };
         let path = scope.resolve(plan.root, plan.alias.as_deref(), names)?;
-        if !path.field.kind.is_id() {
+        if !path.field.kind.is_id() || !path.is_own() {
             return Err(malformed(format!(
                 "The selected field in the semi join sub-select should be an id field, cannot use: '{}'",
-                path.field.name
+                names.parts.join(".")
             )));
         }
-        let whole = query.order_by.is_empty() && query.limit.is_none() && query.offset == 0;
-        let indexed = path.is_own()
-            && scope
-                .state
-                .table(plan.root.name)
-                .is_some_and(|table| path.position == 0 || table.is_indexed(path.position));
-        if whole && indexed && plan.cost(scope) > FEW {
+        if target(plan.root, &path) != target(outer, left) {
+            return Err(malformed(format!(
+                "'{}' and the selected field '{}' of the semi join sub-select do not refer to the same object",
+                left.field.name, path.field.name
+            )));
+        }
+        let indexed = scope
+            .state
+            .table(plan.root.name)
+            .is_some_and(|table| path.position == 0 || table.is_indexed(path.position));
+        if indexed && plan.cost(scope) > FEW {
             return Ok(Join::Asked(Box::new(Asked {
                 plan,
                 path,
@@ -73,6 +101,12 @@ impl Join {
             Join::Asked(asked) => asked.contains(scope, id),
         }
     }
+}
+
+/// The object whose ids an id field of this object holds.
+fn target<'e>(entity: &'e Entity, path: &Path) -> &'e str {
+    let reference = path.field.reference;
+    reference.map_or(entity.name, |(target, _)| target)
 }
 
 impl Asked {

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{Transaction, not_supported, row, text_of};
+use super::{Transaction, ambiguous, not_supported, row, text_of};
 use crate::commit::{ChangeKind, Row};
 use crate::derive::{self, Draft};
 use crate::error::ApiError;
@@ -31,6 +31,11 @@ impl Transaction<'_> {
         };
         let mut given = BTreeSet::new();
         for (name, value) in fields {
+            let related = self.related(entity, name, value)?;
+            let (name, value) = match &related {
+                Some((name, value)) => (*name, value),
+                None => (name.as_str(), value),
+            };
             let Some((position, field)) = self.writable(entity, name, Field::creatable)? else {
                 continue;
             };
@@ -360,19 +365,57 @@ impl Transaction<'_> {
                 Ok((self.insert(entity, &fields)?, true))
             }
             [one] => Ok((self.update(entity, one.id(), &fields)?, false)),
-            several => Err(ApiError::on_field(
-                "DUPLICATE_EXTERNAL_ID",
+            several => Err(ambiguous(external, several)),
+        }
+    }
+
+    /// The reference field and the id that `"Account": {"Erp__c": "A-1"}` stands for: that of the
+    /// record with this external id. `None` of what refers to nothing in this way.
+    pub(super) fn related(
+        &self,
+        entity: &'static Entity,
+        name: &str,
+        value: &Value,
+    ) -> Result<Option<(&'static str, Value)>, ApiError> {
+        let Some(given) = value.as_object() else {
+            return Ok(None);
+        };
+        let Some((reference, target)) = entity.relationship(name) else {
+            return Ok(None);
+        };
+        let mut keys = given.iter().filter(|(key, _)| *key != "attributes");
+        let (Some(reference), Some((key, value)), None) =
+            (entity.fields.get(reference), keys.next(), keys.next())
+        else {
+            return Ok(None);
+        };
+        let target = self.entity(target)?;
+        let external = target
+            .visible(key)
+            .filter(|(_, field)| field.external_id || field.name == "Username");
+        let Some((position, external)) = external else {
+            return Err(ApiError::new(
+                "INVALID_FIELD",
                 format!(
-                    "{}: more than one record found for external id field: [{}]",
-                    external.name,
-                    several
-                        .iter()
-                        .map(Record::id)
-                        .collect::<Vec<_>>()
-                        .join(", ")
+                    "Field name provided, {key} does not match an External ID for {}",
+                    target.name
                 ),
-                external.name,
+            ));
+        };
+        let cell = value::cell(target, external, value)?;
+        let found = self.by_external(target, position, &text_of(cell.view()));
+        match found.as_slice() {
+            [one] => Ok(Some((reference.name, one.id().into()))),
+            [] => Err(ApiError::new(
+                "INVALID_FIELD",
+                format!(
+                    "Foreign key external ID: {} not found for field {} in entity {}",
+                    text_of(cell.view()).to_lowercase(),
+                    external.name,
+                    target.name
+                ),
             )),
+            several => Err(ambiguous(external, several)),
         }
     }
 }

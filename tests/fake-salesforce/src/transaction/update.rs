@@ -27,6 +27,11 @@ impl Transaction<'_> {
             if name.eq_ignore_ascii_case("Id") {
                 continue;
             }
+            let related = self.related(entity, name, value)?;
+            let (name, value) = match &related {
+                Some((name, value)) => (*name, value),
+                None => (name.as_str(), value),
+            };
             let Some((position, field)) = self.writable(entity, name, Field::changeable)? else {
                 continue;
             };

@@ -8,10 +8,12 @@ use fake_salesforce::server::{
 };
 use fake_salesforce::setup::DEFAULT_USERNAME;
 use pubsub_proto::pub_sub_client::PubSubClient;
-use pubsub_proto::{FetchRequest, ReplayPreset};
+use pubsub_proto::{FetchRequest, FetchResponse, ReplayPreset};
 use reqwest::{Client, Method, RequestBuilder, Response, StatusCode};
 use serde_json::{Value, json};
 use tokio_stream::StreamExt;
+use tonic::Streaming;
+use tonic::transport::Channel;
 
 use crate::common::{Hands, NOW, insert, standing_clock};
 
@@ -125,6 +127,34 @@ impl Door {
         read(request.query(&[("q", soql)]).send().await.unwrap()).await
     }
 
+    /// The first hundred events of a topic, from the beginning on, as long as its client is held.
+    pub(crate) async fn events(
+        &self,
+        topic: &str,
+    ) -> (PubSubClient<Channel>, Streaming<FetchResponse>) {
+        let address = format!("http://{}", self.running.grpc);
+        let mut client = PubSubClient::connect(address).await.unwrap();
+        let fetch = FetchRequest {
+            topic_name: topic.to_owned(),
+            replay_preset: ReplayPreset::Earliest.into(),
+            num_requested: 100,
+            ..FetchRequest::default()
+        };
+        // The call stays open while its request stream does.
+        let demand = tokio_stream::once(fetch).chain(tokio_stream::pending());
+        let mut request = tonic::Request::new(demand);
+        let metadata = [
+            ("accesstoken", self.token.as_str()),
+            ("instanceurl", "https://acme.my.salesforce.com"),
+            ("tenantid", self.running.org.org_id()),
+        ];
+        for (key, value) in metadata {
+            request.metadata_mut().insert(key, value.parse().unwrap());
+        }
+        let stream = client.subscribe(request).await.unwrap().into_inner();
+        (client, stream)
+    }
+
     pub(crate) async fn fault(&self, fault: Value) {
         let url = self.url("/admin/faults");
         let response = self.client.post(url).json(&fault).send().await.unwrap();
@@ -230,6 +260,28 @@ async fn sign_in_by_jwt_checks_signature_audience_time_and_user() {
         attempt(claims(&|c| c["sub"] = json!("x@y"))).await,
         "user hasn't approved this consumer"
     );
+    // As recorded from clients: no `typ`, the org's own domain, colons that are not escaped.
+    let mut bare = header.clone();
+    bare.typ = None;
+    let own_domain = claims(&|c| c["aud"] = json!("https://acme.my.salesforce.com"));
+    let assertion = jsonwebtoken::encode(&bare, &own_domain, &key).unwrap();
+    let raw =
+        format!("grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion={assertion}");
+    let request = door.client.post(door.url("/services/oauth2/token"));
+    let request = request.header("content-type", "application/x-www-form-urlencoded");
+    let (status, answer) = read(request.body(raw).send().await.unwrap()).await;
+    assert_eq!(status, StatusCode::OK);
+    for key in [
+        "access_token",
+        "instance_url",
+        "id",
+        "issued_at",
+        "signature",
+        "token_type",
+        "scope",
+    ] {
+        assert!(answer[key].is_string(), "{key}: {answer}");
+    }
     let (status, answer) = door
         .token_request(&[
             ("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"),
@@ -277,6 +329,7 @@ async fn the_browser_flow_with_pkce_gives_a_refresh_token() {
     };
     let (status, answer) = redeem(verifier).await;
     assert_eq!(status, StatusCode::OK);
+    let first = answer["access_token"].as_str().unwrap();
     let refresh = answer["refresh_token"].as_str().unwrap();
     let (status, answer) = redeem(verifier).await;
     assert_eq!(
@@ -291,11 +344,27 @@ async fn the_browser_flow_with_pkce_gives_a_refresh_token() {
         ])
         .await;
     assert_eq!(status, StatusCode::OK);
-    assert!(
-        door.running
-            .tokens
-            .check(answer["access_token"].as_str().unwrap())
+    let session = answer["access_token"].as_str().unwrap();
+    let tokens = &door.running.tokens;
+    assert!(tokens.check(session));
+    let (status, answer) = door
+        .token_request(&[
+            ("grant_type", "refresh_token"),
+            ("client_id", DEFAULT_CLIENT_ID),
+            ("client_secret", "wrong"),
+            ("refresh_token", refresh),
+        ])
+        .await;
+    assert_eq!(
+        (status, &answer["error"]),
+        (StatusCode::UNAUTHORIZED, &json!("invalid_client"))
     );
+    // With a refresh token end the sessions that came of it, and no others.
+    let revoke = door.client.post(door.url("/services/oauth2/revoke"));
+    let revoked = revoke.form(&[("token", refresh)]).send().await.unwrap();
+    assert_eq!(revoked.status(), StatusCode::OK);
+    assert!(!tokens.check(first) && !tokens.check(session));
+    assert!(tokens.check(&door.token));
     door.running.stop().await;
 }
 
@@ -375,7 +444,7 @@ async fn queries_come_in_pages_that_can_be_read_again() {
         opportunities: Some(450),
         ..Options::default()
     };
-    let door = open(options).await;
+    let mut door = open(options).await;
     let soql = "SELECT Id, Account.Name FROM Opportunity ORDER BY Id";
     let request = door.ask(Method::GET, &format!("{V}/query"));
     let request = request.header("Sforce-Query-Options", "batchSize=200");
@@ -423,6 +492,16 @@ async fn queries_come_in_pages_that_can_be_read_again() {
         (status, &error[0]["errorCode"]),
         (StatusCode::BAD_REQUEST, &json!("INVALID_FIELD"))
     );
+    // For two days.
+    for (seconds, expected) in [
+        (2 * 24 * 3600 - 1, StatusCode::OK),
+        (1, StatusCode::BAD_REQUEST),
+    ] {
+        door.hands.forward_s(seconds);
+        let answer = door.sign_in().await;
+        door.token = answer["access_token"].as_str().unwrap().to_owned();
+        assert_eq!(door.get(next).await.0, expected);
+    }
     door.running.stop().await;
 }
 
@@ -430,19 +509,18 @@ async fn queries_come_in_pages_that_can_be_read_again() {
 async fn single_records_are_made_changed_and_deleted() {
     let door = open(Options::default()).await;
     let path = format!("{V}/sobjects/Account/");
-    let (status, made) = door
-        .send(
-            Method::POST,
-            &path,
-            json!({"Name": "Acme", "BillingCity": "Oslo"}),
-        )
-        .await;
+    let fields = json!({"Name": "Acme", "BillingCity": "Oslo"});
+    let response = door.ask(Method::POST, &path).json(&fields).send().await;
+    let response = response.unwrap();
+    let place = response.headers()["location"].to_str().unwrap().to_owned();
+    let (status, made) = read(response).await;
     assert_eq!(
         (status, &made["success"], &made["errors"]),
         (StatusCode::CREATED, &json!(true), &json!([]))
     );
     let id = made["id"].as_str().unwrap();
     let one = format!("{V}/sobjects/Account/{id}");
+    assert_eq!(place, one);
     let request = door
         .ask(Method::PATCH, &one)
         .header("Sforce-Call-Options", "client=their-app")
@@ -469,6 +547,13 @@ async fn single_records_are_made_changed_and_deleted() {
         (status, &error[0]["errorCode"]),
         (StatusCode::NOT_FOUND, &json!("ENTITY_IS_DELETED"))
     );
+    let soql = format!("SELECT IsDeleted FROM Account WHERE Id = '{id}'");
+    for (resource, found) in [("query", 0), ("queryAll", 1), ("queryall", 1)] {
+        let request = door.ask(Method::GET, &format!("{V}/{resource}/"));
+        let request = request.query(&[("q", soql.as_str())]);
+        let (_, rows) = read(request.send().await.unwrap()).await;
+        assert_eq!(rows["totalSize"], found, "{resource}");
+    }
     let admin = door.client.post(door.url("/admin/undelete"));
     let restored = admin
         .json(&json!({"entity": "Account", "ids": [id]}))
@@ -479,6 +564,15 @@ async fn single_records_are_made_changed_and_deleted() {
     assert_eq!(door.get(&one).await.0, StatusCode::OK);
     let (status, _) = door.get(&format!("{V}/sobjects/Nope/{id}")).await;
     assert_eq!(status, StatusCode::NOT_FOUND);
+    // A client that has lost the id says so in the path.
+    let lost = format!("{V}/sobjects/Account/undefined");
+    for method in [Method::GET, Method::PATCH, Method::DELETE] {
+        let (status, error) = door.send(method, &lost, json!({})).await;
+        assert_eq!(status, StatusCode::NOT_FOUND);
+        let message = "Provided external ID field does not exist or is not accessible: undefined";
+        let expected = json!([{"errorCode": "NOT_FOUND", "message": message}]);
+        assert_eq!(error, expected);
+    }
     let commits = door.running.org.commits_since(0);
     let origins: Vec<&str> = commits
         .iter()
@@ -574,6 +668,10 @@ async fn several_requests_in_one_call() {
     assert_eq!(status, StatusCode::OK);
     let parts = &answer["compositeResponse"];
     assert_eq!(parts[0]["httpStatusCode"], 201);
+    let id = parts[0]["body"]["id"].as_str().unwrap();
+    let place = json!({"Location": format!("{V}/sobjects/Account/{id}")});
+    assert_eq!(parts[0]["httpHeaders"], place);
+    assert_eq!(parts[2]["httpHeaders"], json!({}));
     assert_eq!(parts[2]["body"]["records"][0]["Account"]["Name"], "A & B");
     assert_eq!(
         (&parts[3]["httpStatusCode"], &parts[3]["referenceId"]),
@@ -590,6 +688,19 @@ async fn several_requests_in_one_call() {
     assert_eq!(answer["results"][0]["statusCode"], 200);
     assert_eq!(answer["results"][1]["statusCode"], 404);
     assert_eq!(door.running.api_calls(), calls + 2);
+    let body = json!({"haltOnError": true, "batchRequests": [
+        {"method": "POST", "url": "v67.0/sobjects/Account", "richInput": {}},
+        {"method": "POST", "url": "v67.0/sobjects/Account", "richInput": {"Name": "Halted"}},
+    ]});
+    let (_, answer) = door
+        .send(Method::POST, &format!("{V}/composite/batch"), body)
+        .await;
+    let results = &answer["results"];
+    assert_eq!(results[0]["statusCode"], 400);
+    assert_eq!(results[1]["statusCode"], 412);
+    let code = &results[1]["result"][0]["errorCode"];
+    assert_eq!(code, "BATCH_PROCESSING_HALTED");
+    assert_eq!(door.running.org.records("Account").len(), 1);
     door.running.stop().await;
 }
 
@@ -768,26 +879,7 @@ async fn a_write_by_rest_is_an_event_on_the_other_server_under_the_same_token() 
     let (_, made) = door
         .send(Method::POST, &path, json!({"Name": "Acme"}))
         .await;
-    let address = format!("http://{}", door.running.grpc);
-    let mut client = PubSubClient::connect(address).await.unwrap();
-    let fetch = FetchRequest {
-        topic_name: "/data/AccountChangeEvent".to_owned(),
-        replay_preset: ReplayPreset::Earliest.into(),
-        num_requested: 1,
-        ..FetchRequest::default()
-    };
-    // The call stays open while its request stream does.
-    let demand = tokio_stream::once(fetch).chain(tokio_stream::pending());
-    let mut request = tonic::Request::new(demand);
-    let metadata = [
-        ("accesstoken", door.token.as_str()),
-        ("instanceurl", "https://acme.my.salesforce.com"),
-        ("tenantid", door.running.org.org_id()),
-    ];
-    for (key, value) in metadata {
-        request.metadata_mut().insert(key, value.parse().unwrap());
-    }
-    let mut stream = client.subscribe(request).await.unwrap().into_inner();
+    let (_client, mut stream) = door.events("/data/AccountChangeEvent").await;
     let event = loop {
         let response = stream.message().await.unwrap().unwrap();
         if let Some(event) = response.events.into_iter().next() {

@@ -323,6 +323,27 @@ fn counts_and_groups() {
         json!([{"Name": "Acme", "expr0": 2}, {"Name": "Ünder", "expr0": 1}])
     );
     assert_eq!(ask("SELECT COUNT(Id) FROM Contact"), json!([{"expr0": 0}]));
+    // A text that reads like an empty value is none.
+    update(
+        &fixture.org,
+        "Opportunity",
+        &fixture.alpha,
+        json!({"NextStep": "Null"}),
+    );
+    assert_eq!(
+        ask("SELECT NextStep, COUNT(Id) c FROM Opportunity GROUP BY NextStep ORDER BY NextStep"),
+        json!([
+            {"NextStep": null, "c": 2},
+            {"NextStep": "CALL back", "c": 1},
+            {"NextStep": "Null", "c": 1},
+        ])
+    );
+    for soql in [
+        "SELECT Account.Name, Account.Owner.Name, COUNT(Id) FROM Opportunity GROUP BY Account.Name, Account.Owner.Name",
+        "SELECT SUM(Amount) a, MAX(Amount) A FROM Opportunity",
+    ] {
+        assert_eq!(fixture.error(soql), "MALFORMED_QUERY", "{soql}");
+    }
 }
 
 #[test]
@@ -399,6 +420,30 @@ fn errors_carry_the_codes_that_salesforce_uses() {
     assert_eq!(fixture.error(&deep), "QUERY_TOO_COMPLICATED");
     let long = format!("SELECT Id FROM Account WHERE Name = '{}'", "x".repeat(4001));
     assert_eq!(fixture.error(&long), "MALFORMED_QUERY");
+}
+
+#[test]
+fn what_a_semi_join_can_not_be_is_refused() {
+    let fixture = fixture();
+    for soql in [
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity GROUP BY AccountId)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity GROUP BY AccountId HAVING COUNT(Id) > 1)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT AccountId FROM Opportunity ORDER BY Amount)",
+        "SELECT Id FROM Account WHERE Id NOT IN (SELECT AccountId FROM Opportunity LIMIT 1)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT ParentId FROM Account)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT Opportunity.AccountId FROM OpportunityContactRole)",
+        "SELECT Id FROM Account WHERE Id IN (SELECT OwnerId FROM Opportunity)",
+        "SELECT Id FROM Opportunity WHERE Account.OwnerId IN (SELECT Id FROM User)",
+    ] {
+        assert_eq!(fixture.error(soql), "MALFORMED_QUERY", "{soql}");
+    }
+    // By the object's name or alias a field is none of a parent.
+    for id in ["Account.Id", "a.Id"] {
+        let soql = format!(
+            "SELECT Name FROM Account a WHERE {id} IN (SELECT AccountId FROM Opportunity WHERE Amount = 100)"
+        );
+        assert_eq!(fixture.names(&soql), ["Acme"]);
+    }
 }
 
 #[test]

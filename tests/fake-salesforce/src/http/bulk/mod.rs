@@ -34,8 +34,7 @@ pub(crate) fn answer(
     caller: &Caller,
     path: &[&str],
 ) -> Result<Reply, ApiError> {
-    let major = caller.version.split('.').next().unwrap_or_default();
-    let major: u32 = major.parse().unwrap_or_default();
+    let major = caller.major();
     match path {
         ["query", rest @ ..] if major >= FIRST_QUERY => match (&incoming.method, rest) {
             (&Method::POST, []) => query::create(app, incoming, caller),

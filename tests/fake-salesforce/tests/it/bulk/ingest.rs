@@ -1,10 +1,15 @@
 //! Ingest jobs.
+use std::io::Write;
+
+use fake_salesforce::dml::Dml;
 use fake_salesforce::server::Options;
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use super::{Door, V, open, with_accounts};
-use crate::common::insert;
+use crate::common::{insert, one};
 
 impl Door {
     async fn ingest(&self, job: Value) -> String {
@@ -271,6 +276,54 @@ async fn rows_are_upserted_by_a_key_and_refer_to_others_by_theirs() {
 }
 
 #[tokio::test]
+async fn rows_are_upserted_by_the_external_id_of_the_one_record_that_is_not_deleted() {
+    let door = open(Options::default()).await;
+    let org = &door.running.org;
+    for field in [
+        json!({"entity": "Account", "name": "Erp__c", "type": "string", "length": 20, "external_id": true}),
+        json!({"entity": "Account", "name": "Number__c", "type": "double", "external_id": true}),
+    ] {
+        org.add_field(&serde_json::from_value(field).unwrap())
+            .unwrap();
+    }
+    let id = insert(org, "Account", json!({"Name": "Gone", "Erp__c": "A-1"}));
+    let entity = "Account".to_owned();
+    one(org, Dml::Delete { entity, id });
+    let alive = json!({"Name": "Alive", "Erp__c": "A-1", "Number__c": 12});
+    let alive = insert(org, "Account", alive);
+    let upsert =
+        |key: &str| json!({"object": "Account", "operation": "upsert", "externalIdFieldName": key});
+    let csv = "Erp__c,Name\na-1,Again\nB-2,New\n";
+    let (id, done) = door.load(upsert("Erp__c"), csv, "JobComplete").await;
+    assert_eq!(done["numberRecordsFailed"], 0);
+    let successful = door.rows(&id, "successfulResults").await;
+    let rows: Vec<&str> = successful.lines().skip(1).collect();
+    assert_eq!(rows[0], format!("\"{alive}\",\"false\",\"a-1\",\"Again\""));
+    assert!(
+        rows[1].ends_with(",\"true\",\"B-2\",\"New\""),
+        "{successful}"
+    );
+    // A number is the same however it is written, also where another record refers by it.
+    let csv = "Number__c,Name\n12,Twelve\n12.0,Dozen\n";
+    let (_, done) = door.load(upsert("Number__c"), csv, "JobComplete").await;
+    assert_eq!(done["numberRecordsFailed"], 0);
+    assert!(door.account("Dozen").is_some_and(|row| row.id() == alive));
+    let job = json!({"object": "Contact", "operation": "insert"});
+    let csv = "LastName,Account.Number__c\nCid,12\n";
+    let (_, done) = door.load(job, csv, "JobComplete").await;
+    assert_eq!(done["numberRecordsFailed"], 0);
+    assert_eq!(org.records("Contact")[0].text("AccountId"), Some(&*alive));
+    // Which of two is meant nobody knows.
+    insert(org, "Account", json!({"Name": "Twin", "Erp__c": "b-2"}));
+    let csv = "Erp__c,Name\nB-2,Newer\n";
+    let (id, done) = door.load(upsert("Erp__c"), csv, "JobComplete").await;
+    assert_eq!(done["numberRecordsFailed"], 1);
+    let failed = door.rows(&id, "failedResults").await;
+    assert!(failed.contains("\"DUPLICATE_EXTERNAL_ID:"), "{failed}");
+    assert!(door.account("Newer").is_none());
+}
+
+#[tokio::test]
 async fn rows_are_deleted() {
     let door = with_accounts(3).await;
     let org = &door.running.org;
@@ -431,6 +484,25 @@ async fn data_that_does_not_fit_the_job_fails_it_whole() {
         );
     }
     assert_eq!(door.running.org.commits_since(0).len(), before);
+}
+
+#[tokio::test]
+async fn an_upload_may_come_compressed() {
+    let door = open(Options::default()).await;
+    let job = json!({"object": "Account", "operation": "insert"});
+    let id = door.ingest(job).await;
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(b"Name\nPacked\n").unwrap();
+    let path = format!("{V}/jobs/ingest/{id}/batches");
+    let request = door
+        .ask(Method::PUT, &path)
+        .header("content-type", "text/csv");
+    let request = request.header("content-encoding", "gzip");
+    let response = request.body(encoder.finish().unwrap()).send().await;
+    assert_eq!(response.unwrap().status(), StatusCode::CREATED);
+    door.set(&id, "UploadComplete").await;
+    door.reach("ingest", &id, "JobComplete").await;
+    assert!(door.account("Packed").is_some());
 }
 
 #[tokio::test]

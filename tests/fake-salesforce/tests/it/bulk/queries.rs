@@ -30,6 +30,13 @@ async fn a_job_is_created_computed_and_described() {
         "columnDelimiter": "COMMA",
     });
     assert_eq!(job, expected);
+    // Clients ask for the rows' type when they make the job.
+    for kind in ["text/csv", "application/xml", "*/*"] {
+        let request = door.ask(Method::POST, &format!("{V}/jobs/query"));
+        let asked = json!({"operation": "query", "query": "SELECT Id FROM Account"});
+        let response = request.header("accept", kind).json(&asked).send().await;
+        assert_eq!(response.unwrap().status(), StatusCode::OK, "{kind}");
+    }
     let done = door.complete(&id).await;
     assert_eq!(done["jobType"], "V2Query");
     assert_eq!(done["numberRecordsProcessed"], 3);
