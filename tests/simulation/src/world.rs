@@ -19,7 +19,7 @@ use ports::stores::Stores;
 use ports::target::Target;
 use runtime::config::Retention;
 use runtime::gate::Gates;
-use runtime::worker::{Handler, Verdict, Worker};
+use runtime::worker::{Handler, Worker};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +28,7 @@ use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
 use crate::lanes;
-use crate::mutants::{Faulty, Mutant, counts_early, loses_companions};
+use crate::mutants::{Fault, Faulty, Mutant, counts_early, loses_companions};
 use crate::queue::{SimQueue, SimTickets, Units};
 use crate::rule_mutants::{self, loses_last_words};
 use crate::source::SimSource;
@@ -327,7 +327,7 @@ impl World {
             poll.gate.subscribe(),
         );
         let mut stage: Arc<dyn Handler> = Arc::new(stage);
-        let faults: [(Mutant, fn(&mut Verdict)); 3] = [
+        let faults: [(Mutant, Fault); 3] = [
             (Mutant::LosesCompanions, loses_companions),
             (Mutant::CountsEarly, counts_early),
             (Mutant::LosesLastWords, loses_last_words),

@@ -285,7 +285,7 @@ async fn written(world: &World, browser: &Browser) -> &'static str {
     const ADDRESS: &str = "anna.berg@acme.example";
     browser.go(&world.page("/settings")).await;
     browser.fill("#emails", ADDRESS).await;
-    add_condition(&browser, 1).await;
+    add_condition(browser, 1).await;
     browser.run(COUNT, Vec::new()).await.unwrap();
     ADDRESS
 }
