@@ -46,10 +46,13 @@ pub(crate) enum Mutant {
     LosesLastWords,
 }
 
+/// What is done to what a stage comes to.
+pub(crate) type Fault = fn(&mut Verdict);
+
 /// A stage with a fault in what it comes to.
 pub(crate) struct Faulty {
     pub(crate) stage: Arc<dyn Handler>,
-    pub(crate) fault: fn(&mut Verdict),
+    pub(crate) fault: Fault,
 }
 
 #[async_trait]

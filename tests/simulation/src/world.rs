@@ -19,7 +19,7 @@ use ports::stores::Stores;
 use ports::target::Target;
 use runtime::config::Retention;
 use runtime::gate::Gates;
-use runtime::worker::{Handler, Verdict, Worker};
+use runtime::worker::{Handler, Worker};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -28,7 +28,7 @@ use crate::chance::{Chance, Rates};
 use crate::clock::SimClock;
 use crate::jobs::SimJobs;
 use crate::lanes;
-use crate::mutants::{Faulty, Mutant, counts_early, loses_companions};
+use crate::mutants::{Fault, Faulty, Mutant, counts_early, loses_companions};
 use crate::queue::{SimQueue, SimTickets, Units};
 use crate::rule_mutants::{self, loses_last_words};
 use crate::source::SimSource;
@@ -326,29 +326,15 @@ impl World {
             self.service_stores.clone(),
             poll.gate.subscribe(),
         );
-        let stage: Arc<dyn Handler> = Arc::new(stage);
-        let fault: Option<fn(&mut Verdict)> = match self.mutant {
-            Mutant::LosesCompanions => Some(loses_companions),
-            Mutant::CountsEarly => Some(counts_early),
-            Mutant::LosesLastWords => Some(loses_last_words),
-            Mutant::None
-            | Mutant::AcksFirst
-            | Mutant::NoVersionGuard
-            | Mutant::CountsTwice
-            | Mutant::SendsEveryCopy
-            | Mutant::ForgetsAnnounced
-            | Mutant::SavesWithoutBackfill
-            | Mutant::KeepsOldFilter
-            | Mutant::IgnoresDisabled
-            | Mutant::GrantsWithoutBackfill
-            | Mutant::RevokesUnheard
-            | Mutant::NeverSweeps
-            | Mutant::NeverRefreshes => None,
-        };
-        let stage = match fault {
-            Some(fault) => Arc::new(Faulty { stage, fault }),
-            None => stage,
-        };
+        let mut stage: Arc<dyn Handler> = Arc::new(stage);
+        let faults: [(Mutant, Fault); 3] = [
+            (Mutant::LosesCompanions, loses_companions),
+            (Mutant::CountsEarly, counts_early),
+            (Mutant::LosesLastWords, loses_last_words),
+        ];
+        for (_, fault) in faults.into_iter().filter(|(of, _)| *of == self.mutant) {
+            stage = Arc::new(Faulty { stage, fault });
+        }
         let mut tasks = self.workers(stage);
         tasks.push(self.spawn(poll.run(CancellationToken::new())));
         tasks

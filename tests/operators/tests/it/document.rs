@@ -218,7 +218,9 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     settings(&mut book, &desk, &door, &long).await;
     let reader = tokens(&mut book, &door, &long).await;
 
-    // Without a token, and with stores out of reach.
+    // Without a token, and with stores out of reach, at a door that has not yet counted what
+    // Salesforce has to answer.
+    let door = desk.door().await;
     let far = desk.door_of(without_broker(&desk)).await;
     for (path, methods) in routes() {
         for method in methods {
