@@ -215,11 +215,12 @@ async fn whatever_is_answered_has_the_documented_shape_and_the_other_way_round()
     }
 
     explanations(&mut book, &desk, &door).await;
+    // A door that has not yet counted what Salesforce has to answer.
+    let door = desk.door().await;
     settings(&mut book, &desk, &door, &long).await;
     let reader = tokens(&mut book, &door, &long).await;
 
-    // Without a token, and with stores out of reach, at a door that has not yet counted what
-    // Salesforce has to answer.
+    // Without a token, and with stores out of reach.
     let door = desk.door().await;
     let far = desk.door_of(without_broker(&desk)).await;
     for (path, methods) in routes() {
