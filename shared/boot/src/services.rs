@@ -201,6 +201,7 @@ fn run_worker(
         queue,
         stores,
         clock,
+        apart,
         ..
     } = adapters.clone();
     let gate = handler.gate();
@@ -215,6 +216,7 @@ fn run_worker(
             concurrency: CONCURRENCY,
             in_hand: in_hand.clone(),
             outages: outages.clone(),
+            apart: apart.clone(),
         };
         let stop = lifecycle.soft().clone();
         lifecycle.spawn(service.name(), async move {

@@ -203,6 +203,7 @@ impl Subscription for SimSubscription {
         let Incoming {
             message,
             attempt,
+            returned,
             delivery,
         } = self.inner.next().await?;
         let delivery: Box<dyn Delivery> = if self.acks_first {
@@ -221,6 +222,7 @@ impl Subscription for SimSubscription {
         Ok(Incoming {
             message,
             attempt,
+            returned,
             delivery,
         })
     }
