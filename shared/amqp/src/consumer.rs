@@ -73,6 +73,7 @@ impl AmqpSubscription {
             }
             Some(Ok(delivery)) => Ok(Held {
                 attempt: envelope::attempt(&delivery.properties),
+                returned: envelope::returned(&delivery.properties),
                 headers: envelope::headers(&delivery.properties),
                 message: envelope::message(&delivery.properties, delivery.data),
                 settler: Settler {
@@ -98,6 +99,7 @@ struct Held {
     message: Message,
     headers: Headers,
     attempt: u32,
+    returned: u32,
     settler: Settler,
 }
 
@@ -120,6 +122,7 @@ impl Subscription for AmqpSubscription {
                     let message = Arc::new(held.message);
                     return Ok(Incoming {
                         attempt: held.attempt,
+                        returned: held.returned,
                         delivery: Box::new(AmqpDelivery {
                             message: Arc::clone(&message),
                             attempt: held.attempt,

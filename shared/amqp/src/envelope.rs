@@ -96,7 +96,14 @@ pub(crate) fn headers(properties: &BasicProperties) -> Headers {
 /// How often a delivery's message was delivered before: ours, and what the broker has seen come
 /// back since it was published.
 pub(crate) fn attempt(properties: &BasicProperties) -> u32 {
-    small_number(properties, ATTEMPT).saturating_add(small_number(properties, "x-delivery-count"))
+    small_number(properties, ATTEMPT).saturating_add(returned(properties))
+}
+
+/// How often the broker has seen it come back since it was published. Up to 4.2 that counts whatever
+/// is handed back; from 4.3 on only what a consumer died over, lost its link with or rejected, and
+/// `x-acquired-count` counts the rest.
+pub(crate) fn returned(properties: &BasicProperties) -> u32 {
+    small_number(properties, "x-delivery-count")
 }
 
 /// How a dead letter came to be one, and how often it had been delivered.
@@ -209,6 +216,6 @@ mod tests {
         let bare = BasicProperties::default();
         assert_eq!(message(&bare, vec![0]).version, 0);
         assert_eq!(headers(&bare), Headers::default());
-        assert_eq!(attempt(&bare), 0);
+        assert_eq!((attempt(&bare), returned(&bare)), (0, 0));
     }
 }

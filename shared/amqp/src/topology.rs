@@ -16,8 +16,10 @@ use crate::session::{self, Fault};
 pub(crate) const EXCHANGE: &str = "mosync";
 /// The fanout exchange and the queue of dead letters.
 pub(crate) const DEAD: &str = "dead";
-/// A message that came back this often without being settled has probably killed its worker each
-/// time. High, because a worker that pauses hands back what it holds, and each return counts.
+/// A message that came back this often without being settled is beyond what its worker can do about
+/// it. High, because a worker that pauses hands back what it holds, and each return counts up to
+/// 4.2; and because finding the records over which a process dies takes five deaths for the first of
+/// a unit, and two for each more.
 pub(crate) const DELIVERY_LIMIT: i64 = 100;
 /// Looking at dead letters hands them back each time, which must never use up their limit.
 const DEAD_DELIVERY_LIMIT: i64 = 2_000_000_000;

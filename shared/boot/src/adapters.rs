@@ -9,6 +9,7 @@ use ports::source::Source;
 use ports::stores::{StoreError, Stores};
 use ports::target::Target;
 use runtime::config::{Config, SignIn, Transport};
+use runtime::worker::Apart;
 use secrecy::ExposeSecret;
 
 /// Why the process cannot start.
@@ -40,6 +41,8 @@ pub struct Adapters {
     pub stores: Stores,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// What may end this process is handled apart from all else in it.
+    pub apart: Apart,
     /// What they are, for people: `embedded`, or `RabbitMQ and Redis`.
     pub name: &'static str,
 }
@@ -86,6 +89,7 @@ impl Adapters {
                     queue: embedded.queue(),
                     stores: embedded.stores(),
                     clock,
+                    apart: Apart::default(),
                     name: "embedded",
                 })
             }
@@ -111,6 +115,7 @@ impl Adapters {
                     queue: Arc::new(queue),
                     stores,
                     clock,
+                    apart: Apart::default(),
                     name: "RabbitMQ and Redis",
                 })
             }

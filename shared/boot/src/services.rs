@@ -203,6 +203,7 @@ fn run_worker(
         queue,
         stores,
         clock,
+        apart,
         ..
     } = adapters.clone();
     let gate = handler.gate();
@@ -217,6 +218,7 @@ fn run_worker(
             concurrency: CONCURRENCY,
             in_hand: in_hand.clone(),
             outages: outages.clone(),
+            apart: apart.clone(),
         };
         let stop = lifecycle.soft().clone();
         lifecycle.spawn(service.name(), async move {

@@ -388,8 +388,8 @@ fn lock(folder: &Path) -> Result<File, OpenError> {
 }
 
 /// Everything in hand is ready again.
-const TAKE_BACK: &str =
-    "UPDATE messages SET link = NULL, attempt = attempt + 1 WHERE link IS NOT NULL";
+const TAKE_BACK: &str = "UPDATE messages SET link = NULL, attempt = attempt + 1,
+     returned = returned + 1 WHERE link IS NOT NULL";
 
 fn prepare(db: &Connection) -> Result<(), OpenError> {
     db.set_prepared_statement_cache_capacity(128);

@@ -22,6 +22,7 @@ mod stores;
 #[cfg(test)]
 mod tests;
 mod tokens;
+mod trials;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,6 +84,7 @@ impl Embedded {
             jobs: tables(),
             parked: tables(),
             last_words: tables(),
+            trials: tables(),
             log: tables(),
             lease: tables(),
             reports: tables(),

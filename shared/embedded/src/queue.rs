@@ -257,13 +257,19 @@ fn message(row: &Row<'_>) -> rusqlite::Result<Message> {
 
 /// What a look into the queue found.
 enum Look {
-    Taken {
-        seq: i64,
-        attempt: u32,
-        message: Message,
-    },
+    Taken(Taken),
     /// Nothing that may be taken now; the next message that waits for its time, if any.
-    Nothing { next_due: Option<Timestamp> },
+    Nothing {
+        next_due: Option<Timestamp>,
+    },
+}
+
+/// A message that is in hand from now on.
+struct Taken {
+    seq: i64,
+    attempt: u32,
+    returned: u32,
+    message: Message,
 }
 
 /// A subscription.
@@ -289,10 +295,17 @@ impl Link {
         Ok(())
     }
 
-    fn hand_over(&self, seq: i64, attempt: u32, message: Message) -> Incoming {
+    fn hand_over(&self, taken: Taken) -> Incoming {
+        let Taken {
+            seq,
+            attempt,
+            returned,
+            message,
+        } = taken;
         Incoming {
             message: Arc::new(message),
             attempt,
+            returned,
             delivery: Box::new(InHand {
                 core: Arc::clone(&self.core),
                 link: self.number,
@@ -332,13 +345,16 @@ fn look(tx: &Tx<'_>, queue: QueueName, link: i64, prefetch: u16) -> Result<Look,
         .execute([link, seq])?;
     Ok(tx
         .db
-        .prepare_cached("SELECT id, kind, version, body, attempt FROM messages WHERE seq = ?1")?
+        .prepare_cached(
+            "SELECT id, kind, version, body, attempt, returned FROM messages WHERE seq = ?1",
+        )?
         .query_row([seq], |row| {
-            Ok(Look::Taken {
+            Ok(Look::Taken(Taken {
                 seq,
                 attempt: row.get(4)?,
+                returned: row.get(5)?,
                 message: message(row)?,
-            })
+            }))
         })?)
 }
 
@@ -358,11 +374,7 @@ impl Subscription for Link {
             let found = pending.answer().await;
             self.pending = None;
             match found? {
-                Look::Taken {
-                    seq,
-                    attempt,
-                    message,
-                } => return Ok(self.hand_over(seq, attempt, message)),
+                Look::Taken(taken) => return Ok(self.hand_over(taken)),
                 Look::Nothing { .. } if begun_earlier => {}
                 Look::Nothing { next_due: None } => arrival.await,
                 Look::Nothing {
@@ -382,14 +394,10 @@ impl Subscription for Link {
         self.check()?;
         self.taking = false;
         if let Some(mut pending) = self.pending.take()
-            && let Look::Taken {
-                seq,
-                attempt,
-                message,
-            } = pending.answer().await?
+            && let Look::Taken(taken) = pending.answer().await?
         {
             // Dropped unsettled: back it goes.
-            drop(self.hand_over(seq, attempt, message));
+            drop(self.hand_over(taken));
         }
         Ok(())
     }
@@ -402,7 +410,8 @@ impl Drop for Link {
             let given_back = tx
                 .db
                 .prepare_cached(
-                    "UPDATE messages SET link = NULL, attempt = attempt + 1 WHERE link = ?1",
+                    "UPDATE messages SET link = NULL, attempt = attempt + 1,
+                     returned = returned + 1 WHERE link = ?1",
                 )?
                 .execute([link])?;
             if given_back > 0 {
@@ -468,14 +477,15 @@ fn settle_in_hand(tx: &Tx<'_>, seq: i64, link: i64, settle: &Settle) -> Result<b
         Settle::Back => {
             tx.db
                 .prepare_cached(
-                    "UPDATE messages SET link = NULL, attempt = attempt + 1 WHERE seq = ?1",
+                    "UPDATE messages SET link = NULL, attempt = attempt + 1,
+                     returned = returned + 1 WHERE seq = ?1",
                 )?
                 .execute([seq])?;
         }
         Settle::Retry { at, body } => {
             tx.db
                 .prepare_cached(
-                    "UPDATE messages SET link = NULL, attempt = attempt + 1, due = ?2,
+                    "UPDATE messages SET link = NULL, attempt = attempt + 1, returned = 0, due = ?2,
                      body = coalesce(?3, body) WHERE seq = ?1",
                 )?
                 .execute(params![seq, at.as_micros(), body])?;

@@ -1,12 +1,13 @@
 //! The tables. Times are microseconds since 1970; documents are JSON.
 
 /// The version of this shape, in the database's `user_version`.
-pub(crate) const VERSION: i64 = 5;
+pub(crate) const VERSION: i64 = 6;
 
 /// Makes every table, with one row per queue.
 pub(crate) const TABLES: &str = "
 CREATE TABLE queues (name TEXT PRIMARY KEY) WITHOUT ROWID;
 
+-- returned: how often it came back unsettled since it was published or sent to be retried.
 -- link: the subscription that has it in hand.
 CREATE TABLE messages (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -15,6 +16,7 @@ CREATE TABLE messages (
     kind TEXT NOT NULL,
     version INTEGER NOT NULL,
     attempt INTEGER NOT NULL,
+    returned INTEGER NOT NULL DEFAULT 0,
     due INTEGER NOT NULL,
     link INTEGER,
     body BLOB NOT NULL
@@ -113,6 +115,10 @@ CREATE TABLE last_words (
     id TEXT PRIMARY KEY, version INTEGER NOT NULL, until INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE INDEX last_words_until ON last_words (until);
+CREATE TABLE trials (
+    unit TEXT PRIMARY KEY, until INTEGER NOT NULL, doc TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX trials_until ON trials (until);
 
 CREATE TABLE log (
     seq INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -132,7 +132,8 @@ async fn what_was_in_hand_is_ready_after_opening() {
     }
     let reopened = in_folder(copy.path()).unwrap().queue();
     let mut subscription = reopened.subscribe(LIVE, 1).await.unwrap();
-    assert_eq!(subscription.next().await.unwrap().attempt, 1);
+    let again = subscription.next().await.unwrap();
+    assert_eq!((again.attempt, again.returned), (1, 1));
     drop(in_hand);
 }
 

@@ -4,7 +4,7 @@
 //!
 //! 1. `Ok` from publish means that the message survives a restart of the broker.
 //! 2. No queue for it is [`PublishError::Unroutable`], never `Ok`.
-//! 3. A consumer that dies: its messages are delivered again, attempt + 1.
+//! 3. A consumer that dies: its messages are delivered again, attempt + 1 and returned + 1.
 //! 4. A [`Delivery`] that is dropped comes back while the consumer lives.
 //! 5. Never more than `prefetch` deliveries are unsettled.
 //! 6. A message sent with `retry_at(t)` is not seen before `t`, and blocks nobody behind it.
@@ -93,6 +93,9 @@ pub struct Incoming {
     pub message: Arc<Message>,
     /// How often it has been delivered before, retries included.
     pub attempt: u32,
+    /// How often it has come back unsettled since it was published, or last sent to be retried: its
+    /// consumer died or let go of it.
+    pub returned: u32,
     /// To settle it with.
     pub delivery: Box<dyn Delivery>,
 }
@@ -102,6 +105,7 @@ impl std::fmt::Debug for Incoming {
         f.debug_struct("Incoming")
             .field("id", &self.message.id)
             .field("attempt", &self.attempt)
+            .field("returned", &self.returned)
             .finish_non_exhaustive()
     }
 }
@@ -113,7 +117,7 @@ pub trait Delivery: Send {
     async fn ack(self: Box<Self>) -> Result<(), LinkLost>;
 
     /// To be delivered again, never before `at` and late by at most a rung of the ladder; with
-    /// another body when one is given. Attempt + 1.
+    /// another body when one is given. Attempt + 1, and returned is 0 again.
     async fn retry_at(
         self: Box<Self>,
         at: Timestamp,

@@ -15,6 +15,7 @@ mod parked;
 mod sessions;
 mod tables;
 mod tokens;
+mod trials;
 
 use std::sync::Arc;
 
@@ -45,6 +46,7 @@ impl RedisStore {
             jobs: Arc::clone(&link) as Arc<_>,
             parked: Arc::clone(&link) as Arc<_>,
             last_words: Arc::clone(&link) as Arc<_>,
+            trials: Arc::clone(&link) as Arc<_>,
             log: Arc::clone(&link) as Arc<_>,
             lease: Arc::clone(&link) as Arc<_>,
             reports: Arc::clone(&link) as Arc<_>,

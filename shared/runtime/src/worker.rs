@@ -22,9 +22,11 @@ use tokio_util::sync::CancellationToken;
 mod heavy;
 mod log;
 mod poison;
+mod trial;
 mod verdict;
 mod weight;
 
+pub use self::trial::Apart;
 pub use self::verdict::{Counted, Settle, Verdict, Void};
 use self::weight::Weight;
 use crate::gate::Gate;
@@ -89,6 +91,8 @@ pub struct Worker {
     pub in_hand: InHand,
     /// What keeps it from its work, for the status and the log.
     pub outages: Outages,
+    /// Of the process: what may end it is handled apart from all else.
+    pub apart: Apart,
 }
 
 impl std::fmt::Debug for Worker {
@@ -248,7 +252,10 @@ impl Worker {
     /// How it ended, and what the unit's rows weighed once they were read.
     async fn process(&self, incoming: Incoming) -> Result<(Ended, usize), LinkLost> {
         let Incoming {
-            message, delivery, ..
+            message,
+            returned,
+            delivery,
+            ..
         } = incoming;
         let unit = match decode(&message) {
             Ok(unit) => unit,
@@ -270,6 +277,7 @@ impl Worker {
         };
         let held = self.in_hand.take(&unit, &self.clock);
         let job = unit.job.clone();
+        let trial = self.suspected(&unit, returned);
         let at = QueueName::new(self.handler.stage(), self.lane);
         let copy = copy_of(at, &unit, &message.body);
         let judged = match self.standing(&unit).await {
@@ -285,7 +293,7 @@ impl Worker {
             Ok(Standing {
                 cancelled: true, ..
             }) => Ok(Verdict::cancelled(unit)),
-            Ok(Standing { .. }) => self.judge(unit, &message, &copy).await,
+            Ok(Standing { .. }) => self.judge(unit, &message, &copy, trial.as_deref()).await,
             Err(error) => Err(error.into()),
         };
         let judged = match judged {
@@ -299,6 +307,9 @@ impl Worker {
                 }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
                 let ended = self.carry_out(verdict, &copy, delivery).await?;
+                if let (Ended::Settled, Some(name)) = (&ended, trial) {
+                    self.acquitted(&name).await;
+                }
                 if matches!(ended, Ended::Settled) && !comes_again {
                     held.settled();
                 }

@@ -289,7 +289,7 @@ async fn a_consumer_comes_back_after_its_link_was_cut() {
         .await
         .unwrap();
     assert_eq!(*again.message, message("one"));
-    assert_eq!(again.attempt, 1);
+    assert_eq!((again.attempt, again.returned), (1, 1));
     again.delivery.ack().await.unwrap();
     queue.publish(LIVE, &message("two")).await.unwrap();
     let two = soon("the next message", subscription.next()).await.unwrap();

@@ -87,6 +87,7 @@ async fn most_at_a_time(is_live: bool) -> usize {
         concurrency: AT_A_TIME,
         in_hand: in_hand.clone(),
         outages: runtime::outages::Outages::default(),
+        apart: runtime::worker::Apart::default(),
     };
     let _live = is_live.then(|| in_hand.take(&poison::unit(&[poison::id(2)]), &clock));
     let stop = CancellationToken::new();

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use domain::failure::FailureKind;
-use domain::job::{Job, JobId, JobKind, JobScope, Progress, SalesforceStatus};
+use domain::job::{Job, JobId, JobKind, JobScope, MosStatus, Progress, SalesforceStatus};
 use domain::permission::PermissionSnapshot;
 use domain::tally::Count;
 use domain::unit::{Cause, Envelope, Lane, QueueName, Stage, UnitRecord};
@@ -67,6 +67,8 @@ struct Stuck {
     poison: Mutex<Option<SalesforceId>>,
     /// So many questions for an answer have none themselves.
     questions_lost: AtomicUsize,
+    /// Records over which its process dies.
+    deadly: Mutex<BTreeSet<SalesforceId>>,
 }
 
 #[async_trait]
@@ -77,6 +79,14 @@ impl Target for Stuck {
             records.iter().all(|record| Some(record.id) != poison),
             "poison"
         );
+        let is_deadly = {
+            let deadly = self.deadly.lock().unwrap_or_else(PoisonError::into_inner);
+            records.iter().any(|record| deadly.contains(&record.id))
+        };
+        if is_deadly {
+            self.reached.notify_one();
+            std::future::pending::<()>().await;
+        }
         let number = self.requests.fetch_add(1, Ordering::SeqCst);
         if number == self.request.load(Ordering::SeqCst) && self.at != Killed::Never {
             if matches!(self.at, Killed::AfterMosHasApplied | Killed::Unheard) {
@@ -180,6 +190,7 @@ impl Bench {
                 goes_on: Notify::new(),
                 poison: Mutex::default(),
                 questions_lost: AtomicUsize::new(0),
+                deadly: Mutex::default(),
             }),
             source: Arc::new(SimSource::new(org, log, chance)),
             queue: embedded.queue(),
@@ -269,6 +280,7 @@ impl Bench {
             concurrency: at_a_time,
             in_hand: runtime::in_hand::InHand::default(),
             outages: runtime::outages::Outages::default(),
+            apart: runtime::worker::Apart::default(),
         };
         self.tracker.spawn(worker.run(CancellationToken::new()))
     }
@@ -426,6 +438,43 @@ async fn what_is_sent_beside_poison_is_counted_as_mos_did_it() {
     let entry = parked.get(ObjectKind::Account, &poison).await.unwrap();
     assert_eq!(entry.unwrap().kind, FailureKind::Poison);
     assert_eq!(parked.counts().await.unwrap().values().sum::<u64>(), 1);
+}
+
+/// Records over which the loader's process dies when it sends them park alone; what is counted of
+/// the others is what mOS did, and the job completes.
+#[tokio::test(start_paused = true)]
+async fn what_is_sent_beside_records_that_kill_the_loader_is_counted_as_mos_did_it() {
+    let bench = Bench::new(Killed::Never, Mutant::None).await;
+    let unit = bench.read("as it was").await;
+    let deadly = [1, 3].map(|place| unit.records[place].id);
+    bench.target.deadly.lock().unwrap().extend(deadly);
+    bench.publish(&unit).await;
+    let supervised = async {
+        loop {
+            let loader = bench.loader(1);
+            bench.target.reached.notified().await;
+            loader.abort();
+            assert!(loader.await.unwrap_err().is_cancelled());
+        }
+    };
+    tokio::select! {
+        () = supervised => {}
+        () = bench.settled() => {}
+    }
+    let (counted, done) = bench.counted_and_done().await;
+    assert_eq!(counted, done);
+    assert_eq!(counted, [RECORDS as u64 - 2, 0, 0, 0]);
+    let parked = &bench.stores.parked;
+    for id in deadly {
+        let entry = parked.get(ObjectKind::Account, &id).await.unwrap();
+        assert_eq!(entry.unwrap().kind, FailureKind::Poison);
+    }
+    assert_eq!(parked.counts().await.unwrap().values().sum::<u64>(), 2);
+    let (jobs, now) = (&bench.stores.jobs, bench.clock.now());
+    let sealed = jobs.transition(&bench.job, SalesforceStatus::Sealed, now, None);
+    sealed.await.unwrap();
+    let job = jobs.get(&bench.job).await.unwrap().unwrap();
+    assert_eq!(job.outcome(), Some(MosStatus::CompletedWithErrors));
 }
 
 /// The loader is killed in its first request, and then the records' owner loses permission: what

@@ -59,6 +59,7 @@ async fn the_age_of_what_was_handed_back_is_told_until_it_must_have_gone_elsewhe
         concurrency: 2,
         in_hand: in_hand.clone(),
         outages: runtime::outages::Outages::default(),
+        apart: runtime::worker::Apart::default(),
     };
     let oldest = || in_hand.figures(clock.now()).get(OLDEST).copied();
     let test = async {

@@ -208,6 +208,7 @@ impl Subscription for SimSubscription {
         let Incoming {
             message,
             attempt,
+            returned,
             delivery,
         } = self.inner.next().await?;
         let delivery: Box<dyn Delivery> = if self.acks_first {
@@ -226,6 +227,7 @@ impl Subscription for SimSubscription {
         Ok(Incoming {
             message,
             attempt,
+            returned,
             delivery,
         })
     }

@@ -274,6 +274,7 @@ impl World {
 
     fn workers(&self, stage: Arc<dyn Handler>) -> Vec<JoinHandle<()>> {
         let outages = runtime::outages::Outages::default();
+        let apart = runtime::worker::Apart::default();
         let name = match stage.stage() {
             Stage::Filter => "filter",
             Stage::Permission => "permission",
@@ -293,6 +294,7 @@ impl World {
                     concurrency: AT_A_TIME,
                     in_hand: runtime::in_hand::InHand::default(),
                     outages: outages.clone(),
+                    apart: apart.clone(),
                 };
                 self.spawn(worker.run(CancellationToken::new()))
             })

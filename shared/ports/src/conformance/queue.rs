@@ -170,7 +170,7 @@ pub async fn c2_no_queue_is_unroutable(harness: &dyn QueueHarness) {
     ack(incoming).await;
 }
 
-/// Clause 3: a consumer that dies: its messages are delivered again, attempt + 1.
+/// Clause 3: a consumer that dies: its messages are delivered again, attempt + 1 and returned + 1.
 pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarness) {
     let queue = harness.queue().await;
     publish(&*queue, LIVE, &message("one")).await;
@@ -179,6 +179,7 @@ pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarnes
     let in_hand = [next(&mut dying).await, next(&mut dying).await];
     for incoming in &in_hand {
         assert_eq!(incoming.attempt, 0, "nobody had it before");
+        assert_eq!(incoming.returned, 0, "nobody had it before");
     }
     // The deliveries outlive it here, as those of a killed process do: nobody settles them.
     drop(dying);
@@ -188,6 +189,7 @@ pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarnes
     while !missing.is_empty() {
         let incoming = next(&mut heir).await;
         assert_eq!(incoming.attempt, 1, "it was delivered once before");
+        assert_eq!(incoming.returned, 1, "it was not settled then");
         assert_eq!(*incoming.message, message(&incoming.message.id));
         missing.remove(&incoming.message.id);
         ack(incoming).await;
@@ -197,7 +199,8 @@ pub async fn c3_messages_of_a_dead_consumer_come_again(harness: &dyn QueueHarnes
     until("nothing is left", async || queue.depth(LIVE).await == Ok(0)).await;
 }
 
-/// Clause 4: a delivery that is dropped comes back while the consumer lives.
+/// Clause 4: a delivery that is dropped comes back while the consumer lives. How often it has, is
+/// counted until it is settled.
 pub async fn c4_dropped_delivery_comes_back(harness: &dyn QueueHarness) {
     let queue = harness.queue().await;
     publish(&*queue, LIVE, &message("one")).await;
@@ -205,11 +208,16 @@ pub async fn c4_dropped_delivery_comes_back(harness: &dyn QueueHarness) {
     for attempt in 0..3 {
         let incoming = next(&mut subscription).await;
         assert_eq!(*incoming.message, message("one"));
-        assert_eq!(incoming.attempt, attempt);
+        assert_eq!((incoming.attempt, incoming.returned), (attempt, attempt));
         drop(incoming);
     }
     let incoming = next(&mut subscription).await;
-    assert_eq!(incoming.attempt, 3);
+    assert_eq!((incoming.attempt, incoming.returned), (3, 3));
+    soon("retry", incoming.delivery.retry_at(harness.now(), None))
+        .await
+        .expect("it is sent to be retried");
+    let incoming = next(&mut subscription).await;
+    assert_eq!((incoming.attempt, incoming.returned), (4, 0));
     ack(incoming).await;
     until("nothing is left", async || queue.depth(LIVE).await == Ok(0)).await;
 }

@@ -15,6 +15,7 @@ mod sessions;
 mod settings;
 mod ticket;
 mod tokens;
+mod trials;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use sessions::{Session, SessionStore};
 pub use settings::SettingsStore;
 pub use ticket::TicketStore;
 pub use tokens::{ApiToken, KnownToken, Revoked, TokenStore};
+pub use trials::{TRIAL_KEPT, TrialStore};
 
 /// Why a store did not do what was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -80,6 +82,8 @@ pub struct Stores {
     pub parked: Arc<dyn ParkedStore>,
     /// Last words that mOS had no deal for.
     pub last_words: Arc<dyn LastWordStore>,
+    /// Units over which workers die.
+    pub trials: Arc<dyn TrialStore>,
     /// The integration log.
     pub log: Arc<dyn LogStore>,
     /// Leases.

@@ -1,4 +1,4 @@
-//! A record that makes its worker panic must not keep the others of its unit from mOS.
+//! A record over which its worker fails must not keep the others of its unit from mOS.
 
 use std::panic::AssertUnwindSafe;
 use std::time::Duration;
@@ -11,39 +11,49 @@ use domain::{Ticket, Version};
 use futures::FutureExt;
 use ports::queue::Message;
 
+use super::trial::Trial;
 use super::{Outage, Settle, Verdict, Void, Worker, decode};
 
 /// No unit stays in hand longer than this.
 const HANDLING_LIMIT: Duration = Duration::from_secs(240);
 
-struct Panicked;
+/// A record, or a unit, over which mosync fails: why it is parked.
+pub(super) struct Poison(pub(super) &'static str);
+
+const PANICKED: Poison = Poison("mosync failed while handling this record");
 
 impl Worker {
-    /// The handler's verdict; a unit that makes it panic is judged without the records that do.
+    /// The handler's verdict; a unit that makes it panic is judged without the records that do, and
+    /// so is one over which the process dies: on trial, under that name.
     pub(super) async fn judge(
         &self,
         unit: Envelope,
         message: &Message,
         copy: &UnitCopy,
+        trial: Option<&str>,
     ) -> Result<Verdict, Outage> {
+        if let Some(name) = trial {
+            return self.judge_apart(unit, message, copy, name).await;
+        }
+        let _beside_others = self.apart.0.read().await;
         match self.guarded(unit, copy).await {
             Ok(verdict) => verdict,
-            Err(Panicked) => {
+            Err(Poison(_)) => {
                 let unit = decode(message).map_err(Outage::Other)?;
-                self.judge_without_poison(unit, copy).await
+                self.judge_without_poison(unit, copy, None).await
             }
         }
     }
 
-    async fn guarded(
+    pub(super) async fn guarded(
         &self,
         unit: Envelope,
         copy: &UnitCopy,
-    ) -> Result<Result<Verdict, Outage>, Panicked> {
+    ) -> Result<Result<Verdict, Outage>, Poison> {
         let handling = AssertUnwindSafe(self.handler.handle(unit, copy)).catch_unwind();
         match tokio::time::timeout(HANDLING_LIMIT, handling).await {
             Ok(Ok(verdict)) => Ok(verdict),
-            Ok(Err(_payload)) => Err(Panicked),
+            Ok(Err(_payload)) => Err(PANICKED),
             Err(_elapsed) => Ok(Err(Outage::Other(format!(
                 "a unit was not done within {} s and is tried again",
                 HANDLING_LIMIT.as_secs()
@@ -52,51 +62,41 @@ impl Worker {
     }
 
     /// Tries every record alone, without carrying anything out but what the handler itself does
-    /// (which is safe to repeat), parks those that panic, and judges the rest together.
-    async fn judge_without_poison(
+    /// (which is safe to repeat), parks those over which it fails, and judges the rest together.
+    pub(super) async fn judge_without_poison(
         &self,
         mut unit: Envelope,
         copy: &UnitCopy,
+        mut trial: Option<&mut Trial<'_>>,
     ) -> Result<Verdict, Outage> {
         if self.handler.stage() == Stage::Load {
-            return self.judge_one_by_one(unit, copy).await;
+            return self.judge_one_by_one(unit, copy, trial).await;
         }
-        let mut poison = Vec::new();
-        for record in &unit.records {
+        let mut parked = Vec::new();
+        for record in std::mem::take(&mut unit.records) {
             let alone = Envelope {
                 records: vec![record.clone()],
                 ..unit.clone()
             };
-            if self.guarded(alone, copy).await.is_err() {
-                poison.push((record.object, record.id));
+            let trial = trial.as_deref_mut();
+            match self.judge_record(&record, alone, copy, trial).await {
+                Ok(Ok(_)) => unit.records.push(record),
+                Ok(Err(outage)) => return Err(outage),
+                Err(poison) => {
+                    unit.tally.add(record.object, Count::Parked);
+                    parked.push(self.poisoned(&unit, &record, poison));
+                }
             }
-        }
-        if poison.is_empty() {
-            return Err(Outage::Other(
-                "a unit fails as a whole though none of its records does; it is tried again"
-                    .to_owned(),
-            ));
-        }
-        let (bad, good): (Vec<UnitRecord>, Vec<UnitRecord>) = unit
-            .records
-            .into_iter()
-            .partition(|record| poison.contains(&(record.object, record.id)));
-        unit.records = good;
-        let parked = bad
-            .iter()
-            .map(|record| self.poisoned(&unit, record))
-            .collect::<Vec<_>>();
-        for record in &bad {
-            unit.tally.add(record.object, Count::Parked);
         }
         let mut verdict = if unit.records.is_empty() {
             Verdict::finished(unit)
         } else {
             match self.guarded(unit, copy).await {
                 Ok(verdict) => verdict?,
-                Err(Panicked) => {
+                Err(Poison(_)) => {
                     return Err(Outage::Other(
-                        "a unit still fails without its bad records; it is tried again".to_owned(),
+                        "a unit fails as a whole though none of its records does; it is tried again"
+                            .to_owned(),
                     ));
                 }
             }
@@ -108,7 +108,12 @@ impl Worker {
     /// Tries every record alone where that sends it, and puts together what became of them: sent
     /// once more with the others, each would be answered as one that mOS has already. Tried again
     /// after an outage, mOS repeats its answers.
-    async fn judge_one_by_one(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
+    async fn judge_one_by_one(
+        &self,
+        unit: Envelope,
+        copy: &UnitCopy,
+        mut trial: Option<&mut Trial<'_>>,
+    ) -> Result<Verdict, Outage> {
         let mut whole = Envelope {
             records: Vec::new(),
             tally: Tally::default(),
@@ -125,10 +130,14 @@ impl Worker {
                 records: vec![record.clone()],
                 ..alone.clone()
             };
-            let Ok(verdict) = self.guarded(alone, copy).await else {
-                whole.tally.add(record.object, Count::Parked);
-                park.push(self.poisoned(&unit, record));
-                continue;
+            let trial = trial.as_deref_mut();
+            let verdict = match self.judge_record(record, alone, copy, trial).await {
+                Ok(verdict) => verdict,
+                Err(poison) => {
+                    whole.tally.add(record.object, Count::Parked);
+                    park.push(self.poisoned(&unit, record, poison));
+                    continue;
+                }
             };
             let Verdict {
                 publish,
@@ -172,10 +181,9 @@ impl Worker {
         Ok(verdict)
     }
 
-    fn poisoned(&self, unit: &Envelope, record: &UnitRecord) -> Parked {
+    fn poisoned(&self, unit: &Envelope, record: &UnitRecord, Poison(why): Poison) -> Parked {
         tracing::error!(object = %record.object, record = %record.id, stage = ?self.handler.stage(), "a record makes mosync fail and is parked alone");
         let now = self.clock.now();
-        let message = "mosync failed while handling this record".to_owned();
         let ticket = unit.ticket.unwrap_or(Ticket {
             version: Version::at(now),
             rule_revision: 0,
@@ -186,7 +194,7 @@ impl Worker {
             record,
             self.handler.stage(),
             FailureKind::Poison,
-            message,
+            why.to_owned(),
             ticket,
             now,
         )

@@ -17,6 +17,7 @@ mod sessions;
 mod settings;
 mod ticket;
 mod tokens;
+mod trials;
 mod units;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -49,6 +50,7 @@ pub use sessions::*;
 pub use settings::*;
 pub use ticket::*;
 pub use tokens::*;
+pub use trials::*;
 pub use units::*;
 
 /// A store of its own for each promise, empty.
@@ -138,6 +140,8 @@ macro_rules! store_conformance {
             last_words_overtake_older_rows
             last_words_keep_the_highest_version
             last_words_are_forgotten_after_a_day
+            trials_are_kept_until_they_end
+            trials_are_forgotten_after_a_day
             log_answers_the_newest_first
             log_is_searched_by_whatever_is_asked
             log_pages_stay_while_lines_come_and_go

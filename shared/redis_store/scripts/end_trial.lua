@@ -1,0 +1,3 @@
+-- ARGV: unit
+redis.call('HDEL', prefix .. 'trials', ARGV[1])
+redis.call('ZREM', prefix .. 'trials:until', ARGV[1])
