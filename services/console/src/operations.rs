@@ -3,7 +3,7 @@
 pub(crate) mod access;
 mod broker;
 mod checklist;
-mod dead;
+pub(crate) mod dead;
 mod explain;
 mod fields;
 pub(crate) mod jobs;

@@ -10,6 +10,9 @@ use super::{About, Caller, MAX_PAGE, Operations, page_size, reason_of};
 use crate::OpsError;
 use crate::views::{DeadList, DeadOutcome, DeadView, RecordId};
 
+/// So many, the oldest, a broker can be asked for: each is taken and put back.
+pub(crate) const EXPORTED: usize = MAX_PAGE;
+
 impl Operations {
     /// The first dead messages, oldest first.
     ///
@@ -26,10 +29,10 @@ impl Operations {
         })
     }
 
-    /// As many as a broker can be asked for, oldest first.
+    /// The oldest, as many as are exported.
     pub fn all_dead(&self) -> impl Stream<Item = Result<Vec<DeadView>, OpsError>> + Send + use<> {
         let operations = self.clone();
-        futures::stream::once(async move { Ok(operations.dead(Some(MAX_PAGE)).await?.messages) })
+        futures::stream::once(async move { Ok(operations.dead(Some(EXPORTED)).await?.messages) })
     }
 
     /// One message, with its records.

@@ -13,6 +13,7 @@ use super::parts::{card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, explain, fault, job};
 use crate::OpsError;
+use crate::operations::dead::EXPORTED;
 use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeadList, DeadView, RecordId};
@@ -73,6 +74,9 @@ fn messages(list: &DeadList) -> Markup {
         ))
         @if list.total > shown {
             p.quiet { "The oldest " (number(shown)) " of " (number(list.total)) " are shown; more come up when these are dealt with." }
+        }
+        @if list.total > EXPORTED as u64 {
+            p.quiet { "The CSV has the oldest " (number(EXPORTED as u64)) " of them." }
         }
     }
 }
