@@ -70,7 +70,11 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
     if list.total > shown {
         let more = format!("... and {} more", list.total - shown);
         // Lines of JSON are the result alone.
-        if json { say(&more) } else { print(&more) }
+        if json {
+            say(&more);
+        } else {
+            print(&more);
+        }
     }
     Ok(())
 }
