@@ -83,14 +83,14 @@ impl Operations {
     /// cancelled, so that the job's sums close, and named in the log.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`] without a reason, [`OpsError::NotFound`].
+    /// [`OpsError::Invalid`] without a reason or with too long a one, [`OpsError::NotFound`].
     pub async fn discard_dead(
         &self,
         id: &str,
         reason: Option<String>,
         caller: Caller,
     ) -> Result<DeadOutcome, OpsError> {
-        let reason = reason_of(reason).ok_or_else(|| {
+        let reason = reason_of(reason)?.ok_or_else(|| {
             OpsError::Invalid(
                 "throwing a message away needs a reason, so that somebody who misses its records later knows why".to_owned(),
             )

@@ -41,7 +41,7 @@ async fn a_discarded_unit_is_counted_as_cancelled_and_its_records_are_named() {
     let shown = desk.ops.dead_message(&id).await.unwrap();
     assert_eq!(shown.records.unwrap().len(), 3);
 
-    for reason in [None, because(" ")] {
+    for reason in [None, because(" "), because(&"x".repeat(501))] {
         let refused = desk.ops.discard_dead(&id, reason, BY).await.unwrap_err();
         assert!(matches!(refused, OpsError::Invalid(_)), "{refused:?}");
     }
