@@ -3,7 +3,7 @@
 pub(crate) mod access;
 mod broker;
 mod checklist;
-mod dead;
+pub(crate) mod dead;
 mod explain;
 mod fields;
 pub(crate) mod jobs;
@@ -44,6 +44,8 @@ use settings::preview::Previews;
 const PAGE: usize = 100;
 /// At most.
 const MAX_PAGE: usize = 1000;
+/// Letters of a reason: a line of the log is a sentence.
+pub(crate) const LONGEST_REASON: usize = 500;
 /// Rows from which a statement is read by the Bulk API, where nothing is configured.
 const BULK_FROM: u64 = 10_000;
 /// Whoever has opened a page waits no longer for one answer of Salesforce, to which workers give minutes.
@@ -402,15 +404,20 @@ fn one_of<T>(
 }
 
 /// A reason in words.
-fn reason_of(reason: Option<String>) -> Option<String> {
-    /// More is cut off: a line of the log is a sentence.
-    const LONGEST: usize = 500;
-    let line = |text: String| {
-        // Behind a line break there could stand a line that looks like the log's own.
-        let line = text.replace(char::is_control, " ");
-        line.trim().chars().take(LONGEST).collect::<String>()
-    };
-    reason.map(line).filter(|text| !text.is_empty())
+///
+/// # Errors
+/// [`OpsError::Invalid`] for one that is longer than [`LONGEST_REASON`].
+fn reason_of(reason: Option<String>) -> Result<Option<String>, OpsError> {
+    let Some(text) = reason else { return Ok(None) };
+    let letters = text.chars().count();
+    if letters > LONGEST_REASON {
+        return Err(OpsError::Invalid(format!(
+            "the reason has {letters} letters, and at most {LONGEST_REASON} are written into the log; nothing was done, say it in fewer"
+        )));
+    }
+    // Behind a line break there could stand a line that looks like the log's own.
+    let line = text.replace(char::is_control, " ").trim().to_owned();
+    Ok(Some(line).filter(|line| !line.is_empty()))
 }
 
 #[cfg(test)]
@@ -419,12 +426,16 @@ mod tests {
 
     #[test]
     fn a_reason_is_one_line_that_moves_nobody_s_terminal() {
-        let line = |text: &str| reason_of(Some(text.to_owned()));
+        let line = |text: &str| reason_of(Some(text.to_owned())).unwrap();
         let forged = "done\r\n2026-11-22T15:04:05Z info access: anna signed in \u{1b}[2J";
         let told = "done  2026-11-22T15:04:05Z info access: anna signed in  [2J";
         assert_eq!(line(forged).as_deref(), Some(told));
         assert_eq!(line(" \u{1b}\n "), None);
-        assert_eq!(line(&"ä".repeat(600)).unwrap().chars().count(), 500);
+        let longest = "ä".repeat(500);
+        assert_eq!(line(&longest), Some(longest.clone()));
+        let refused = reason_of(Some(format!("{longest}!"))).unwrap_err();
+        assert!(matches!(&refused, OpsError::Invalid(_)), "{refused:?}");
+        assert!(refused.to_string().contains("has 501 letters"), "{refused}");
     }
 
     #[test]

@@ -24,6 +24,7 @@ const PHRASES: &[(&str, &str)] = &[
 const NAMES: &[(&str, &str)] = &[
     ("dead list", "Dead Messages"),
     ("jobs", "Jobs"),
+    ("left", "Left the scope"),
     ("notify list", "Notifications"),
     ("notify test", "“Send a test” there"),
     ("parked list", "Parked Records"),

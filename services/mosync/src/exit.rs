@@ -102,22 +102,23 @@ pub(crate) fn say(line: &str) {
 
 /// A line of the command's result.
 pub(crate) fn print(line: &str) {
-    write_out(&format!("{}\n", harmless(line)));
+    write_out(format!("{}\n", harmless(line)).as_bytes());
 }
 
 /// Clears a terminal and goes to its top.
 pub(crate) fn clear_terminal() {
-    write_out("\x1b[2J\x1b[H");
+    write_out(b"\x1b[2J\x1b[H");
 }
 
-/// Whoever reads the result may have seen enough, as `head` has: then the command ends.
+/// A result, or a piece of it, as it is. Whoever reads it may have seen enough, as `head` has: then
+/// the command ends.
 #[expect(
     clippy::exit,
     reason = "a result is printed when its work is done, and nobody is there to be told more"
 )]
-fn write_out(text: &str) {
+pub(crate) fn write_out(text: &[u8]) {
     let mut out = std::io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    let written = out.write_all(text).and_then(|()| out.flush());
     let Err(error) = written else { return };
     if error.kind() != ErrorKind::BrokenPipe {
         say(&format!(

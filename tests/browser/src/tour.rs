@@ -64,6 +64,7 @@ pub const EMPTY: &[Sight] = &[
     sight("empty-dead-messages", "/parked/dead"),
     sight("empty-logs", "/logs"),
     sight("empty-explain", "/explain"),
+    sight("empty-left", "/left"),
     sight("empty-notifications", "/notifications"),
     sight("empty-access", "/access"),
 ];
@@ -91,6 +92,7 @@ pub const FULL: &[Sight] = &[
     sight("logs-timeline", "/logs"),
     main_sight("explain", "/explain"),
     sight("explain-not-synced", "/explain"),
+    main_sight("left", "/left"),
     main_sight("access", "/access/tokens"),
     sight("sync-status-busy", "/sync-status"),
     sight("job-busy", "/jobs/{job}"),
@@ -197,6 +199,7 @@ pub async fn empty(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
         ("/parked/dead", "Dead Messages", "empty-dead-messages"),
         ("/logs?topic=none", "Integration Logs", "empty-logs"),
         ("/explain", "Explain", "empty-explain"),
+        ("/left", "Left the scope", "empty-left"),
         ("/notifications", "Notifications", "empty-notifications"),
         ("/access", "Access", "empty-access"),
     ] {
@@ -249,6 +252,10 @@ pub async fn full(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
             deal,
             &json!({"Amount": amount, "NextStep": "Meet the buyer"}),
         );
+    }
+    world.rest().await;
+    for deal in deals.iter().skip(27).take(3) {
+        world.update("Opportunity", deal, &json!({"StageName": "Prospecting"}));
     }
     world.rest().await;
 
@@ -315,6 +322,7 @@ pub async fn full(executable: &str, look: impl AsyncFn(&Browser, Sight)) {
             "Explain",
             "explain-not-synced",
         ),
+        ("/left".to_owned(), "Left the scope", "left"),
     ] {
         browser.go(&world.page(&path)).await;
         browser.until_titled(title).await;

@@ -20,7 +20,7 @@ const BY_ITSELF_HEADER: &str = "x-mosync-by-itself";
 
 /// Paths of which each request is several to Salesforce: what the org may be asked is not spent by
 /// one who asks without end.
-const ASKED_OF_SALESFORCE: [&str; 19] = [
+const ASKED_OF_SALESFORCE: [&str; 21] = [
     "/api/v1/checklist",
     "/api/v1/explain/{id}",
     "/api/v1/left",
@@ -35,6 +35,8 @@ const ASKED_OF_SALESFORCE: [&str; 19] = [
     "/api/v1/users",
     "/api/v1/users/export",
     "/explain",
+    "/left",
+    "/left/export",
     "/settings/checklist",
     "/settings/preview/{preview}/export",
     "/settings/sync-all",

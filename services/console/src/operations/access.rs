@@ -37,7 +37,8 @@ impl Operations {
     ///
     /// # Errors
     /// [`OpsError::Invalid`] for a name or scope that is none, [`OpsError::Conflict`] for a name that
-    /// a token in force has already.
+    /// a token in force has already, [`OpsError::OutOfReach`] also where it may be in force though
+    /// nobody is told what it is: the message says so then.
     pub async fn make_token(
         &self,
         asked: &MakeToken,
@@ -75,19 +76,29 @@ impl Operations {
             created: self.now(),
             created_by: caller.name(),
         };
-        self.stores.tokens.add_token(&made).await?;
+        // From here on it may be in force, and nobody is told what it is when something fails.
+        let kept = self.keep_token(&made, caller).await;
+        let token = kept.map_err(|error| {
+            OpsError::OutOfReach(format!(
+                "the API token `{name}` may have been made, and nobody has seen it; look at the page Access of the console, and revoke it if it is there: {error}"
+            ))
+        })?;
+        Ok(NewTokenView { secret, token })
+    }
+
+    /// Stores a token, and writes down who has made it.
+    async fn keep_token(&self, made: &ApiToken, caller: &Caller) -> Result<TokenView, OpsError> {
+        self.stores.tokens.add_token(made).await?;
         let message = format!(
-            "API token `{name}` with scope {} was made by {}",
-            scope.name(),
+            "API token `{}` with scope {} was made by {}",
+            made.name,
+            made.scope.name(),
             caller.name()
         );
         self.note(About::topic(ACCESS), caller, message).await?;
         let known = self.stores.tokens.token(&made.hash).await?;
         let known = known.ok_or_else(|| OpsError::Broken("the new token was lost".to_owned()))?;
-        Ok(NewTokenView {
-            secret,
-            token: TokenView::of(&known),
-        })
+        Ok(TokenView::of(&known))
     }
 
     /// Revokes a token for ever, by its id; one that is revoked already stays as it is.

@@ -10,6 +10,9 @@ use super::{About, Caller, MAX_PAGE, Operations, page_size, reason_of};
 use crate::OpsError;
 use crate::views::{DeadList, DeadOutcome, DeadView, RecordId};
 
+/// So many, the oldest, a broker can be asked for: each is taken and put back.
+pub(crate) const EXPORTED: usize = MAX_PAGE;
+
 impl Operations {
     /// The first dead messages, oldest first.
     ///
@@ -26,10 +29,10 @@ impl Operations {
         })
     }
 
-    /// As many as a broker can be asked for, oldest first.
+    /// The oldest, as many as are exported.
     pub fn all_dead(&self) -> impl Stream<Item = Result<Vec<DeadView>, OpsError>> + Send + use<> {
         let operations = self.clone();
-        futures::stream::once(async move { Ok(operations.dead(Some(MAX_PAGE)).await?.messages) })
+        futures::stream::once(async move { Ok(operations.dead(Some(EXPORTED)).await?.messages) })
     }
 
     /// One message, with its records.
@@ -80,14 +83,14 @@ impl Operations {
     /// cancelled, so that the job's sums close, and named in the log.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`] without a reason, [`OpsError::NotFound`].
+    /// [`OpsError::Invalid`] without a reason or with too long a one, [`OpsError::NotFound`].
     pub async fn discard_dead(
         &self,
         id: &str,
         reason: Option<String>,
         caller: Caller,
     ) -> Result<DeadOutcome, OpsError> {
-        let reason = reason_of(reason).ok_or_else(|| {
+        let reason = reason_of(reason)?.ok_or_else(|| {
             OpsError::Invalid(
                 "throwing a message away needs a reason, so that somebody who misses its records later knows why".to_owned(),
             )

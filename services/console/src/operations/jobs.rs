@@ -162,14 +162,15 @@ impl Operations {
     /// Holds a job until it is resumed, over restarts too.
     ///
     /// # Errors
-    /// [`OpsError::NotFound`], [`OpsError::Conflict`] when it is over, cancelled or live, or has read
-    /// everything.
+    /// [`OpsError::Invalid`] for too long a reason, [`OpsError::NotFound`], [`OpsError::Conflict`] when
+    /// it is over, cancelled or live, or has read everything.
     pub async fn pause_job(
         &self,
         id: &str,
         reason: Option<String>,
         caller: Caller,
     ) -> Result<JobView, OpsError> {
+        let reason = reason_of(reason)?;
         let job = self.steerable(id, "paused").await?;
         if job.salesforce == SalesforceStatus::Sealed {
             return Err(OpsError::Conflict(format!(
@@ -181,7 +182,6 @@ impl Operations {
                 "{id} is cancelled and nothing more of it is read, so it cannot be paused"
             )));
         }
-        let reason = reason_of(reason);
         let why = reason.as_ref().map_or_else(
             || format!("paused by {}", caller.name()),
             |reason| format!("paused by {}: {reason}", caller.name()),
@@ -232,19 +232,20 @@ impl Operations {
     /// cancelled, and nothing is undone.
     ///
     /// # Errors
-    /// [`OpsError::NotFound`], [`OpsError::Conflict`] when it is over or live.
+    /// [`OpsError::Invalid`] for too long a reason, [`OpsError::NotFound`], [`OpsError::Conflict`] when
+    /// it is over or live.
     pub async fn cancel_job(
         &self,
         id: &str,
         reason: Option<String>,
         caller: Caller,
     ) -> Result<JobView, OpsError> {
+        let reason = reason_of(reason)?;
         let job = self.steerable(id, "cancelled").await?;
         let at = self.now();
         let to = SalesforceStatus::Cancelled;
         match self.stores.jobs.transition(&job.id, to, at, None).await? {
             Moved::Now => {
-                let reason = reason_of(reason);
                 let why = reason.as_ref().map(|reason| format!(": {reason}"));
                 let why = why.unwrap_or_default();
                 let message = format!("cancelled by {}{why}", caller.name());

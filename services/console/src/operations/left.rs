@@ -7,10 +7,11 @@ use domain::filter;
 use domain::permission::PermissionSnapshot;
 use domain::rule::{Match, Rules, Visible};
 use domain::{ObjectKind, SalesforceId, Timestamp};
+use futures::Stream;
 use ports::target::MAX_LISTED;
 use runtime::readback::{self, Read};
 
-use super::Operations;
+use super::{Operations, pages};
 use crate::OpsError;
 use crate::views::{LeftRecord, LeftView, LeftWhy};
 
@@ -79,6 +80,18 @@ impl Operations {
                 .filter_map(|held| judge.left(held.external_id))
                 .collect(),
             next,
+        })
+    }
+
+    /// All that do not qualify, read stretch by stretch as they are taken.
+    pub fn all_left(&self) -> impl Stream<Item = Result<Vec<LeftRecord>, OpsError>> + Send + use<> {
+        let operations = self.clone();
+        pages(None, move |after: Option<String>| {
+            let operations = operations.clone();
+            async move {
+                let stretch = operations.left(after.as_deref(), None).await?;
+                Ok((stretch.left, stretch.next.map(Some)))
+            }
         })
     }
 }

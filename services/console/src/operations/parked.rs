@@ -266,14 +266,14 @@ impl Operations {
     /// are no trouble any more.
     ///
     /// # Errors
-    /// [`OpsError::Invalid`], among others without a reason; [`OpsError::NotFound`] when none of
+    /// [`OpsError::Invalid`], among others without a reason or with too long a one; [`OpsError::NotFound`] when none of
     /// them is parked; [`OpsError::Conflict`] when there are more than were seen.
     pub async fn dismiss_parked(
         &self,
         selection: &Selection,
         caller: Caller,
     ) -> Result<Touched, OpsError> {
-        let reason = reason_of(selection.reason.clone()).ok_or_else(|| {
+        let reason = reason_of(selection.reason.clone())?.ok_or_else(|| {
             OpsError::Invalid(
                 "a dismissal needs a reason, so that somebody who finds the record later knows why it is not in mOS".to_owned(),
             )

@@ -7,6 +7,7 @@ use maud::{Markup, html};
 use super::Desk;
 use super::context::PageContext;
 use super::download;
+use super::fault::sentence;
 use super::layout::{Page, answer};
 use super::parts::form::{self, Field};
 use super::parts::icon::Icon;
@@ -60,12 +61,14 @@ pub(super) async fn make(State(desk): State<Desk>, context: PageContext, sent: S
     let is_known = Right::of_name(&asked.scope).is_some();
     let made = desk.operations.make_token(&asked, &caller).await;
     let page = match made {
-        Ok(made) => page(&desk, &context, &Written::default())
+        // Whatever else cannot be read then: it is shown this once.
+        Ok(made) => Ok(page(&desk, &context, &Written::default())
             .await
-            .map(|page| page.notice(once(&made))),
+            .unwrap_or_else(|unread| titled(html! { p { (sentence(&unread.to_string())) } }))
+            .notice(once(&made))),
         Err(error @ (OpsError::Invalid(_) | OpsError::Conflict(_))) => {
             let status = error.status();
-            let said = Some(super::fault::sentence(&error.to_string()));
+            let said = Some(sentence(&error.to_string()));
             let (error, scope_error) = if is_known || asked.name.is_empty() {
                 (said, None)
             } else {
@@ -105,6 +108,10 @@ pub(super) async fn revoke(
     answer(&context, page)
 }
 
+fn titled(body: Markup) -> Page {
+    Page::new("Access", Icon::Access, body)
+}
+
 async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<Page, OpsError> {
     let tokens = desk.operations.tokens().await?.tokens;
     let people = desk.web.as_ref().map(|web| &web.people);
@@ -124,7 +131,7 @@ async fn page(desk: &Desk, context: &PageContext, written: &Written) -> Result<P
             ])))
         }
     };
-    Ok(Page::new("Access", Icon::Access, body)
+    Ok(titled(body)
         .actions(html! { a.button href=(EXPORT) { "Export CSV" } })
         .hint(html! { "Who may see and steer the sync. What was done by whom is in the integration log." }))
 }

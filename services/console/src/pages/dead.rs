@@ -13,6 +13,7 @@ use super::parts::{card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
 use super::{Desk, PageFault, download, explain, fault, job};
 use crate::OpsError;
+use crate::operations::dead::EXPORTED;
 use crate::pages::asked::Path;
 use crate::rights::Right;
 use crate::views::{DeadList, DeadView, RecordId};
@@ -74,6 +75,9 @@ fn messages(list: &DeadList) -> Markup {
         @if list.total > shown {
             p.quiet { "The oldest " (number(shown)) " of " (number(list.total)) " are shown; more come up when these are dealt with." }
         }
+        @if list.total > EXPORTED as u64 {
+            p.quiet { "The CSV has the oldest " (number(EXPORTED as u64)) " of them." }
+        }
     }
 }
 
@@ -84,6 +88,7 @@ fn address(id: &str, deed: &str) -> String {
 /// What was written into the form of orders, and what is wrong with it.
 #[derive(Default)]
 struct Written {
+    reason: String,
     error: Option<String>,
 }
 
@@ -105,7 +110,7 @@ pub(super) async fn replay(
 ) -> Response {
     let done = desk.operations.replay_dead(&id, context.caller()).await;
     let said = done.map(|_| "The message was sent back to its queue. If it comes here again, what it says is still wrong.".to_owned());
-    after(&desk, &context, &id, said).await
+    after(&desk, &context, &id, None, said).await
 }
 
 pub(super) async fn discard(
@@ -117,7 +122,7 @@ pub(super) async fn discard(
     let reason = sent.get("reason");
     let done = desk
         .operations
-        .discard_dead(&id, reason, context.caller())
+        .discard_dead(&id, reason.clone(), context.caller())
         .await;
     let said = done.map(|outcome| {
         format!(
@@ -125,7 +130,7 @@ pub(super) async fn discard(
             number(outcome.cancelled)
         )
     });
-    after(&desk, &context, &id, said).await
+    after(&desk, &context, &id, reason, said).await
 }
 
 /// The list after what was done, or the message again with what is wrong.
@@ -133,6 +138,7 @@ async fn after(
     desk: &Desk,
     context: &PageContext,
     id: &str,
+    reason: Option<String>,
     done: Result<String, OpsError>,
 ) -> Response {
     let page = match done {
@@ -146,6 +152,7 @@ async fn after(
             let status = error.status();
             let said = fault::sentence(&error.to_string());
             let written = Written {
+                reason: reason.unwrap_or_default(),
                 error: matches!(error, OpsError::Invalid(_)).then(|| said.clone()),
             };
             desk.operations.dead_message(id).await.map(|message| {
@@ -210,7 +217,7 @@ fn its_records(context: &PageContext, records: &[RecordId]) -> Markup {
 }
 
 fn orders(context: &PageContext, message: &DeadView, written: &Written) -> Markup {
-    let reason = Field::new("reason", "Reason for discarding")
+    let reason = Field::reason("Reason for discarding")
         .help("Discarding needs one. The records that are still open are counted as cancelled.")
         .error(written.error.as_deref());
     // A form for each order: Enter in the reason discards, as the reason says.
@@ -223,7 +230,7 @@ fn orders(context: &PageContext, message: &DeadView, written: &Written) -> Marku
             }))
         }
         (form::order(context, &address(&message.id, "/discard"), html! {
-            (reason.input("text", ""))
+            (reason.input("text", &written.reason))
             div.actions { button.bad-button type="submit" { "Discard" } }
         }))
     }

@@ -11,7 +11,7 @@ use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, pager, record, table, time};
 use super::sent::Sent;
-use super::{Desk, PageFault, fault, job, logs, parked, words};
+use super::{Desk, PageFault, fault, job, left, logs, parked, words};
 use crate::OpsError;
 use crate::views::{
     ExplainCode, ExplainCondition, ExplainMos, ExplainOpportunity, ExplainOwner, ExplainSettings,
@@ -69,6 +69,7 @@ pub(super) async fn show(
 fn page(body: Markup) -> Page {
     Page::new("Explain", Icon::Explain, body)
         .hint(html! { "The sync rule, step by step, as it stands for one record right now." })
+        .actions(left::button())
 }
 
 fn form(asked: &str, error: Option<&String>) -> Markup {

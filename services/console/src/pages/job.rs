@@ -67,13 +67,18 @@ struct Written {
     pause: String,
     /// Why it is cancelled.
     cancel: String,
-    /// Beside why it is cancelled.
+    /// Beside the one that was given.
     error: Option<String>,
 }
 
 impl Written {
     const fn is_empty(&self) -> bool {
         self.pause.is_empty() && self.cancel.is_empty() && self.error.is_none()
+    }
+
+    /// Whether it was to be paused: without a reason nothing is wrong with that.
+    const fn is_of_pause(&self) -> bool {
+        !self.pause.is_empty()
     }
 }
 
@@ -256,17 +261,18 @@ fn orders(context: &PageContext, job: &JobView, written: &Written) -> Markup {
             }))
         } @else if may_pause {
             (form::order(context, &address(&job.id, "/pause"), html! {
-                (Field::new("reason", "Why it is paused")
+                (Field::reason("Why it is paused")
                     .id("pause-reason")
                     .help("Written to the integration log. It may be left empty.")
+                    .error(written.error.as_deref().filter(|_| written.is_of_pause()))
                     .input("text", &written.pause))
                 div.actions { button.button type="submit" { "Pause" } }
             }))
         }
         (form::order(context, &address(&job.id, "/cancel"), html! {
-            (Field::new("reason", "Why it is cancelled")
+            (Field::reason("Why it is cancelled")
                 .help("Written to the integration log. A cancellation needs it, and cannot be taken back.")
-                .error(written.error.as_deref())
+                .error(written.error.as_deref().filter(|_| !written.is_of_pause()))
                 .input("text", &written.cancel))
             div.actions { button.bad-button type="submit" { "Cancel this job" } }
         }))

@@ -18,6 +18,7 @@ mod home;
 mod job;
 mod jobs;
 pub mod layout;
+mod left;
 mod live;
 mod logs;
 mod mapping;

@@ -2,7 +2,9 @@
 
 use axum::routing::{get, post};
 
-use super::{Route, dead, explain, job, jobs, live, logs, notifications, parked, sync_status};
+use super::{
+    Route, dead, explain, job, jobs, left, live, logs, notifications, parked, sync_status,
+};
 use crate::rights::Right;
 
 /// Each with what it needs.
@@ -168,5 +170,17 @@ pub(super) const ROUTES: &[Route] = &[
         methods: &["get"],
         needs: Right::Read,
         answers: || get(explain::show),
+    },
+    Route {
+        path: left::PATH,
+        methods: &["get"],
+        needs: Right::Read,
+        answers: || get(left::show),
+    },
+    Route {
+        path: left::EXPORT,
+        methods: &["get"],
+        needs: Right::Read,
+        answers: || get(left::export),
     },
 ];

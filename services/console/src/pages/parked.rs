@@ -17,6 +17,7 @@ use super::parts::{badge, card, empty, notice, record, table, time};
 use super::sent::Sent;
 use super::{Desk, dead, download, explain, fault, job, logs, words};
 use crate::OpsError;
+use crate::operations::LONGEST_REASON;
 use crate::operations::parked::filter_of;
 use crate::rights::Right;
 use crate::views::{
@@ -165,9 +166,10 @@ async fn order(desk: &Desk, context: &PageContext, sent: &Sent, deed: Deed) -> R
             | OpsError::OutOfReach(_)),
         ) => {
             let sentence = fault::sentence(&error.to_string());
-            let lacks_reason = deed == Deed::Dismiss && reason.is_none();
+            let is_wrong = |reason: &String| reason.chars().count() > LONGEST_REASON;
+            let is_reason_wrong = deed == Deed::Dismiss && reason.as_ref().is_none_or(is_wrong);
             let written = Written {
-                error: lacks_reason.then(|| sentence.clone()),
+                error: is_reason_wrong.then(|| sentence.clone()),
                 reason: reason.unwrap_or_default(),
                 records: sent.all("record").collect(),
                 is_all: is_all(sent),
@@ -519,7 +521,7 @@ fn orders(
         ),
     };
     let which = [("records", "The ticked records"), ("all", all.as_str())];
-    let reason = Field::new("reason", "Reason for a dismissal")
+    let reason = Field::reason("Reason for a dismissal")
         .help("A dismissal needs one: somebody who finds the record later wants to know why it is not in mOS.")
         .error(written.error.as_deref());
     let with = Field::new("which", "With");

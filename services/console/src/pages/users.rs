@@ -12,7 +12,7 @@ use super::layout::Page;
 use super::parts::icon::Icon;
 use super::parts::table::number;
 use super::parts::{badge, card, empty, notice, record, table, time};
-use super::{download, settings};
+use super::{download, left, settings};
 use crate::OpsError;
 use crate::export;
 use crate::views::{Format, HolderView, OtherView, UserView, UsersView};
@@ -76,7 +76,7 @@ fn page(context: &PageContext, users: &UsersView) -> Page {
             (number(users.holders.len() as u64)) " users hold mOS permission. Permissions were read "
             (time::or_never(users.permissions_polled, "never")) "."
         })
-        .actions(html! { a.button href=(CSV) { "Export CSV" } })
+        .actions(html! { (left::button()) a.button href=(CSV) { "Export CSV" } })
 }
 
 fn holders(context: &PageContext, users: &UsersView) -> Markup {

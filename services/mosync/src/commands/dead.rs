@@ -6,7 +6,7 @@ use boot::console::Client;
 use boot::console::views::{DeadView, Reason};
 
 use crate::cli::{Configured, DeadCommand};
-use crate::exit::{Failure, print};
+use crate::exit::{Failure, print, say};
 
 /// How many are listed.
 const LISTED: usize = 1000;
@@ -63,15 +63,18 @@ async fn list(client: &Client, json: bool) -> Result<(), Failure> {
             tell(message);
         }
     }
-    if json {
-        return Ok(());
-    }
-    if list.messages.is_empty() {
+    if list.messages.is_empty() && !json {
         print("no message is dead");
     }
     let shown = u64::try_from(list.messages.len()).unwrap_or(u64::MAX);
     if list.total > shown {
-        print(&format!("... and {} more", list.total - shown));
+        let more = format!("... and {} more", list.total - shown);
+        // Lines of JSON are the result alone.
+        if json {
+            say(&more);
+        } else {
+            print(&more);
+        }
     }
     Ok(())
 }

@@ -1,7 +1,6 @@
 //! `mosync left`.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::process::ExitCode;
 
 use boot::console::Client;
@@ -9,7 +8,7 @@ use boot::console::views::{Format, LeftRecord, LeftView, LeftWhy};
 use domain::Timestamp;
 
 use crate::cli::{Configured, LogsFormat};
-use crate::exit::{Failure, print};
+use crate::exit::{self, Failure, print};
 
 /// Tells which opportunities are in mOS and do not qualify, stretch by stretch.
 pub(crate) async fn run(
@@ -114,14 +113,12 @@ async fn tell(client: &Client, limit: usize) -> Result<(), Failure> {
 }
 
 async fn write_out(client: &Client, format: Format) -> Result<(), Failure> {
-    write(&format.head::<LeftRecord>()?)?;
-    each_stretch(client, |stretch| write(&format.lines(&stretch.left)?)).await
-}
-
-fn write(text: &[u8]) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
-    let written = out.write_all(text).and_then(|()| out.flush());
-    written.map_err(|error| Failure::failed(format!("the list cannot be written out: {error}")))
+    exit::write_out(&format.head::<LeftRecord>()?);
+    each_stretch(client, |stretch| {
+        exit::write_out(&format.lines(&stretch.left)?);
+        Ok(())
+    })
+    .await
 }
 
 #[cfg(test)]

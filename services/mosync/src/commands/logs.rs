@@ -1,6 +1,5 @@
 //! `mosync logs`.
 
-use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,7 +11,7 @@ use ports::Clock as _;
 use runtime::time::SystemClock;
 
 use crate::cli::{LogsArguments, LogsFormat};
-use crate::exit::{Failure, print};
+use crate::exit::{self, Failure, print};
 
 /// Prints lines of the integration log, newest first.
 pub(crate) async fn run(arguments: &LogsArguments) -> Result<ExitCode, Failure> {
@@ -58,15 +57,10 @@ pub(crate) async fn run(arguments: &LogsArguments) -> Result<ExitCode, Failure> 
 pub(super) async fn write_out(
     mut pieces: impl Stream<Item = Result<impl AsRef<[u8]>, OpsError>> + Unpin,
 ) -> Result<(), Failure> {
-    let mut out = std::io::stdout().lock();
     while let Some(piece) = pieces.next().await {
-        out.write_all(piece?.as_ref()).map_err(unwritten)?;
+        exit::write_out(piece?.as_ref());
     }
-    out.flush().map_err(unwritten)
-}
-
-fn unwritten(error: std::io::Error) -> Failure {
-    Failure::failed(format!("the list cannot be written out: {error}"))
+    Ok(())
 }
 
 fn tell(line: &LogLine) {

@@ -61,6 +61,7 @@ async fn every_page_can_be_gone_through_with_the_keyboard() {
         ("/parked", "Dismiss"),
         ("/logs", "Search"),
         ("/explain", "Explain"),
+        ("/left", "Export CSV"),
         ("/users", "Export CSV"),
         ("/mapping", "Save"),
         ("/notifications", "Send a test"),

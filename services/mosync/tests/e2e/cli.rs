@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::{Value, json};
 
@@ -47,19 +47,28 @@ async fn a_bad_configuration_is_one_message_with_key_fault_and_fix() {
     assert_eq!(mosync(&["--help"]).await.code, Some(0));
 }
 
-/// As `mosync logs | head` does when it has its lines.
-#[test]
-fn whoever_reads_no_further_ends_the_command_without_a_word() {
+/// How a command ends whose result nobody reads, and what it says: as `mosync logs | head` when that has
+/// its lines.
+async fn unread(arguments: &[&str]) -> (Option<i32>, String) {
     let (reader, result) = std::io::pipe().unwrap();
     drop(reader);
-    let answer = Command::new(env!("CARGO_BIN_EXE_mosync"))
-        .arg("console-token")
+    let command = tokio::process::Command::new(env!("CARGO_BIN_EXE_mosync"))
+        .args(arguments)
+        .stdin(Stdio::null())
         .stdout(result)
         .stderr(Stdio::piped())
-        .output()
+        .kill_on_drop(true)
+        .spawn()
         .unwrap();
+    let answer = command.wait_with_output().await.unwrap();
     let said = String::from_utf8_lossy(&answer.stderr);
-    assert_eq!((answer.status.code(), &*said), (Some(1), ""));
+    (answer.status.code(), said.into_owned())
+}
+
+#[tokio::test]
+async fn whoever_reads_no_further_ends_the_command_without_a_word() {
+    let ended = unread(&["console-token"]).await;
+    assert_eq!(ended, (Some(1), String::new()));
 }
 
 #[tokio::test]
@@ -259,6 +268,12 @@ async fn a_filter_narrows_and_widens_what_is_synced() {
     let filtered = lines.filter(|line| line["why"] == "filter");
     let filtered = filtered.map(|line| line["id"].as_str().unwrap().to_owned());
     assert_eq!(filtered.collect::<BTreeSet<_>>(), stayed);
+    let config = world.config();
+    for (command, format) in [("left", "csv"), ("left", "jsonl"), ("logs", "csv")] {
+        let config = config.to_str().unwrap();
+        let ended = unread(&[command, "--format", format, "--config", config]).await;
+        assert_eq!(ended, (Some(1), String::new()), "{command} {format}");
+    }
     let left = world.mosync(&["left", "--limit", "1"]).await;
     let counted = format!("of the {} opportunities in mOS", held.len());
     assert!(left.stdout.contains(&counted), "{left:?}");

@@ -148,8 +148,10 @@ async fn no_path_that_salesforce_has_to_answer_for_is_asked_more_often_than_the_
     for _ in 0..60 {
         browser.get("/explain").await;
     }
-    let told = browser.get("/settings/checklist").await.status;
-    assert_eq!(told, StatusCode::TOO_MANY_REQUESTS);
+    for path in ["/settings/checklist", "/left", "/left/export"] {
+        let told = browser.get(path).await.status;
+        assert_eq!(told, StatusCode::TOO_MANY_REQUESTS, "{path}");
+    }
 }
 
 #[tokio::test]

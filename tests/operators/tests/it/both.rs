@@ -86,6 +86,8 @@ const BOTH: &[(&str, &str)] = &[
     ("get /logs", "get /api/v1/logs"),
     ("get /logs/export", "get /api/v1/logs/export"),
     ("get /explain", "get /api/v1/explain/{id}"),
+    ("get /left", "get /api/v1/left"),
+    ("get /left/export", "get /api/v1/left"),
     ("get /notifications", "get /api/v1/notifications"),
     (
         "get /notifications/export",

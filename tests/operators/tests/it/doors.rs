@@ -49,6 +49,14 @@ async fn the_log_tells_the_command_line_from_the_api() {
     let job = desk.job(JobKind::SyncAll, "a").await;
     let door = desk.door().await;
     let path = format!("/api/v1/jobs/{}/pause", job.id);
+    let long = json!({"reason": "x".repeat(501)});
+    for deed in ["pause", "cancel"] {
+        let path = format!("/api/v1/jobs/{}/{deed}", job.id);
+        let refused = door.post(&path, &long).await;
+        assert_eq!(refused.status, 400, "{refused:?}");
+        let sentence = refused.sentence();
+        assert!(sentence.contains("has 501 letters"), "{sentence}");
+    }
     let paused = door.post(&path, &json!({"reason": "lunch"})).await;
     assert_eq!(paused.status, 200, "{paused:?}");
     let access = Access {

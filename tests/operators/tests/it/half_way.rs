@@ -1,17 +1,20 @@
-//! A bulk order that comes to its end half-way: what was done is in the integration log.
+//! An order that comes to its end half-way: what was done is in the integration log, or is said.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
-use console::views::Selection;
+use console::views::{MakeToken, Selection};
 use console::{Caller, Operations};
 use domain::failure::FailureKind;
 use domain::job::Job;
 use domain::parked::{Dismissal, Parked};
 use domain::{ObjectKind, SalesforceId, Timestamp, Version};
-use ports::stores::{ParkedFilter, ParkedStore, StoreError, Stores};
+use ports::stores::{
+    LogEntry, LogPage, LogPosition, LogQuery, LogStore, ParkedFilter, ParkedStore, StoreError,
+    Stores,
+};
 
 use crate::desk::{Desk, TOPIC};
 
@@ -147,4 +150,52 @@ async fn a_dismissal_of_named_records_that_stops_half_way_says_how_far_it_came()
         assert_eq!(said.contains("was carried out"), told.is_some(), "{said}");
         assert!(said.contains(told.unwrap_or_default()), "{said}");
     }
+}
+
+/// A log in which nothing more can be written.
+struct Full(Arc<dyn LogStore>);
+
+#[async_trait]
+impl LogStore for Full {
+    async fn append(&self, _entry: &LogEntry) -> Result<(), StoreError> {
+        Err(StoreError::Unreachable("connection reset".to_owned()))
+    }
+    async fn search(
+        &self,
+        query: &LogQuery,
+        before: Option<LogPosition>,
+        max: usize,
+    ) -> Result<LogPage, StoreError> {
+        self.0.search(query, before, max).await
+    }
+    async fn trim(&self, lines: u64, since: Timestamp) -> Result<u64, StoreError> {
+        self.0.trim(lines, since).await
+    }
+}
+
+#[tokio::test]
+async fn a_token_that_nobody_has_seen_and_is_in_force_is_told_of() {
+    let desk = Desk::open();
+    let stores = Stores {
+        log: Arc::new(Full(Arc::clone(&desk.stores.log))),
+        ..desk.stores.clone()
+    };
+    let queue = Arc::clone(&desk.queue);
+    let ops = Operations::new(stores, queue, desk.clock(), desk.source(), TOPIC);
+    let asked = MakeToken {
+        name: "Report".to_owned(),
+        scope: "read".to_owned(),
+    };
+    let error = ops.make_token(&asked, &Caller::Api).await.unwrap_err();
+    assert_eq!(error.code(), "out_of_reach");
+    for part in [
+        "`Report` may have been made",
+        "look at the page Access of the console, and revoke it",
+        "connection reset",
+    ] {
+        assert!(error.to_string().contains(part), "{part}: {error}");
+    }
+    let tokens = desk.ops.tokens().await.unwrap().tokens;
+    assert_eq!(tokens.len(), 1);
+    assert_eq!((&*tokens[0].name, tokens[0].revoked), ("Report", None));
 }

@@ -13,10 +13,11 @@ use ports::target::{Target, Upsert};
 use serde_json::json;
 use serde_json::value::RawValue;
 
-use crate::desk::NOW;
+use crate::desk::{NOW, record};
 use crate::explain::large_ones;
 use crate::salesforce::{delete, update};
 use crate::users::Office;
+use crate::web::{Browser, INSTANCE, VIEWER, next_page};
 
 /// An org with holders and deals, and an mOS that has been told of the deals.
 struct Town {
@@ -228,5 +229,118 @@ async fn what_cannot_be_told_is_said() {
     let refused = ops.left(None, None).await.unwrap_err();
     assert!(matches!(&refused, OpsError::OutOfReach(_)), "{refused:?}");
     assert_eq!(town.mos.mos.records(RecordType::Opportunity).len(), 1);
+    town.mos.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_counts_what_left_and_names_each_with_its_reason() {
+    let town = Town::open().await;
+    town.office.poll.once().await.unwrap();
+    let browser = Browser::of(&town.office.desk, VIEWER).await;
+    let page = browser.page("/left").await;
+    assert!(page.contains("mOS holds no opportunity."), "{page}");
+
+    let closed = town.deal(&town.ada, 500).await;
+    let stays = town.deal(&town.ada, 600).await;
+    let page = browser.page("/left").await;
+    assert!(
+        page.contains("Of the 2 opportunities that mOS holds, none left the scope."),
+        "{page}"
+    );
+    town.change(
+        &closed,
+        &json!({"StageName": "Closed Won", "Name": "<b>Deal</b>"}),
+    );
+    let page = browser.page("/left").await;
+    let ada = &town.ada;
+    for told in [
+        "Of the 2 opportunities that mOS holds, <strong>1</strong> left the scope.",
+        "<td role=\"cell\" data-column=\"Why\">Closed</td><td role=\"cell\" data-column=\"Opportunities\">1</td>",
+        "<strong>&lt;b&gt;Deal&lt;/b&gt;</strong>",
+        &format!("href=\"{INSTANCE}/lightning/r/{closed}/view\""),
+        &format!("href=\"{INSTANCE}/lightning/r/{ada}/view\""),
+        &format!("href=\"/explain?record={closed}\""),
+    ] {
+        assert!(page.contains(told), "{told} is not in {page}");
+    }
+    assert!(!page.contains(&stays), "{page}");
+    assert_eq!(next_page(&page), None);
+    let file = browser.page("/left/export").await;
+    assert_eq!(
+        file,
+        format!("id,why,owner,name\r\n{closed},closed,{ada},<b>Deal</b>\r\n")
+    );
+    town.mos.stop().await;
+}
+
+#[tokio::test]
+async fn the_page_leads_to_the_next_stretch_and_the_file_has_them_all() {
+    let town = Town::open().await;
+    town.office.poll.once().await.unwrap();
+    // Salesforce has none of them.
+    town.hold(ObjectKind::User, &town.ada, r#"{"name": "Ada"}"#)
+        .await;
+    let fields = json!({"name": "A deal", "owner_id": town.ada}).to_string();
+    let held: Vec<Upsert> = (0..2_001)
+        .map(|number| Upsert {
+            object: ObjectKind::Opportunity,
+            id: record(ObjectKind::Opportunity, number),
+            version: Version::at(Timestamp::from_micros(NOW * 1_000_000)),
+            fields: RawValue::from_string(fields.clone()).unwrap(),
+            if_exists: false,
+        })
+        .collect();
+    for (number, some) in held.chunks(500).enumerate() {
+        let key = format!("stretch {number}");
+        town.target.upsert(&key, some).await.unwrap();
+    }
+    let browser = Browser::of(&town.office.desk, VIEWER).await;
+    let first = browser.page("/left").await;
+    assert!(
+        first.contains(
+            "Of the first 2,000 opportunities that mOS holds, <strong>2,000</strong> left"
+        ),
+        "{first}"
+    );
+    assert_eq!(first.matches(">Explain</a></td>").count(), 2_000);
+    let next = next_page(&first).unwrap();
+    let last = browser.page(&next).await;
+    assert!(
+        last.contains("Of the last 1 opportunity that mOS holds, <strong>1</strong> left"),
+        "{last}"
+    );
+    assert!(last.contains(&record(ObjectKind::Opportunity, 2_000).to_string()));
+    assert!(last.contains("<a class=\"button\" href=\"/left\">First page</a>"));
+    assert_eq!(next_page(&last), None);
+    let file = browser.page("/left/export").await;
+    assert_eq!(file.matches(",not_visible,,").count(), 2_001);
+    town.mos.stop().await;
+}
+
+#[tokio::test]
+async fn what_the_page_cannot_tell_it_says_in_the_words_of_pages() {
+    let town = Town::open().await;
+    let browser = Browser::of(&town.office.desk, VIEWER).await;
+    let unread = browser.page("/left").await;
+    for told in [
+        "Nobody knows yet what left the scope.",
+        "ask whoever runs mosync to start its permission service",
+    ] {
+        assert!(unread.contains(told), "{unread}");
+    }
+    assert_eq!(browser.get("/left/export").await.status, 409);
+    town.office.poll.once().await.unwrap();
+    town.deal(&town.ada, 500).await;
+    town.mos.mos.fault(Fault::Down { refuse: false }).unwrap();
+    for path in ["/left", "/left/export"] {
+        let refused = browser.get(path).await;
+        assert_eq!(refused.status, 503, "{path}");
+        assert!(refused.text().contains("mOS did not answer"), "{path}");
+    }
+    town.mos.mos.fault(Fault::Clear).unwrap();
+    town.office.desk.org.answers(false);
+    let refused = browser.get("/left").await;
+    assert_eq!(refused.status, 503);
+    assert!(refused.text().contains("Something is out of reach"));
     town.mos.stop().await;
 }

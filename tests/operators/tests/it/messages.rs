@@ -8,6 +8,7 @@ use domain::unit::{Lane, QueueName, Stage};
 use ports::queue::Message;
 
 use crate::desk::Desk;
+use crate::web::{Browser, OPERATOR};
 
 const BY: Caller = Caller::Api;
 
@@ -40,7 +41,7 @@ async fn a_discarded_unit_is_counted_as_cancelled_and_its_records_are_named() {
     let shown = desk.ops.dead_message(&id).await.unwrap();
     assert_eq!(shown.records.unwrap().len(), 3);
 
-    for reason in [None, because(" ")] {
+    for reason in [None, because(" "), because(&"x".repeat(501))] {
         let refused = desk.ops.discard_dead(&id, reason, BY).await.unwrap_err();
         assert!(matches!(refused, OpsError::Invalid(_)), "{refused:?}");
     }
@@ -99,11 +100,25 @@ async fn a_message_is_found_behind_however_many_others() {
         let dead = desk.queue.publish_dead(&message, "the event stream", "odd");
         dead.await.unwrap();
     }
+    // The file has no more than a broker is asked for at once, and its page says so.
+    let browser = Browser::of(&desk, OPERATOR).await;
+    let page = browser.page("/parked/dead").await;
+    for told in [
+        "The oldest 200 of 1,001 are shown",
+        "The CSV has the oldest 1,000 of them.",
+    ] {
+        assert!(page.contains(told), "{page}");
+    }
+    let file = browser.page("/parked/dead/export").await;
+    assert_eq!(file.lines().count(), 1 + 1_000);
+
     let last = "m-1000";
     assert_eq!(desk.ops.dead_message(last).await.unwrap().id, last);
     let gone = desk.ops.discard_dead(last, because("seen"), BY).await;
     gone.unwrap();
     assert_eq!(desk.ops.dead(None).await.unwrap().total, 1_000);
+    let page = browser.page("/parked/dead").await;
+    assert!(!page.contains("The CSV has"), "{page}");
 }
 
 #[tokio::test]

@@ -285,7 +285,8 @@ async fn what_cannot_be_meant_is_refused_with_a_sentence() {
         let refused = desk.ops.retry_parked(&selection, BY).await.unwrap_err();
         assert!(matches!(refused, OpsError::NotFound(_)), "{refused:?}");
     }
-    for reason in ["", "  "] {
+    let long = "x".repeat(501);
+    for reason in ["", "  ", &long] {
         let selection = because(named(&[&id]), reason);
         let refused = desk.ops.dismiss_parked(&selection, BY).await.unwrap_err();
         assert!(refused.to_string().contains("reason"), "{refused}");

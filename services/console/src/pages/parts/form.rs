@@ -3,6 +3,7 @@
 
 use maud::{Markup, html};
 
+use crate::operations::LONGEST_REASON;
 use crate::pages::context::PageContext;
 
 /// The name of the field that carries the session's token.
@@ -70,6 +71,8 @@ pub struct Field<'a> {
     pub error: Option<&'a str>,
     /// Whether it must be filled in.
     pub required: bool,
+    /// Letters that fit in.
+    pub longest: Option<usize>,
 }
 
 impl<'a> Field<'a> {
@@ -82,6 +85,15 @@ impl<'a> Field<'a> {
             help: None,
             error: None,
             required: false,
+            longest: None,
+        }
+    }
+
+    /// Why somebody gives an order.
+    pub(crate) const fn reason(label: &'a str) -> Self {
+        Self {
+            longest: Some(LONGEST_REASON),
+            ..Self::new("reason", label)
         }
     }
 
@@ -122,6 +134,7 @@ impl<'a> Field<'a> {
         self.around(&html! {
             input id=(self.place()) name=(self.name) type=(kind) value=(value)
                 required[self.required]
+                maxlength=[self.longest]
                 aria-invalid=[self.error.map(|_| "true")]
                 aria-describedby=[self.described_by()];
         })
@@ -252,6 +265,9 @@ mod tests {
         ] {
             assert!(markup.contains(part), "{part} in {markup}");
         }
+        assert!(!markup.contains("maxlength"), "{markup}");
+        let reason = Field::reason("Why").input("text", "").into_string();
+        assert!(reason.contains(" name=\"reason\" type=\"text\" value=\"\" maxlength=\"500\""));
         let right = Field::new("email", "Email")
             .input("email", "")
             .into_string();

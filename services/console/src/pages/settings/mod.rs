@@ -24,6 +24,7 @@ use super::context::PageContext;
 use super::fault::sentence;
 use super::layout::Page;
 pub(super) use super::layout::answer;
+use super::left;
 use super::parts::notice;
 use super::sent::Sent;
 use crate::OpsError;
@@ -92,6 +93,8 @@ fn done(current: &SettingsView) -> maud::Markup {
     notice::done(&html! {
         "Revision " (current.revision) " is saved and in force. "
         a href=(HISTORY) { "What it changed" }
+        " · "
+        a href=(left::PATH) { "What left the scope and stays in mOS" }
     })
 }
 

@@ -11,7 +11,7 @@ use super::layout::{self, Page};
 use super::live::Parts;
 use super::parts::icon::Icon;
 use super::parts::{card, empty, notice, table};
-use super::{assets, fault, job, settings, stages};
+use super::{assets, fault, job, left, settings, stages};
 use crate::OpsError;
 use crate::rights::Right;
 use crate::views::{JobView, StatusView, Verdict};
@@ -41,6 +41,7 @@ pub(super) async fn show(context: PageContext) -> Response {
     let state = html! {
         span.live-state id="live-state" role="status" hidden { }
         noscript { a.button href=(PATH) { "Read again" } }
+        (left::button())
         @if context.viewer.may(Right::Operate) {
             a.button href=(settings::SYNC_ALL) { "Sync all data to mOS" }
         }

@@ -2,13 +2,18 @@
 
 use std::collections::BTreeSet;
 
+use domain::ObjectKind;
 use domain::job::JobKind;
 use domain::notification::{Board, Finding, Notification};
 use domain::settings::Settings;
 use http::StatusCode;
+use serde_json::json;
 
 use super::{SETTINGS, furnished, row};
+use crate::desk::record;
+use crate::left::{hold, open_mos};
 use crate::told::hole;
+use crate::visitor::Visitor;
 
 /// Page and file of each list, what the file begins with, and a part of one of its lines.
 const LISTS: &[(&str, &str, &str, &str)] = &[
@@ -73,6 +78,12 @@ const LISTS: &[(&str, &str, &str, &str)] = &[
         "incident,matter,",
         ",gap,the event stream,7,a hole,",
     ),
+    (
+        "/left",
+        "/left/export",
+        "id,why,owner,name",
+        ",not_visible,,",
+    ),
 ];
 
 /// The list of a page that is shown after a form was sent.
@@ -108,7 +119,16 @@ fn of_every_page_it_is_known_whether_it_is_a_list() {
 
 #[tokio::test]
 async fn every_list_is_a_file_to_which_its_page_leads() {
-    let (desk, visitor) = furnished(&[10_000, 20_000]).await;
+    let (mut desk, _) = furnished(&[10_000, 20_000]).await;
+    let (mos, target) = open_mos().await;
+    let owner = record(ObjectKind::User, 1).to_string();
+    hold(&*target, ObjectKind::User, &owner, r#"{"name": "Ada"}"#).await;
+    // Salesforce does not have it.
+    let gone = record(ObjectKind::Opportunity, 77).to_string();
+    let fields = json!({"name": "A deal", "owner_id": owner}).to_string();
+    hold(&*target, ObjectKind::Opportunity, &gone, &fields).await;
+    desk.ops = desk.ops.asking(target);
+    let visitor = Visitor::administrator(&desk).await;
     desk.save(|settings| settings.disabled = true).await;
     desk.save(|settings| settings.admin_emails = vec!["=ada@example.com".to_owned()])
         .await;
@@ -166,4 +186,5 @@ async fn every_list_is_a_file_to_which_its_page_leads() {
     assert!(csv.contains("leaves,") && csv.contains("of 10000"), "{csv}");
     let gone = visitor.get("/settings/preview/nobody/export?effect=leaves");
     assert_eq!(gone.await.status, StatusCode::NOT_FOUND);
+    mos.stop().await;
 }
