@@ -303,9 +303,9 @@ impl Session {
     }
 
     /// Whether the broker is short of memory or disk, and takes no messages: it says so to whoever
-    /// publishes, once.
+    /// publishes, once. Of a link that is lost it was the last word, and says nothing any more.
     pub(crate) fn holds_back(&self) -> bool {
-        self.publish.status().blocked()
+        self.is_alive() && self.publish.status().blocked()
     }
 
     /// Waits until the broker takes messages again, at most until then.

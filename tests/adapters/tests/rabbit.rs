@@ -397,6 +397,30 @@ async fn the_last_stage_goes_on_while_the_broker_takes_nothing() {
     .await;
 }
 
+/// What was to wait is back in its queue then, and its lane takes nothing before the waiting ends.
+#[tokio::test]
+async fn nobody_waits_for_room_on_a_link_that_is_lost() {
+    let harness = Harness::new().await;
+    let queue = harness.amqp().await;
+    queue.publish(LIVE, &message("to wait")).await.unwrap();
+    let mut subscription = queue.subscribe(LIVE, 1).await.unwrap();
+    let to_wait = soon("the message", subscription.next()).await.unwrap();
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(true))
+        .await;
+    let refused = queue.publish(LIVE, &message("more")).await;
+    assert_eq!(refused, Err(PublishError::HeldBack));
+    let now = MachineClock.now();
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { to_wait.delivery.retry_at(now, None).await });
+    // It has been refused at least once by the time that another publisher has.
+    let refused = queue.publish(LIVE, &message("more")).await;
+    assert_eq!(refused, Err(PublishError::HeldBack));
+    harness.with_broker(Rabbit::restart).await;
+    let ended = soon("the end", waiting.join_next()).await;
+    assert!(ended.unwrap().unwrap().is_err());
+}
+
 /// A message that its worker never settles ends among the dead, with a reason for a person.
 #[tokio::test]
 async fn the_delivery_limit_leads_to_the_dead_queue() {
