@@ -109,6 +109,12 @@ async fn what_is_sent_when_its_session_has_ended_is_kept_and_sent_again() {
             }
             assert!(!page.text.contains(&old) && !page.text.contains("<b>"));
         }
+        // And what it is that would be done, by whom: another may have written it.
+        let seen = between(&again.text, "<dl", "</dl>");
+        for part in [path, "ada@acme.example, &lt;b&gt;half a name</dd>"] {
+            assert!(seen.contains(part), "{part}: {seen}");
+        }
+        assert!(again.text.contains(ANNA), "{}", again.text);
         let form = send(&again).await;
         assert_eq!(form.status, StatusCode::OK, "{}", form.text);
         assert!(form.text.contains("ada@acme.example, &lt;b&gt;half a name"));
