@@ -67,7 +67,8 @@ pub(crate) fn send_again(person: &Person, unsent: &Unsent) -> Response {
     let body = html! {
         section.card {
             h1 { "Nothing was done yet" }
-            p { "This was written in a session that has ended, so nothing was done." }
+            // Where a form has asked in the background, its script tells this as what is wrong.
+            div.fault { p { "This was written in a session that has ended, so nothing was done." } }
             p { "What was written is kept on this page. If you send it again, it is sent as from " strong { (person.session.username) } ":" }
             (unsent.shown())
             (unsent.form(Some(&person.form_token), "Send it again"))

@@ -121,6 +121,21 @@ async fn what_is_sent_when_its_session_has_ended_is_kept_and_sent_again() {
     }
 }
 
+/// The script of settings shows what stands there beside the form, which stays.
+#[tokio::test]
+async fn a_form_that_asks_in_the_background_is_told_that_its_session_has_ended() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let old = browser.get("/settings").await.form_token();
+    house.pass(30 * 60);
+    browser.sign_in(ANNA).await;
+    let form = [("form_token", old.as_str()), ("do", "refresh")];
+    let told = browser.post("/settings/rows", &form).await;
+    assert_eq!(told.status, StatusCode::FORBIDDEN, "{}", told.text);
+    let fault = between(&told.text, "class=\"fault\"", "</p>");
+    assert!(fault.contains("a session that has ended"), "{fault}");
+}
+
 #[tokio::test]
 async fn what_another_site_has_sent_is_kept_for_nobody() {
     let house = House::open().await;
