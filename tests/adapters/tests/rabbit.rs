@@ -401,17 +401,16 @@ async fn nothing_is_sent_to_a_broker_that_has_said_that_it_takes_nothing() {
     let harness = Harness::new().await;
     let queue = harness.amqp().await;
     // Each has a channel from then on.
-    let both = tokio::join!(
-        queue.publish(LIVE, &message("before")),
-        queue.publish(LIVE, &message("before"))
-    );
+    let before = message("before");
+    let both = tokio::join!(queue.publish(LIVE, &before), queue.publish(LIVE, &before));
     assert_eq!(both, (Ok(()), Ok(())));
     harness
         .with_broker(|broker| broker.be_short_of_memory(true))
         .await;
     let refused = queue.publish(LIVE, &message("under way")).await;
     assert_eq!(refused, Err(PublishError::HeldBack));
-    let again = queue.publish(LIVE, &message("never sent"));
+    let never_sent = message("never sent");
+    let again = queue.publish(LIVE, &never_sent);
     let refused = tokio::time::timeout(Duration::from_secs(5), again).await;
     assert_eq!(refused.unwrap(), Err(PublishError::HeldBack));
     harness
