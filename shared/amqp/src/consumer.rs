@@ -22,9 +22,9 @@ use crate::queue::lost;
 use crate::session::{Fault, Refusal, Session, within_deadline};
 use crate::topology::{DEAD, EXCHANGE, LADDER};
 
-/// How long a delivery is kept for a broker that takes no messages: less than the half hour after
-/// which the broker takes it back.
-const HELD_BACK_LIMIT: Duration = Duration::from_secs(600);
+/// How long a delivery is kept for a broker that takes no messages: as long as a worker may have one
+/// in hand, well below the half hour after which the broker takes it back.
+const HELD_BACK_LIMIT: Duration = Duration::from_secs(240);
 
 /// A consumer on a channel of its own. Dropping it closes the channel, by which the broker takes
 /// back everything unsettled, whether it was shown or not.

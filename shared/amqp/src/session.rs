@@ -247,6 +247,10 @@ impl Session {
         let Ok(_turn) = self.turns.acquire().await else {
             return Err(Refusal::Lost(Fault::Said("the link was closed".to_owned())));
         };
+        // It would wait in the client's memory, and go out when there is room, beside the next attempt.
+        if self.holds_back() {
+            return Err(Refusal::Lost(Fault::HeldBack));
+        }
         // A publish that is given up half-way drops its channel, and its confirm with it.
         let channel = self.publisher().await.map_err(Refusal::Lost)?;
         let confirmation = async {
@@ -303,9 +307,9 @@ impl Session {
     }
 
     /// Whether the broker is short of memory or disk, and takes no messages: it says so to whoever
-    /// publishes, once.
+    /// publishes, once. Of a link that is lost it was the last word, and says nothing any more.
     pub(crate) fn holds_back(&self) -> bool {
-        self.publish.status().blocked()
+        self.is_alive() && self.publish.status().blocked()
     }
 
     /// Waits until the broker takes messages again, at most until then.

@@ -375,9 +375,7 @@ async fn the_last_stage_goes_on_while_the_broker_takes_nothing() {
     let now = MachineClock.now();
     let mut waiting = JoinSet::new();
     waiting.spawn(async move { to_wait.delivery.retry_at(now, None).await });
-    // It has been refused at least once by the time that another publisher has.
-    let refused = queue.publish(LIVE, &message("more")).await;
-    assert_eq!(refused, Err(PublishError::HeldBack));
+    tokio::task::yield_now().await;
     assert!(waiting.try_join_next().is_none());
     harness
         .with_broker(|broker| broker.be_short_of_memory(false))
@@ -395,6 +393,51 @@ async fn the_last_stage_goes_on_while_the_broker_takes_nothing() {
         }
     })
     .await;
+}
+
+/// What is not sent at all comes no second time, and whoever can wait knows it at once.
+#[tokio::test]
+async fn nothing_is_sent_to_a_broker_that_has_said_that_it_takes_nothing() {
+    let harness = Harness::new().await;
+    let queue = harness.amqp().await;
+    // Each has a channel from then on.
+    let before = message("before");
+    let both = tokio::join!(queue.publish(LIVE, &before), queue.publish(LIVE, &before));
+    assert_eq!(both, (Ok(()), Ok(())));
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(true))
+        .await;
+    let refused = queue.publish(LIVE, &message("under way")).await;
+    assert_eq!(refused, Err(PublishError::HeldBack));
+    let never_sent = message("never sent");
+    let again = queue.publish(LIVE, &never_sent);
+    let refused = tokio::time::timeout(Duration::from_secs(5), again).await;
+    assert_eq!(refused.unwrap(), Err(PublishError::HeldBack));
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(false))
+        .await;
+}
+
+/// What was to wait is back in its queue then, and its lane takes nothing before the waiting ends.
+#[tokio::test]
+async fn nobody_waits_for_room_on_a_link_that_is_lost() {
+    let harness = Harness::new().await;
+    let queue = harness.amqp().await;
+    queue.publish(LIVE, &message("to wait")).await.unwrap();
+    let mut subscription = queue.subscribe(LIVE, 1).await.unwrap();
+    let to_wait = soon("the message", subscription.next()).await.unwrap();
+    harness
+        .with_broker(|broker| broker.be_short_of_memory(true))
+        .await;
+    let refused = queue.publish(LIVE, &message("more")).await;
+    assert_eq!(refused, Err(PublishError::HeldBack));
+    let now = MachineClock.now();
+    let mut waiting = JoinSet::new();
+    waiting.spawn(async move { to_wait.delivery.retry_at(now, None).await });
+    tokio::task::yield_now().await;
+    harness.with_broker(Rabbit::restart).await;
+    let ended = soon("the end", waiting.join_next()).await;
+    assert!(ended.unwrap().unwrap().is_err());
 }
 
 /// A message that its worker never settles ends among the dead, with a reason for a person.

@@ -6,6 +6,7 @@ use http::{StatusCode, Uri};
 use maud::{Markup, html};
 
 use super::layout;
+use super::parts::card;
 use super::parts::form::TOKEN;
 use super::settings::SCRIPT;
 use crate::entry::Person;
@@ -35,13 +36,25 @@ impl Unsent {
         token.map_or("", |(_, value)| value.as_str())
     }
 
+    fn written(&self) -> impl Iterator<Item = &(String, String)> {
+        self.fields.iter().filter(|(name, _)| name != TOKEN)
+    }
+
+    /// Where it goes, and all that it says.
+    fn shown(&self) -> Markup {
+        let address = ("Order", html! { code { (self.address) } });
+        let written = self.written();
+        let written = written.map(|(name, value)| (name.as_str(), html! { (value) }));
+        let facts = std::iter::once(address).chain(written);
+        card::facts(&facts.collect::<Vec<_>>())
+    }
+
     /// Sends it again, with the token of the session that there is now.
     pub(super) fn form(&self, token: Option<&str>, label: &str) -> Markup {
-        let written = self.fields.iter().filter(|(name, _)| name != TOKEN);
         html! {
             form #kept method="post" action=(self.address) data-guarded data-unsaved {
                 @if let Some(token) = token { input type="hidden" name=(TOKEN) value=(token); }
-                @for (name, value) in written { input type="hidden" name=(name) value=(value); }
+                @for (name, value) in self.written() { input type="hidden" name=(name) value=(value); }
                 button.button type="submit" { (label) }
             }
         }
@@ -49,12 +62,15 @@ impl Unsent {
 }
 
 /// For somebody who has signed in since it was written: it goes out when they have seen that it has
-/// not yet.
+/// not yet, and what it says, for it may be another who wrote it in this browser.
 pub(crate) fn send_again(person: &Person, unsent: &Unsent) -> Response {
     let body = html! {
         section.card {
             h1 { "Nothing was done yet" }
-            p { "This was written in a session that has ended, so nothing was done. What you wrote is kept on this page." }
+            // Where a form has asked in the background, its script tells this as what is wrong.
+            div.fault { p { "This was written in a session that has ended, so nothing was done." } }
+            p { "What was written is kept on this page. If you send it again, it is sent as from " strong { (person.session.username) } ":" }
+            (unsent.shown())
             (unsent.form(Some(&person.form_token), "Send it again"))
         }
     };

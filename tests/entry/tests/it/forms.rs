@@ -109,10 +109,31 @@ async fn what_is_sent_when_its_session_has_ended_is_kept_and_sent_again() {
             }
             assert!(!page.text.contains(&old) && !page.text.contains("<b>"));
         }
+        // And what it is that would be done, by whom: another may have written it.
+        let seen = between(&again.text, "<dl", "</dl>");
+        for part in [path, "ada@acme.example, &lt;b&gt;half a name</dd>"] {
+            assert!(seen.contains(part), "{part}: {seen}");
+        }
+        assert!(again.text.contains(ANNA), "{}", again.text);
         let form = send(&again).await;
         assert_eq!(form.status, StatusCode::OK, "{}", form.text);
         assert!(form.text.contains("ada@acme.example, &lt;b&gt;half a name"));
     }
+}
+
+/// The script of settings shows what stands there beside the form, which stays.
+#[tokio::test]
+async fn a_form_that_asks_in_the_background_is_told_that_its_session_has_ended() {
+    let house = House::open().await;
+    let browser = signed_in(&house, ANNA).await;
+    let old = browser.get("/settings").await.form_token();
+    house.pass(30 * 60);
+    browser.sign_in(ANNA).await;
+    let form = [("form_token", old.as_str()), ("do", "refresh")];
+    let told = browser.post("/settings/rows", &form).await;
+    assert_eq!(told.status, StatusCode::FORBIDDEN, "{}", told.text);
+    let fault = between(&told.text, "class=\"fault\"", "</p>");
+    assert!(fault.contains("a session that has ended"), "{fault}");
 }
 
 #[tokio::test]
