@@ -16,6 +16,7 @@ use fake_salesforce::server::{DEFAULT_CLIENT_ID, DEFAULT_CLIENT_SECRET, Options,
 use ports::Clock;
 use ports::source::Source;
 use ports::stores::{LogQuery, Stores};
+use ports::target::Target;
 use serde_json::json;
 use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
@@ -43,6 +44,7 @@ impl Clock for Hands {
 /// Anna holds mOS admin, Otto is an operator, Vera a viewer, and Nils nobody.
 pub(crate) struct House {
     pub(crate) salesforce: Running,
+    _mos: fake_mos::Running,
     pub(crate) stores: Stores,
     pub(crate) address: SocketAddr,
     pub(crate) anna: SalesforceId,
@@ -88,6 +90,7 @@ impl House {
         for (name, username) in [("Otto", OTTO), ("Vera", VERA), ("Nils", NILS)] {
             user(&salesforce, name, username);
         }
+        let (mos, target) = open_mos().await;
         let login_url = Url::parse(salesforce.instance_url()).unwrap();
         let operations = Operations::new(
             stores.clone(),
@@ -95,7 +98,8 @@ impl House {
             Arc::clone(&shared),
             source(&salesforce, &login_url, shared),
             "/data/ChangeEvents",
-        );
+        )
+        .asking(target);
         let server = Server::bind(([127, 0, 0, 1], 0).into()).await.unwrap();
         let server = server.within(bounds);
         let address = server.address();
@@ -122,6 +126,7 @@ impl House {
         tasks.spawn(server.run(console, stop.clone()));
         let house = Self {
             salesforce,
+            _mos: mos,
             stores,
             address,
             anna,
@@ -294,6 +299,20 @@ fn insert(salesforce: &Running, entity: &str, fields: serde_json::Value) -> Stri
         .id
         .clone()
         .unwrap_or_else(|| panic!("{results:?}"))
+}
+
+/// An mOS that has nothing yet, and the way to it.
+async fn open_mos() -> (fake_mos::Running, Arc<dyn Target>) {
+    let options = fake_mos::Options {
+        http: ([127, 0, 0, 1], 0).into(),
+        api_key: fake_mos::DEFAULT_API_KEY.to_owned(),
+        ..fake_mos::Options::default()
+    };
+    let mos = fake_mos::start(options, fake_mos::system_clock());
+    let mos = mos.await.unwrap();
+    let url = Url::parse(&format!("http://{}", mos.http)).unwrap();
+    let config = mos::Config::new(url, fake_mos::DEFAULT_API_KEY.to_owned().into());
+    (mos, Arc::new(mos::Mos::connect(config).unwrap()))
 }
 
 fn source(salesforce: &Running, login_url: &Url, clock: Arc<dyn Clock>) -> Arc<dyn Source> {
