@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use domain::ObjectKind;
-use domain::job::SalesforceShown;
+use domain::job::{JobKind, SalesforceShown};
 use domain::tally::Count;
 use maud::{Markup, html};
 
@@ -47,11 +47,15 @@ pub(super) fn both(job: &JobView, still: Option<&Groups>) -> Markup {
 }
 
 fn reading(job: &JobView) -> Markup {
-    let published: u64 = job.objects.values().map(|object| object.read).sum();
+    let read = if job.kind == JobKind::Live {
+        job.done
+    } else {
+        job.objects.values().map(|object| object.read).sum()
+    };
     let errors: u64 = job.objects.values().map(|object| object.errors).sum();
     html! {
         (card::figures(&[
-            ("Records read", published_of(published, job.total)),
+            ("Records read", published_of(read, job.total)),
             ("Units published", number(job.units)),
             ("Errors while reading", number(errors)),
         ]))
@@ -76,9 +80,9 @@ fn reading(job: &JobView) -> Markup {
     }
 }
 
-/// A live job counts what comes; nobody reads for it.
+/// A live job counts what comes, and how much there will be nobody knows.
 fn nothing_read(job: &JobView) -> &'static str {
-    if job.kind == domain::job::JobKind::Live {
+    if job.kind == JobKind::Live {
         "Changes come by themselves, so there is no total to read."
     } else if job.over.is_some() {
         "Nothing was read."

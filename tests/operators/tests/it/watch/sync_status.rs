@@ -43,9 +43,11 @@ async fn sync_status_shows_the_numbers_of_the_api() {
         (Count::Updated, 321),
         (Count::Skipped, 4_000),
     ];
-    desk.live(ObjectKind::Contact, 10, &became).await;
+    let live = desk.live(ObjectKind::Contact, 10, &became).await;
 
     let browser = Browser::of(&desk, VIEWER).await;
+    let hour = browser.page(&format!("/jobs/{live}")).await;
+    assert_eq!(figure(&hour, "Records read"), "4,321");
     let page = browser.page("/sync-status").await;
     let api = browser.door.get("/api/v1/status").await.json();
     let of_job = &api["last_sync_all"];
