@@ -144,7 +144,7 @@ mod tests {
     #[test]
     fn children_of_a_parent_are_one_group_named_by_it() {
         let account = parked(ObjectKind::Account, 1, FailureKind::InvalidField);
-        let children = (2..10).map(|number| Parked {
+        let children = (2..10).rev().map(|number| Parked {
             parent: Some(account.record()),
             ..parked(ObjectKind::Contact, number, FailureKind::ParentMissing)
         });

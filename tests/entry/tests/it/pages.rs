@@ -65,11 +65,17 @@ async fn every_answer_tells_the_browser_what_it_may() {
 
 #[tokio::test]
 async fn only_the_configured_pages_may_show_the_console_in_a_frame() {
-    let house = House::framed_by(&["https://acme.lightning.force.com"]).await;
+    let house = House::framed_by(&[
+        "https://acme.lightning.force.com",
+        "https://acme.my.salesforce.com",
+    ])
+    .await;
     let page = Browser::new(&house).get("/").await;
     let policy = page.headers["content-security-policy"].to_str().unwrap();
     assert!(
-        policy.ends_with("; frame-ancestors https://acme.lightning.force.com"),
+        policy.ends_with(
+            "; frame-ancestors https://acme.lightning.force.com https://acme.my.salesforce.com"
+        ),
         "{policy}"
     );
     assert!(!page.headers.contains_key("x-frame-options"));

@@ -60,6 +60,25 @@ impl Town {
         hold(&*self.target, object, id, fields).await;
     }
 
+    /// Deals of Ada's that mOS holds, whether Salesforce has them or not.
+    async fn hold_all(&self, ids: &[SalesforceId]) {
+        self.hold(ObjectKind::User, &self.ada, r#"{"name": "Ada"}"#)
+            .await;
+        let fields = json!({"name": "A deal", "owner_id": self.ada}).to_string();
+        for (number, some) in ids.chunks(500).enumerate() {
+            let held = some.iter().map(|id| Upsert {
+                object: ObjectKind::Opportunity,
+                id: *id,
+                version: Version::at(Timestamp::from_micros(NOW * 1_000_000)),
+                fields: RawValue::from_string(fields.clone()).unwrap(),
+                if_exists: false,
+            });
+            let key = format!("stretch {number}");
+            let held = held.collect::<Vec<_>>();
+            self.target.upsert(&key, &held).await.unwrap();
+        }
+    }
+
     fn change(&self, deal: &str, fields: &serde_json::Value) {
         update(&self.office.desk.salesforce, "Opportunity", deal, fields);
     }
@@ -278,22 +297,8 @@ async fn the_page_leads_to_the_next_stretch_and_the_file_has_them_all() {
     let town = Town::open().await;
     town.office.poll.once().await.unwrap();
     // Salesforce has none of them.
-    town.hold(ObjectKind::User, &town.ada, r#"{"name": "Ada"}"#)
-        .await;
-    let fields = json!({"name": "A deal", "owner_id": town.ada}).to_string();
-    let held: Vec<Upsert> = (0..2_001)
-        .map(|number| Upsert {
-            object: ObjectKind::Opportunity,
-            id: record(ObjectKind::Opportunity, number),
-            version: Version::at(Timestamp::from_micros(NOW * 1_000_000)),
-            fields: RawValue::from_string(fields.clone()).unwrap(),
-            if_exists: false,
-        })
-        .collect();
-    for (number, some) in held.chunks(500).enumerate() {
-        let key = format!("stretch {number}");
-        town.target.upsert(&key, some).await.unwrap();
-    }
+    let ids = (0..2_001).map(|number| record(ObjectKind::Opportunity, number));
+    town.hold_all(&ids.collect::<Vec<_>>()).await;
     let browser = Browser::of(&town.office.desk, VIEWER).await;
     let first = browser.page("/left").await;
     assert!(
@@ -314,6 +319,30 @@ async fn the_page_leads_to_the_next_stretch_and_the_file_has_them_all() {
     assert_eq!(next_page(&last), None);
     let file = browser.page("/left/export").await;
     assert_eq!(file.matches(",not_visible,,").count(), 2_001);
+    town.mos.stop().await;
+}
+
+#[tokio::test]
+async fn the_file_goes_on_after_a_stretch_in_which_none_left() {
+    let town = Town::open().await;
+    town.office.poll.once().await.unwrap();
+    let deal = json!({
+        "Name": "Deal", "StageName": "Prospecting", "CloseDate": "2027-01-01", "OwnerId": town.ada,
+    });
+    let mut ids: Vec<_> = (0..2_000)
+        .map(|_| SalesforceId::parse(&town.office.insert("Opportunity", &deal)).unwrap())
+        .collect();
+    // Salesforce has not got the last one.
+    let gone = SalesforceId::parse("006zzzzzzzzzzzzAAA").unwrap();
+    assert!(ids.iter().all(|id| *id < gone));
+    ids.push(gone);
+    town.hold_all(&ids).await;
+    let browser = Browser::of(&town.office.desk, VIEWER).await;
+    let first = browser.page("/left").await;
+    assert!(first.contains("mOS holds, none left the scope"), "{first}");
+    let file = browser.page("/left/export").await;
+    assert!(file.contains(gone.as_str()), "{file}");
+    assert_eq!(file.trim_end().lines().count(), 2, "{file}");
     town.mos.stop().await;
 }
 
