@@ -440,6 +440,26 @@ async fn what_is_sent_beside_poison_is_counted_as_mos_did_it() {
     assert_eq!(parked.counts().await.unwrap().values().sum::<u64>(), 1);
 }
 
+/// Killed four times in a row before it counts what mOS has answered, the loader counts that.
+#[tokio::test(start_paused = true)]
+async fn kills_in_a_row_do_not_change_what_is_counted() {
+    let bench = Bench::new(Killed::AfterMosHasApplied, Mutant::None).await;
+    let unit = bench.read("as it was").await;
+    bench.publish(&unit).await;
+    for killed in 0..4 {
+        bench.target.request.store(killed, Ordering::SeqCst);
+        let loader = bench.loader(1);
+        bench.target.reached.notified().await;
+        kill(loader).await;
+    }
+    let loader = bench.loader(1);
+    bench.settled().await;
+    loader.abort();
+    let (counted, done) = bench.counted_and_done().await;
+    assert_eq!(counted, done);
+    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+}
+
 /// Records over which the loader's process dies when it sends them park alone; what is counted of
 /// the others is what mOS did, and the job completes.
 #[tokio::test(start_paused = true)]

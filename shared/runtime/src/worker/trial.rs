@@ -21,6 +21,10 @@ use super::{Outage, Verdict, Worker, decode};
 /// How often a unit has come back unsettled before it is not handled beside others any more. Once
 /// happens to whatever was in hand when a worker was stopped or its link was torn.
 const SUSPICIOUS: u32 = 2;
+/// Over how many deaths, handled apart as a whole, a unit's records are tried alone. Sent again as a
+/// whole, a unit is answered by mOS as it was before; in parts it would be counted as unchanged, so
+/// as many kills in a row as an operator or a test may come to must not be enough.
+const DEATHS_AS_A_WHOLE: u32 = 3;
 /// Over how many deaths a record is given up. A first one may be anybody's doing who ends a process
 /// in that moment.
 const DEATHS: u32 = 2;
@@ -44,8 +48,8 @@ pub(super) struct Trial<'w> {
 /// What has begun and has not returned.
 #[derive(Debug, Default, Serialize, Deserialize)]
 struct Note {
-    /// Whether the unit has, as a whole.
-    whole: bool,
+    /// How often the unit has, as a whole.
+    whole: u32,
     /// How often a record has, alone.
     records: BTreeMap<SalesforceId, u32>,
 }
@@ -70,10 +74,10 @@ impl Worker {
             "a unit keeps coming back unsettled and is handled apart"
         );
         let mut trial = self.trial(name).await?;
-        let unit = if trial.note.whole {
+        let unit = if trial.note.whole >= DEATHS_AS_A_WHOLE {
             unit
         } else {
-            trial.note.whole = true;
+            trial.note.whole += 1;
             trial.keep().await?;
             match self.guarded(unit, copy).await {
                 Ok(verdict) => return verdict,
