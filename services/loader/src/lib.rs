@@ -330,6 +330,18 @@ impl Handler for Loader {
         self.gate.clone()
     }
 
+    async fn came_to(&self, unit: Envelope, _copy: &UnitCopy) -> Result<Option<Verdict>, Outage> {
+        let Some(ticket) = unit.ticket else {
+            return Ok(None);
+        };
+        let _permit = self.limiter.acquire(unit.lane).await;
+        let records = unit.records.len();
+        let verdict = self.load(unit, ticket, (Repeat::Only, true)).await?;
+        let left = verdict.publish.iter().map(|(_, unit)| unit.records.len());
+        // What mOS has not had is taken apart only where it has had nothing.
+        Ok((left.sum::<usize>() < records).then_some(verdict))
+    }
+
     async fn handle(&self, mut unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage> {
         let Some(ticket) = unit.ticket else {
             return Err(Outage::Other(

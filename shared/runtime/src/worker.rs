@@ -68,6 +68,13 @@ pub trait Handler: Send + Sync + 'static {
     /// was not completed.
     async fn handle(&self, unit: Envelope, copy: &UnitCopy) -> Result<Verdict, Outage>;
 
+    /// What a handling of the unit has come to that was cut off, where that can be found out without
+    /// doing anything anew; `None` where nothing has come of it, or nobody can know. Asked before
+    /// the unit is taken apart, of a stage that writes.
+    async fn came_to(&self, _unit: Envelope, _copy: &UnitCopy) -> Result<Option<Verdict>, Outage> {
+        Ok(None)
+    }
+
     /// Whether the stage may take units at all.
     fn gate(&self) -> watch::Receiver<Gate>;
 }

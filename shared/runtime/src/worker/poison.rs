@@ -50,15 +50,7 @@ impl Worker {
         unit: Envelope,
         copy: &UnitCopy,
     ) -> Result<Result<Verdict, Outage>, Poison> {
-        let handling = AssertUnwindSafe(self.handler.handle(unit, copy)).catch_unwind();
-        match tokio::time::timeout(HANDLING_LIMIT, handling).await {
-            Ok(Ok(verdict)) => Ok(verdict),
-            Ok(Err(_payload)) => Err(PANICKED),
-            Err(_elapsed) => Ok(Err(Outage::Other(format!(
-                "a unit was not done within {} s and is tried again",
-                HANDLING_LIMIT.as_secs()
-            )))),
-        }
+        caught(self.handler.handle(unit, copy)).await
     }
 
     /// Tries every record alone, without carrying anything out but what the handler itself does
@@ -106,14 +98,19 @@ impl Worker {
     }
 
     /// Tries every record alone where that sends it, and puts together what became of them: sent
-    /// once more with the others, each would be answered as one that mOS has already. Tried again
-    /// after an outage, mOS repeats its answers.
+    /// once more with the others, each would be answered as one that mOS has already. For the same
+    /// reason the unit is not taken apart where mOS has had it. Tried again after an outage, mOS
+    /// repeats its answers.
     async fn judge_one_by_one(
         &self,
         unit: Envelope,
         copy: &UnitCopy,
         mut trial: Option<&mut Trial<'_>>,
     ) -> Result<Verdict, Outage> {
+        let earlier = self.earlier(&unit, copy, trial.as_deref_mut()).await?;
+        if let Some(verdict) = earlier {
+            return Ok(verdict);
+        }
         let mut whole = Envelope {
             records: Vec::new(),
             tally: Tally::default(),
@@ -198,5 +195,20 @@ impl Worker {
             ticket,
             now,
         )
+    }
+}
+
+/// What comes of it, unless it panics; not for ever.
+pub(super) async fn caught<T>(
+    handling: impl Future<Output = Result<T, Outage>>,
+) -> Result<Result<T, Outage>, Poison> {
+    let handling = AssertUnwindSafe(handling).catch_unwind();
+    match tokio::time::timeout(HANDLING_LIMIT, handling).await {
+        Ok(Ok(verdict)) => Ok(verdict),
+        Ok(Err(_payload)) => Err(PANICKED),
+        Err(_elapsed) => Ok(Err(Outage::Other(format!(
+            "a unit was not done within {} s and is tried again",
+            HANDLING_LIMIT.as_secs()
+        )))),
     }
 }

@@ -15,15 +15,14 @@ use ports::stores::StoreError;
 use serde::{Deserialize, Serialize};
 use tokio::sync::RwLock;
 
-use super::poison::Poison;
+use super::poison::{Poison, caught};
 use super::{Outage, Verdict, Worker, decode};
 
 /// How often a unit has come back unsettled before it is not handled beside others any more. Once
 /// happens to whatever was in hand when a worker was stopped or its link was torn.
 const SUSPICIOUS: u32 = 2;
-/// Over how many deaths, handled apart as a whole, a unit's records are tried alone. Sent again as a
-/// whole, a unit is answered by mOS as it was before; in parts it would be counted as unchanged, so
-/// as many kills in a row as an operator or a test may come to must not be enough.
+/// Over how many deaths, handled apart as a whole, a unit's records are tried alone: more kills in a
+/// row than an operator comes to. Sent again as a whole, a unit is answered by mOS as it was before.
 const DEATHS_AS_A_WHOLE: u32 = 3;
 /// Over how many deaths a record is given up. A first one may be anybody's doing who ends a process
 /// in that moment.
@@ -50,6 +49,8 @@ pub(super) struct Trial<'w> {
 struct Note {
     /// How often the unit has, as a whole.
     whole: u32,
+    /// Whether the question for what has come of it has.
+    asked: bool,
     /// How often a record has, alone.
     records: BTreeMap<SalesforceId, u32>,
 }
@@ -112,6 +113,30 @@ impl Worker {
 }
 
 impl Worker {
+    /// What a handling of the unit has come to that was cut off. On trial that is asked once, for the
+    /// process may die of the question, too.
+    pub(super) async fn earlier(
+        &self,
+        unit: &Envelope,
+        copy: &UnitCopy,
+        mut trial: Option<&mut Trial<'_>>,
+    ) -> Result<Option<Verdict>, Outage> {
+        if let Some(trial) = &mut trial {
+            if trial.note.asked {
+                return Ok(None);
+            }
+            trial.note.asked = true;
+            trial.keep().await?;
+        }
+        let earlier = caught(self.handler.came_to(unit.clone(), copy)).await;
+        if let (Ok(Err(_unknown)), Some(trial)) = (&earlier, trial) {
+            trial.note.asked = false;
+            trial.keep().await?;
+        }
+        // What fails over a record will fail over that record alone.
+        earlier.unwrap_or(Ok(None))
+    }
+
     /// The handler's verdict on a record alone. On trial it is noted before; over what the process
     /// has died too often it is not asked any more.
     pub(super) async fn judge_record(
