@@ -4,19 +4,33 @@
 #[cfg(test)]
 mod bulk;
 #[cfg(test)]
+mod clients;
+#[cfg(test)]
 mod common;
+#[cfg(test)]
+mod composite;
 #[cfg(test)]
 mod corpus;
 #[cfg(test)]
+mod described;
+#[cfg(test)]
 mod doors;
+#[cfg(test)]
+mod events;
+#[cfg(test)]
+mod external_ids;
 #[cfg(test)]
 mod load;
 #[cfg(test)]
-mod more_doors;
-#[cfg(test)]
 mod people;
 #[cfg(test)]
+mod rows;
+#[cfg(test)]
 mod scale;
+#[cfg(test)]
+mod sign_in;
+#[cfg(test)]
+mod soap;
 #[cfg(test)]
 mod soql;
 #[cfg(test)]
