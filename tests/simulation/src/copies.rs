@@ -326,6 +326,13 @@ impl Bench {
         }
     }
 
+    /// mOS created so many and did nothing else, and that is what is counted.
+    async fn assert_created(&self, created: u64, about: &str) {
+        let (counted, done) = self.counted_and_done().await;
+        assert_eq!(counted, done, "{about}");
+        assert_eq!(counted, [created, 0, 0, 0], "{about}");
+    }
+
     /// What the job says became of its records, and what mOS did: created, updated, unchanged,
     /// stale.
     async fn counted_and_done(&self) -> ([u64; 4], [u64; 4]) {
@@ -431,9 +438,7 @@ async fn what_is_sent_beside_poison_is_counted_as_mos_did_it() {
     let loader = bench.loader(1);
     bench.settled().await;
     loader.abort();
-    let (counted, done) = bench.counted_and_done().await;
-    assert_eq!(counted, done);
-    assert_eq!(counted, [RECORDS as u64 - 1, 0, 0, 0]);
+    bench.assert_created(RECORDS as u64 - 1, "").await;
     let parked = &bench.stores.parked;
     let entry = parked.get(ObjectKind::Account, &poison).await.unwrap();
     assert_eq!(entry.unwrap().kind, FailureKind::Poison);
@@ -456,9 +461,7 @@ async fn kills_in_a_row_do_not_change_what_is_counted() {
     let loader = bench.loader(1);
     bench.settled().await;
     loader.abort();
-    let (counted, done) = bench.counted_and_done().await;
-    assert_eq!(counted, done);
-    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+    bench.assert_created(RECORDS as u64, "").await;
 }
 
 /// Records over which the loader's process dies when it sends them park alone; what is counted of
@@ -482,9 +485,7 @@ async fn what_is_sent_beside_records_that_kill_the_loader_is_counted_as_mos_did_
         () = supervised => {}
         () = bench.settled() => {}
     }
-    let (counted, done) = bench.counted_and_done().await;
-    assert_eq!(counted, done);
-    assert_eq!(counted, [RECORDS as u64 - 2, 0, 0, 0]);
+    bench.assert_created(RECORDS as u64 - 2, "").await;
     let parked = &bench.stores.parked;
     for id in deadly {
         let entry = parked.get(ObjectKind::Account, &id).await.unwrap();
@@ -582,9 +583,9 @@ async fn what_was_begun_when_its_job_was_cancelled_is_counted_as_mos_did_it() {
         }
         bench.settled().await;
         loader.abort();
-        let (counted, done) = bench.counted_and_done().await;
-        assert_eq!(counted, done, "{killed:?}, {dies}");
-        assert_eq!(counted, [had, 0, 0, 0], "{killed:?}, {dies}");
+        bench
+            .assert_created(had, &format!("{killed:?}, {dies}"))
+            .await;
         let job = jobs.get(&bench.job).await.unwrap().unwrap();
         let left = job.tally.get(ObjectKind::Account, Count::Cancelled);
         assert_eq!(left, 2 * all - had, "{killed:?}, {dies}");
@@ -606,9 +607,7 @@ async fn what_mos_had_as_a_whole_is_found_after_many_silences() {
     let loader = bench.loader(1);
     bench.settled().await;
     loader.abort();
-    let (counted, done) = bench.counted_and_done().await;
-    assert_eq!(counted, done);
-    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+    bench.assert_created(RECORDS as u64, "").await;
 }
 
 /// The question for it has no answer at first either. It is asked again as it was: of halves that
@@ -632,9 +631,9 @@ async fn what_mos_had_is_asked_for_as_it_was_sent_until_mos_says_it() {
             () = bench.read_again_what_is_sent_back() => {}
         }
         loader.abort();
-        let (counted, done) = bench.counted_and_done().await;
-        assert_eq!(counted, done, "cancelled: {is_cancelled}");
-        assert_eq!(counted, [RECORDS as u64, 0, 0, 0], "{is_cancelled}");
+        bench
+            .assert_created(RECORDS as u64, &format!("{is_cancelled}"))
+            .await;
     }
 }
 
@@ -662,9 +661,7 @@ async fn what_mos_had_in_parts_when_the_loader_was_killed_is_found() {
         () = bench.read_again_what_is_sent_back() => {}
     }
     loader.abort();
-    let (counted, done) = bench.counted_and_done().await;
-    assert_eq!(counted, done);
-    assert_eq!(counted, [RECORDS as u64, 0, 0, 0]);
+    bench.assert_created(RECORDS as u64, "").await;
 }
 
 /// Of a unit that needs two requests, mOS does not take one record of the first, and its answer to
@@ -691,9 +688,9 @@ async fn what_mos_had_after_a_record_that_it_did_not_take_is_counted_as_it_did_i
         bench.target.goes_on.notify_one();
         bench.settled().await;
         loader.abort();
-        let (counted, done) = bench.counted_and_done().await;
-        assert_eq!(counted, done, "{code:?}");
-        assert_eq!(counted, [all as u64 - 1, 0, 0, 0], "{code:?}");
+        bench
+            .assert_created(all as u64 - 1, &format!("{code:?}"))
+            .await;
         let parked = &bench.stores.parked;
         let entry = parked.get(ObjectKind::Account, &refused).await.unwrap();
         assert_eq!(entry.unwrap().kind, FailureKind::RetryLater, "{code:?}");
