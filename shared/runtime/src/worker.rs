@@ -314,8 +314,8 @@ impl Worker {
                 }
                 let comes_again = matches!(verdict.settle, Settle::RetryAfter(..));
                 let ended = self.carry_out(verdict, &copy, delivery).await?;
-                if let (Ended::Settled, Some(name)) = (&ended, trial) {
-                    self.acquitted(&name).await;
+                if let (Ended::Settled, Some(name)) = (&ended, &trial) {
+                    self.acquitted(name).await;
                 }
                 if matches!(ended, Ended::Settled) && !comes_again {
                     held.settled();
@@ -326,6 +326,9 @@ impl Worker {
                 delivery
                     .retry_at(self.clock.now().after(OUTAGE_RETRY), None)
                     .await?;
+                if let Some(name) = trial {
+                    self.acquitted(&name).await;
+                }
                 Ok((Ended::Outage(outage.into()), 0))
             }
         }

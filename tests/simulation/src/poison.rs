@@ -159,6 +159,8 @@ struct Deadly {
     over: BTreeSet<SalesforceId>,
     /// Somebody else ends it in these handlings, counted from 0.
     by_chance: BTreeSet<usize>,
+    /// What the stage depends on is out of reach in these.
+    outages: BTreeSet<usize>,
     handlings: AtomicUsize,
     deaths: AtomicUsize,
     dies: Notify,
@@ -183,6 +185,9 @@ impl Handler for Deadly {
             self.deaths.fetch_add(1, Ordering::SeqCst);
             self.dies.notify_one();
             std::future::pending::<()>().await;
+        }
+        if self.outages.contains(&handling) {
+            return Err(Outage::Other("simulated".to_owned()));
         }
         // Whoever is quicker than the deadly one is done before it.
         tokio::time::sleep(Duration::from_millis(10)).await;
@@ -318,6 +323,31 @@ async fn a_process_killed_by_chance_parks_nobody() {
         assert_eq!((parked, deaths), (vec![], killed), "{alone:?}");
         assert_eq!(passed_on, ids(&[&[1, 2, 3]]), "{alone:?}");
     }
+}
+
+/// What it depends on was out of reach each time that the record was tried alone: it returned.
+#[tokio::test(start_paused = true)]
+async fn an_outage_while_a_record_is_tried_alone_is_no_death() {
+    let deadly = Deadly {
+        by_chance: (0..5).chain([6, 7, 9, 10]).collect(),
+        outages: BTreeSet::from([5, 8]),
+        ..Deadly::default()
+    };
+    let (passed_on, parked, deaths) = survived(deadly, &[&[1, 2, 3]]).await;
+    assert_eq!((parked, deaths), (vec![], 9));
+    assert_eq!(passed_on, ids(&[&[1, 2, 3]]));
+}
+
+/// Nor is one while the unit is handled apart as a whole: its records are not tried alone for it.
+#[tokio::test(start_paused = true)]
+async fn an_outage_while_a_unit_is_handled_apart_is_no_death() {
+    let deadly = Deadly {
+        by_chance: [0, 1, 3, 4, 6, 7].into(),
+        outages: BTreeSet::from([2, 5, 8]),
+        ..Deadly::default()
+    };
+    let (passed_on, ..) = survived(deadly, &[&[1, 2, 3]]).await;
+    assert_eq!(passed_on, ids(&[&[1, 2, 3]]));
 }
 
 /// Whatever was in hand together comes under suspicion together, and is not tried together.

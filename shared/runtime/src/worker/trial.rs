@@ -104,7 +104,8 @@ impl Worker {
         })
     }
 
-    /// What was on trial is settled. Where that is not noted, the note is forgotten after a day.
+    /// What was on trial is settled, or waits for what the stage depends on and begins anew, as its
+    /// count at the broker does. Where that is not noted, the note is forgotten after a day.
     pub(super) async fn acquitted(&self, unit: &str) {
         if let Err(error) = self.stores.trials.end(unit).await {
             tracing::warn!(unit, "the note of a unit that is done with stays: {error}");
@@ -119,9 +120,9 @@ impl Worker {
         &self,
         unit: &Envelope,
         copy: &UnitCopy,
-        mut trial: Option<&mut Trial<'_>>,
+        trial: Option<&mut Trial<'_>>,
     ) -> Result<Option<Verdict>, Outage> {
-        if let Some(trial) = &mut trial {
+        if let Some(trial) = trial {
             if trial.note.asked {
                 return Ok(None);
             }
@@ -129,10 +130,6 @@ impl Worker {
             trial.keep().await?;
         }
         let earlier = caught(self.handler.came_to(unit.clone(), copy)).await;
-        if let (Ok(Err(_unknown)), Some(trial)) = (&earlier, trial) {
-            trial.note.asked = false;
-            trial.keep().await?;
-        }
         // What fails over a record will fail over that record alone.
         earlier.unwrap_or(Ok(None))
     }
